@@ -1,0 +1,178 @@
+//! The interrupt-disabling lock, and the atomics that it is tested with.
+//!
+//! # Invariant
+//!
+//! *Owner*: whoever holds an [`IrqMutex`] has local interrupts masked, so no handler on the same
+//! CPU can come between taking and releasing it. Closures instead of guards keep a lock from
+//! living across an `await`.
+//!
+//! Under a lock of the driver there is no wake, no allocation, no free, no logging and no access
+//! to device registers: it is held for a bounded number of instructions, and nothing that runs
+//! under it can come back to it.
+#![expect(unsafe_code, reason = "restores the interrupt state that it saved")]
+
+use core::{fmt, marker::PhantomData};
+
+use crate::Platform;
+
+#[cfg(not(loom))]
+pub(crate) use core::sync::atomic;
+#[cfg(loom)]
+pub(crate) use loom::sync::atomic;
+
+use atomic::{AtomicU32, Ordering};
+
+#[cfg(not(loom))]
+use spin::mutex::{SpinMutex as Inner, SpinMutexGuard as InnerGuard};
+
+/// Stands in for the spinlock under loom, which must see every wait.
+#[cfg(loom)]
+#[derive(Debug)]
+struct Inner<T>(loom::sync::Mutex<T>);
+#[cfg(loom)]
+type InnerGuard<'a, T> = loom::sync::MutexGuard<'a, T>;
+#[cfg(loom)]
+impl<T> Inner<T> {
+    fn new(value: T) -> Self {
+        Self(loom::sync::Mutex::new(value))
+    }
+    fn try_lock(&self) -> Option<InnerGuard<'_, T>> {
+        self.0.try_lock().ok()
+    }
+}
+
+#[cfg(not(loom))]
+use core::hint::spin_loop;
+#[cfg(loom)]
+use loom::thread::yield_now as spin_loop;
+
+/// No CPU holds the lock.
+const NOBODY: u32 = u32::MAX;
+
+/// Masks local interrupts for as long as it lives.
+struct Masked<P: Platform> {
+    were_enabled: bool,
+    /// Bound to one CPU: neither sent nor shared.
+    _platform: PhantomData<(P, *const ())>,
+}
+
+impl<P: Platform> Masked<P> {
+    fn new() -> Self {
+        Self { were_enabled: P::mask_interrupts(), _platform: PhantomData }
+    }
+}
+
+impl<P: Platform> Drop for Masked<P> {
+    fn drop(&mut self) {
+        // SAFETY: `were_enabled` is what this value's own `mask_interrupts` returned, the value
+        // cannot leave the CPU (`*const ()` keeps it from being sent, and `Platform` promises that
+        // the caller is not moved while masked), and values on the stack drop in reverse order.
+        unsafe { P::restore_interrupts(self.were_enabled) }
+    }
+}
+
+/// A spinlock that masks local interrupts while it is held.
+///
+/// Taking it again on the CPU that already holds it is a bug of the caller and panics with the
+/// lock's name instead of hanging.
+pub struct IrqMutex<P, T> {
+    /// The CPU that holds the lock, for the report of a second taking; `NOBODY` when free.
+    owner: AtomicU32,
+    name: &'static str,
+    inner: Inner<T>,
+    _platform: PhantomData<fn() -> P>,
+}
+
+/// Releases in the order that matters: the owner's name, the spinlock, the interrupts. Also when
+/// the closure panics.
+struct Held<'a, P: Platform, T> {
+    owner: &'a AtomicU32,
+    // Fields drop in order of declaration: the lock first, then the mask.
+    guard: InnerGuard<'a, T>,
+    _masked: Masked<P>,
+}
+
+impl<P: Platform, T> Drop for Held<'_, P, T> {
+    fn drop(&mut self) {
+        // Relaxed: only this CPU ever compares the value with its own number.
+        self.owner.store(NOBODY, Ordering::Relaxed);
+    }
+}
+
+impl<P: Platform, T> IrqMutex<P, T> {
+    /// Makes a free lock around `value`; `name` is what a report calls it.
+    #[cfg(not(loom))]
+    pub const fn new(name: &'static str, value: T) -> Self {
+        Self { owner: AtomicU32::new(NOBODY), name, inner: Inner::new(value), _platform: PhantomData }
+    }
+
+    /// Makes a free lock around `value`; `name` is what a report calls it.
+    #[cfg(loom)]
+    pub fn new(name: &'static str, value: T) -> Self {
+        Self { owner: AtomicU32::new(NOBODY), name, inner: Inner::new(value), _platform: PhantomData }
+    }
+
+    /// Runs `f` on the value, with local interrupts masked and every other CPU kept out.
+    ///
+    /// # Panics
+    ///
+    /// If the calling CPU already holds this lock.
+    #[inline]
+    pub fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
+        let masked = Masked::<P>::new();
+        let cpu = P::cpu();
+        let guard = match self.inner.try_lock() {
+            Some(guard) => guard,
+            None => self.contend(cpu),
+        };
+        self.hold(cpu, masked, guard, f)
+    }
+
+    /// Runs `f` on the value if the lock comes free within `tries` looks; else returns `None`.
+    ///
+    /// For a caller that must go on whatever holds the lock, such as the printer of a panic.
+    pub fn try_with<R>(&self, tries: u32, f: impl FnOnce(&mut T) -> R) -> Option<R> {
+        let masked = Masked::<P>::new();
+        for _ in 0..tries {
+            if let Some(guard) = self.inner.try_lock() {
+                return Some(self.hold(P::cpu(), masked, guard, f));
+            }
+            spin_loop();
+        }
+        None
+    }
+
+    #[inline]
+    fn hold<R>(
+        &self,
+        cpu: u32,
+        masked: Masked<P>,
+        guard: InnerGuard<'_, T>,
+        f: impl FnOnce(&mut T) -> R,
+    ) -> R {
+        self.owner.store(cpu, Ordering::Relaxed);
+        let mut held = Held { owner: &self.owner, guard, _masked: masked };
+        f(&mut held.guard)
+    }
+
+    #[cold]
+    fn contend(&self, cpu: u32) -> InnerGuard<'_, T> {
+        loop {
+            // Relaxed: a CPU sees its own stores in order, so if this CPU holds the lock it reads
+            // its own number here; any other number means that somebody else will release it.
+            if self.owner.load(Ordering::Relaxed) == cpu {
+                panic!("lock `{}` taken twice on CPU {cpu}", self.name);
+            }
+            spin_loop();
+            if let Some(guard) = self.inner.try_lock() {
+                return guard;
+            }
+        }
+    }
+}
+
+impl<P, T> fmt::Debug for IrqMutex<P, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IrqMutex").field("name", &self.name).finish_non_exhaustive()
+    }
+}
