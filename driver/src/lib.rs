@@ -7,8 +7,32 @@ extern crate alloc;
 #[cfg(any(test, loom))]
 extern crate std;
 
+mod capabilities;
+mod cipher;
+mod device;
+mod dma;
+mod error;
+mod interrupts;
+mod link;
 pub mod platform;
+mod queue;
+mod request;
+mod session;
+mod stats;
 pub mod sync;
 pub mod transport;
+mod virtqueue;
+mod wire;
 
-pub use platform::Platform;
+pub use self::{
+    capabilities::Capabilities,
+    cipher::{AES_BLOCK_LEN, AesCbc},
+    device::{Device, Drained, ForcedReset, Options},
+    dma::DmaBuffer,
+    error::{Breakage, Error, Failed, Refusal, Requirement},
+    interrupts::{Interrupt, InterruptMode},
+    platform::Platform,
+    request::{Woken, block_on},
+    stats::{InterruptStats, QueueStats},
+    wire::{CipherAlgorithm, DEVICE_ID, Direction, Features, Services},
+};

@@ -5,6 +5,10 @@
 //! vectors, status writes) from one place at a time; a transport only has to keep memory safe
 //! when they race, not to make them meaningful.
 
+#![expect(unsafe_code, reason = "device registers")]
+
+pub mod pci;
+
 use alloc::sync::Arc;
 use core::fmt;
 
@@ -161,6 +165,7 @@ pub trait Notify: Send + Sync + fmt::Debug {
 
 #[derive(Clone, Debug)]
 enum Ring {
+    Register(pci::NotifyRegister),
     Shared(Arc<dyn Notify>, QueueIndex),
 }
 
@@ -174,6 +179,7 @@ impl Doorbell {
     #[inline]
     pub fn ring(&self) {
         match &self.0 {
+            Ring::Register(register) => register.ring(),
             Ring::Shared(notify, queue) => notify.notify(*queue),
         }
     }

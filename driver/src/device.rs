@@ -1,0 +1,446 @@
+//! A device: set-up, shutdown, recovery.
+
+use alloc::{boxed::Box, sync::Arc, vec::Vec};
+use core::fmt;
+
+use virtio_drivers::transport::DeviceStatus;
+
+use crate::{
+    Breakage, Capabilities, Error, Platform,
+    interrupts::{InterruptMode, Interrupts},
+    link::{Link, Which},
+    queue::{Layout, Queue, SessionTable},
+    stats::{InterruptStats, QueueStats},
+    sync::IrqMutex,
+    transport::{MsixMessage, QueueIndex, Transport},
+    wire::Features,
+};
+
+/// Features that the driver makes use of when they are offered.
+const SUPPORTED: Features = Features::VERSION_1
+    .union(Features::INDIRECT_DESC)
+    .union(Features::EVENT_IDX)
+    .union(Features::ACCESS_PLATFORM);
+
+/// How a device is set up.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// One message for each interrupt vector that the kernel has for this device, up to three:
+    /// configuration, data queue, control queue. With two, the queues share the second; with one,
+    /// all share it; with none, or where the device refuses, INTx or polling comes next.
+    pub messages: Vec<MsixMessage>,
+    /// The kernel has routed the device's INTx pin and calls [`Device::handle_intx`].
+    pub intx: bool,
+    /// Data requests in flight at most; the queue's size is another limit.
+    pub data_slots: u16,
+    /// Control requests in flight at most; the queue's size is another limit.
+    pub control_slots: u16,
+    /// Sessions at most, those that are still closing included.
+    pub sessions: u16,
+    /// Features to refuse although they are offered.
+    pub refuse: Features,
+    /// How long a reset may take.
+    pub reset_limit_ns: u64,
+    /// What becomes of memory that was in flight at a forced reset.
+    pub forced_reset: ForcedReset,
+}
+
+/// What becomes of memory that the device still had when it was reset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ForcedReset {
+    /// It is given up for good: some devices write on after their status reads 0 (QEMU 10 and
+    /// later, with a throttled backend).
+    Quarantine,
+    /// It is freed once the device has confirmed the reset: the caller trusts the device.
+    Reclaim,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            messages: Vec::new(),
+            intx: false,
+            data_slots: 64,
+            control_slots: 64,
+            sessions: 256,
+            refuse: Features::empty(),
+            reset_limit_ns: 1_000_000_000,
+            forced_reset: ForcedReset::Quarantine,
+        }
+    }
+}
+
+/// A virtio-crypto device.
+///
+/// Shared freely between CPUs and interrupt handlers; usually in an `Arc` or a `static`.
+pub struct Device<P: Platform> {
+    transport: Box<dyn Transport>,
+    options: Options,
+    features: Features,
+    pub(crate) interrupts: Interrupts,
+    current: IrqMutex<P, Arc<Link<P>>>,
+    /// Links from before a reset. Kept until nobody but this list has them, so that the last
+    /// reference never goes in an interrupt handler, where nothing may be freed.
+    retired: IrqMutex<P, Vec<Arc<Link<P>>>>,
+}
+
+/// How a shutdown went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Drained {
+    /// Requests that the device still had at its reset: none after an orderly shutdown.
+    pub in_flight: u16,
+}
+
+impl<P: Platform> Device<P> {
+    /// Sets a device up: reset, features, queues, vectors, DRIVER_OK (Virtio 1.3, 3.1.1).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::FeatureMissing`] for a legacy device, [`Error::FeaturesRefused`],
+    /// [`Error::HardwareNotReady`], [`Error::QueueMissing`], [`Error::QueueTooSmall`],
+    /// [`Error::ResetTimeout`], [`Error::OutOfDeviceMemory`]; the device is left in reset.
+    pub fn new(transport: impl Transport + 'static, options: Options) -> Result<Self, Error> {
+        let transport: Box<dyn Transport> = Box::new(transport);
+        let interrupts = Interrupts::new();
+        let brought_up = bring_up::<P>(&*transport, &options, &interrupts);
+        if brought_up.is_err() {
+            // Also after a failed reset: the device must not stay half set up.
+            transport.write_status(DeviceStatus::empty());
+        }
+        let (link, features) = brought_up?;
+        Ok(Self {
+            transport,
+            options,
+            features,
+            interrupts,
+            current: IrqMutex::new("device", Arc::new(link)),
+            retired: IrqMutex::new("retired links", Vec::new()),
+        })
+    }
+
+    /// Returns the link of now.
+    #[inline]
+    pub(crate) fn link(&self) -> Arc<Link<P>> {
+        self.current.with(|link| link.clone())
+    }
+
+    pub(crate) fn transport(&self) -> &dyn Transport {
+        &*self.transport
+    }
+
+    /// Returns what the device advertises.
+    pub fn capabilities(&self) -> Capabilities {
+        *self.link().capabilities
+    }
+
+    /// Returns the features agreed on.
+    pub fn features(&self) -> Features {
+        self.features
+    }
+
+    /// Returns how interrupts come.
+    pub fn interrupt_mode(&self) -> InterruptMode {
+        self.interrupts.mode()
+    }
+
+    /// Returns the counters of the control queue.
+    pub fn control_stats(&self) -> QueueStats {
+        self.link().control.stats()
+    }
+
+    /// Returns the counters of the data queue.
+    pub fn data_stats(&self) -> QueueStats {
+        self.link().data.stats()
+    }
+
+    /// Returns the counters of the interrupts.
+    pub fn interrupt_stats(&self) -> InterruptStats {
+        self.interrupts.stats()
+    }
+
+    /// Returns how many sessions are open, being opened or still closing.
+    pub fn sessions_taken(&self) -> usize {
+        self.link().control.sessions_taken()
+    }
+
+    /// Takes whatever the device has used and wakes who waits for it. For kernels that poll; with
+    /// interrupts it is never needed and always harmless.
+    pub fn poll(&self) {
+        self.link().drain();
+        self.check_status();
+    }
+
+    /// Ends every request if the device asks for a reset or has lost its state.
+    pub(crate) fn check_status(&self) -> bool {
+        let status = self.transport.read_status();
+        let breakage = if status.contains(DeviceStatus::DEVICE_NEEDS_RESET) {
+            Breakage::NeedsReset
+        } else if !status.contains(DeviceStatus::DRIVER_OK) {
+            Breakage::StatusLost
+        } else {
+            return false;
+        };
+        let link = self.link();
+        let news = link.control.ended().is_none() || link.data.ended().is_none();
+        if news {
+            link.end(Error::Broken(breakage));
+        }
+        news
+    }
+
+    /// Polls `future` so that all the requests that it publishes in one poll share one kick.
+    ///
+    /// For many requests awaited together. Requests that other tasks publish during such a poll
+    /// are notified at its end, too.
+    pub async fn batch<F: Future>(&self, future: F) -> F::Output {
+        let mut future = core::pin::pin!(future);
+        core::future::poll_fn(|context| {
+            let deferred = Deferred::new(self.link());
+            let outcome = future.as_mut().poll(context);
+            drop(deferred);
+            outcome
+        })
+        .await
+    }
+
+    /// Lets what is owed in interrupts be forgotten, for tests and housekeeping: from here on an
+    /// interrupt counts as *unhandled* unless something new is published for it.
+    ///
+    /// `false`, and nothing done, while a request is in flight. The caller sees to it that every
+    /// message has arrived: interrupts enabled for a moment on the CPU that gets them.
+    pub fn settle(&self) -> bool {
+        // One register read: messages that the device sent before it go ahead of its answer.
+        let _ = self.transport.read_status();
+        let link = self.link();
+        link.drain();
+        link.queues().into_iter().all(Queue::settle)
+    }
+
+    /// Shuts the device down: takes no new requests, waits up to `limit_ns` for those in flight,
+    /// ends every session on the device (QEMU keeps sessions across a reset), and resets it.
+    ///
+    /// Afterwards every operation fails with [`Error::ShutDown`]; sessions may be dropped at any
+    /// time. What the device still had is dealt with as [`Options::forced_reset`] says.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ResetTimeout`] when the device did not confirm its reset: whatever it could still
+    /// touch is given up for good.
+    pub fn shutdown(&self, limit_ns: u64) -> Result<Drained, Error> {
+        let outcome = self.take_down(&self.link(), limit_ns);
+        self.interrupts.disable(&*self.transport);
+        self.free_retired();
+        outcome
+    }
+
+    /// Resets the device and sets it up again, after it broke or for any other reason. Requests in
+    /// flight get up to `limit_ns` to end unless the device is broken. Sessions from before end
+    /// with [`Error::ShutDown`]: open new ones.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`shutdown`](Self::shutdown) and of [`new`](Self::new); the device then stays shut
+    /// down, and this may be called again.
+    pub fn recover(&self, limit_ns: u64) -> Result<Drained, Error> {
+        let old = self.link();
+        let drained = self.take_down(&old, limit_ns)?;
+        let (link, _) = bring_up::<P>(&*self.transport, &self.options, &self.interrupts)?;
+        let link = Arc::new(link);
+        self.free_retired();
+        // Room made without the lock: nothing is allocated under it.
+        let mut retired = Vec::with_capacity(1 + self.retired.with(|retired| retired.len()));
+        self.retired.with(|kept| {
+            retired.append(kept);
+            core::mem::swap(kept, &mut retired);
+        });
+        let old = self.current.with(|current| core::mem::replace(current, link));
+        self.retired.with(|retired| retired.push(old));
+        self.free_retired();
+        Ok(drained)
+    }
+
+    fn take_down(&self, link: &Link<P>, limit_ns: u64) -> Result<Drained, Error> {
+        let deadline_ns = P::now_ns().saturating_add(limit_ns);
+        for queue in link.queues() {
+            queue.close(Error::ShutDown);
+        }
+        self.check_status();
+        let wait_for = |queue: &Queue<P>| {
+            while queue.ended().is_none() && queue.is_busy() && P::now_ns() < deadline_ns {
+                link.drain();
+                self.check_status();
+                core::hint::spin_loop();
+            }
+        };
+        wait_for(link.queue(Which::Data));
+        wait_for(link.queue(Which::Control));
+        if link.data.stats().in_flight == 0 && link.control.ended().is_none() {
+            for session in link.sessions.take_all() {
+                link.control.destroy(session);
+            }
+            wait_for(link.queue(Which::Control));
+        }
+        let in_flight = link.queues().iter().map(|queue| queue.stats().in_flight).sum();
+        link.end(Error::ShutDown);
+
+        reset::<P>(&*self.transport, self.options.reset_limit_ns)?;
+        if in_flight == 0 || self.options.forced_reset == ForcedReset::Reclaim {
+            for queue in link.queues() {
+                queue.take_back();
+            }
+        }
+        Ok(Drained { in_flight })
+    }
+
+    /// Frees the links that nobody else has any more.
+    fn free_retired(&self) {
+        let mut unused = None;
+        loop {
+            self.retired.with(|retired| {
+                let position = retired.iter().position(|link| Arc::strong_count(link) == 1);
+                unused = position.map(|position| retired.swap_remove(position));
+            });
+            if unused.take().is_none() {
+                break;
+            }
+        }
+    }
+}
+
+impl<P: Platform> Drop for Device<P> {
+    fn drop(&mut self) {
+        let link = self.link();
+        if link.control.ended() == Some(Error::ShutDown) {
+            return;
+        }
+        if let Err(error) = self.shutdown(self.options.reset_limit_ns) {
+            log::error!("virtio-crypto: shutdown at drop: {error}");
+        }
+    }
+}
+
+impl<P: Platform> fmt::Debug for Device<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Device")
+            .field("features", &self.features)
+            .field("interrupts", &self.interrupts)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Kicks put off, on both queues.
+struct Deferred<P: Platform>(Arc<Link<P>>);
+
+impl<P: Platform> Deferred<P> {
+    fn new(link: Arc<Link<P>>) -> Self {
+        for queue in link.queues() {
+            queue.defer_kicks();
+        }
+        Self(link)
+    }
+}
+
+impl<P: Platform> Drop for Deferred<P> {
+    fn drop(&mut self) {
+        for queue in self.0.queues() {
+            queue.resume_kicks();
+        }
+    }
+}
+
+/// Resets the device and waits, for a bounded time, until it says that it is done
+/// (Virtio 1.3, 2.4.2).
+fn reset<P: Platform>(transport: &dyn Transport, limit_ns: u64) -> Result<(), Error> {
+    let start_ns = P::now_ns();
+    transport.write_status(DeviceStatus::empty());
+    loop {
+        if transport.read_status().is_empty() {
+            return Ok(());
+        }
+        let waited_ns = P::now_ns().saturating_sub(start_ns);
+        if waited_ns >= limit_ns {
+            return Err(Error::ResetTimeout { waited_ns });
+        }
+        core::hint::spin_loop();
+    }
+}
+
+/// Takes a device from whatever state to DRIVER_OK, in the order of Virtio 1.3, 3.1.1.
+fn bring_up<P: Platform>(
+    transport: &dyn Transport,
+    options: &Options,
+    interrupts: &Interrupts,
+) -> Result<(Link<P>, Features), Error> {
+    reset::<P>(transport, options.reset_limit_ns)?;
+    let mut status = DeviceStatus::ACKNOWLEDGE;
+    transport.write_status(status);
+    status |= DeviceStatus::DRIVER;
+    transport.write_status(status);
+
+    let offered = Features::from_bits_retain(transport.read_device_features());
+    if !offered.contains(Features::VERSION_1) {
+        return Err(Error::FeatureMissing { feature: "VIRTIO_F_VERSION_1" });
+    }
+    // VERSION_1 and ACCESS_PLATFORM are not the driver's to refuse (6.1).
+    let kept = Features::VERSION_1.union(Features::ACCESS_PLATFORM);
+    let features = offered & SUPPORTED & (!options.refuse | kept);
+    transport.write_driver_features(features.bits());
+    status |= DeviceStatus::FEATURES_OK;
+    transport.write_status(status);
+    if !transport.read_status().contains(DeviceStatus::FEATURES_OK) {
+        return Err(Error::FeaturesRefused { features: features.bits() });
+    }
+
+    let (capabilities, _) = Capabilities::read(transport)?;
+    // Data queues come first, the control queue after all of them (5.9.2).
+    let data_queue = QueueIndex(0);
+    let control_index = u16::try_from(capabilities.max_data_queues.max(1));
+    let control_queue = QueueIndex(control_index.unwrap_or(u16::MAX));
+    let sessions = Arc::new(SessionTable::new(options.sessions));
+    let make = |queue, slots, places| {
+        let layout = Layout {
+            queue,
+            max_entries: transport.read_max_queue_size(queue),
+            slots,
+            indirect: features.contains(Features::INDIRECT_DESC),
+            event_index: features.contains(Features::EVENT_IDX),
+            sessions: places,
+        };
+        Queue::<P>::new(layout, sessions.clone(), transport.doorbell(queue))
+    };
+    let data = make(data_queue, options.data_slots, 0)?;
+    let control = make(control_queue, options.control_slots, options.sessions)?;
+
+    // Vectors before the queues are enabled: an enabled queue's vector must not change.
+    let mode = interrupts.set_up(
+        transport,
+        &options.messages,
+        options.intx,
+        [(Which::Data, data_queue), (Which::Control, control_queue)],
+    );
+    let link = Link::new(control, data, sessions, capabilities);
+    if mode == InterruptMode::Polling {
+        link.set_polled();
+    }
+    for (queue, index) in [(&link.data, data_queue), (&link.control, control_queue)] {
+        queue.lend();
+        transport.set_queue(index, queue.entries(), queue.addresses());
+        transport.enable_queue(index);
+    }
+    interrupts.note_generation(transport);
+    status |= DeviceStatus::DRIVER_OK;
+    transport.write_status(status);
+
+    // QEMU tells of no change to HW_READY, so it is read again once the device is live.
+    let ready = Capabilities::read(transport).map(|(_, ready)| ready);
+    if !matches!(ready, Ok(true)) {
+        reset::<P>(transport, options.reset_limit_ns)?;
+        for queue in link.queues() {
+            queue.take_back();
+        }
+        ready?;
+        return Err(Error::HardwareNotReady);
+    }
+    Ok((link, features))
+}

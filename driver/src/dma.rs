@@ -1,0 +1,227 @@
+//! Owned memory that the device can reach.
+//!
+//! # Invariants
+//!
+//! *Owned*: a [`DmaRegion`] or [`DmaBuffer`] owns its pages alone, from `Hal::dma_alloc` until it
+//! is dropped, and `Hal` promises that nothing else aliases them. What the device may touch is
+//! owned by a queue or by one of its slots, never by a caller, so nobody holds a Rust reference
+//! into memory that the device may write.
+//!
+//! *No reference into shared memory*: [`DmaRegion`] is read and written by copies through raw
+//! pointers only. A device that writes where or when it should not changes bytes, never the
+//! meaning of a reference.
+#![expect(unsafe_code, reason = "the room of raw device memory")]
+
+use core::{
+    fmt,
+    marker::PhantomData,
+    mem, ptr,
+    ptr::NonNull,
+    slice,
+    sync::atomic::{AtomicBool, AtomicU16, Ordering},
+};
+
+use virtio_drivers::{BufferDirection, PAGE_SIZE};
+use zeroize::Zeroize;
+
+use crate::{Error, Platform};
+
+/// Whole pages from the platform, zeroed, contiguous for the device.
+struct Pages<P: Platform> {
+    bus_address: u64,
+    start: NonNull<u8>,
+    pages: usize,
+    /// The device may still write to them: they are never given back.
+    given_up: AtomicBool,
+    _platform: PhantomData<fn() -> P>,
+}
+
+// SAFETY: the pages are plain memory, owned alone (*Owned*), and reachable from every CPU.
+unsafe impl<P: Platform> Send for Pages<P> {}
+// SAFETY: `&Pages` gives out an address only; who reads or writes through it answers for it.
+unsafe impl<P: Platform> Sync for Pages<P> {}
+
+impl<P: Platform> Pages<P> {
+    fn new(len_bytes: usize) -> Result<Self, Error> {
+        let pages = len_bytes.max(1).div_ceil(PAGE_SIZE);
+        let (bus_address, start) = P::dma_alloc(pages, BufferDirection::Both);
+        if bus_address == 0 {
+            return Err(Error::OutOfDeviceMemory { len_bytes });
+        }
+        Ok(Self {
+            bus_address,
+            start,
+            pages,
+            given_up: AtomicBool::new(false),
+            _platform: PhantomData,
+        })
+    }
+}
+
+impl<P: Platform> Drop for Pages<P> {
+    fn drop(&mut self) {
+        if *self.given_up.get_mut() {
+            return;
+        }
+        // SAFETY: all three values are those of the `dma_alloc` in `new`, given back once, here.
+        let result = unsafe { P::dma_dealloc(self.bus_address, self.start, self.pages) };
+        debug_assert_eq!(result, 0, "dma_dealloc");
+    }
+}
+
+/// Device memory of the driver itself: rings and request blocks.
+pub(crate) struct DmaRegion<P: Platform> {
+    memory: Pages<P>,
+    len_bytes: usize,
+}
+
+impl<P: Platform> DmaRegion<P> {
+    /// Allocates `len_bytes` zeroed bytes, page aligned.
+    pub(crate) fn new(len_bytes: usize) -> Result<Self, Error> {
+        Ok(Self { memory: Pages::new(len_bytes)?, len_bytes })
+    }
+
+    /// Returns where the device finds the byte at `offset`.
+    #[inline]
+    pub(crate) fn bus_address(&self, offset: usize) -> u64 {
+        self.memory.bus_address + offset as u64
+    }
+
+    /// Returns a pointer to `len_bytes` bytes at `offset`, all inside the region.
+    #[inline]
+    fn pointer(&self, offset: usize, len_bytes: usize) -> *mut u8 {
+        assert!(
+            offset <= self.len_bytes && len_bytes <= self.len_bytes - offset,
+            "device memory of {} bytes has no {len_bytes} at {offset}",
+            self.len_bytes
+        );
+        // SAFETY: `offset` lies inside the allocation (just checked).
+        unsafe { self.memory.start.as_ptr().add(offset) }
+    }
+
+    /// Copies `bytes` to `offset`.
+    ///
+    /// The caller owns these bytes of the region at this time: the slot is not in flight.
+    #[inline]
+    pub(crate) fn write(&self, offset: usize, bytes: &[u8]) {
+        let to = self.pointer(offset, bytes.len());
+        // SAFETY: `to` is valid for `bytes.len()` writes (`pointer` checked it), and `bytes` cannot
+        // overlap it: there are no references into a region.
+        unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), to, bytes.len()) }
+    }
+
+    /// Copies bytes at `offset` into `bytes`. A device that still writes there changes what is
+    /// read, and nothing else.
+    #[inline]
+    pub(crate) fn read(&self, offset: usize, bytes: &mut [u8]) {
+        let from = self.pointer(offset, bytes.len());
+        // SAFETY: as in `write`, with the directions exchanged.
+        unsafe { ptr::copy_nonoverlapping(from, bytes.as_mut_ptr(), bytes.len()) }
+    }
+
+    /// Overwrites `len_bytes` bytes at `offset` with zeros, in a way that is not optimised away.
+    pub(crate) fn wipe(&self, offset: usize, len_bytes: usize) {
+        let start = self.pointer(offset, len_bytes);
+        // SAFETY: valid for `len_bytes` (checked by `pointer`); the caller owns the slot, so for
+        // this call nothing else refers to the bytes.
+        unsafe { slice::from_raw_parts_mut(start, len_bytes) }.zeroize();
+    }
+
+    /// Returns a 16-bit ring field, shared with the device.
+    #[inline]
+    pub(crate) fn atomic_u16(&self, offset: usize) -> &AtomicU16 {
+        let field = self.pointer(offset, 2);
+        assert!(offset.is_multiple_of(2));
+        // SAFETY: inside the region, aligned (pages are, and `offset` is even), lives as long as
+        // `self`, and every access of the driver to ring fields is atomic.
+        unsafe { AtomicU16::from_ptr(field.cast()) }
+    }
+
+    /// Gives the pages up for good, because the device may still write to them.
+    pub(crate) fn quarantine(&self) {
+        self.memory.given_up.store(true, Ordering::Relaxed);
+    }
+}
+
+impl<P: Platform> fmt::Debug for DmaRegion<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DmaRegion")
+            .field("bus_address", &format_args!("{:#x}", self.memory.bus_address))
+            .field("len_bytes", &self.len_bytes)
+            .finish()
+    }
+}
+
+/// A caller's buffer in memory that the device reads and writes directly: whole pages, contiguous
+/// for the device.
+///
+/// While a request is in flight the buffer has moved into the request, so nobody can look at it;
+/// it comes back with the result or inside the error. Dropping it wipes and frees it.
+pub struct DmaBuffer<P: Platform> {
+    memory: Pages<P>,
+    len_bytes: usize,
+}
+
+impl<P: Platform> DmaBuffer<P> {
+    /// Allocates a zeroed buffer of `len_bytes` bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfDeviceMemory`] when the platform has no such pages.
+    pub fn new(len_bytes: usize) -> Result<Self, Error> {
+        Ok(Self { memory: Pages::new(len_bytes)?, len_bytes })
+    }
+
+    /// Allocates a buffer that holds a copy of `bytes`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfDeviceMemory`] when the platform has no such pages.
+    pub fn from_slice(bytes: &[u8]) -> Result<Self, Error> {
+        let mut buffer = Self::new(bytes.len())?;
+        buffer.copy_from_slice(bytes);
+        Ok(buffer)
+    }
+
+    /// Returns where the device finds the first byte.
+    #[inline]
+    pub(crate) fn bus_address(&self) -> u64 {
+        self.memory.bus_address
+    }
+
+    /// Gives the pages up for good, because the device may still write to them.
+    pub(crate) fn quarantine(self) {
+        mem::forget(self);
+    }
+}
+
+impl<P: Platform> core::ops::Deref for DmaBuffer<P> {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        // SAFETY: the pages hold `len_bytes` initialised bytes (zeroed by the platform); whoever
+        // has the buffer is its only owner, and the device has let go of it (*Owned*).
+        unsafe { slice::from_raw_parts(self.memory.start.as_ptr(), self.len_bytes) }
+    }
+}
+
+impl<P: Platform> core::ops::DerefMut for DmaBuffer<P> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut [u8] {
+        // SAFETY: as in `deref`, and `&mut self` is the only reference.
+        unsafe { slice::from_raw_parts_mut(self.memory.start.as_ptr(), self.len_bytes) }
+    }
+}
+
+impl<P: Platform> Drop for DmaBuffer<P> {
+    fn drop(&mut self) {
+        self.zeroize();
+    }
+}
+
+impl<P: Platform> fmt::Debug for DmaBuffer<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DmaBuffer").field("len_bytes", &self.len_bytes).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,277 @@
+//! What can go wrong, and what to do about it.
+
+use core::fmt;
+
+use crate::transport::{QueueIndex, TransportError};
+
+/// Every error of the driver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Error {
+    /// The transport could not be used.
+    Transport(TransportError),
+    /// The device does not offer a feature that the driver cannot do without.
+    FeatureMissing {
+        /// Name of the feature bit in the specification.
+        feature: &'static str,
+    },
+    /// The device did not accept the features: FEATURES_OK read back as 0.
+    FeaturesRefused {
+        /// The feature bits that the driver wrote.
+        features: u64,
+    },
+    /// The device did not finish its reset in time.
+    ResetTimeout {
+        /// How long the driver waited.
+        waited_ns: u64,
+    },
+    /// The device says that its crypto hardware is not ready (`VIRTIO_CRYPTO_S_HW_READY` is 0).
+    HardwareNotReady,
+    /// The configuration space changed every time it was read.
+    ConfigUnstable,
+    /// The device has no such queue.
+    QueueMissing {
+        /// The queue.
+        queue: QueueIndex,
+    },
+    /// The queue has too few entries for a single request.
+    QueueTooSmall {
+        /// The queue.
+        queue: QueueIndex,
+        /// Entries that the device allows.
+        entries: u16,
+        /// Entries that one request needs.
+        needed: u16,
+    },
+    /// The platform has no such device memory.
+    OutOfDeviceMemory {
+        /// Bytes asked for.
+        len_bytes: usize,
+    },
+    /// A length does not fit the algorithm or the device; nothing was sent.
+    InvalidLength {
+        /// What has the length.
+        field: &'static str,
+        /// The length given.
+        len_bytes: usize,
+        /// What it has to be.
+        requirement: Requirement,
+    },
+    /// Every slot of the queue is taken.
+    QueueFull,
+    /// As many sessions are open or still closing as the driver was set up for.
+    TooManySessions {
+        /// How many that is.
+        max: u16,
+    },
+    /// The device refused the request.
+    Refused(Refusal),
+    /// The device answered with fewer bytes than the request calls for.
+    ShortAnswer {
+        /// Bytes that it says it wrote.
+        written_bytes: u32,
+        /// Bytes that it had to write.
+        expected_bytes: u32,
+    },
+    /// The device broke the rules or asks for a reset; every request in flight has ended.
+    Broken(Breakage),
+    /// The driver has been shut down, or the device reset, since this was made.
+    ShutDown,
+    /// The caller stopped waiting.
+    GaveUp,
+}
+
+/// What a length has to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Requirement {
+    /// A whole number of blocks, at least one.
+    BlocksOf {
+        /// Bytes of a block.
+        block_bytes: usize,
+    },
+    /// At most so many bytes.
+    AtMost {
+        /// The limit.
+        max_bytes: u64,
+    },
+    /// The same as another length.
+    SameAs {
+        /// The other field.
+        field: &'static str,
+        /// Its length.
+        len_bytes: usize,
+    },
+    /// One of the key sizes of AES: 16, 24 or 32 bytes.
+    AesKey,
+}
+
+/// Why a device refused a request: the status codes of Virtio 1.3, 5.9.7.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// `VIRTIO_CRYPTO_ERR`. QEMU also answers so when it has no session left.
+    Error,
+    /// `VIRTIO_CRYPTO_BADMSG`: authentication failed.
+    BadMessage,
+    /// `VIRTIO_CRYPTO_NOTSUPP`: the service or algorithm is not supported.
+    NotSupported,
+    /// `VIRTIO_CRYPTO_INVSESS`: the device knows no such session.
+    InvalidSession,
+    /// `VIRTIO_CRYPTO_NOSPC`: no free session id.
+    NoSpace,
+    /// `VIRTIO_CRYPTO_KEY_REJECTED`: a signature did not verify.
+    KeyRejected,
+    /// A number that the specification does not give, or no answer at all (0xff..).
+    Unknown(u32),
+}
+
+/// How a device broke the rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Breakage {
+    /// The device set DEVICE_NEEDS_RESET.
+    NeedsReset,
+    /// The device left DRIVER_OK without being told to.
+    StatusLost,
+    /// The used index went forward by more than there was in flight.
+    UsedIndexJump {
+        /// How far it went.
+        advance: u16,
+        /// Requests in flight.
+        in_flight: u16,
+    },
+    /// A used element names a chain that is no request, or none in flight.
+    BadUsedId {
+        /// The id.
+        id: u32,
+    },
+}
+
+impl From<TransportError> for Error {
+    fn from(error: TransportError) -> Self {
+        Self::Transport(error)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Transport(error) => error.fmt(f),
+            Self::FeatureMissing { feature } => write!(
+                f,
+                "the device does not offer {feature}: it needs a device of virtio 1.0 or later"
+            ),
+            Self::FeaturesRefused { features } => {
+                write!(f, "the device refused the features {features:#x}")
+            }
+            Self::ResetTimeout { waited_ns } => {
+                write!(f, "the device did not finish its reset in {waited_ns} ns")
+            }
+            Self::HardwareNotReady => {
+                f.write_str("the device's crypto hardware is not ready: try again later")
+            }
+            Self::ConfigUnstable => {
+                f.write_str("the device's configuration changed at every reading")
+            }
+            Self::QueueMissing { queue } => write!(f, "the device has no queue {}", queue.0),
+            Self::QueueTooSmall { queue, entries, needed } => write!(
+                f,
+                "queue {} has {entries} entries, one request needs {needed}: \
+                 give the device larger queues, or INDIRECT_DESC",
+                queue.0
+            ),
+            Self::OutOfDeviceMemory { len_bytes } => {
+                write!(f, "no device memory for {len_bytes} bytes")
+            }
+            Self::InvalidLength { field, len_bytes, requirement } => {
+                write!(f, "{field} of {len_bytes} bytes has to be {requirement}")
+            }
+            Self::QueueFull => f.write_str("every slot of the queue is taken: wait for one"),
+            Self::TooManySessions { max } => {
+                write!(f, "all {max} sessions are taken: close one, or ask for more at set-up")
+            }
+            Self::Refused(refusal) => refusal.fmt(f),
+            Self::ShortAnswer { written_bytes, expected_bytes } => {
+                write!(f, "the device wrote {written_bytes} bytes of {expected_bytes}")
+            }
+            Self::Broken(breakage) => write!(f, "the device is broken: {breakage}; reset it"),
+            Self::ShutDown => {
+                f.write_str("the driver was shut down or the device reset: open a new session")
+            }
+            Self::GaveUp => f.write_str("the caller stopped waiting"),
+        }
+    }
+}
+
+impl fmt::Display for Requirement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BlocksOf { block_bytes } => {
+                write!(f, "a whole number of {block_bytes}-byte blocks, at least one")
+            }
+            Self::AtMost { max_bytes } => write!(f, "at most {max_bytes} bytes"),
+            Self::SameAs { field, len_bytes } => write!(f, "as long as {field}, {len_bytes} bytes"),
+            Self::AesKey => f.write_str("16, 24 or 32 bytes"),
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Error => f.write_str("the device answered ERR (bad request, or no session left)"),
+            Self::BadMessage => f.write_str("the device answered BADMSG: authentication failed"),
+            Self::NotSupported => f.write_str("the device answered NOTSUPP: try another algorithm"),
+            Self::InvalidSession => f.write_str("the device answered INVSESS: open a new session"),
+            Self::NoSpace => f.write_str("the device answered NOSPC: close a session first"),
+            Self::KeyRejected => f.write_str("the device answered KEY_REJECTED: not verified"),
+            Self::Unknown(status) => write!(f, "the device answered with status {status:#x}"),
+        }
+    }
+}
+
+impl fmt::Display for Breakage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NeedsReset => f.write_str("it set DEVICE_NEEDS_RESET"),
+            Self::StatusLost => f.write_str("it left DRIVER_OK"),
+            Self::UsedIndexJump { advance, in_flight } => {
+                write!(f, "its used index went {advance} forward with {in_flight} in flight")
+            }
+            Self::BadUsedId { id } => write!(f, "it used id {id}, which is not in flight"),
+        }
+    }
+}
+
+impl core::error::Error for Error {}
+
+/// A failed request, with what the caller had put into it.
+#[derive(Debug)]
+pub struct Failed<T> {
+    /// What went wrong.
+    pub error: Error,
+    /// What the caller gave. `None` when the device may still touch it: then it stays with the
+    /// driver until the device has been reset.
+    pub given: Option<T>,
+}
+
+impl<T> Failed<T> {
+    pub(crate) fn back(error: Error, given: T) -> Self {
+        Self { error, given: Some(given) }
+    }
+}
+
+impl<T> fmt::Display for Failed<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl<T: fmt::Debug> core::error::Error for Failed<T> {}
+
+impl<T> From<Failed<T>> for Error {
+    fn from(failed: Failed<T>) -> Self {
+        failed.error
+    }
+}

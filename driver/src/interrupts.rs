@@ -1,0 +1,242 @@
+//! Which vector stands for what, and what each interrupt was.
+
+use core::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+
+use virtio_drivers::transport::InterruptStatus;
+
+use crate::{
+    Device, Platform,
+    link::Which,
+    stats::InterruptStats,
+    transport::{MsixEntry, MsixMessage, QueueIndex, Transport},
+};
+
+/// How interrupts come, best first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum InterruptMode {
+    /// Entry 0 for the configuration, 1 for the data queue, 2 for the control queue.
+    PerQueue = 0,
+    /// Entry 0 for the configuration, 1 for both queues.
+    SharedQueues = 1,
+    /// Entry 0 for everything.
+    Shared = 2,
+    /// The INTx pin, with the ISR register.
+    Intx = 3,
+    /// None: whoever waits drains, and [`Device::poll`] does.
+    Polling = 4,
+}
+
+impl InterruptMode {
+    const MSIX_LADDER: [Self; 3] = [Self::PerQueue, Self::SharedQueues, Self::Shared];
+
+    /// Returns how many MSI-X entries it takes.
+    const fn entries(self) -> usize {
+        match self {
+            Self::PerQueue => 3,
+            Self::SharedQueues => 2,
+            Self::Shared => 1,
+            Self::Intx | Self::Polling => 0,
+        }
+    }
+
+    /// Returns the entry of a queue.
+    const fn entry_of(self, which: Which) -> MsixEntry {
+        MsixEntry(match (self, which) {
+            (Self::PerQueue, Which::Data) | (Self::SharedQueues, _) => 1,
+            (Self::PerQueue, Which::Control) => 2,
+            (Self::Shared | Self::Intx | Self::Polling, _) => 0,
+        })
+    }
+}
+
+/// The entry of the configuration.
+const CONFIG_ENTRY: MsixEntry = MsixEntry(0);
+
+/// What an interrupt was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Interrupt {
+    /// It found something to do, which is done.
+    Handled,
+    /// Somebody else had drained what it was sent for.
+    AlreadyDrained,
+    /// Nothing that the device published accounts for it. Only counted: drivers have to accept
+    /// spurious notifications (Virtio 1.3, 2.7.7).
+    Unhandled,
+}
+
+/// The interrupts of a device.
+#[derive(Debug)]
+pub(crate) struct Interrupts {
+    mode: AtomicU8,
+    /// The configuration generation as last seen.
+    generation: AtomicU32,
+    handled: AtomicU64,
+    already_drained: AtomicU64,
+    unhandled: AtomicU64,
+}
+
+impl Interrupts {
+    pub(crate) fn new() -> Self {
+        Self {
+            mode: AtomicU8::new(InterruptMode::Polling as u8),
+            generation: AtomicU32::new(0),
+            handled: AtomicU64::new(0),
+            already_drained: AtomicU64::new(0),
+            unhandled: AtomicU64::new(0),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn mode(&self) -> InterruptMode {
+        match self.mode.load(Ordering::Relaxed) {
+            0 => InterruptMode::PerQueue,
+            1 => InterruptMode::SharedQueues,
+            2 => InterruptMode::Shared,
+            3 => InterruptMode::Intx,
+            _ => InterruptMode::Polling,
+        }
+    }
+
+    /// Sets vectors, from one for each source down to none, until the device takes them all.
+    pub(crate) fn set_up(
+        &self,
+        transport: &dyn Transport,
+        messages: &[MsixMessage],
+        intx: bool,
+        queues: [(Which, QueueIndex); 2],
+    ) -> InterruptMode {
+        let available = messages.len().min(usize::from(transport.msix_entries()));
+        let taken = InterruptMode::MSIX_LADDER
+            .into_iter()
+            .filter(|mode| mode.entries() <= available)
+            .find(|mode| try_msix(transport, &messages[..mode.entries()], *mode, queues));
+        let mode = taken.unwrap_or_else(|| {
+            clear_msix(transport, queues);
+            if intx { InterruptMode::Intx } else { InterruptMode::Polling }
+        });
+        self.mode.store(mode as u8, Ordering::Relaxed);
+        mode
+    }
+
+    /// The device is shut down: nothing comes any more.
+    pub(crate) fn disable(&self, transport: &dyn Transport) {
+        for entry in 0..self.mode().entries() as u16 {
+            transport.set_msix_message(MsixEntry(entry), None);
+        }
+    }
+
+    /// Remembers the configuration's generation, so that only a later one is news.
+    pub(crate) fn note_generation(&self, transport: &dyn Transport) {
+        self.generation.store(transport.read_config_generation(), Ordering::Relaxed);
+    }
+
+    fn count(&self, interrupt: Interrupt) -> Interrupt {
+        let counter = match interrupt {
+            Interrupt::Handled => &self.handled,
+            Interrupt::AlreadyDrained => &self.already_drained,
+            Interrupt::Unhandled => &self.unhandled,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+        interrupt
+    }
+
+    pub(crate) fn stats(&self) -> InterruptStats {
+        InterruptStats {
+            handled: self.handled.load(Ordering::Relaxed),
+            already_drained: self.already_drained.load(Ordering::Relaxed),
+            unhandled: self.unhandled.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// Sets the vectors of one rung; `true` if every one of them reads back as it was written.
+fn try_msix(
+    transport: &dyn Transport,
+    messages: &[MsixMessage],
+    mode: InterruptMode,
+    queues: [(Which, QueueIndex); 2],
+) -> bool {
+    transport.set_msix_enabled(true);
+    for (entry, message) in messages.iter().enumerate() {
+        transport.set_msix_message(MsixEntry(entry as u16), Some(*message));
+    }
+    let mut taken = transport.set_config_vector(Some(CONFIG_ENTRY)) == Some(CONFIG_ENTRY);
+    for (which, queue) in queues {
+        let entry = mode.entry_of(which);
+        taken = taken && transport.set_queue_vector(queue, Some(entry)) == Some(entry);
+    }
+    taken
+}
+
+fn clear_msix(transport: &dyn Transport, queues: [(Which, QueueIndex); 2]) {
+    if transport.msix_entries() == 0 {
+        return;
+    }
+    transport.set_config_vector(None);
+    for (_, queue) in queues {
+        transport.set_queue_vector(queue, None);
+    }
+    transport.set_msix_enabled(false);
+}
+
+impl<P: Platform> Device<P> {
+    /// Answers the interrupt of an MSI-X entry. Bounded, idempotent, on any CPU.
+    #[inline]
+    pub fn handle_interrupt(&self, entry: MsixEntry) -> Interrupt {
+        let mode = self.interrupts.mode();
+        let config = entry == CONFIG_ENTRY;
+        let of = |which| mode.entry_of(which) == entry;
+        let interrupt = match mode {
+            InterruptMode::Intx | InterruptMode::Polling => Interrupt::Unhandled,
+            _ => self.answer(of(Which::Data), of(Which::Control), config),
+        };
+        self.interrupts.count(interrupt)
+    }
+
+    /// Answers an interrupt of the INTx pin, which other devices may share. Reading the ISR
+    /// register lowers the pin; 0 means that the interrupt is another device's.
+    pub fn handle_intx(&self) -> Interrupt {
+        let status = self.transport().read_interrupt_status();
+        let queues = status.contains(InterruptStatus::QUEUE_INTERRUPT);
+        let config = status.contains(InterruptStatus::DEVICE_CONFIGURATION_INTERRUPT);
+        let mut interrupt = self.answer(queues, queues, config);
+        // The device says that it was its own, whatever is left to do.
+        if (queues || config) && interrupt == Interrupt::Unhandled {
+            interrupt = Interrupt::AlreadyDrained;
+        }
+        self.interrupts.count(interrupt)
+    }
+
+    /// Looks after all that one interrupt stands for. It spends one credit at most.
+    #[inline]
+    fn answer(&self, data: bool, control: bool, config: bool) -> Interrupt {
+        let mut drained = 0;
+        let mut spent = false;
+        if data || control {
+            let link = self.link();
+            for (wanted, which) in [(data, Which::Data), (control, Which::Control)] {
+                if wanted {
+                    let answer = link.interrupt(which, !spent);
+                    drained += answer.drained;
+                    spent |= answer.spent;
+                }
+            }
+            link.spread_end();
+        }
+        // A change of status or generation is the credit of a configuration message.
+        let news = config && (self.check_status() | self.generation_changed());
+        if drained > 0 || news {
+            Interrupt::Handled
+        } else if spent {
+            Interrupt::AlreadyDrained
+        } else {
+            Interrupt::Unhandled
+        }
+    }
+
+    fn generation_changed(&self) -> bool {
+        let now = self.transport().read_config_generation();
+        self.interrupts.generation.swap(now, Ordering::Relaxed) != now
+    }
+}

@@ -1,0 +1,129 @@
+//! One life of the device, from DRIVER_OK to its reset: the control queue, the data queues and the
+//! sessions that they share.
+//!
+//! Sessions keep their link alive, so one from before a reset never meets the rings after it: its
+//! requests end with [`Error::ShutDown`].
+
+use alloc::{boxed::Box, sync::Arc};
+
+use crate::{
+    Error, Platform,
+    capabilities::Capabilities,
+    queue::{Answer, Batch, Queue, SessionTable},
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+/// Which queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Which {
+    Control,
+    Data,
+}
+
+/// The queues and sessions of one life of the device.
+#[derive(Debug)]
+pub(crate) struct Link<P: Platform> {
+    pub(crate) control: Queue<P>,
+    pub(crate) data: Queue<P>,
+    pub(crate) sessions: Arc<SessionTable>,
+    pub(crate) capabilities: Box<Capabilities>,
+    /// No interrupt comes: whoever waits drains.
+    polled: AtomicBool,
+}
+
+impl<P: Platform> Link<P> {
+    pub(crate) fn new(
+        control: Queue<P>,
+        data: Queue<P>,
+        sessions: Arc<SessionTable>,
+        capabilities: Capabilities,
+    ) -> Self {
+        Self {
+            control,
+            data,
+            sessions,
+            capabilities: Box::new(capabilities),
+            polled: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn queue(&self, which: Which) -> &Queue<P> {
+        match which {
+            Which::Control => &self.control,
+            Which::Data => &self.data,
+        }
+    }
+
+    pub(crate) fn queues(&self) -> [&Queue<P>; 2] {
+        [&self.data, &self.control]
+    }
+
+    pub(crate) fn set_polled(&self) {
+        self.polled.store(true, Ordering::Relaxed);
+        for queue in self.queues() {
+            queue.set_polled();
+        }
+    }
+
+    #[inline]
+    pub(crate) fn is_polled(&self) -> bool {
+        self.polled.load(Ordering::Relaxed)
+    }
+
+    /// Takes whatever the device has used, in both queues.
+    pub(crate) fn drain(&self) {
+        for queue in self.queues() {
+            loop {
+                let mut batch = Batch::default();
+                let more = queue.drain(&mut batch);
+                self.finish(queue, &mut batch);
+                if !more {
+                    break;
+                }
+            }
+        }
+        self.spread_end();
+    }
+
+    /// Answers an interrupt that stands for `which`, which spends a credit if `spend` says so.
+    ///
+    /// Bounded: each pass takes requests that are in flight, and a device can use each once.
+    #[inline]
+    pub(crate) fn interrupt(&self, which: Which, spend: bool) -> Answer {
+        let queue = self.queue(which);
+        let mut total = Answer { drained: 0, spent: false };
+        loop {
+            let mut batch = Batch::default();
+            let (more, answer) = queue.interrupt(&mut batch, spend && !total.spent);
+            self.finish(queue, &mut batch);
+            total.drained += answer.drained;
+            total.spent |= answer.spent;
+            if !more {
+                return total;
+            }
+        }
+    }
+
+    #[inline]
+    fn finish(&self, queue: &Queue<P>, batch: &mut Batch) {
+        queue.finish(batch);
+        for session in batch.unused_sessions() {
+            self.control.destroy(session);
+        }
+    }
+
+    /// Ends everything: whoever waits is told `error`.
+    pub(crate) fn end(&self, error: Error) {
+        for queue in self.queues() {
+            queue.end(error);
+        }
+    }
+
+    /// Ends everything if one queue has ended, because the other cannot outlive it.
+    pub(crate) fn spread_end(&self) {
+        let ends = [self.data.ended(), self.control.ended()];
+        if let [Some(error), None] | [None, Some(error)] = ends {
+            self.end(error);
+        }
+    }
+}

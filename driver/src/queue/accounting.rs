@@ -1,0 +1,137 @@
+//! Whether an interrupt was owed: decided by what the device published, never by whether the ring
+//! is empty now.
+//!
+//! A task that drains the ring takes the completions of a message that is still on its way. The
+//! handler then finds nothing, and a driver that looks at the ring alone calls the message
+//! unhandled, though the device was right to send it. So every index that the device publishes is
+//! turned into credit when it is first seen, by whoever sees it, and a message spends one.
+//!
+//! Credit is an upper bound of what is still to come, because the interrupt controller merges
+//! messages of one vector. It is capped at what can exist at one time: one message in service, one
+//! pending, one not yet sent. The cap assumes that the device sends the message of one publication
+//! before it makes the next; for a device that does not, the cap has to be the queue size.
+
+use crate::virtqueue::need_event;
+
+/// One message in service, one pending, one not yet sent.
+pub(crate) const CREDIT_CAP: u16 = 3;
+
+/// The credit of one queue.
+#[derive(Debug)]
+pub(crate) struct Accounting {
+    /// The used index, extended to 64 bits.
+    published: u64,
+    /// Messages that the device may have sent and that no interrupt has spent.
+    credit: u16,
+    /// With EVENT_IDX, the `used_event` that the device reads. 0 is what a fresh ring holds, which
+    /// also gives the first index after a reset its credit: QEMU signals that one unasked.
+    armed: Option<u16>,
+}
+
+impl Accounting {
+    pub(crate) fn new(event_index: bool) -> Self {
+        Self { published: 0, credit: 0, armed: event_index.then_some(0) }
+    }
+
+    /// Takes note of the used index as it reads now, and returns how far it went.
+    #[inline]
+    pub(crate) fn observe(&mut self, used_index: u16) -> u16 {
+        let seen = self.published as u16;
+        let advance = used_index.wrapping_sub(seen);
+        if advance == 0 {
+            return 0;
+        }
+        self.published += u64::from(advance);
+        let gained = match self.armed {
+            // Any number of steps past one armed event is one message: the device sends for the
+            // step that passes it and stays quiet until it is moved.
+            Some(event) => u16::from(need_event(event, used_index, seen)),
+            None => advance,
+        };
+        self.credit = self.credit.saturating_add(gained).min(CREDIT_CAP);
+        advance
+    }
+
+    /// Takes note that `used_event` is about to be moved to `event`.
+    #[inline]
+    pub(crate) fn arm(&mut self, event: u16) {
+        if let Some(armed) = &mut self.armed {
+            *armed = event;
+        }
+    }
+
+    /// Spends one credit for an interrupt, if there is one.
+    #[inline]
+    pub(crate) fn spend(&mut self) -> bool {
+        let owed = self.credit > 0;
+        self.credit -= u16::from(owed);
+        owed
+    }
+
+    /// Returns how many messages are owed at most.
+    pub(crate) fn credit(&self) -> u16 {
+        self.credit
+    }
+
+    /// Forgets all credit: nothing is in flight and every message has arrived.
+    pub(crate) fn settle(&mut self) {
+        self.credit = 0;
+    }
+
+    /// Returns how many elements the device has used since its reset.
+    pub(crate) fn published(&self) -> u64 {
+        self.published
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_index_is_a_credit_without_event_index() {
+        let mut accounting = Accounting::new(false);
+        assert_eq!(accounting.observe(2), 2);
+        assert!(accounting.spend());
+        assert!(accounting.spend());
+        assert!(!accounting.spend());
+    }
+
+    #[test]
+    fn many_steps_past_one_armed_event_are_one_credit() {
+        let mut accounting = Accounting::new(true);
+        assert_eq!(accounting.observe(5), 5);
+        assert!(accounting.spend());
+        assert!(!accounting.spend());
+        // Not armed again: the device stays quiet, so nothing is owed.
+        assert_eq!(accounting.observe(7), 2);
+        assert!(!accounting.spend());
+        accounting.arm(7);
+        assert_eq!(accounting.observe(8), 1);
+        assert!(accounting.spend());
+    }
+
+    #[test]
+    fn credit_is_capped_and_settles_to_zero() {
+        let mut accounting = Accounting::new(false);
+        accounting.observe(100);
+        for _ in 0..CREDIT_CAP {
+            assert!(accounting.spend());
+        }
+        assert!(!accounting.spend());
+        accounting.observe(101);
+        accounting.settle();
+        assert!(!accounting.spend());
+    }
+
+    #[test]
+    fn the_index_is_extended_across_its_wrap() {
+        let mut accounting = Accounting::new(true);
+        accounting.observe(0xfff0);
+        accounting.arm(0xfff0);
+        accounting.spend();
+        assert_eq!(accounting.observe(0x0010), 0x20);
+        assert_eq!(accounting.published(), 0x1_0010);
+        assert!(accounting.spend());
+    }
+}

@@ -1,0 +1,122 @@
+//! A slot's own device memory: indirect table, answer, header and a little inline payload.
+//!
+//! ```text
+//! 0        TABLE   indirect descriptors (unused without INDIRECT_DESC)
+//! 128      ANSWER  status, or session id and status
+//! 144      HEADER  request header and body, 72 bytes
+//! 216      INLINE  key, or IV and payload
+//! 1024
+//! ```
+//!
+//! One block a slot and one allocation a queue: a request of a few hundred bytes allocates
+//! nothing, shares nothing and takes two descriptors.
+
+use crate::{
+    Error, Platform,
+    dma::DmaRegion,
+    virtqueue::{Segment, write_table},
+};
+
+/// Bytes of a block.
+const BLOCK_LEN: usize = 1024;
+/// Where the answer lies.
+pub(crate) const ANSWER: usize = 128;
+/// Bytes kept for the answer.
+pub(crate) const ANSWER_LEN: usize = 16;
+/// Where the header lies.
+pub(crate) const HEADER: usize = ANSWER + ANSWER_LEN;
+/// Bytes of header and body of every request of the 72-byte form.
+pub(crate) const HEADER_LEN: usize = 72;
+/// Where inline bytes begin.
+pub(crate) const INLINE: usize = HEADER + HEADER_LEN;
+/// How many inline bytes fit.
+pub(crate) const INLINE_LEN: usize = BLOCK_LEN - INLINE;
+
+/// Most descriptors of one request: header, source, destination, answer.
+pub(crate) const MAX_SEGMENTS: usize = 4;
+
+/// The blocks of a queue's slots.
+#[derive(Debug)]
+pub(crate) struct Blocks<P: Platform> {
+    memory: DmaRegion<P>,
+}
+
+impl<P: Platform> Blocks<P> {
+    pub(crate) fn new(slots: u16) -> Result<Self, Error> {
+        Ok(Self { memory: DmaRegion::new(usize::from(slots) * BLOCK_LEN)? })
+    }
+
+    /// Returns the block of `slot`.
+    #[inline]
+    pub(crate) fn block(&self, slot: u16) -> Block<'_, P> {
+        Block { memory: &self.memory, start: usize::from(slot) * BLOCK_LEN }
+    }
+
+    /// Gives the memory up for good.
+    pub(crate) fn quarantine(&self) {
+        self.memory.quarantine();
+    }
+}
+
+/// One block, for whoever owns its slot at the time.
+#[derive(Debug)]
+pub(crate) struct Block<'q, P: Platform> {
+    memory: &'q DmaRegion<P>,
+    start: usize,
+}
+
+impl<P: Platform> Block<'_, P> {
+    #[inline]
+    pub(crate) fn write(&self, offset: usize, bytes: &[u8]) {
+        debug_assert!(offset + bytes.len() <= BLOCK_LEN);
+        self.memory.write(self.start + offset, bytes);
+    }
+
+    #[inline]
+    pub(crate) fn read(&self, offset: usize, bytes: &mut [u8]) {
+        debug_assert!(offset + bytes.len() <= BLOCK_LEN);
+        self.memory.read(self.start + offset, bytes);
+    }
+
+    /// Wipes what a request left inline: keys, plaintext.
+    #[inline]
+    pub(crate) fn wipe_inline(&self, len_bytes: usize) {
+        if len_bytes > 0 {
+            self.memory.wipe(self.start + INLINE, len_bytes);
+        }
+    }
+
+    /// Describes bytes that the device reads.
+    #[inline]
+    pub(crate) fn readable(&self, offset: usize, len_bytes: usize) -> Segment {
+        self.segment(offset, len_bytes, false)
+    }
+
+    /// Describes bytes that the device writes.
+    #[inline]
+    pub(crate) fn writable(&self, offset: usize, len_bytes: usize) -> Segment {
+        self.segment(offset, len_bytes, true)
+    }
+
+    #[inline]
+    fn segment(&self, offset: usize, len_bytes: usize, writable: bool) -> Segment {
+        debug_assert!(len_bytes > 0 && offset + len_bytes <= BLOCK_LEN);
+        Segment {
+            bus_address: self.memory.bus_address(self.start + offset),
+            len_bytes: len_bytes as u32,
+            writable,
+        }
+    }
+
+    /// Returns where the device finds the indirect table.
+    #[inline]
+    pub(crate) fn table_address(&self) -> u64 {
+        self.memory.bus_address(self.start)
+    }
+
+    /// Writes the indirect table.
+    #[inline]
+    pub(crate) fn write_table(&self, segments: &[Segment]) {
+        write_table(self.memory, self.start, 0, segments);
+    }
+}

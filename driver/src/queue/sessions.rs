@@ -1,0 +1,231 @@
+//! Who still uses which session, and which sessions wait for their end.
+//!
+//! A device gives the id of a destroyed session to the next one at once, and a request that is
+//! still queued then meets a session of another kind: that has killed QEMU. So every request in
+//! flight holds a *use* of its session, orphans included, and so does the [`Session`] value. The
+//! *destroy* is sent when the last use goes. Everything that it needs has its place from the time
+//! of *create*: ending a session never allocates, never blocks and never fails.
+//!
+//! [`Session`]: crate::session::Session
+
+use alloc::{boxed::Box, vec::Vec};
+use core::task::Waker;
+
+use crate::{
+    Error,
+    sync::atomic::{AtomicU32, AtomicU64, Ordering},
+};
+
+/// A session's place in the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SessionIndex(pub(crate) u16);
+
+/// Ids and uses, readable without a lock.
+#[derive(Debug)]
+pub(crate) struct SessionTable {
+    entries: Box<[Entry]>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    id: AtomicU64,
+    uses: AtomicU32,
+    /// What ends a session of its service.
+    destroy_opcode: AtomicU32,
+}
+
+impl SessionTable {
+    pub(crate) fn new(sessions: u16) -> Self {
+        let entry = |_| Entry {
+            id: AtomicU64::new(0),
+            uses: AtomicU32::new(0),
+            destroy_opcode: AtomicU32::new(0),
+        };
+        Self { entries: (0..sessions).map(entry).collect() }
+    }
+
+    fn entry(&self, index: SessionIndex) -> &Entry {
+        &self.entries[usize::from(index.0)]
+    }
+
+    /// Records the id that the device gave, with `uses` uses: one for a caller that has the
+    /// session, none for one that is to end at once.
+    pub(crate) fn open(&self, index: SessionIndex, id: u64, uses: u32) {
+        let entry = self.entry(index);
+        // Relaxed: whoever reads them got the index through the session value or a lock.
+        entry.id.store(id, Ordering::Relaxed);
+        entry.uses.store(uses, Ordering::Relaxed);
+    }
+
+    /// Takes away the uses of every session that has some, for ending them all; no request is in
+    /// flight and none is sent any more. Whoever holds such a session finds nothing left to end.
+    pub(crate) fn take_all(&self) -> impl Iterator<Item = SessionIndex> {
+        let used = |entry: &Entry| entry.uses.swap(0, Ordering::AcqRel) > 0;
+        let entries = self.entries.iter().enumerate();
+        entries.filter(move |(_, entry)| used(entry)).map(|(index, _)| SessionIndex(index as u16))
+    }
+
+    /// Records how a session that is about to be created will end.
+    pub(crate) fn prepare(&self, index: SessionIndex, destroy_opcode: u32) {
+        self.entry(index).destroy_opcode.store(destroy_opcode, Ordering::Relaxed);
+    }
+
+    /// Returns the opcode that ends the session.
+    pub(crate) fn destroy_opcode(&self, index: SessionIndex) -> u32 {
+        self.entry(index).destroy_opcode.load(Ordering::Relaxed)
+    }
+
+    /// Returns the id that the device gave.
+    #[inline]
+    pub(crate) fn id(&self, index: SessionIndex) -> u64 {
+        self.entry(index).id.load(Ordering::Relaxed)
+    }
+
+    /// Adds a use. The caller holds one already.
+    #[inline]
+    pub(crate) fn add_use(&self, index: SessionIndex) {
+        // Relaxed: adding to a count that cannot reach 0 meanwhile orders nothing.
+        self.entry(index).uses.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Gives a use back. `true` obliges the caller to see to the *destroy*.
+    #[inline]
+    #[must_use]
+    pub(crate) fn release_use(&self, index: SessionIndex) -> bool {
+        // AcqRel: pairs with itself, so that the last to leave sees all that the others did.
+        self.entry(index).uses.fetch_sub(1, Ordering::AcqRel) == 1
+    }
+}
+
+/// How a session's end is going.
+#[derive(Debug)]
+enum Closing {
+    /// Nobody waits for it.
+    Unwatched,
+    /// A closer waits.
+    Watched(Option<Waker>),
+    /// The device has answered and the closer has not looked yet.
+    Done(Result<(), Error>),
+}
+
+/// Free places and sessions that wait for a slot to send their *destroy*; under the control
+/// queue's lock.
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    free: Vec<SessionIndex>,
+    /// First come first served. Never longer than the table, for which it has room.
+    backlog: alloc::collections::VecDeque<SessionIndex>,
+    closing: Box<[Closing]>,
+}
+
+impl Ledger {
+    pub(crate) fn new(sessions: u16) -> Self {
+        Self {
+            free: (0..sessions).rev().map(SessionIndex).collect(),
+            backlog: alloc::collections::VecDeque::with_capacity(usize::from(sessions)),
+            closing: (0..sessions).map(|_| Closing::Unwatched).collect(),
+        }
+    }
+
+    /// Takes a place for a session that is about to be created.
+    pub(crate) fn reserve(&mut self) -> Result<SessionIndex, Error> {
+        let max = self.closing.len() as u16;
+        self.free.pop().ok_or(Error::TooManySessions { max })
+    }
+
+    /// Gives back the place of a session that the device does not have (any more).
+    pub(crate) fn free(&mut self, index: SessionIndex) {
+        debug_assert!(self.free.len() < self.free.capacity(), "the ledger has room for all");
+        self.closing[usize::from(index.0)] = Closing::Unwatched;
+        self.free.push(index);
+    }
+
+    /// Returns how many places are taken.
+    pub(crate) fn taken(&self) -> usize {
+        self.closing.len() - self.free.len()
+    }
+
+    pub(crate) fn push_backlog(&mut self, index: SessionIndex) {
+        debug_assert!(self.backlog.len() < self.backlog.capacity(), "the ledger has room for all");
+        self.backlog.push_back(index);
+    }
+
+    #[inline]
+    pub(crate) fn pop_backlog(&mut self) -> Option<SessionIndex> {
+        self.backlog.pop_front()
+    }
+
+    pub(crate) fn has_backlog(&self) -> bool {
+        !self.backlog.is_empty()
+    }
+
+    /// Lets a closer wait for the end of `index`.
+    pub(crate) fn watch(&mut self, index: SessionIndex, waker: Waker) {
+        self.closing[usize::from(index.0)] = Closing::Watched(Some(waker));
+    }
+
+    /// Takes note that the device has answered a *destroy*; returns the closer to wake.
+    pub(crate) fn finish(
+        &mut self,
+        index: SessionIndex,
+        result: Result<(), Error>,
+    ) -> Option<Waker> {
+        let closing = &mut self.closing[usize::from(index.0)];
+        match closing {
+            Closing::Watched(waker) => {
+                let waker = waker.take();
+                *closing = Closing::Done(result);
+                waker
+            }
+            Closing::Unwatched | Closing::Done(_) => {
+                self.free(index);
+                None
+            }
+        }
+    }
+
+    /// Takes the end of `index` on behalf of its closer, if the device has answered; else keeps
+    /// `waker`, and leaves the one kept before in its place.
+    #[inline]
+    pub(crate) fn take_done(
+        &mut self,
+        index: SessionIndex,
+        waker: &mut Option<Waker>,
+    ) -> Option<Result<(), Error>> {
+        match &mut self.closing[usize::from(index.0)] {
+            Closing::Done(result) => {
+                let result = *result;
+                self.free(index);
+                Some(result)
+            }
+            Closing::Watched(kept) => {
+                if waker.is_some() {
+                    core::mem::swap(kept, waker);
+                }
+                None
+            }
+            Closing::Unwatched => None,
+        }
+    }
+
+    /// The closer stops waiting; the end goes on without it. Returns its waker for dropping.
+    pub(crate) fn unwatch(&mut self, index: SessionIndex) -> Option<Waker> {
+        let closing = &mut self.closing[usize::from(index.0)];
+        match core::mem::replace(closing, Closing::Unwatched) {
+            Closing::Watched(waker) => waker,
+            Closing::Done(_) => {
+                self.free(index);
+                None
+            }
+            Closing::Unwatched => None,
+        }
+    }
+
+    /// Takes the waker of one closer; for telling all that the device has ended.
+    pub(crate) fn take_waker(&mut self) -> Option<Waker> {
+        self.closing.iter_mut().find_map(|closing| match closing {
+            Closing::Watched(waker) => waker.take(),
+            Closing::Unwatched | Closing::Done(_) => None,
+        })
+    }
+}

@@ -1,0 +1,174 @@
+//! A slot: everything that the device may touch for one request, and who waits for it.
+//!
+//! ```text
+//!                       .---------------------------------------------.
+//!                       v                                             |
+//! Free -> Reserved -> Submitted -> Completed -> (result taken) -----> |
+//!                       |              \-- future dropped --> Emptying|
+//!                       \-- future dropped --> Orphaned               |
+//!                                                 \-- drained --> Reapable -> Emptying
+//! Free -> Detached (a destroy that nobody holds) -- drained --> Free
+//! ```
+//!
+//! From publish to completion the slot owns the block and the buffers; no reference to them
+//! exists. Whoever empties a slot (wipes its block, frees its buffers) does so outside the lock,
+//! and never in an interrupt.
+
+use core::task::Waker;
+
+use super::sessions::SessionIndex;
+use crate::{
+    Platform,
+    dma::DmaBuffer,
+    sync::atomic::{AtomicU8, AtomicU32, Ordering},
+};
+
+/// The end of a list of slots.
+pub(super) const NONE: u16 = u16::MAX;
+
+/// Where a slot is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum State {
+    Free,
+    Reserved,
+    Submitted,
+    Completed,
+    Orphaned,
+    Reapable,
+    Emptying,
+    Detached,
+}
+
+/// The part of a slot that its waiter reads without the lock.
+#[derive(Debug)]
+pub(super) struct Word {
+    state: AtomicU8,
+    written_bytes: AtomicU32,
+}
+
+impl Word {
+    pub(super) fn new() -> Self {
+        Self { state: AtomicU8::new(State::Free as u8), written_bytes: AtomicU32::new(0) }
+    }
+
+    /// Moves the slot on. Only under the queue's lock.
+    #[inline]
+    pub(super) fn set(&self, state: State) {
+        // Release: pairs with the acquire of `is_completed`, for the answer in the block.
+        self.state.store(state as u8, Ordering::Release);
+    }
+
+    /// Records the answer's length and moves the slot to `Completed`. Only under the lock.
+    #[inline]
+    pub(super) fn complete(&self, written_bytes: u32) {
+        self.written_bytes.store(written_bytes, Ordering::Relaxed);
+        self.set(State::Completed);
+    }
+
+    /// Tells whether the slot is in `state`. Only under the lock, or by the slot's waiter.
+    #[inline]
+    pub(super) fn is(&self, state: State) -> bool {
+        self.state.load(Ordering::Acquire) == state as u8
+    }
+
+    #[inline]
+    pub(super) fn written_bytes(&self) -> u32 {
+        self.written_bytes.load(Ordering::Relaxed)
+    }
+}
+
+/// What the request in a slot is to the session table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Holds a use of the session.
+    Data(SessionIndex),
+    /// Holds the place of a session that may come to be.
+    Create(SessionIndex),
+    /// Ends the session.
+    Destroy(SessionIndex),
+}
+
+/// The part of a slot under the queue's lock.
+#[derive(Debug)]
+pub(super) struct Slot<P: Platform> {
+    pub(super) purpose: Purpose,
+    pub(super) waker: Option<Waker>,
+    pub(super) buffers: [Option<DmaBuffer<P>>; 2],
+    /// How much the device may write: what it claims beyond is not believed.
+    pub(super) writable_bytes: u32,
+    /// How much of the block's inline part has to be wiped.
+    pub(super) inline_bytes: u16,
+    /// Next in the list of free or of reapable slots.
+    pub(super) next: u16,
+}
+
+impl<P: Platform> Slot<P> {
+    pub(super) fn new(next: u16) -> Self {
+        Self {
+            purpose: Purpose::Destroy(SessionIndex(0)),
+            waker: None,
+            buffers: [None, None],
+            writable_bytes: 0,
+            inline_bytes: 0,
+            next,
+        }
+    }
+}
+
+/// What to do once the lock is released: wake, notify, end sessions. Of fixed size, because
+/// nothing is allocated under the lock.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    wakers: [Option<Waker>; Self::WAKERS],
+    waker_count: usize,
+    unused: [u16; Self::UNUSED],
+    unused_count: usize,
+    /// The device has to be notified.
+    pub(super) kick: bool,
+}
+
+impl Batch {
+    const WAKERS: usize = 16;
+    const UNUSED: usize = Self::WAKERS;
+
+    /// Tells whether one more used element might find no room: it brings up to two wakers.
+    #[inline]
+    pub(super) fn is_full(&self) -> bool {
+        self.waker_count + 2 > Self::WAKERS || self.unused_count >= Self::UNUSED
+    }
+
+    #[inline]
+    pub(super) fn wake(&mut self, waker: Option<Waker>) {
+        if let Some(waker) = waker
+            && let Some(place) = self.wakers.get_mut(self.waker_count)
+        {
+            *place = Some(waker);
+            self.waker_count += 1;
+        }
+    }
+
+    #[inline]
+    pub(super) fn end_session(&mut self, session: SessionIndex) {
+        if let Some(place) = self.unused.get_mut(self.unused_count) {
+            *place = session.0;
+            self.unused_count += 1;
+        }
+    }
+
+    /// Wakes everybody collected. Without the lock.
+    #[inline]
+    pub(super) fn wake_all(&mut self) {
+        for waker in &mut self.wakers[..self.waker_count] {
+            if let Some(waker) = waker.take() {
+                waker.wake();
+            }
+        }
+        self.waker_count = 0;
+    }
+
+    /// Returns the sessions whose last use has gone.
+    pub(crate) fn unused_sessions(&self) -> impl Iterator<Item = SessionIndex> {
+        self.unused[..self.unused_count].iter().map(|&index| SessionIndex(index))
+    }
+}

@@ -1,0 +1,344 @@
+//! What the queue's lock guards: the ring, the slots, the waiters, the accounting.
+//!
+//! Everything here runs with local interrupts masked and for a bounded time: at most one pass over
+//! a full batch. Nothing here wakes, allocates, frees or touches a device register.
+
+use alloc::boxed::Box;
+use core::task::Waker;
+
+use pin_list::{PinList, id};
+
+use super::{
+    accounting::Accounting,
+    block::{ANSWER, ANSWER_LEN, Blocks, HEADER, HEADER_LEN},
+    sessions::{Ledger, SessionIndex, SessionTable},
+    slot::{Batch, NONE, Purpose, Slot, State, Word},
+};
+use crate::{
+    Breakage, Error, Platform,
+    stats::QueueStats,
+    virtqueue::{Segment, SplitQueue},
+    wire,
+};
+
+/// A caller that waits for a slot is a node of this list, in the caller's own future.
+#[derive(Debug)]
+pub(super) struct WaiterTypes;
+
+impl pin_list::Types for WaiterTypes {
+    type Id = id::Checked;
+    type Protected = Option<Waker>;
+    /// The slot that was handed over.
+    type Removed = u16;
+    type Unprotected = ();
+}
+
+/// The slots' shared parts: reached with and without the lock.
+#[derive(Debug)]
+pub(super) struct Shared<P: Platform> {
+    pub(super) words: Box<[Word]>,
+    pub(super) blocks: Blocks<P>,
+    pub(super) sessions: alloc::sync::Arc<SessionTable>,
+}
+
+/// The queue's guarded part.
+#[derive(Debug)]
+pub(super) struct Guarded<P: Platform> {
+    pub(super) ring: SplitQueue<P>,
+    pub(super) slots: Box<[Slot<P>]>,
+    /// Descriptors of a slot in the ring: 1 with indirect tables.
+    pub(super) stride: u16,
+    /// First free slot.
+    pub(super) free: u16,
+    /// First slot that the device has given back and whose owner is gone.
+    pub(super) reapable: u16,
+    pub(super) in_flight: u16,
+    pub(super) waiters: PinList<WaiterTypes>,
+    pub(super) accounting: Accounting,
+    /// The control queue's.
+    pub(super) ledger: Option<Ledger>,
+    /// Why nobody gets a slot any more; what is in flight goes on, and sessions can end.
+    pub(super) closed: Option<Error>,
+    /// Why nothing at all goes on: nothing is sent, and what is in flight has failed.
+    pub(super) ended: Option<Error>,
+    /// How many callers put off the kick.
+    pub(super) deferring: u32,
+    /// No interrupt of this queue reaches anybody.
+    pub(super) polled: bool,
+    pub(super) stats: QueueStats,
+}
+
+impl<P: Platform> Guarded<P> {
+    /// Takes a free slot, unless somebody has waited longer.
+    #[inline]
+    pub(super) fn take_free(&mut self, shared: &Shared<P>) -> Option<u16> {
+        if !self.waiters.is_empty() || self.free == NONE {
+            return None;
+        }
+        let slot = self.free;
+        self.free = self.slots[usize::from(slot)].next;
+        shared.words[usize::from(slot)].set(State::Reserved);
+        Some(slot)
+    }
+
+    /// Passes an empty slot on: to a session that waits for its end, to the caller that has waited
+    /// longest, to the list of free ones.
+    pub(super) fn give(&mut self, shared: &Shared<P>, slot: u16, batch: &mut Batch) {
+        if self.ended.is_none()
+            && let Some(session) = self.ledger.as_mut().and_then(Ledger::pop_backlog)
+        {
+            self.send_destroy(shared, slot, session, State::Detached, batch);
+            return;
+        }
+        match self.waiters.cursor_front_mut().remove_current(slot) {
+            Ok(waker) => {
+                shared.words[usize::from(slot)].set(State::Reserved);
+                batch.wake(waker);
+            }
+            Err(slot) => {
+                shared.words[usize::from(slot)].set(State::Free);
+                self.slots[usize::from(slot)].next = self.free;
+                self.free = slot;
+            }
+        }
+    }
+
+    /// Makes the request of `slot` available. Everything about it is recorded by now.
+    #[inline]
+    pub(super) fn publish(&mut self, shared: &Shared<P>, slot: u16, segments: &[Segment]) {
+        let head = slot * self.stride;
+        if self.stride == 1 {
+            let table = shared.blocks.block(slot).table_address();
+            self.ring.write_indirect(head, table, segments.len());
+        } else {
+            self.ring.write_chain(head, segments);
+        }
+        self.in_flight += 1;
+        self.stats.submitted += 1;
+        self.ring.publish(head);
+    }
+
+    /// Decides whether to notify the device, unless somebody has put that off.
+    #[inline]
+    pub(super) fn decide_kick(&mut self) -> bool {
+        let kick = self.deferring == 0 && self.ring.decide_kick();
+        self.stats.kicks += u64::from(kick);
+        kick
+    }
+
+    /// Sends the *destroy* of a session in `slot`, which holds nothing of anybody's.
+    pub(super) fn send_destroy(
+        &mut self,
+        shared: &Shared<P>,
+        slot: u16,
+        session: SessionIndex,
+        state: State,
+        batch: &mut Batch,
+    ) {
+        let header = wire::destroy_session(shared.sessions.destroy_opcode(session), shared.sessions.id(session));
+        let block = shared.blocks.block(slot);
+        block.write(HEADER, &header);
+        // Never a status that the device could have meant.
+        block.write(ANSWER, &[0xff; ANSWER_LEN]);
+        let segments = [block.readable(HEADER, HEADER_LEN), block.writable(ANSWER, ANSWER_LEN)];
+        block.write_table(&segments);
+        let entry = &mut self.slots[usize::from(slot)];
+        entry.purpose = Purpose::Destroy(session);
+        entry.writable_bytes = ANSWER_LEN as u32;
+        shared.words[usize::from(slot)].set(state);
+        self.publish(shared, slot, &segments);
+        batch.kick |= self.decide_kick();
+    }
+
+    /// Takes used elements until the ring is empty (`false`) or the batch is full (`true`).
+    ///
+    /// # Errors
+    ///
+    /// The way in which the device broke the rules. The caller ends the queue.
+    #[inline]
+    pub(super) fn drain(
+        &mut self,
+        shared: &Shared<P>,
+        batch: &mut Batch,
+        drained: &mut u32,
+    ) -> Result<bool, Breakage> {
+        loop {
+            let used_index = self.ring.used_index();
+            self.accounting.observe(used_index);
+            let pending = used_index.wrapping_sub(self.ring.next_used());
+            if pending > self.in_flight {
+                return Err(Breakage::UsedIndexJump {
+                    advance: pending,
+                    in_flight: self.in_flight,
+                });
+            }
+            if pending == 0 {
+                if self.polled {
+                    return Ok(false);
+                }
+                self.accounting.arm(self.ring.next_used());
+                if self.ring.arm() {
+                    continue;
+                }
+                return Ok(false);
+            }
+            for _ in 0..pending {
+                if batch.is_full() {
+                    return Ok(true);
+                }
+                self.take_one(shared, batch)?;
+                *drained += 1;
+            }
+        }
+    }
+
+    #[inline]
+    fn take_one(&mut self, shared: &Shared<P>, batch: &mut Batch) -> Result<(), Breakage> {
+        let used = self.ring.take_used();
+        let stride = u32::from(self.stride);
+        let slot = used.id / stride;
+        let word = usize::try_from(slot).ok().and_then(|slot| shared.words.get(slot));
+        let bad = Breakage::BadUsedId { id: used.id };
+        // The whole id counts: its upper bits, and that it names a head.
+        let (Some(word), 0) = (word, used.id % stride) else { return Err(bad) };
+        let index = slot as u16;
+        let entry = &mut self.slots[usize::from(index)];
+        let written_bytes = used.len_bytes.min(entry.writable_bytes);
+
+        if word.is(State::Submitted) {
+            word.complete(written_bytes);
+            batch.wake(entry.waker.take());
+            if let Purpose::Data(session) = entry.purpose
+                && shared.sessions.release_use(session)
+            {
+                batch.end_session(session);
+            }
+        } else if word.is(State::Detached) {
+            let purpose = entry.purpose;
+            self.finish_destroy(shared, index, purpose, written_bytes, batch);
+            self.in_flight -= 1;
+            self.stats.completed += 1;
+            self.give(shared, index, batch);
+            return Ok(());
+        } else if word.is(State::Orphaned) {
+            self.settle_orphan(shared, index, written_bytes, batch);
+        } else {
+            return Err(bad);
+        }
+        self.in_flight -= 1;
+        self.stats.completed += 1;
+        Ok(())
+    }
+
+    /// The device has answered a request whose caller is gone, in flight or completed.
+    pub(super) fn settle_orphan(
+        &mut self,
+        shared: &Shared<P>,
+        slot: u16,
+        written_bytes: u32,
+        batch: &mut Batch,
+    ) {
+        let purpose = self.slots[usize::from(slot)].purpose;
+        match purpose {
+            Purpose::Create(session) => {
+                match created_session(shared, slot, written_bytes) {
+                    // The session that nobody wants ends in the slot of its own beginning.
+                    Ok(id) if self.ended.is_none() => {
+                        shared.sessions.open(session, id, 0);
+                        self.send_destroy(shared, slot, session, State::Orphaned, batch);
+                        return;
+                    }
+                    Ok(_) | Err(_) => {
+                        if let Some(ledger) = &mut self.ledger {
+                            ledger.free(session);
+                        }
+                    }
+                }
+            }
+            Purpose::Data(session) => {
+                if shared.sessions.release_use(session) {
+                    batch.end_session(session);
+                }
+            },
+            Purpose::Destroy(_) => {
+                self.finish_destroy(shared, slot, purpose, written_bytes, batch);
+            }
+        }
+        shared.words[usize::from(slot)].set(State::Reapable);
+        self.slots[usize::from(slot)].next = self.reapable;
+        self.reapable = slot;
+                // Whoever has waited longest for a slot comes and empties this one.
+        let mut front = self.waiters.cursor_front_mut();
+        batch.wake(front.protected_mut().and_then(Option::take));
+    }
+
+    fn finish_destroy(
+        &mut self,
+        shared: &Shared<P>,
+        slot: u16,
+        purpose: Purpose,
+        written_bytes: u32,
+        batch: &mut Batch,
+    ) {
+        let (Purpose::Destroy(session), Some(ledger)) = (purpose, &mut self.ledger) else { return };
+        let mut status = [0xff];
+        shared.blocks.block(slot).read(ANSWER, &mut status);
+        let result = if written_bytes == 0 {
+            Err(Error::ShortAnswer { written_bytes, expected_bytes: 1 })
+        } else {
+            wire::check_status(u32::from(status[0])).map_err(Error::Refused)
+        };
+        batch.wake(ledger.finish(session, result));
+    }
+
+    /// Takes a slot that waits to be emptied.
+    #[inline]
+    pub(super) fn take_reapable(&mut self, shared: &Shared<P>) -> Option<u16> {
+        if self.reapable == NONE {
+            return None;
+        }
+        let slot = self.reapable;
+        self.reapable = self.slots[usize::from(slot)].next;
+        shared.words[usize::from(slot)].set(State::Emptying);
+        Some(slot)
+    }
+
+    /// Collects wakers of everybody who waits, in any way; `true` when there are more.
+    pub(super) fn collect_waiters(&mut self, batch: &mut Batch) -> bool {
+        let mut slots = self.slots.iter_mut().filter(|slot| slot.waker.is_some());
+        while !batch.is_full() {
+            let Some(slot) = slots.next() else { break };
+            batch.wake(slot.waker.take());
+        }
+        let mut cursor = self.waiters.cursor_front_mut();
+        while !batch.is_full() {
+            let Some(waker) = cursor.protected_mut() else { break };
+            batch.wake(waker.take());
+            cursor.move_next();
+        }
+        while !batch.is_full() {
+            let waker = self.ledger.as_mut().and_then(Ledger::take_waker);
+            if waker.is_none() {
+                return false;
+            }
+            batch.wake(waker);
+        }
+        true
+    }
+}
+
+/// Reads the answer to a *create*.
+pub(super) fn created_session<P: Platform>(
+    shared: &Shared<P>,
+    slot: u16,
+    written_bytes: u32,
+) -> Result<u64, Error> {
+    let mut answer = [0xff; ANSWER_LEN];
+    shared.blocks.block(slot).read(ANSWER, &mut answer);
+    // Session id and status; the padding behind them says nothing.
+    const NEEDED: u32 = 12;
+    if written_bytes < NEEDED {
+        return Err(Error::ShortAnswer { written_bytes, expected_bytes: NEEDED });
+    }
+    wire::parse_session_answer(&answer).map_err(Error::Refused)
+}

@@ -1,0 +1,128 @@
+//! Waiting for a slot: first come first served, cancellable, without allocating.
+
+use core::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, Waker},
+};
+
+use pin_list::Node;
+use pin_project_lite::pin_project;
+
+use super::{Queue, Reserved, state::WaiterTypes};
+use crate::{Error, Platform};
+
+pin_project! {
+    /// Waits for a slot of a queue.
+    ///
+    /// The future is itself the node of the queue's list of waiters.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping it leaves the line; a slot that was already handed over goes to the next.
+    #[derive(Debug)]
+    pub(crate) struct Reserve<'q, P>
+    where
+        P: Platform,
+    {
+        queue: &'q Queue<P>,
+        #[pin]
+        node: Node<WaiterTypes>,
+    }
+
+    impl<P: Platform> PinnedDrop for Reserve<'_, P> {
+        fn drop(this: Pin<&mut Self>) {
+            let this = this.project();
+            let Some(node) = this.node.initialized_mut() else { return };
+            let (removed, waker) = this.queue.guarded.with(|guarded| {
+                match node.reset(&mut guarded.waiters) {
+                    (pin_list::NodeData::Linked(waker), ()) => (None, waker),
+                    (pin_list::NodeData::Removed(slot), ()) => (Some(slot), None),
+                }
+            });
+            drop(waker);
+            if let Some(slot) = removed {
+                this.queue.give_back(slot);
+            }
+            // This caller may have been woken to empty a slot, which is now the next one's.
+            this.queue.reap();
+        }
+    }
+}
+
+enum Step {
+    Slot(u16),
+    Ended(Error),
+    Waiting,
+    /// Has to join the line, or to change its waker, and needs a clone made without the lock.
+    WantsWaker,
+}
+
+impl<P: Platform> Queue<P> {
+    /// Reserves a slot, waiting in line for it.
+    #[inline]
+    pub(crate) fn reserve(&self) -> Reserve<'_, P> {
+        Reserve { queue: self, node: Node::new() }
+    }
+}
+
+impl<'q, P: Platform> Future for Reserve<'q, P> {
+    type Output = Result<Reserved<'q, P>, Error>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        let queue = *this.queue;
+        let mut waker: Option<Waker> = None;
+        loop {
+            // `waker` comes back holding what the list kept before, to be dropped here.
+            let step = queue.guarded.with(|guarded| {
+                if guarded.reapable != super::NONE && waker.is_none() {
+                    // Comes back with a waker, after having emptied it.
+                    return Step::WantsWaker;
+                }
+                if let Some(node) = this.node.as_mut().initialized_mut() {
+                    let mut node = match node.take_removed(&guarded.waiters) {
+                        Ok((slot, ())) => return Step::Slot(slot),
+                        Err(node) => node,
+                    };
+                    if let Some(error) = guarded.closed {
+                        let (_, ()) = node.reset(&mut guarded.waiters);
+                        return Step::Ended(error);
+                    }
+                    let Some(kept) = node.as_mut().protected_mut(&mut guarded.waiters) else {
+                        return Step::WantsWaker;
+                    };
+                    if kept.as_ref().is_some_and(|kept| kept.will_wake(context.waker())) {
+                        return Step::Waiting;
+                    }
+                    if waker.is_none() {
+                        return Step::WantsWaker;
+                    }
+                    core::mem::swap(kept, &mut waker);
+                    return Step::Waiting;
+                }
+                if let Some(error) = guarded.closed {
+                    return Step::Ended(error);
+                }
+                if let Some(slot) = guarded.take_free(&queue.shared) {
+                    return Step::Slot(slot);
+                }
+                if waker.is_none() {
+                    return Step::WantsWaker;
+                }
+                guarded.waiters.push_back(this.node.as_mut(), waker.take(), ());
+                Step::Waiting
+            });
+            match step {
+                Step::Slot(slot) => return Poll::Ready(Ok(Reserved { queue, slot })),
+                Step::Ended(error) => return Poll::Ready(Err(error)),
+                Step::Waiting => return Poll::Pending,
+                Step::WantsWaker => {
+                    queue.reap();
+                    waker = Some(context.waker().clone());
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! The life of one request: wait for a slot, fill it, publish it, wait for its completion.
+//!
+//! # Cancellation
+//!
+//! Before the request is published, dropping its future gives the slot back and the buffers go
+//! with the future. Afterwards the device has them: dropping the future leaves slot and buffers
+//! behind as an orphan, which is emptied once the device has used it. Forgetting the future keeps
+//! the slot for good and endangers nothing.
+
+use core::{
+    future::{Future, poll_fn},
+    ops::ControlFlow,
+    pin::pin,
+    sync::atomic::{AtomicBool, Ordering},
+    task::{Context, Poll, Waker},
+};
+
+use alloc::{sync::Arc, task::Wake};
+
+use crate::{
+    Error, Platform,
+    dma::DmaBuffer,
+    link::{Link, Which},
+    queue::{
+        ANSWER, ANSWER_LEN, HEADER, HEADER_LEN, INLINE, INLINE_LEN, InFlight, Intent, Reserved,
+        Submission,
+    },
+    virtqueue::Segment,
+};
+
+/// Most payload bytes that travel in the slot's own memory.
+pub(crate) const INLINE_PAYLOAD_LEN: usize = 512;
+
+const _: () = assert!(16 + INLINE_PAYLOAD_LEN < INLINE_LEN);
+
+/// A buffer or two, moved into a request.
+pub(crate) type Buffers<P> = [Option<DmaBuffer<P>>; 2];
+
+/// What happens when no slot is free.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Admission {
+    /// Wait in line.
+    Wait,
+    /// [`Error::QueueFull`].
+    Try,
+}
+
+/// What to send, beside the header.
+#[derive(Debug)]
+pub(crate) enum Body<'a, P: Platform> {
+    /// A key after the header; the answer is a session id with a status.
+    Control { key: &'a [u8] },
+    /// An IV and a short payload after the header; the device writes over the payload.
+    Inline { iv: &'a [u8], payload: &'a [u8] },
+    /// An IV after the header; source and destination in buffers of their own, or one buffer that
+    /// is both.
+    Buffers { iv: &'a [u8], buffers: Buffers<P> },
+}
+
+/// A request that has failed, with its buffers unless the device may still touch them.
+#[derive(Debug)]
+pub(crate) struct Failure<P: Platform> {
+    pub(crate) error: Error,
+    pub(crate) buffers: Option<Buffers<P>>,
+}
+
+impl<P: Platform> Failure<P> {
+    fn back(error: Error, buffers: Buffers<P>) -> Self {
+        Self { error, buffers: Some(buffers) }
+    }
+}
+
+/// Sends a request and waits for its completion.
+#[inline]
+pub(crate) async fn transact<'l, P: Platform>(
+    link: &'l Link<P>,
+    which: Which,
+    header: &[u8; HEADER_LEN],
+    body: Body<'_, P>,
+    intent: Intent,
+    admission: Admission,
+) -> Result<InFlight<'l, P>, Failure<P>> {
+    let queue = link.queue(which);
+    let reserved = match admission {
+        Admission::Try => queue.try_reserve(),
+        Admission::Wait => drive(link, queue.reserve()).await,
+    };
+    let reserved = match reserved {
+        Ok(reserved) => reserved,
+        Err(error) => return Err(Failure::back(error, body.into_buffers())),
+    };
+    let waker = poll_fn(|context| Poll::Ready(context.waker().clone())).await;
+    let in_flight = publish(reserved, header, body, intent, waker);
+    let mut in_flight = in_flight.map_err(|(error, buffers)| Failure::back(error, buffers))?;
+    match drive(link, poll_fn(|context| in_flight.poll(context))).await {
+        Ok(()) => Ok(in_flight),
+        Err(error) => Err(Failure { error, buffers: None }),
+    }
+}
+
+impl<P: Platform> Body<'_, P> {
+    fn into_buffers(self) -> Buffers<P> {
+        match self {
+            Self::Buffers { buffers, .. } => buffers,
+            Self::Control { .. } | Self::Inline { .. } => [None, None],
+        }
+    }
+}
+
+/// Fills the slot's block and sends it.
+#[inline]
+fn publish<'l, P: Platform>(
+    reserved: Reserved<'l, P>,
+    header: &[u8; HEADER_LEN],
+    body: Body<'_, P>,
+    intent: Intent,
+    waker: Waker,
+) -> Result<InFlight<'l, P>, (Error, Buffers<P>)> {
+    let block = reserved.block();
+    block.write(HEADER, header);
+    // A status that no device means: an answer that was never written is not taken for one.
+    const NO_ANSWER: u8 = 0xff;
+    match body {
+        Body::Control { key } => {
+            block.write(ANSWER, &[NO_ANSWER; ANSWER_LEN]);
+            block.write(INLINE, key);
+            let segments = [
+                block.readable(HEADER, HEADER_LEN + key.len()),
+                block.writable(ANSWER, ANSWER_LEN),
+            ];
+            reserved.publish(Submission {
+                segments: &segments,
+                inline_bytes: key.len() as u16,
+                intent,
+                buffers: [None, None],
+                waker: Some(waker),
+            })
+        }
+        Body::Inline { iv, payload } => {
+            let start = INLINE + iv.len();
+            block.write(INLINE, iv);
+            block.write(start, payload);
+            block.write(start + payload.len(), &[NO_ANSWER]);
+            let segments = [
+                block.readable(HEADER, HEADER_LEN + iv.len() + payload.len()),
+                // The destination lies over the source, and the status right behind it: one
+                // descriptor for both. The device has read the source before it writes.
+                block.writable(start, payload.len() + 1),
+            ];
+            reserved.publish(Submission {
+                segments: &segments,
+                inline_bytes: (iv.len() + payload.len()) as u16,
+                intent,
+                buffers: [None, None],
+                waker: Some(waker),
+            })
+        }
+        Body::Buffers { iv, buffers } => {
+            block.write(INLINE, iv);
+            block.write(ANSWER, &[NO_ANSWER]);
+            let segment = |buffer: Option<&DmaBuffer<P>>, writable| Segment {
+                bus_address: buffer.map_or(0, DmaBuffer::bus_address),
+                len_bytes: buffer.map_or(0, |buffer| buffer.len()) as u32,
+                writable,
+            };
+            let [source, destination] = &buffers;
+            let segments = [
+                block.readable(HEADER, HEADER_LEN + iv.len()),
+                segment(source.as_ref(), false),
+                segment(destination.as_ref().or(source.as_ref()), true),
+                block.writable(ANSWER, 1),
+            ];
+            reserved.publish(Submission {
+                segments: &segments,
+                inline_bytes: iv.len() as u16,
+                intent,
+                buffers,
+                waker: Some(waker),
+            })
+        }
+    }
+}
+
+/// Awaits `future`; where no interrupt comes, drains before every look and asks to be polled
+/// again.
+#[inline]
+pub(crate) async fn drive<P: Platform, F: Future>(link: &Link<P>, future: F) -> F::Output {
+    let mut future = pin!(future);
+    poll_fn(|context| {
+        if !link.is_polled() {
+            return future.as_mut().poll(context);
+        }
+        link.drain();
+        let outcome = future.as_mut().poll(context);
+        if outcome.is_pending() {
+            context.waker().wake_by_ref();
+        }
+        outcome
+    })
+    .await
+}
+
+/// Whether anything has happened since the last look: what the caller's way to idle asks.
+#[derive(Debug, Default)]
+pub struct Woken(AtomicBool);
+
+impl Woken {
+    /// Tells whether the request wants to be looked at again. A way to idle that sleeps asks with
+    /// interrupts masked, right before it sleeps.
+    pub fn is_set(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        // Release: pairs with the acquire of `is_set`.
+        self.0.store(true, Ordering::Release);
+    }
+}
+
+/// Runs a request to its end on the calling CPU, without an executor: the blocking form of every
+/// operation of this crate.
+///
+/// Whenever there is nothing to do, `idle` is called: it may sleep until an interrupt (asking
+/// [`Woken::is_set`] with interrupts masked first), yield or spin, and it may give up by returning
+/// [`ControlFlow::Break`]. One small allocation a call.
+///
+/// # Errors
+///
+/// [`Error::GaveUp`] when `idle` gave up; the request is then cancelled like a dropped future.
+pub fn block_on<F: Future>(
+    future: F,
+    mut idle: impl FnMut(&Woken) -> ControlFlow<()>,
+) -> Result<F::Output, Error> {
+    let mut future = pin!(future);
+    let woken = Arc::new(Woken(AtomicBool::new(true)));
+    let waker = Waker::from(woken.clone());
+    let mut context = Context::from_waker(&waker);
+    loop {
+        // AcqRel: takes what the waker published, and a wake from here on is seen by `is_set`.
+        if woken.0.swap(false, Ordering::AcqRel)
+            && let Poll::Ready(output) = future.as_mut().poll(&mut context)
+        {
+            return Ok(output);
+        }
+        if !woken.is_set() && idle(&woken).is_break() {
+            return Err(Error::GaveUp);
+        }
+    }
+}

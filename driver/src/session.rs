@@ -1,0 +1,116 @@
+//! Sessions: created and destroyed on the control queue.
+
+use alloc::sync::Arc;
+use core::{
+    future::poll_fn,
+    task::{Context, Poll},
+};
+
+use crate::{
+    Error, Platform,
+    link::{Link, Which},
+    queue::{Intent, SessionIndex},
+    request::{Admission, Body, drive, transact},
+    wire::REQUEST_LEN,
+};
+
+/// A session of the device. Dropping it ends it, without waiting, as soon as none of its requests
+/// is in flight.
+#[derive(Debug)]
+pub(crate) struct Session<P: Platform> {
+    pub(crate) link: Arc<Link<P>>,
+    pub(crate) index: SessionIndex,
+}
+
+impl<P: Platform> Session<P> {
+    /// Creates a session: `header` and `key` are what the device is sent, `destroy_opcode` is what
+    /// will end it.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropped before the device has answered, the session ends in the slot of its own beginning
+    /// as soon as the device gives it an id.
+    pub(crate) async fn create(
+        link: Arc<Link<P>>,
+        header: [u8; REQUEST_LEN],
+        key: &[u8],
+        destroy_opcode: u32,
+    ) -> Result<Self, Error> {
+        let intent = Intent::Create { destroy_opcode };
+        let body = Body::Control { key };
+        let sent = transact(&link, Which::Control, &header, body, intent, Admission::Wait).await;
+        let in_flight = sent.map_err(|failure| failure.error)?;
+        let index = in_flight.take_session()?;
+        Ok(Self { link, index })
+    }
+
+    /// Returns the id that the device gave.
+    #[inline]
+    pub(crate) fn id(&self) -> u64 {
+        self.link.sessions.id(self.index)
+    }
+
+    /// Ends the session and waits for the device's answer.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropped, the session ends all the same.
+    pub(crate) async fn close(self) -> Result<(), Error> {
+        let link = self.link.clone();
+        let waker = poll_fn(|context| Poll::Ready(context.waker().clone())).await;
+        let mut end = End { link: &link, index: Some(self.index) };
+        link.control.with_ledger(|ledger| ledger.watch(self.index, waker));
+        // Gives back the caller's use; requests that are still in flight hold theirs.
+        drop(self);
+        drive(&link, poll_fn(|context| end.poll(context))).await
+    }
+}
+
+impl<P: Platform> Drop for Session<P> {
+    fn drop(&mut self) {
+        if self.link.sessions.release_use(self.index) {
+            self.link.control.destroy(self.index);
+        }
+    }
+}
+
+/// Waits for the answer to a *destroy*, wherever in the line it is.
+struct End<'l, P: Platform> {
+    link: &'l Link<P>,
+    /// `None` once the answer has been taken, and the place with it.
+    index: Option<SessionIndex>,
+}
+
+impl<P: Platform> End<'_, P> {
+    #[inline]
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let Some(index) = self.index else { return Poll::Pending };
+        let control = &self.link.control;
+        // The second look has put the waker in place, so nothing falls between.
+        let mut waker = None;
+        for _ in 0..2 {
+            match control.with_ledger(|ledger| ledger.take_done(index, &mut waker)) {
+                Some(Some(result)) => {
+                    self.index = None;
+                    return Poll::Ready(result);
+                }
+                Some(None) => {}
+                None => return Poll::Ready(Err(Error::ShutDown)),
+            }
+            if let Some(error) = control.ended() {
+                return Poll::Ready(Err(error));
+            }
+            waker = Some(context.waker().clone());
+        }
+        Poll::Pending
+    }
+}
+
+impl<P: Platform> Drop for End<'_, P> {
+    fn drop(&mut self) {
+        if let Some(index) = self.index {
+            let waker = self.link.control.with_ledger(|ledger| ledger.unwatch(index));
+            drop(waker);
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! Counters: what the driver and the device have done.
+
+/// What one queue has done since the device was set up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct QueueStats {
+    /// Requests made available to the device.
+    pub submitted: u64,
+    /// Requests that the device has used.
+    pub completed: u64,
+    /// Doorbells rung.
+    pub kicks: u64,
+    /// Polls of a request's future that found it still in flight.
+    pub pending_polls: u64,
+    /// Requests whose future was dropped before it had taken the result.
+    pub abandoned: u64,
+    /// Requests in flight now.
+    pub in_flight: u16,
+    /// Elements that the device has used since its reset: the used index in 64 bits.
+    pub published: u64,
+    /// Messages that the device may have sent and that no interrupt has answered for.
+    pub interrupt_credit: u16,
+}
+
+/// What the interrupts of a device were.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct InterruptStats {
+    /// Interrupts that found something to do.
+    pub handled: u64,
+    /// Interrupts whose completions somebody else had drained.
+    pub already_drained: u64,
+    /// Interrupts that nothing the device published accounts for.
+    pub unhandled: u64,
+}

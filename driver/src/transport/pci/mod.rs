@@ -1,0 +1,280 @@
+//! Virtio over PCI, modern devices only, with MSI-X (Virtio 1.3, 4.1).
+
+mod capabilities;
+mod function;
+mod registers;
+#[cfg(test)]
+mod tests;
+
+use core::fmt;
+
+use virtio_drivers::transport::{
+    DeviceStatus, InterruptStatus,
+    pci::bus::{Command, ConfigurationAccess, DeviceFunction},
+};
+
+pub(super) use self::registers::NotifyRegister;
+use self::{
+    capabilities::{MSIX_ENTRY_LEN, fault},
+    function::Function,
+    registers::Registers,
+};
+use super::{
+    Doorbell, MsixEntry, MsixMessage, QueueAddresses, QueueIndex, Ring, Transport, TransportError,
+};
+use crate::{DEVICE_ID, Platform, sync::IrqMutex};
+
+/// The PCI vendor of virtio devices.
+const VENDOR: u16 = 0x1af4;
+/// A modern device's PCI device id is this plus its virtio device id (4.1.2.1).
+const MODERN_BASE: u16 = 0x1040;
+
+/// "No vector" in the vector registers.
+const NO_VECTOR: u16 = 0xffff;
+
+// Offsets in the common configuration (4.1.4.3).
+const DEVICE_FEATURE_SELECT: usize = 0x00;
+const DEVICE_FEATURE: usize = 0x04;
+const DRIVER_FEATURE_SELECT: usize = 0x08;
+const DRIVER_FEATURE: usize = 0x0c;
+const CONFIG_MSIX_VECTOR: usize = 0x10;
+const NUM_QUEUES: usize = 0x12;
+const DEVICE_STATUS: usize = 0x14;
+const CONFIG_GENERATION: usize = 0x15;
+const QUEUE_SELECT: usize = 0x16;
+const QUEUE_SIZE: usize = 0x18;
+const QUEUE_MSIX_VECTOR: usize = 0x1a;
+const QUEUE_ENABLE: usize = 0x1c;
+const QUEUE_NOTIFY_OFF: usize = 0x1e;
+const QUEUE_DESC: usize = 0x20;
+const QUEUE_DRIVER: usize = 0x28;
+const QUEUE_DEVICE: usize = 0x30;
+
+/// In the MSI-X capability's message control, as part of its first 32 bits.
+const MSIX_ENABLE: u32 = 1 << 31;
+const MSIX_FUNCTION_MASK: u32 = 1 << 30;
+/// In an MSI-X table entry's vector control.
+const MSIX_ENTRY_MASKED: u32 = 1;
+
+/// A virtio-crypto device on the PCI bus.
+pub struct PciTransport<P: Platform, C: ConfigurationAccess> {
+    at: DeviceFunction,
+    common: Registers<P>,
+    isr: Registers<P>,
+    device: Option<Registers<P>>,
+    notify: Registers<P>,
+    notify_off_multiplier: u32,
+    msix: Option<Msix<P>>,
+    /// Used at set-up only, for the MSI-X and INTx switches of this function.
+    function: IrqMutex<P, Function<C>>,
+}
+
+#[derive(Debug)]
+struct Msix<P> {
+    offset: u8,
+    entries: u16,
+    table: Registers<P>,
+}
+
+/// Tells whether a PCI function is a modern virtio-crypto device. The id decides, not the class:
+/// QEMU has given the device several.
+pub fn is_crypto_device(vendor: u16, device: u16) -> bool {
+    vendor == VENDOR && device == MODERN_BASE + DEVICE_ID
+}
+
+impl<P: Platform, C: ConfigurationAccess + Send> PciTransport<P, C> {
+    /// Finds the structures of the device at `function`, maps them, and switches memory access and
+    /// bus mastering on.
+    ///
+    /// The transport keeps `config` to itself for the switches of its own function; the kernel has
+    /// others for other functions, so accesses through them have to be independent of each other
+    /// (ECAM is; the ports 0xCF8/0xCFC need a lock inside).
+    ///
+    /// # Errors
+    ///
+    /// [`TransportError::WrongDevice`] for another device; [`TransportError::Capability`] when a
+    /// structure is missing or does not lie inside its BAR.
+    pub fn new(config: C, function: DeviceFunction) -> Result<Self, TransportError> {
+        let at = function;
+        let mut function = Function::new(config, at);
+        let id = function.read(0);
+        let (vendor, device) = (id as u16, (id >> 16) as u16);
+        if !is_crypto_device(vendor, device) {
+            return Err(TransportError::WrongDevice { vendor, device });
+        }
+        let found = capabilities::find(&mut function)?;
+        let map = |stretch: capabilities::Stretch| Registers::map(stretch.address, stretch.len_bytes);
+        Self {
+            at,
+            common: map(found.common),
+            isr: map(found.isr),
+            device: found.device.map(map),
+            notify: map(found.notify),
+            notify_off_multiplier: found.notify_off_multiplier,
+            msix: found.msix.map(|msix| Msix {
+                offset: msix.offset,
+                entries: msix.entries,
+                table: map(msix.table),
+            }),
+            function: IrqMutex::new("PCI function", function),
+        }
+        .checked()
+    }
+
+    /// Checks every queue's doorbell once, so that making one cannot fail later.
+    fn checked(self) -> Result<Self, TransportError> {
+        for queue in 0..self.common.read::<u16>(NUM_QUEUES) {
+            self.notify_offset(QueueIndex(queue))?;
+        }
+        Ok(self)
+    }
+
+    /// Returns where in the notify structure the doorbell of `queue` is (4.1.4.4).
+    fn notify_offset(&self, queue: QueueIndex) -> Result<usize, TransportError> {
+        self.common.write(QUEUE_SELECT, queue.0);
+        let off = u64::from(self.common.read::<u16>(QUEUE_NOTIFY_OFF));
+        let offset = off * u64::from(self.notify_off_multiplier);
+        if !offset.is_multiple_of(2) {
+            return Err(fault("notify", "gives a queue an odd address"));
+        }
+        if offset + 2 > self.notify.len_bytes() as u64 {
+            return Err(fault("notify", "is too short for the device's queues"));
+        }
+        Ok(offset as usize)
+    }
+
+    fn select(&self, queue: QueueIndex) {
+        self.common.write(QUEUE_SELECT, queue.0);
+    }
+}
+
+impl<P: Platform, C: ConfigurationAccess + Send> Transport for PciTransport<P, C> {
+    fn read_device_features(&self) -> u64 {
+        let half = |select: u32| {
+            self.common.write(DEVICE_FEATURE_SELECT, select);
+            u64::from(self.common.read::<u32>(DEVICE_FEATURE))
+        };
+        half(0) | half(1) << 32
+    }
+
+    fn write_driver_features(&self, features: u64) {
+        for (select, half) in [(0u32, features as u32), (1, (features >> 32) as u32)] {
+            self.common.write(DRIVER_FEATURE_SELECT, select);
+            self.common.write(DRIVER_FEATURE, half);
+        }
+    }
+
+    fn read_status(&self) -> DeviceStatus {
+        DeviceStatus::from_bits_retain(u32::from(self.common.read::<u8>(DEVICE_STATUS)))
+    }
+
+    fn write_status(&self, status: DeviceStatus) {
+        self.common.write(DEVICE_STATUS, status.bits() as u8);
+    }
+
+    fn read_max_queue_size(&self, queue: QueueIndex) -> u16 {
+        // A queue beyond the last has no doorbell that was checked.
+        if queue.0 >= self.common.read::<u16>(NUM_QUEUES) {
+            return 0;
+        }
+        self.select(queue);
+        self.common.read(QUEUE_SIZE)
+    }
+
+    fn set_queue(&self, queue: QueueIndex, size: u16, addresses: QueueAddresses) {
+        self.select(queue);
+        self.common.write(QUEUE_SIZE, size);
+        self.common.write_u64(QUEUE_DESC, addresses.descriptors);
+        self.common.write_u64(QUEUE_DRIVER, addresses.available);
+        self.common.write_u64(QUEUE_DEVICE, addresses.used);
+    }
+
+    fn enable_queue(&self, queue: QueueIndex) {
+        self.select(queue);
+        self.common.write(QUEUE_ENABLE, 1u16);
+    }
+
+    fn doorbell(&self, queue: QueueIndex) -> Doorbell {
+        // Checked by `checked`; a queue that the device does not have, or whose register moved
+        // since, gets the first doorbell, which is harmless and wakes nobody.
+        let offset = self.notify_offset(queue).unwrap_or(0);
+        let address = self.notify.pointer(offset);
+        Doorbell(Ring::Register(NotifyRegister { address, value: queue.0 }))
+    }
+
+    fn read_config_generation(&self) -> u32 {
+        u32::from(self.common.read::<u8>(CONFIG_GENERATION))
+    }
+
+    fn read_config(&self, offset: usize, bytes: &mut [u8]) -> Result<(), TransportError> {
+        let short = TransportError::ConfigTooShort { offset, len: bytes.len() };
+        let device = self.device.as_ref().ok_or(short)?;
+        let end = offset.checked_add(bytes.len()).ok_or(short)?;
+        if end.next_multiple_of(4) > device.len_bytes() || !offset.is_multiple_of(4) {
+            return Err(short);
+        }
+        for (i, chunk) in bytes.chunks_mut(4).enumerate() {
+            let word = device.read::<u32>(offset + 4 * i).to_le_bytes();
+            chunk.copy_from_slice(&word[..chunk.len()]);
+        }
+        Ok(())
+    }
+
+    fn msix_entries(&self) -> u16 {
+        self.msix.as_ref().map_or(0, |msix| msix.entries)
+    }
+
+    fn set_msix_message(&self, entry: MsixEntry, message: Option<MsixMessage>) {
+        let Some(msix) = self.msix.as_ref().filter(|msix| entry.0 < msix.entries) else { return };
+        let start = usize::from(entry.0) * MSIX_ENTRY_LEN;
+        msix.table.write(start + 12, MSIX_ENTRY_MASKED);
+        if let Some(message) = message {
+            msix.table.write_u64(start, message.address);
+            msix.table.write(start + 8, message.data);
+            msix.table.write(start + 12, 0u32);
+        }
+        // Read back: posted writes have arrived when this returns.
+        let _ = msix.table.read::<u32>(start + 12);
+    }
+
+    fn set_msix_enabled(&self, enabled: bool) {
+        let Some(msix) = &self.msix else { return };
+        self.function.with(|function| {
+            let word = function.read(msix.offset) & !(MSIX_ENABLE | MSIX_FUNCTION_MASK);
+            // Never both: INTx goes off before MSI-X comes on, and the other way round.
+            if enabled {
+                function.change_command(Command::INTERRUPT_DISABLE, Command::empty());
+                function.write(msix.offset, word | MSIX_ENABLE);
+            } else {
+                function.write(msix.offset, word);
+                function.change_command(Command::empty(), Command::INTERRUPT_DISABLE);
+            }
+        });
+    }
+
+    fn set_queue_vector(&self, queue: QueueIndex, entry: Option<MsixEntry>) -> Option<MsixEntry> {
+        self.select(queue);
+        self.common.write(QUEUE_MSIX_VECTOR, entry.map_or(NO_VECTOR, |entry| entry.0));
+        let vector = self.common.read::<u16>(QUEUE_MSIX_VECTOR);
+        (vector != NO_VECTOR).then_some(MsixEntry(vector))
+    }
+
+    fn set_config_vector(&self, entry: Option<MsixEntry>) -> Option<MsixEntry> {
+        self.common.write(CONFIG_MSIX_VECTOR, entry.map_or(NO_VECTOR, |entry| entry.0));
+        let vector = self.common.read::<u16>(CONFIG_MSIX_VECTOR);
+        (vector != NO_VECTOR).then_some(MsixEntry(vector))
+    }
+
+    fn read_interrupt_status(&self) -> InterruptStatus {
+        InterruptStatus::from_bits_retain(u32::from(self.isr.read::<u8>(0)))
+    }
+}
+
+impl<P: Platform, C: ConfigurationAccess> fmt::Debug for PciTransport<P, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PciTransport")
+            .field("function", &format_args!("{}", self.at))
+            .field("msix_entries", &self.msix.as_ref().map_or(0, |msix| msix.entries))
+            .finish_non_exhaustive()
+    }
+}
