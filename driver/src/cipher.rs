@@ -47,13 +47,13 @@ impl<P: Platform> AesCbc<P> {
     /// # Cancellation
     ///
     /// Dropped before it is ready, the session does not stay behind on the device.
-    pub async fn open(
-        device: &Device<P>,
-        direction: Direction,
-        key: &[u8],
-    ) -> Result<Self, Error> {
+    pub async fn open(device: &Device<P>, direction: Direction, key: &[u8]) -> Result<Self, Error> {
         let len_bytes = key.len();
-        let invalid = |requirement| Error::InvalidLength { field: "key", len_bytes, requirement };
+        let invalid = |requirement| Error::InvalidLength {
+            field: "key",
+            len_bytes,
+            requirement,
+        };
         if !matches!(len_bytes, 16 | 24 | 32) {
             return Err(invalid(Requirement::AesKey));
         }
@@ -125,10 +125,14 @@ impl<P: Platform> AesCbc<P> {
         match self.transfer(iv, [Some(buffer), None], admission).await {
             Ok([Some(buffer), _]) => Ok(buffer),
             // A slot gives back what it was given.
-            Ok([None, _]) => Err(Failed { error: Error::ShutDown, given: None }),
-            Err(Failure { error, buffers }) => {
-                Err(Failed { error, given: buffers.and_then(|[buffer, _]| buffer) })
-            }
+            Ok([None, _]) => Err(Failed {
+                error: Error::ShutDown,
+                given: None,
+            }),
+            Err(Failure { error, buffers }) => Err(Failed {
+                error,
+                given: buffers.and_then(|[buffer, _]| buffer),
+            }),
         }
     }
 
@@ -148,7 +152,10 @@ impl<P: Platform> AesCbc<P> {
             let error = Error::InvalidLength {
                 field: "destination",
                 len_bytes: destination.len(),
-                requirement: Requirement::SameAs { field: "source", len_bytes: source.len() },
+                requirement: Requirement::SameAs {
+                    field: "source",
+                    len_bytes: source.len(),
+                },
             };
             return Err(Failed::back(error, (source, destination)));
         }
@@ -158,12 +165,14 @@ impl<P: Platform> AesCbc<P> {
         };
         let buffers = [Some(source), Some(destination)];
         match self.transfer(iv, buffers, Admission::Wait).await {
-            Ok(buffers) => {
-                pair(buffers).ok_or(Failed { error: Error::ShutDown, given: None })
-            }
-            Err(Failure { error, buffers }) => {
-                Err(Failed { error, given: buffers.and_then(pair) })
-            }
+            Ok(buffers) => pair(buffers).ok_or(Failed {
+                error: Error::ShutDown,
+                given: None,
+            }),
+            Err(Failure { error, buffers }) => Err(Failed {
+                error,
+                given: buffers.and_then(pair),
+            }),
         }
     }
 
@@ -218,7 +227,10 @@ impl<P: Platform> AesCbc<P> {
     ) -> Result<Buffers<P>, Failure<P>> {
         let len_bytes = buffers[0].as_ref().map_or(0, |source| source.len());
         if let Err(error) = self.check_len(len_bytes) {
-            return Err(Failure { error, buffers: Some(buffers) });
+            return Err(Failure {
+                error,
+                buffers: Some(buffers),
+            });
         }
         let header = self.header(len_bytes);
         let body = Body::Buffers { iv, buffers };
@@ -231,25 +243,45 @@ impl<P: Platform> AesCbc<P> {
         let buffers = in_flight.finish();
         match outcome {
             Ok(()) => Ok(buffers),
-            Err(error) => Err(Failure { error, buffers: Some(buffers) }),
+            Err(error) => Err(Failure {
+                error,
+                buffers: Some(buffers),
+            }),
         }
     }
 
     fn header(&self, len_bytes: usize) -> [u8; REQUEST_LEN] {
         let opcode = DataOpcode::from(self.direction);
-        wire::cipher_request(opcode, self.session.id(), AES_BLOCK_LEN as u32, len_bytes as u32)
+        wire::cipher_request(
+            opcode,
+            self.session.id(),
+            AES_BLOCK_LEN as u32,
+            len_bytes as u32,
+        )
     }
 
     /// Checks what the device would choke on: an empty descriptor, a partial block, more than it
     /// takes in one request.
     fn check_len(&self, len_bytes: usize) -> Result<(), Error> {
-        let invalid = |requirement| Error::InvalidLength { field: "data", len_bytes, requirement };
+        let invalid = |requirement| Error::InvalidLength {
+            field: "data",
+            len_bytes,
+            requirement,
+        };
         if len_bytes == 0 || !len_bytes.is_multiple_of(AES_BLOCK_LEN) {
-            return Err(invalid(Requirement::BlocksOf { block_bytes: AES_BLOCK_LEN }));
+            return Err(invalid(Requirement::BlocksOf {
+                block_bytes: AES_BLOCK_LEN,
+            }));
         }
         // QEMU counts header, IV, source, destination and status.
         let overhead = (REQUEST_LEN + AES_BLOCK_LEN + 1) as u64;
-        let max_size = self.session.link.capabilities.max_size_bytes.saturating_sub(overhead) / 2;
+        let max_size = self
+            .session
+            .link
+            .capabilities
+            .max_size_bytes
+            .saturating_sub(overhead)
+            / 2;
         let max_bytes = max_size.min(u64::from(u32::MAX)) & !(AES_BLOCK_LEN as u64 - 1);
         if len_bytes as u64 > max_bytes {
             return Err(invalid(Requirement::AtMost { max_bytes }));
@@ -264,7 +296,10 @@ fn check_answer(written_bytes: u32, len_bytes: usize, status: u8) -> Result<(), 
     wire::check_status(u32::from(status)).map_err(Error::Refused)?;
     let expected_bytes = len_bytes as u32 + 1;
     if written_bytes < expected_bytes {
-        return Err(Error::ShortAnswer { written_bytes, expected_bytes });
+        return Err(Error::ShortAnswer {
+            written_bytes,
+            expected_bytes,
+        });
     }
     Ok(())
 }

@@ -254,7 +254,9 @@ impl<P: Platform> Device<P> {
             retired.append(kept);
             core::mem::swap(kept, &mut retired);
         });
-        let old = self.current.with(|current| core::mem::replace(current, link));
+        let old = self
+            .current
+            .with(|current| core::mem::replace(current, link));
         self.retired.with(|retired| retired.push(old));
         self.free_retired();
         Ok(drained)
@@ -281,7 +283,11 @@ impl<P: Platform> Device<P> {
             }
             wait_for(link.queue(Which::Control));
         }
-        let in_flight = link.queues().iter().map(|queue| queue.stats().in_flight).sum();
+        let in_flight = link
+            .queues()
+            .iter()
+            .map(|queue| queue.stats().in_flight)
+            .sum();
         link.end(Error::ShutDown);
 
         reset::<P>(&*self.transport, self.options.reset_limit_ns)?;
@@ -380,7 +386,9 @@ fn bring_up<P: Platform>(
 
     let offered = Features::from_bits_retain(transport.read_device_features());
     if !offered.contains(Features::VERSION_1) {
-        return Err(Error::FeatureMissing { feature: "VIRTIO_F_VERSION_1" });
+        return Err(Error::FeatureMissing {
+            feature: "VIRTIO_F_VERSION_1",
+        });
     }
     // VERSION_1 and ACCESS_PLATFORM are not the driver's to refuse (6.1).
     let kept = Features::VERSION_1.union(Features::ACCESS_PLATFORM);
@@ -389,7 +397,9 @@ fn bring_up<P: Platform>(
     status |= DeviceStatus::FEATURES_OK;
     transport.write_status(status);
     if !transport.read_status().contains(DeviceStatus::FEATURES_OK) {
-        return Err(Error::FeaturesRefused { features: features.bits() });
+        return Err(Error::FeaturesRefused {
+            features: features.bits(),
+        });
     }
 
     let (capabilities, _) = Capabilities::read(transport)?;

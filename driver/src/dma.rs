@@ -78,7 +78,10 @@ pub(crate) struct DmaRegion<P: Platform> {
 impl<P: Platform> DmaRegion<P> {
     /// Allocates `len_bytes` zeroed bytes, page aligned.
     pub(crate) fn new(len_bytes: usize) -> Result<Self, Error> {
-        Ok(Self { memory: Pages::new(len_bytes)?, len_bytes })
+        Ok(Self {
+            memory: Pages::new(len_bytes)?,
+            len_bytes,
+        })
     }
 
     /// Returns where the device finds the byte at `offset`.
@@ -146,7 +149,10 @@ impl<P: Platform> DmaRegion<P> {
 impl<P: Platform> fmt::Debug for DmaRegion<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DmaRegion")
-            .field("bus_address", &format_args!("{:#x}", self.memory.bus_address))
+            .field(
+                "bus_address",
+                &format_args!("{:#x}", self.memory.bus_address),
+            )
             .field("len_bytes", &self.len_bytes)
             .finish()
     }
@@ -169,7 +175,10 @@ impl<P: Platform> DmaBuffer<P> {
     ///
     /// [`Error::OutOfDeviceMemory`] when the platform has no such pages.
     pub fn new(len_bytes: usize) -> Result<Self, Error> {
-        Ok(Self { memory: Pages::new(len_bytes)?, len_bytes })
+        Ok(Self {
+            memory: Pages::new(len_bytes)?,
+            len_bytes,
+        })
     }
 
     /// Allocates a buffer that holds a copy of `bytes`.
@@ -222,6 +231,8 @@ impl<P: Platform> Drop for DmaBuffer<P> {
 
 impl<P: Platform> fmt::Debug for DmaBuffer<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DmaBuffer").field("len_bytes", &self.len_bytes).finish_non_exhaustive()
+        f.debug_struct("DmaBuffer")
+            .field("len_bytes", &self.len_bytes)
+            .finish_non_exhaustive()
     }
 }

@@ -175,7 +175,11 @@ impl fmt::Display for Error {
                 f.write_str("the device's configuration changed at every reading")
             }
             Self::QueueMissing { queue } => write!(f, "the device has no queue {}", queue.0),
-            Self::QueueTooSmall { queue, entries, needed } => write!(
+            Self::QueueTooSmall {
+                queue,
+                entries,
+                needed,
+            } => write!(
                 f,
                 "queue {} has {entries} entries, one request needs {needed}: \
                  give the device larger queues, or INDIRECT_DESC",
@@ -184,16 +188,29 @@ impl fmt::Display for Error {
             Self::OutOfDeviceMemory { len_bytes } => {
                 write!(f, "no device memory for {len_bytes} bytes")
             }
-            Self::InvalidLength { field, len_bytes, requirement } => {
+            Self::InvalidLength {
+                field,
+                len_bytes,
+                requirement,
+            } => {
                 write!(f, "{field} of {len_bytes} bytes has to be {requirement}")
             }
             Self::QueueFull => f.write_str("every slot of the queue is taken: wait for one"),
             Self::TooManySessions { max } => {
-                write!(f, "all {max} sessions are taken: close one, or ask for more at set-up")
+                write!(
+                    f,
+                    "all {max} sessions are taken: close one, or ask for more at set-up"
+                )
             }
             Self::Refused(refusal) => refusal.fmt(f),
-            Self::ShortAnswer { written_bytes, expected_bytes } => {
-                write!(f, "the device wrote {written_bytes} bytes of {expected_bytes}")
+            Self::ShortAnswer {
+                written_bytes,
+                expected_bytes,
+            } => {
+                write!(
+                    f,
+                    "the device wrote {written_bytes} bytes of {expected_bytes}"
+                )
             }
             Self::Broken(breakage) => write!(f, "the device is broken: {breakage}; reset it"),
             Self::ShutDown => {
@@ -208,7 +225,10 @@ impl fmt::Display for Requirement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::BlocksOf { block_bytes } => {
-                write!(f, "a whole number of {block_bytes}-byte blocks, at least one")
+                write!(
+                    f,
+                    "a whole number of {block_bytes}-byte blocks, at least one"
+                )
             }
             Self::AtMost { max_bytes } => write!(f, "at most {max_bytes} bytes"),
             Self::SameAs { field, len_bytes } => write!(f, "as long as {field}, {len_bytes} bytes"),
@@ -237,7 +257,10 @@ impl fmt::Display for Breakage {
             Self::NeedsReset => f.write_str("it set DEVICE_NEEDS_RESET"),
             Self::StatusLost => f.write_str("it left DRIVER_OK"),
             Self::UsedIndexJump { advance, in_flight } => {
-                write!(f, "its used index went {advance} forward with {in_flight} in flight")
+                write!(
+                    f,
+                    "its used index went {advance} forward with {in_flight} in flight"
+                )
             }
             Self::BadUsedId { id } => write!(f, "it used id {id}, which is not in flight"),
         }
@@ -258,7 +281,10 @@ pub struct Failed<T> {
 
 impl<T> Failed<T> {
     pub(crate) fn back(error: Error, given: T) -> Self {
-        Self { error, given: Some(given) }
+        Self {
+            error,
+            given: Some(given),
+        }
     }
 }
 

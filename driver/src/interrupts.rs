@@ -113,7 +113,11 @@ impl Interrupts {
             .find(|mode| try_msix(transport, &messages[..mode.entries()], *mode, queues));
         let mode = taken.unwrap_or_else(|| {
             clear_msix(transport, queues);
-            if intx { InterruptMode::Intx } else { InterruptMode::Polling }
+            if intx {
+                InterruptMode::Intx
+            } else {
+                InterruptMode::Polling
+            }
         });
         self.mode.store(mode as u8, Ordering::Relaxed);
         mode
@@ -128,7 +132,8 @@ impl Interrupts {
 
     /// Remembers the configuration's generation, so that only a later one is news.
     pub(crate) fn note_generation(&self, transport: &dyn Transport) {
-        self.generation.store(transport.read_config_generation(), Ordering::Relaxed);
+        self.generation
+            .store(transport.read_config_generation(), Ordering::Relaxed);
     }
 
     fn count(&self, interrupt: Interrupt) -> Interrupt {

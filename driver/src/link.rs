@@ -91,7 +91,10 @@ impl<P: Platform> Link<P> {
     #[inline]
     pub(crate) fn interrupt(&self, which: Which, spend: bool) -> Answer {
         let queue = self.queue(which);
-        let mut total = Answer { drained: 0, spent: false };
+        let mut total = Answer {
+            drained: 0,
+            spent: false,
+        };
         loop {
             let mut batch = Batch::default();
             let (more, answer) = queue.interrupt(&mut batch, spend && !total.spent);

@@ -18,7 +18,10 @@ use virtio_drivers::Hal;
 ///   while interrupts are masked.
 /// - The [`Hal`] hands out memory that stays valid and is not used for anything else until it is
 ///   given back, and maps device registers for as long as the kernel runs.
-#[expect(unsafe_code, reason = "declares the contract that the unsafe rooms rely on")]
+#[expect(
+    unsafe_code,
+    reason = "declares the contract that the unsafe rooms rely on"
+)]
 pub unsafe trait Platform: Hal + Send + Sync + 'static {
     /// Masks interrupts on the calling CPU and returns whether they were enabled before.
     ///

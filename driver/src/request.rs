@@ -66,7 +66,10 @@ pub(crate) struct Failure<P: Platform> {
 
 impl<P: Platform> Failure<P> {
     fn back(error: Error, buffers: Buffers<P>) -> Self {
-        Self { error, buffers: Some(buffers) }
+        Self {
+            error,
+            buffers: Some(buffers),
+        }
     }
 }
 
@@ -94,7 +97,10 @@ pub(crate) async fn transact<'l, P: Platform>(
     let mut in_flight = in_flight.map_err(|(error, buffers)| Failure::back(error, buffers))?;
     match drive(link, poll_fn(|context| in_flight.poll(context))).await {
         Ok(()) => Ok(in_flight),
-        Err(error) => Err(Failure { error, buffers: None }),
+        Err(error) => Err(Failure {
+            error,
+            buffers: None,
+        }),
     }
 }
 

@@ -38,7 +38,15 @@ impl<P: Platform> Session<P> {
     ) -> Result<Self, Error> {
         let intent = Intent::Create { destroy_opcode };
         let body = Body::Control { key };
-        let sent = transact(&link, Which::Control, &header, body, intent, Admission::Wait).await;
+        let sent = transact(
+            &link,
+            Which::Control,
+            &header,
+            body,
+            intent,
+            Admission::Wait,
+        )
+        .await;
         let in_flight = sent.map_err(|failure| failure.error)?;
         let index = in_flight.take_session()?;
         Ok(Self { link, index })
@@ -58,8 +66,12 @@ impl<P: Platform> Session<P> {
     pub(crate) async fn close(self) -> Result<(), Error> {
         let link = self.link.clone();
         let waker = poll_fn(|context| Poll::Ready(context.waker().clone())).await;
-        let mut end = End { link: &link, index: Some(self.index) };
-        link.control.with_ledger(|ledger| ledger.watch(self.index, waker));
+        let mut end = End {
+            link: &link,
+            index: Some(self.index),
+        };
+        link.control
+            .with_ledger(|ledger| ledger.watch(self.index, waker));
         // Gives back the caller's use; requests that are still in flight hold theirs.
         drop(self);
         drive(&link, poll_fn(|context| end.poll(context))).await
@@ -84,7 +96,9 @@ struct End<'l, P: Platform> {
 impl<P: Platform> End<'_, P> {
     #[inline]
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        let Some(index) = self.index else { return Poll::Pending };
+        let Some(index) = self.index else {
+            return Poll::Pending;
+        };
         let control = &self.link.control;
         // The second look has put the waker in place, so nothing falls between.
         let mut waker = None;
@@ -109,7 +123,10 @@ impl<P: Platform> End<'_, P> {
 impl<P: Platform> Drop for End<'_, P> {
     fn drop(&mut self) {
         if let Some(index) = self.index {
-            let waker = self.link.control.with_ledger(|ledger| ledger.unwatch(index));
+            let waker = self
+                .link
+                .control
+                .with_ledger(|ledger| ledger.unwatch(index));
             drop(waker);
         }
     }

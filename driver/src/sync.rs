@@ -58,7 +58,10 @@ struct Masked<P: Platform> {
 
 impl<P: Platform> Masked<P> {
     fn new() -> Self {
-        Self { were_enabled: P::mask_interrupts(), _platform: PhantomData }
+        Self {
+            were_enabled: P::mask_interrupts(),
+            _platform: PhantomData,
+        }
     }
 }
 
@@ -103,13 +106,23 @@ impl<P: Platform, T> IrqMutex<P, T> {
     /// Makes a free lock around `value`; `name` is what a report calls it.
     #[cfg(not(loom))]
     pub const fn new(name: &'static str, value: T) -> Self {
-        Self { owner: AtomicU32::new(NOBODY), name, inner: Inner::new(value), _platform: PhantomData }
+        Self {
+            owner: AtomicU32::new(NOBODY),
+            name,
+            inner: Inner::new(value),
+            _platform: PhantomData,
+        }
     }
 
     /// Makes a free lock around `value`; `name` is what a report calls it.
     #[cfg(loom)]
     pub fn new(name: &'static str, value: T) -> Self {
-        Self { owner: AtomicU32::new(NOBODY), name, inner: Inner::new(value), _platform: PhantomData }
+        Self {
+            owner: AtomicU32::new(NOBODY),
+            name,
+            inner: Inner::new(value),
+            _platform: PhantomData,
+        }
     }
 
     /// Runs `f` on the value, with local interrupts masked and every other CPU kept out.
@@ -151,7 +164,11 @@ impl<P: Platform, T> IrqMutex<P, T> {
         f: impl FnOnce(&mut T) -> R,
     ) -> R {
         self.owner.store(cpu, Ordering::Relaxed);
-        let mut held = Held { owner: &self.owner, guard, _masked: masked };
+        let mut held = Held {
+            owner: &self.owner,
+            guard,
+            _masked: masked,
+        };
         f(&mut held.guard)
     }
 
@@ -173,6 +190,8 @@ impl<P: Platform, T> IrqMutex<P, T> {
 
 impl<P, T> fmt::Debug for IrqMutex<P, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("IrqMutex").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("IrqMutex")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }

@@ -30,7 +30,11 @@ pub(crate) struct Accounting {
 
 impl Accounting {
     pub(crate) fn new(event_index: bool) -> Self {
-        Self { published: 0, credit: 0, armed: event_index.then_some(0) }
+        Self {
+            published: 0,
+            credit: 0,
+            armed: event_index.then_some(0),
+        }
     }
 
     /// Takes note of the used index as it reads now, and returns how far it went.

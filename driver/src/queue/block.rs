@@ -43,13 +43,18 @@ pub(crate) struct Blocks<P: Platform> {
 
 impl<P: Platform> Blocks<P> {
     pub(crate) fn new(slots: u16) -> Result<Self, Error> {
-        Ok(Self { memory: DmaRegion::new(usize::from(slots) * BLOCK_LEN)? })
+        Ok(Self {
+            memory: DmaRegion::new(usize::from(slots) * BLOCK_LEN)?,
+        })
     }
 
     /// Returns the block of `slot`.
     #[inline]
     pub(crate) fn block(&self, slot: u16) -> Block<'_, P> {
-        Block { memory: &self.memory, start: usize::from(slot) * BLOCK_LEN }
+        Block {
+            memory: &self.memory,
+            start: usize::from(slot) * BLOCK_LEN,
+        }
     }
 
     /// Gives the memory up for good.

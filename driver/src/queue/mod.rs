@@ -16,17 +16,17 @@ mod wait;
 use alloc::{boxed::Box, sync::Arc};
 use core::task::{Context, Poll, Waker};
 
-pub(crate) use self::{
-    block::{ANSWER, ANSWER_LEN, Block, HEADER, HEADER_LEN, INLINE, INLINE_LEN, MAX_SEGMENTS},
-    sessions::{SessionIndex, SessionTable},
-    slot::Batch,
-};
 use self::{
     accounting::Accounting,
     block::Blocks,
     sessions::Ledger,
     slot::{NONE, Purpose, Slot, State, Word},
     state::{Guarded, Shared},
+};
+pub(crate) use self::{
+    block::{ANSWER, ANSWER_LEN, Block, HEADER, HEADER_LEN, INLINE, INLINE_LEN, MAX_SEGMENTS},
+    sessions::{SessionIndex, SessionTable},
+    slot::Batch,
 };
 use crate::{
     Error, Platform,
@@ -84,7 +84,13 @@ impl<P: Platform> Queue<P> {
         sessions: Arc<SessionTable>,
         doorbell: Doorbell,
     ) -> Result<Self, Error> {
-        let Layout { queue, max_entries, indirect, event_index, .. } = layout;
+        let Layout {
+            queue,
+            max_entries,
+            indirect,
+            event_index,
+            ..
+        } = layout;
         if max_entries == 0 {
             return Err(Error::QueueMissing { queue });
         }
@@ -92,12 +98,19 @@ impl<P: Platform> Queue<P> {
         // A device's limit need not be a power of two; a split ring's size has to be (2.7).
         let largest = 1 << max_entries.ilog2();
         let wanted = layout.slots.max(1).saturating_mul(stride);
-        let entries = wanted.checked_next_power_of_two().unwrap_or(largest).min(largest);
+        let entries = wanted
+            .checked_next_power_of_two()
+            .unwrap_or(largest)
+            .min(largest);
         let slots = (entries / stride).min(layout.slots.max(1));
         // An indirect table may not be longer than the queue (2.7.5.3.1).
         let needed = MAX_SEGMENTS as u16;
         if slots == 0 || entries < needed && largest < needed {
-            return Err(Error::QueueTooSmall { queue, entries: max_entries, needed });
+            return Err(Error::QueueTooSmall {
+                queue,
+                entries: max_entries,
+                needed,
+            });
         }
         let entries = entries.max(needed);
 
@@ -121,10 +134,18 @@ impl<P: Platform> Queue<P> {
             stats: QueueStats::default(),
         };
         let words: Box<[Word]> = (0..slots).map(|_| Word::new()).collect();
-        let name = if layout.sessions > 0 { "control queue" } else { "data queue" };
+        let name = if layout.sessions > 0 {
+            "control queue"
+        } else {
+            "data queue"
+        };
         Ok(Self {
             guarded: IrqMutex::new(name, guarded),
-            shared: Shared { words, blocks: Blocks::new(slots)?, sessions },
+            shared: Shared {
+                words,
+                blocks: Blocks::new(slots)?,
+                sessions,
+            },
             ended: AtomicBool::new(false),
             doorbell,
             addresses,
@@ -162,11 +183,13 @@ impl<P: Platform> Queue<P> {
     /// Reserves a slot if one is free and nobody has waited longer.
     pub(crate) fn try_reserve(&self) -> Result<Reserved<'_, P>, Error> {
         self.reap();
-        self.guarded.with(|guarded| match (guarded.closed, guarded.take_free(&self.shared)) {
-            (Some(error), _) => Err(error),
-            (None, Some(slot)) => Ok(Reserved { queue: self, slot }),
-            (None, None) => Err(Error::QueueFull),
-        })
+        self.guarded.with(
+            |guarded| match (guarded.closed, guarded.take_free(&self.shared)) {
+                (Some(error), _) => Err(error),
+                (None, Some(slot)) => Ok(Reserved { queue: self, slot }),
+                (None, None) => Err(Error::QueueFull),
+            },
+        )
     }
 
     /// Takes what the device has used; the caller then hands the batch to
@@ -182,7 +205,10 @@ impl<P: Platform> Queue<P> {
 
     #[inline]
     fn look(&self, batch: &mut Batch, spend: bool) -> (bool, Answer) {
-        let mut answer = Answer { drained: 0, spent: false };
+        let mut answer = Answer {
+            drained: 0,
+            spent: false,
+        };
         let outcome = self.guarded.with(|guarded| {
             if guarded.ended.is_some() {
                 // What the ring says no longer counts; what was owed still does.
@@ -231,7 +257,9 @@ impl<P: Platform> Queue<P> {
         });
         loop {
             let mut batch = Batch::default();
-            let more = self.guarded.with(|guarded| guarded.collect_waiters(&mut batch));
+            let more = self
+                .guarded
+                .with(|guarded| guarded.collect_waiters(&mut batch));
             batch.wake_all();
             if !more {
                 break;
@@ -261,7 +289,9 @@ impl<P: Platform> Queue<P> {
     pub(crate) fn destroy(&self, session: SessionIndex) {
         let mut batch = Batch::default();
         let reapable = self.guarded.with(|guarded| {
-            let Some(ledger) = &mut guarded.ledger else { return false };
+            let Some(ledger) = &mut guarded.ledger else {
+                return false;
+            };
             ledger.push_backlog(session);
             if guarded.ended.is_none() && guarded.free != NONE {
                 let slot = guarded.free;
@@ -279,7 +309,10 @@ impl<P: Platform> Queue<P> {
     /// Empties the slots that the device gave back after their caller had gone.
     pub(crate) fn reap(&self) {
         // One lock for the common case: nothing to reap.
-        while let Some(slot) = self.guarded.with(|guarded| guarded.take_reapable(&self.shared)) {
+        while let Some(slot) = self
+            .guarded
+            .with(|guarded| guarded.take_reapable(&self.shared))
+        {
             self.empty(slot);
         }
     }
@@ -290,14 +323,18 @@ impl<P: Platform> Queue<P> {
             let entry = &mut guarded.slots[usize::from(slot)];
             (entry.inline_bytes, core::mem::take(&mut entry.buffers))
         });
-        self.shared.blocks.block(slot).wipe_inline(usize::from(inline_bytes));
+        self.shared
+            .blocks
+            .block(slot)
+            .wipe_inline(usize::from(inline_bytes));
         drop(buffers);
         self.give_back(slot);
     }
 
     fn give_back(&self, slot: u16) {
         let mut batch = Batch::default();
-        self.guarded.with(|guarded| guarded.give(&self.shared, slot, &mut batch));
+        self.guarded
+            .with(|guarded| guarded.give(&self.shared, slot, &mut batch));
         self.finish(&mut batch);
     }
 
@@ -339,7 +376,8 @@ impl<P: Platform> Queue<P> {
 
     /// Returns how many session places are taken.
     pub(crate) fn sessions_taken(&self) -> usize {
-        self.guarded.with(|guarded| guarded.ledger.as_ref().map_or(0, Ledger::taken))
+        self.guarded
+            .with(|guarded| guarded.ledger.as_ref().map_or(0, Ledger::taken))
     }
 
     /// Runs `f` on the places of the sessions. `None` for a data queue.
@@ -414,7 +452,13 @@ impl<'q, P: Platform> Reserved<'q, P> {
         self,
         submission: Submission<'_, P>,
     ) -> Result<InFlight<'q, P>, (Error, [Option<DmaBuffer<P>>; 2])> {
-        let Submission { segments, inline_bytes, intent, buffers, waker } = submission;
+        let Submission {
+            segments,
+            inline_bytes,
+            intent,
+            buffers,
+            waker,
+        } = submission;
         let Self { queue, slot } = self;
         let block = self.block();
         block.write_table(segments);
@@ -456,7 +500,11 @@ impl<'q, P: Platform> Reserved<'q, P> {
                 if kick {
                     queue.doorbell.ring();
                 }
-                Ok(InFlight { queue, slot, inline_bytes })
+                Ok(InFlight {
+                    queue,
+                    slot,
+                    inline_bytes,
+                })
             }
             Err(error) => {
                 block.wipe_inline(usize::from(inline_bytes));
@@ -511,7 +559,9 @@ impl<'q, P: Platform> InFlight<'q, P> {
                     return true;
                 }
                 let kept = &mut guarded.slots[usize::from(self.slot)].waker;
-                let same = kept.as_ref().is_some_and(|kept| kept.will_wake(context.waker()));
+                let same = kept
+                    .as_ref()
+                    .is_some_and(|kept| kept.will_wake(context.waker()));
                 if !same && spare.is_some() {
                     core::mem::swap(kept, &mut spare);
                 } else if !same {
@@ -577,9 +627,17 @@ impl<'q, P: Platform> InFlight<'q, P> {
     #[inline]
     fn take<R>(self, f: impl FnOnce(Option<&mut Ledger>, &mut Slot<P>) -> R) -> R {
         debug_assert!(self.word().is(State::Completed));
-        let Self { queue, slot, inline_bytes } = self;
+        let Self {
+            queue,
+            slot,
+            inline_bytes,
+        } = self;
         core::mem::forget(self);
-        queue.shared.blocks.block(slot).wipe_inline(usize::from(inline_bytes));
+        queue
+            .shared
+            .blocks
+            .block(slot)
+            .wipe_inline(usize::from(inline_bytes));
         let mut batch = Batch::default();
         let taken = queue.guarded.with(|guarded| {
             let entry = &mut guarded.slots[usize::from(slot)];
@@ -606,7 +664,12 @@ impl<P: Platform> Drop for InFlight<'_, P> {
             }
             if let Purpose::Create(_) = entry.purpose {
                 // Answered, and nobody took the answer: as if it were answered now.
-                guarded.settle_orphan(&self.queue.shared, self.slot, word.written_bytes(), &mut batch);
+                guarded.settle_orphan(
+                    &self.queue.shared,
+                    self.slot,
+                    word.written_bytes(),
+                    &mut batch,
+                );
                 return (waker, false);
             }
             word.set(State::Emptying);

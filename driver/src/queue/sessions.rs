@@ -41,7 +41,9 @@ impl SessionTable {
             uses: AtomicU32::new(0),
             destroy_opcode: AtomicU32::new(0),
         };
-        Self { entries: (0..sessions).map(entry).collect() }
+        Self {
+            entries: (0..sessions).map(entry).collect(),
+        }
     }
 
     fn entry(&self, index: SessionIndex) -> &Entry {
@@ -62,12 +64,16 @@ impl SessionTable {
     pub(crate) fn take_all(&self) -> impl Iterator<Item = SessionIndex> {
         let used = |entry: &Entry| entry.uses.swap(0, Ordering::AcqRel) > 0;
         let entries = self.entries.iter().enumerate();
-        entries.filter(move |(_, entry)| used(entry)).map(|(index, _)| SessionIndex(index as u16))
+        entries
+            .filter(move |(_, entry)| used(entry))
+            .map(|(index, _)| SessionIndex(index as u16))
     }
 
     /// Records how a session that is about to be created will end.
     pub(crate) fn prepare(&self, index: SessionIndex, destroy_opcode: u32) {
-        self.entry(index).destroy_opcode.store(destroy_opcode, Ordering::Relaxed);
+        self.entry(index)
+            .destroy_opcode
+            .store(destroy_opcode, Ordering::Relaxed);
     }
 
     /// Returns the opcode that ends the session.
@@ -135,7 +141,10 @@ impl Ledger {
 
     /// Gives back the place of a session that the device does not have (any more).
     pub(crate) fn free(&mut self, index: SessionIndex) {
-        debug_assert!(self.free.len() < self.free.capacity(), "the ledger has room for all");
+        debug_assert!(
+            self.free.len() < self.free.capacity(),
+            "the ledger has room for all"
+        );
         self.closing[usize::from(index.0)] = Closing::Unwatched;
         self.free.push(index);
     }
@@ -146,7 +155,10 @@ impl Ledger {
     }
 
     pub(crate) fn push_backlog(&mut self, index: SessionIndex) {
-        debug_assert!(self.backlog.len() < self.backlog.capacity(), "the ledger has room for all");
+        debug_assert!(
+            self.backlog.len() < self.backlog.capacity(),
+            "the ledger has room for all"
+        );
         self.backlog.push_back(index);
     }
 

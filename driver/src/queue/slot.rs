@@ -49,7 +49,10 @@ pub(super) struct Word {
 
 impl Word {
     pub(super) fn new() -> Self {
-        Self { state: AtomicU8::new(State::Free as u8), written_bytes: AtomicU32::new(0) }
+        Self {
+            state: AtomicU8::new(State::Free as u8),
+            written_bytes: AtomicU32::new(0),
+        }
     }
 
     /// Moves the slot on. Only under the queue's lock.
@@ -169,6 +172,8 @@ impl Batch {
 
     /// Returns the sessions whose last use has gone.
     pub(crate) fn unused_sessions(&self) -> impl Iterator<Item = SessionIndex> {
-        self.unused[..self.unused_count].iter().map(|&index| SessionIndex(index))
+        self.unused[..self.unused_count]
+            .iter()
+            .map(|&index| SessionIndex(index))
     }
 }

@@ -135,12 +135,18 @@ impl<P: Platform> Guarded<P> {
         state: State,
         batch: &mut Batch,
     ) {
-        let header = wire::destroy_session(shared.sessions.destroy_opcode(session), shared.sessions.id(session));
+        let header = wire::destroy_session(
+            shared.sessions.destroy_opcode(session),
+            shared.sessions.id(session),
+        );
         let block = shared.blocks.block(slot);
         block.write(HEADER, &header);
         // Never a status that the device could have meant.
         block.write(ANSWER, &[0xff; ANSWER_LEN]);
-        let segments = [block.readable(HEADER, HEADER_LEN), block.writable(ANSWER, ANSWER_LEN)];
+        let segments = [
+            block.readable(HEADER, HEADER_LEN),
+            block.writable(ANSWER, ANSWER_LEN),
+        ];
         block.write_table(&segments);
         let entry = &mut self.slots[usize::from(slot)];
         entry.purpose = Purpose::Destroy(session);
@@ -197,10 +203,14 @@ impl<P: Platform> Guarded<P> {
         let used = self.ring.take_used();
         let stride = u32::from(self.stride);
         let slot = used.id / stride;
-        let word = usize::try_from(slot).ok().and_then(|slot| shared.words.get(slot));
+        let word = usize::try_from(slot)
+            .ok()
+            .and_then(|slot| shared.words.get(slot));
         let bad = Breakage::BadUsedId { id: used.id };
         // The whole id counts: its upper bits, and that it names a head.
-        let (Some(word), 0) = (word, used.id % stride) else { return Err(bad) };
+        let (Some(word), 0) = (word, used.id % stride) else {
+            return Err(bad);
+        };
         let index = slot as u16;
         let entry = &mut self.slots[usize::from(index)];
         let written_bytes = used.len_bytes.min(entry.writable_bytes);
@@ -259,7 +269,7 @@ impl<P: Platform> Guarded<P> {
                 if shared.sessions.release_use(session) {
                     batch.end_session(session);
                 }
-            },
+            }
             Purpose::Destroy(_) => {
                 self.finish_destroy(shared, slot, purpose, written_bytes, batch);
             }
@@ -267,7 +277,7 @@ impl<P: Platform> Guarded<P> {
         shared.words[usize::from(slot)].set(State::Reapable);
         self.slots[usize::from(slot)].next = self.reapable;
         self.reapable = slot;
-                // Whoever has waited longest for a slot comes and empties this one.
+        // Whoever has waited longest for a slot comes and empties this one.
         let mut front = self.waiters.cursor_front_mut();
         batch.wake(front.protected_mut().and_then(Option::take));
     }
@@ -280,11 +290,16 @@ impl<P: Platform> Guarded<P> {
         written_bytes: u32,
         batch: &mut Batch,
     ) {
-        let (Purpose::Destroy(session), Some(ledger)) = (purpose, &mut self.ledger) else { return };
+        let (Purpose::Destroy(session), Some(ledger)) = (purpose, &mut self.ledger) else {
+            return;
+        };
         let mut status = [0xff];
         shared.blocks.block(slot).read(ANSWER, &mut status);
         let result = if written_bytes == 0 {
-            Err(Error::ShortAnswer { written_bytes, expected_bytes: 1 })
+            Err(Error::ShortAnswer {
+                written_bytes,
+                expected_bytes: 1,
+            })
         } else {
             wire::check_status(u32::from(status[0])).map_err(Error::Refused)
         };
@@ -312,7 +327,9 @@ impl<P: Platform> Guarded<P> {
         }
         let mut cursor = self.waiters.cursor_front_mut();
         while !batch.is_full() {
-            let Some(waker) = cursor.protected_mut() else { break };
+            let Some(waker) = cursor.protected_mut() else {
+                break;
+            };
             batch.wake(waker.take());
             cursor.move_next();
         }
@@ -338,7 +355,10 @@ pub(super) fn created_session<P: Platform>(
     // Session id and status; the padding behind them says nothing.
     const NEEDED: u32 = 12;
     if written_bytes < NEEDED {
-        return Err(Error::ShortAnswer { written_bytes, expected_bytes: NEEDED });
+        return Err(Error::ShortAnswer {
+            written_bytes,
+            expected_bytes: NEEDED,
+        });
     }
     wire::parse_session_answer(&answer).map_err(Error::Refused)
 }

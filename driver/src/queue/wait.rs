@@ -62,7 +62,10 @@ impl<P: Platform> Queue<P> {
     /// Reserves a slot, waiting in line for it.
     #[inline]
     pub(crate) fn reserve(&self) -> Reserve<'_, P> {
-        Reserve { queue: self, node: Node::new() }
+        Reserve {
+            queue: self,
+            node: Node::new(),
+        }
     }
 }
 
@@ -93,7 +96,10 @@ impl<'q, P: Platform> Future for Reserve<'q, P> {
                     let Some(kept) = node.as_mut().protected_mut(&mut guarded.waiters) else {
                         return Step::WantsWaker;
                     };
-                    if kept.as_ref().is_some_and(|kept| kept.will_wake(context.waker())) {
+                    if kept
+                        .as_ref()
+                        .is_some_and(|kept| kept.will_wake(context.waker()))
+                    {
                         return Step::Waiting;
                     }
                     if waker.is_none() {
@@ -111,7 +117,9 @@ impl<'q, P: Platform> Future for Reserve<'q, P> {
                 if waker.is_none() {
                     return Step::WantsWaker;
                 }
-                guarded.waiters.push_back(this.node.as_mut(), waker.take(), ());
+                guarded
+                    .waiters
+                    .push_back(this.node.as_mut(), waker.take(), ());
                 Step::Waiting
             });
             match step {

@@ -74,13 +74,19 @@ impl fmt::Display for TransportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::WrongDevice { vendor, device } => {
-                write!(f, "PCI {vendor:04x}:{device:04x} is not a virtio-crypto device")
+                write!(
+                    f,
+                    "PCI {vendor:04x}:{device:04x} is not a virtio-crypto device"
+                )
             }
             Self::Capability { structure, reason } => {
                 write!(f, "virtio PCI capability `{structure}`: {reason}")
             }
             Self::ConfigTooShort { offset, len } => {
-                write!(f, "the device's configuration space has no {len} bytes at {offset}")
+                write!(
+                    f,
+                    "the device's configuration space has no {len} bytes at {offset}"
+                )
             }
         }
     }

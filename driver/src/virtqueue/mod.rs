@@ -2,5 +2,5 @@
 
 mod split;
 
-pub(crate) use split::{Segment, SplitQueue, write_table};
 pub use split::need_event;
+pub(crate) use split::{Segment, SplitQueue, write_table};

@@ -52,11 +52,20 @@ pub const fn need_event(event: u16, new: u16, old: u16) -> bool {
 /// Encodes one descriptor.
 #[inline]
 fn encode(segment: Segment, next: Option<u16>) -> [u8; DESCRIPTOR_LEN] {
-    let mut flags = if segment.writable { DESCRIPTOR_WRITE } else { 0 };
+    let mut flags = if segment.writable {
+        DESCRIPTOR_WRITE
+    } else {
+        0
+    };
     if next.is_some() {
         flags |= DESCRIPTOR_NEXT;
     }
-    raw(segment.bus_address, segment.len_bytes, flags, next.unwrap_or(0))
+    raw(
+        segment.bus_address,
+        segment.len_bytes,
+        flags,
+        next.unwrap_or(0),
+    )
 }
 
 #[inline]
@@ -136,14 +145,25 @@ impl<P: Platform> SplitQueue<P> {
 
     /// Writes a chain into the descriptor table itself, from index `first` on.
     pub(crate) fn write_chain(&mut self, first: u16, segments: &[Segment]) {
-        write_table(&self.memory, usize::from(first) * DESCRIPTOR_LEN, first, segments);
+        write_table(
+            &self.memory,
+            usize::from(first) * DESCRIPTOR_LEN,
+            first,
+            segments,
+        );
     }
 
     /// Makes descriptor `index` refer to an indirect table (Virtio 1.3, 2.7.5.3).
     #[inline]
     pub(crate) fn write_indirect(&mut self, index: u16, table: u64, descriptors: usize) {
-        let descriptor = raw(table, (descriptors * DESCRIPTOR_LEN) as u32, DESCRIPTOR_INDIRECT, 0);
-        self.memory.write(usize::from(index) * DESCRIPTOR_LEN, &descriptor);
+        let descriptor = raw(
+            table,
+            (descriptors * DESCRIPTOR_LEN) as u32,
+            DESCRIPTOR_INDIRECT,
+            0,
+        );
+        self.memory
+            .write(usize::from(index) * DESCRIPTOR_LEN, &descriptor);
     }
 
     /// Makes the chain at `head` available to the device.
@@ -179,7 +199,9 @@ impl<P: Platform> SplitQueue<P> {
         fence(Ordering::SeqCst);
         if self.event_index {
             let entries = usize::from(self.size);
-            let event = self.memory.atomic_u16(self.used + 4 + entries * USED_ELEMENT_LEN);
+            let event = self
+                .memory
+                .atomic_u16(self.used + 4 + entries * USED_ELEMENT_LEN);
             need_event(u16::from_le(event.load(Ordering::Relaxed)), new, old)
         } else {
             let flags = self.memory.atomic_u16(self.used);
@@ -192,7 +214,11 @@ impl<P: Platform> SplitQueue<P> {
     pub(crate) fn used_index(&self) -> u16 {
         // Acquire: pairs with the device's release of `idx` after it wrote the elements and the
         // buffers they stand for (2.7.8.2).
-        u16::from_le(self.memory.atomic_u16(self.used + 2).load(Ordering::Acquire))
+        u16::from_le(
+            self.memory
+                .atomic_u16(self.used + 2)
+                .load(Ordering::Acquire),
+        )
     }
 
     /// Returns how many used elements have been taken, modulo 2^16.
@@ -208,9 +234,13 @@ impl<P: Platform> SplitQueue<P> {
         let entry = usize::from(self.next_used & (self.size - 1));
         self.next_used = self.next_used.wrapping_add(1);
         let mut bytes = [0; USED_ELEMENT_LEN];
-        self.memory.read(self.used + 4 + entry * USED_ELEMENT_LEN, &mut bytes);
+        self.memory
+            .read(self.used + 4 + entry * USED_ELEMENT_LEN, &mut bytes);
         let value = u64::from_le_bytes(bytes);
-        UsedElement { id: value as u32, len_bytes: (value >> 32) as u32 }
+        UsedElement {
+            id: value as u32,
+            len_bytes: (value >> 32) as u32,
+        }
     }
 
     /// Asks for an interrupt at the next used element, and tells whether one has come meanwhile.
@@ -232,7 +262,9 @@ impl<P: Platform> SplitQueue<P> {
     pub(crate) fn suppress_interrupts(&mut self) {
         // With EVENT_IDX the flag must stay 0; `used_event` is then simply never moved.
         if !self.event_index {
-            self.memory.atomic_u16(self.available).store(SUPPRESS.to_le(), Ordering::Relaxed);
+            self.memory
+                .atomic_u16(self.available)
+                .store(SUPPRESS.to_le(), Ordering::Relaxed);
         }
     }
 }

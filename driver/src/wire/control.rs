@@ -120,7 +120,10 @@ mod tests {
     fn session_answer_gives_the_id_only_when_the_status_is_ok() {
         let mut bytes = [0xff; 16];
         bytes[..8].copy_from_slice(&7u64.to_le_bytes());
-        assert_eq!(parse_session_answer(&bytes), Err(Refusal::Unknown(0xffff_ffff)));
+        assert_eq!(
+            parse_session_answer(&bytes),
+            Err(Refusal::Unknown(0xffff_ffff))
+        );
         bytes[8..12].copy_from_slice(&[0; 4]);
         assert_eq!(parse_session_answer(&bytes), Ok(7));
         bytes[8] = 5;

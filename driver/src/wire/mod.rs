@@ -9,9 +9,7 @@ use bitflags::bitflags;
 
 pub(crate) use self::{
     config::Config,
-    control::{
-        ControlOpcode, create_cipher_session, destroy_session, parse_session_answer,
-    },
+    control::{ControlOpcode, create_cipher_session, destroy_session, parse_session_answer},
     data::{DataOpcode, cipher_request},
 };
 use crate::Refusal;

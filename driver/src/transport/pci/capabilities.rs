@@ -68,7 +68,11 @@ pub(super) fn find<C: ConfigurationAccess>(
     let mut msix = None;
 
     let has_list = read(0x04) & STATUS_CAPABILITIES != 0;
-    let mut offset = if has_list { (read(CAPABILITIES_POINTER) & 0xfc) as u8 } else { 0 };
+    let mut offset = if has_list {
+        (read(CAPABILITIES_POINTER) & 0xfc) as u8
+    } else {
+        0
+    };
     let mut seen = 0;
     while offset != 0 {
         seen += 1;
@@ -90,7 +94,9 @@ pub(super) fn find<C: ConfigurationAccess>(
                 };
                 // The first of a type is the device's favourite (4.1.4.1), unless its BAR is a
                 // reserved one: such a structure is to be ignored (4.1.4).
-                let place = usize::from(cfg_type).checked_sub(1).and_then(|i| claims.get_mut(i));
+                let place = usize::from(cfg_type)
+                    .checked_sub(1)
+                    .and_then(|i| claims.get_mut(i));
                 if let Some(place @ None) = place
                     && claim.bar <= 5
                 {
@@ -136,13 +142,20 @@ pub(super) fn find<C: ConfigurationAccess>(
             Some((offset, entries, claim)) => {
                 let least = usize::from(entries) * MSIX_ENTRY_LEN;
                 let table = place("MSI-X table", Some(claim), least, 8)?;
-                Some(Msix { offset, entries, table })
+                Some(Msix {
+                    offset,
+                    entries,
+                    table,
+                })
             }
             None => None,
         },
     };
     // From here on the device may be reached and may reach memory.
-    function.change_command(Command::MEMORY_SPACE | Command::BUS_MASTER, Command::empty());
+    function.change_command(
+        Command::MEMORY_SPACE | Command::BUS_MASTER,
+        Command::empty(),
+    );
     Ok(structures)
 }
 
@@ -157,7 +170,11 @@ fn locate<C: ConfigurationAccess>(
     if claim.bar > 5 {
         return Err(fault(structure, "names a BAR that no function has"));
     }
-    let Some(MemoryBar { address, size_bytes }) = function.memory_bar(claim.bar) else {
+    let Some(MemoryBar {
+        address,
+        size_bytes,
+    }) = function.memory_bar(claim.bar)
+    else {
         return Err(fault(structure, "is not in a memory BAR"));
     };
     if address == 0 {
@@ -174,5 +191,8 @@ fn locate<C: ConfigurationAccess>(
         return Err(fault(structure, "is not aligned"));
     }
     let len_bytes = usize::try_from(len).map_err(|_| fault(structure, "is too long"))?;
-    Ok(Stretch { address: address + offset, len_bytes })
+    Ok(Stretch {
+        address: address + offset,
+        len_bytes,
+    })
 }

@@ -64,7 +64,10 @@ impl<C: ConfigurationAccess> Function<C> {
         }
         self.write(COMMAND, command);
         let implemented = mask as u32 != 0 || is_64_bit && mask != 0;
-        implemented.then_some(MemoryBar { address, size_bytes: (!mask).wrapping_add(1) })
+        implemented.then_some(MemoryBar {
+            address,
+            size_bytes: (!mask).wrapping_add(1),
+        })
     }
 
     /// Finds which bits of a BAR register can be set, and puts `value` back.

@@ -103,7 +103,8 @@ impl<P: Platform, C: ConfigurationAccess + Send> PciTransport<P, C> {
             return Err(TransportError::WrongDevice { vendor, device });
         }
         let found = capabilities::find(&mut function)?;
-        let map = |stretch: capabilities::Stretch| Registers::map(stretch.address, stretch.len_bytes);
+        let map =
+            |stretch: capabilities::Stretch| Registers::map(stretch.address, stretch.len_bytes);
         Self {
             at,
             common: map(found.common),
@@ -199,7 +200,10 @@ impl<P: Platform, C: ConfigurationAccess + Send> Transport for PciTransport<P, C
         // since, gets the first doorbell, which is harmless and wakes nobody.
         let offset = self.notify_offset(queue).unwrap_or(0);
         let address = self.notify.pointer(offset);
-        Doorbell(Ring::Register(NotifyRegister { address, value: queue.0 }))
+        Doorbell(Ring::Register(NotifyRegister {
+            address,
+            value: queue.0,
+        }))
     }
 
     fn read_config_generation(&self) -> u32 {
@@ -207,7 +211,10 @@ impl<P: Platform, C: ConfigurationAccess + Send> Transport for PciTransport<P, C
     }
 
     fn read_config(&self, offset: usize, bytes: &mut [u8]) -> Result<(), TransportError> {
-        let short = TransportError::ConfigTooShort { offset, len: bytes.len() };
+        let short = TransportError::ConfigTooShort {
+            offset,
+            len: bytes.len(),
+        };
         let device = self.device.as_ref().ok_or(short)?;
         let end = offset.checked_add(bytes.len()).ok_or(short)?;
         if end.next_multiple_of(4) > device.len_bytes() || !offset.is_multiple_of(4) {
@@ -225,7 +232,9 @@ impl<P: Platform, C: ConfigurationAccess + Send> Transport for PciTransport<P, C
     }
 
     fn set_msix_message(&self, entry: MsixEntry, message: Option<MsixMessage>) {
-        let Some(msix) = self.msix.as_ref().filter(|msix| entry.0 < msix.entries) else { return };
+        let Some(msix) = self.msix.as_ref().filter(|msix| entry.0 < msix.entries) else {
+            return;
+        };
         let start = usize::from(entry.0) * MSIX_ENTRY_LEN;
         msix.table.write(start + 12, MSIX_ENTRY_MASKED);
         if let Some(message) = message {
@@ -254,13 +263,15 @@ impl<P: Platform, C: ConfigurationAccess + Send> Transport for PciTransport<P, C
 
     fn set_queue_vector(&self, queue: QueueIndex, entry: Option<MsixEntry>) -> Option<MsixEntry> {
         self.select(queue);
-        self.common.write(QUEUE_MSIX_VECTOR, entry.map_or(NO_VECTOR, |entry| entry.0));
+        self.common
+            .write(QUEUE_MSIX_VECTOR, entry.map_or(NO_VECTOR, |entry| entry.0));
         let vector = self.common.read::<u16>(QUEUE_MSIX_VECTOR);
         (vector != NO_VECTOR).then_some(MsixEntry(vector))
     }
 
     fn set_config_vector(&self, entry: Option<MsixEntry>) -> Option<MsixEntry> {
-        self.common.write(CONFIG_MSIX_VECTOR, entry.map_or(NO_VECTOR, |entry| entry.0));
+        self.common
+            .write(CONFIG_MSIX_VECTOR, entry.map_or(NO_VECTOR, |entry| entry.0));
         let vector = self.common.read::<u16>(CONFIG_MSIX_VECTOR);
         (vector != NO_VECTOR).then_some(MsixEntry(vector))
     }
@@ -274,7 +285,10 @@ impl<P: Platform, C: ConfigurationAccess> fmt::Debug for PciTransport<P, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PciTransport")
             .field("function", &format_args!("{}", self.at))
-            .field("msix_entries", &self.msix.as_ref().map_or(0, |msix| msix.entries))
+            .field(
+                "msix_entries",
+                &self.msix.as_ref().map_or(0, |msix| msix.entries),
+            )
             .finish_non_exhaustive()
     }
 }

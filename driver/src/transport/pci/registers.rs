@@ -36,7 +36,11 @@ impl<P: Platform> Registers<P> {
         // SAFETY: the stretch lies inside one memory BAR (the caller has checked it against the
         // BAR's own size), so it is a valid MMIO region.
         let start = unsafe { P::mmio_phys_to_virt(address, len_bytes) };
-        Self { start, len_bytes, _platform: PhantomData }
+        Self {
+            start,
+            len_bytes,
+            _platform: PhantomData,
+        }
     }
 
     pub(super) fn len_bytes(&self) -> usize {
@@ -46,8 +50,14 @@ impl<P: Platform> Registers<P> {
     #[inline]
     pub(super) fn pointer<T: Register>(&self, offset: usize) -> NonNull<T> {
         let size = size_of::<T>();
-        assert!(offset.is_multiple_of(size), "register at {offset} is not aligned");
-        assert!(offset <= self.len_bytes && size <= self.len_bytes - offset, "register {offset}");
+        assert!(
+            offset.is_multiple_of(size),
+            "register at {offset} is not aligned"
+        );
+        assert!(
+            offset <= self.len_bytes && size <= self.len_bytes - offset,
+            "register {offset}"
+        );
         // SAFETY: inside the mapped stretch (just checked).
         unsafe { self.start.add(offset).cast() }
     }

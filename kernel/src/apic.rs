@@ -1,0 +1,198 @@
+//! The local APIC, by registers in memory (xAPIC) or by MSRs (x2APIC), and the older controllers
+//! that have to keep quiet beside it (Intel SDM volume 3, chapter 12).
+
+use core::{
+    arch::x86_64::__cpuid,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use virtio_crypto::transport::MsixMessage;
+use x86_64::{instructions::port::Port, registers::model_specific::Msr};
+
+use crate::memory;
+
+/// Comes when an interrupt went away before it was taken; wants no end-of-interrupt.
+pub const SPURIOUS_VECTOR: u8 = 0xff;
+/// The local APIC's own errors.
+pub const ERROR_VECTOR: u8 = 0xfe;
+/// The timer.
+pub const TIMER_VECTOR: u8 = 0xfd;
+
+const BASE_MSR: u32 = 0x1b;
+const BASE_ENABLE: u64 = 1 << 11;
+const BASE_X2APIC: u64 = 1 << 10;
+/// x2APIC registers are MSRs from here on, one for every 16 bytes of the xAPIC's page.
+const X2APIC_MSRS: u32 = 0x800;
+
+// Offsets of registers.
+const ID: u32 = 0x20;
+const END_OF_INTERRUPT: u32 = 0xb0;
+const SPURIOUS: u32 = 0xf0;
+const ERROR_STATUS: u32 = 0x280;
+const COMMAND: u32 = 0x300;
+const COMMAND_HIGH: u32 = 0x310;
+const LVT_TIMER: u32 = 0x320;
+const LVT_LINT0: u32 = 0x350;
+const LVT_LINT1: u32 = 0x360;
+const LVT_ERROR: u32 = 0x370;
+const TIMER_INITIAL: u32 = 0x380;
+const TIMER_CURRENT: u32 = 0x390;
+const TIMER_DIVIDE: u32 = 0x3e0;
+
+const MASKED: u32 = 1 << 16;
+const SOFTWARE_ENABLE: u32 = 1 << 8;
+const DIVIDE_BY_16: u32 = 0b0011;
+const DELIVERY_PENDING: u32 = 1 << 12;
+
+/// Where the registers are mapped; 0 for x2APIC.
+static REGISTERS: AtomicU64 = AtomicU64::new(0);
+
+fn is_x2apic() -> bool {
+    REGISTERS.load(Ordering::Relaxed) == 0
+}
+
+fn read(offset: u32) -> u32 {
+    let registers = REGISTERS.load(Ordering::Relaxed);
+    if registers == 0 {
+        // SAFETY: an x2APIC register, in x2APIC mode; reading has no effect on memory.
+        return unsafe { Msr::new(X2APIC_MSRS + offset / 16).read() } as u32;
+    }
+    // SAFETY: `init` mapped the page of registers for good; `offset` lies inside it.
+    unsafe { ((registers + u64::from(offset)) as *const u32).read_volatile() }
+}
+
+#[inline]
+fn write(offset: u32, value: u32) {
+    let registers = REGISTERS.load(Ordering::Relaxed);
+    if registers == 0 {
+        // SAFETY: an x2APIC register, in x2APIC mode.
+        return unsafe { Msr::new(X2APIC_MSRS + offset / 16).write(u64::from(value)) };
+    }
+    // SAFETY: as in `read`.
+    unsafe { ((registers + u64::from(offset)) as *mut u32).write_volatile(value) }
+}
+
+/// Silences the older controllers, once for the machine.
+pub fn silence_legacy() {
+    // The 8259s go to vectors of their own, in case one fires before it is masked, then all their
+    // pins are masked. Ports and words as in the 8259A's data sheet.
+    let words: [(u16, u8); 10] = [
+        (0x20, 0x11),
+        (0xa0, 0x11),
+        (0x21, 0xe0),
+        (0xa1, 0xe8),
+        (0x21, 4),
+        (0xa1, 2),
+        (0x21, 1),
+        (0xa1, 1),
+        (0x21, 0xff),
+        (0xa1, 0xff),
+    ];
+    for (port, value) in words {
+        // SAFETY: the PC's interrupt controllers are where they always are, and nobody else uses
+        // them.
+        unsafe { Port::new(port).write(value) };
+    }
+    // The firmware leaves timer channel 0 running: a mode that wants a count stops it.
+    // SAFETY: the PC's interval timer, which nobody else uses.
+    unsafe { Port::new(0x43).write(0x30u8) };
+}
+
+/// Switches the calling CPU's local APIC on: x2APIC where the CPU has it.
+pub fn init() {
+    let mut base = Msr::new(BASE_MSR);
+    let has_x2apic = __cpuid(1).ecx & 1 << 21 != 0;
+    // SAFETY: the base register exists on every x86-64; enabling changes no memory.
+    let value = unsafe { base.read() } | BASE_ENABLE;
+    if has_x2apic {
+        // SAFETY: as above; CPUID says that the bit exists.
+        unsafe { base.write(value | BASE_X2APIC) };
+    } else {
+        // SAFETY: as above.
+        unsafe { base.write(value) };
+        let page = memory::map_device(value & 0x000f_ffff_ffff_f000, 4096);
+        REGISTERS.store(page.as_u64(), Ordering::Relaxed);
+    }
+    write(LVT_LINT0, MASKED);
+    write(LVT_LINT1, MASKED);
+    write(LVT_TIMER, MASKED);
+    write(LVT_ERROR, u32::from(ERROR_VECTOR));
+    write(ERROR_STATUS, 0);
+    write(TIMER_DIVIDE, DIVIDE_BY_16);
+    write(SPURIOUS, SOFTWARE_ENABLE | u32::from(SPURIOUS_VECTOR));
+}
+
+/// Returns the calling CPU's local APIC id.
+pub fn id() -> u32 {
+    if is_x2apic() {
+        read(ID)
+    } else {
+        read(ID) >> 24
+    }
+}
+
+/// Returns `xAPIC` or `x2APIC`.
+pub fn mode() -> &'static str {
+    if is_x2apic() { "x2APIC" } else { "xAPIC" }
+}
+
+/// Tells the local APIC that the interrupt in service is done.
+#[inline]
+pub fn end_of_interrupt() {
+    write(END_OF_INTERRUPT, 0);
+}
+
+/// Reads and clears the errors that the local APIC has met.
+pub fn take_errors() -> u32 {
+    write(ERROR_STATUS, 0);
+    read(ERROR_STATUS)
+}
+
+/// Sends `vector` to the CPU with local APIC `id`.
+pub fn send(id: u32, vector: u8) {
+    const ASSERT: u32 = 1 << 14;
+    let command = ASSERT | u32::from(vector);
+    if is_x2apic() {
+        let value = u64::from(id) << 32 | u64::from(command);
+        // SAFETY: the interrupt command register, in x2APIC mode.
+        return unsafe { Msr::new(X2APIC_MSRS + COMMAND / 16).write(value) };
+    }
+    // Both halves without an interrupt between them, whose handler might send too.
+    x86_64::instructions::interrupts::without_interrupts(|| {
+        write(COMMAND_HIGH, id << 24);
+        write(COMMAND, command);
+        while read(COMMAND) & DELIVERY_PENDING != 0 {
+            core::hint::spin_loop();
+        }
+    });
+}
+
+/// Returns the message that delivers `vector` to the CPU with local APIC `id`: fixed delivery,
+/// physical destination, edge. `None` for an id that a message cannot name.
+pub fn message(id: u32, vector: u8) -> Option<MsixMessage> {
+    let id = u8::try_from(id).ok()?;
+    let address = 0xfee0_0000 | u64::from(id) << 12;
+    Some(MsixMessage {
+        address,
+        data: u32::from(vector),
+    })
+}
+
+/// Starts the timer: one interrupt after `count` ticks; 0 stops it.
+pub fn start_timer(count: u32) {
+    write(LVT_TIMER, u32::from(TIMER_VECTOR));
+    write(TIMER_INITIAL, count);
+}
+
+/// Lets the timer run without an interrupt, for measuring its rate.
+pub fn start_count() {
+    write(LVT_TIMER, MASKED);
+    write(TIMER_INITIAL, u32::MAX);
+}
+
+/// Returns how many ticks have passed since [`start_count`], and stops the timer.
+pub fn stop_count() -> u32 {
+    let left = read(TIMER_CURRENT);
+    write(TIMER_INITIAL, 0);
+    u32::MAX - left
+}

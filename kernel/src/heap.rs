@@ -1,0 +1,58 @@
+//! The heap: `linked_list_allocator` behind the interrupt-disabling lock, because a waker that an
+//! interrupt drops may free.
+
+use core::{
+    alloc::{GlobalAlloc, Layout},
+    ptr::{NonNull, null_mut},
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use linked_list_allocator::Heap;
+use virtio_crypto::sync::IrqMutex;
+
+use crate::{
+    memory::{self, FRAME_LEN},
+    platform::KernelPlatform,
+};
+
+/// Bytes of the heap.
+pub const HEAP_LEN: usize = 8 << 20;
+
+struct KernelHeap(IrqMutex<KernelPlatform, Heap>);
+
+#[global_allocator]
+static HEAP: KernelHeap = KernelHeap(IrqMutex::new("heap", Heap::empty()));
+
+static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
+
+pub(crate) fn init() {
+    let Some(start) = memory::allocate_frames(HEAP_LEN / FRAME_LEN) else {
+        panic!("no memory for the heap");
+    };
+    let start = memory::physical(start).as_mut_ptr();
+    // SAFETY: frames taken for the heap alone, mapped for good.
+    HEAP.0.with(|heap| unsafe { heap.init(start, HEAP_LEN) });
+}
+
+/// Returns how many allocations there have been.
+pub fn allocations() -> u64 {
+    ALLOCATIONS.load(Ordering::Relaxed)
+}
+
+// SAFETY: `Heap` keeps the contract; the lock makes it callable from any CPU and any interrupt.
+unsafe impl GlobalAlloc for KernelHeap {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        let allocated = self.0.with(|heap| heap.allocate_first_fit(layout));
+        allocated.map_or(null_mut(), NonNull::as_ptr)
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        let Some(pointer) = NonNull::new(pointer) else {
+            return;
+        };
+        // SAFETY: the caller gives back what `alloc` gave for this layout.
+        self.0
+            .with(|heap| unsafe { heap.deallocate(pointer, layout) });
+    }
+}

@@ -1,0 +1,166 @@
+//! What the machine consists of, and the crypto devices in it.
+
+use alloc::{sync::Arc, vec::Vec};
+
+use spin::Once;
+use virtio_crypto::{
+    Device, Error, Options,
+    transport::{
+        MsixEntry,
+        pci::{PciTransport, is_crypto_device},
+    },
+};
+use virtio_drivers::transport::pci::bus::DeviceFunction;
+
+use crate::{
+    acpi::{self, Firmware, Tables},
+    ioapic, memory, pci,
+    platform::KernelPlatform,
+    testing, vectors,
+};
+
+static TABLES: Once<Tables> = Once::new();
+static ACCESS: Once<pci::Access> = Once::new();
+
+/// Firmware tables through the device window.
+struct Mapped;
+
+impl Firmware for Mapped {
+    fn bytes(&self, address: u64, len_bytes: usize) -> Option<&[u8]> {
+        // Physical addresses have 52 bits at most.
+        let end = address.checked_add(len_bytes as u64)?;
+        if end >= 1 << 46 {
+            return None;
+        }
+        let start = memory::map_device(address, len_bytes);
+        // SAFETY: mapped for good just now; firmware tables are not written any more.
+        Some(unsafe { core::slice::from_raw_parts(start.as_ptr(), len_bytes) })
+    }
+}
+
+pub(crate) fn init(rsdp: u64) {
+    match acpi::read(&Mapped, rsdp) {
+        Ok(tables) => {
+            ioapic::mask_all(&tables);
+            TABLES.call_once(|| tables);
+        }
+        Err(error) => testing::give_up(format_args!("{error}")),
+    }
+}
+
+/// Returns what the ACPI tables say.
+pub fn tables() -> &'static Tables {
+    match TABLES.get() {
+        Some(tables) => tables,
+        None => panic!("the ACPI tables before `init`"),
+    }
+}
+
+/// Returns the way to PCI configuration space.
+pub fn pci_access() -> pci::Access {
+    *ACCESS.call_once(|| pci::Access::new(tables().ecam))
+}
+
+/// Most devices that interrupts are delivered for.
+const MAX_DEVICES: usize = 4;
+/// Vectors of a device.
+const VECTORS: usize = 3;
+
+/// A device of this kernel.
+pub type CryptoDevice = Device<KernelPlatform>;
+
+static DEVICES: [Once<Arc<CryptoDevice>>; MAX_DEVICES] = [const { Once::new() }; MAX_DEVICES];
+
+/// Interrupts before the device is in its place have nothing to do yet.
+fn on_msix<const DEVICE: usize, const ENTRY: u16>(_vector: u8) {
+    if let Some(device) = DEVICES[DEVICE].get() {
+        device.handle_interrupt(MsixEntry(ENTRY));
+    }
+}
+
+fn on_intx<const DEVICE: usize>(_vector: u8) {
+    if let Some(device) = DEVICES[DEVICE].get() {
+        device.handle_intx();
+    }
+}
+
+/// Handlers cannot capture, so there is one for each place.
+const MSIX: [[fn(u8); VECTORS]; MAX_DEVICES] = [
+    [on_msix::<0, 0>, on_msix::<0, 1>, on_msix::<0, 2>],
+    [on_msix::<1, 0>, on_msix::<1, 1>, on_msix::<1, 2>],
+    [on_msix::<2, 0>, on_msix::<2, 1>, on_msix::<2, 2>],
+    [on_msix::<3, 0>, on_msix::<3, 1>, on_msix::<3, 2>],
+];
+const INTX: [fn(u8); MAX_DEVICES] = [on_intx::<0>, on_intx::<1>, on_intx::<2>, on_intx::<3>];
+
+/// How a device's interrupts are to reach the kernel at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wiring {
+    /// MSI-X as far as the device has entries, else INTx.
+    Best,
+    /// INTx.
+    Intx,
+    /// None at all.
+    Polling,
+}
+
+/// Lists the crypto devices on the bus.
+pub fn find_crypto() -> Vec<DeviceFunction> {
+    let found = pci::enumerate(&pci_access());
+    let crypto = found
+        .iter()
+        .filter(|found| is_crypto_device(found.vendor, found.device));
+    crypto.map(|found| found.function).collect()
+}
+
+/// Sets up crypto device number `index` of the bus, with its interrupts on the calling CPU.
+/// `None` when there is none.
+///
+/// # Errors
+///
+/// Those of [`Device::new`] and of its transport.
+///
+/// # Panics
+///
+/// If it is set up a second time: its interrupts are taken.
+pub fn open_crypto(
+    index: usize,
+    wiring: Wiring,
+    mut options: Options,
+) -> Result<Option<Arc<CryptoDevice>>, Error> {
+    let Some(&function) = find_crypto().get(index).filter(|_| index < MAX_DEVICES) else {
+        return Ok(None);
+    };
+    assert!(
+        !DEVICES[index].is_completed(),
+        "crypto device {index} is set up already"
+    );
+    let access = pci_access();
+    let transport = PciTransport::<KernelPlatform, _>::new(access, function)?;
+    let vector = |handler| match vectors::allocate(handler) {
+        Ok(vector) => vector,
+        Err(error) => panic!("{error}"),
+    };
+    if wiring == Wiring::Best {
+        let message = |&handler: &fn(u8)| vectors::message_here(vector(handler));
+        options.messages = MSIX[index].iter().filter_map(message).collect();
+    }
+    let pin = match (wiring, pci::interrupt_line(&access, function)) {
+        (Wiring::Best | Wiring::Intx, Some(line)) => {
+            let vector = vector(INTX[index]);
+            ioapic::route(tables(), line, vector, crate::apic::id()).ok()
+        }
+        _ => None,
+    };
+    options.intx = pin.is_some();
+    let device = Arc::new(Device::new(transport, options)?);
+    DEVICES[index].call_once(|| device.clone());
+    if device.interrupt_mode() == virtio_crypto::InterruptMode::Intx
+        && let Some(pin) = pin
+    {
+        // Reads the ISR register: a level raised before now would never be delivered.
+        device.handle_intx();
+        pin.unmask();
+    }
+    Ok(Some(device))
+}

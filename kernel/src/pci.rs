@@ -1,0 +1,183 @@
+//! PCI configuration space: in memory where the MCFG table says so, else by the old ports.
+
+use alloc::vec::Vec;
+
+use virtio_crypto::sync::IrqMutex;
+use virtio_drivers::transport::pci::bus::{ConfigurationAccess, DeviceFunction};
+use x86_64::instructions::port::Port;
+
+use crate::{acpi::Ecam, memory, platform::KernelPlatform};
+
+/// A way to configuration space. Copies are independent of each other: in memory every register
+/// has its own address, and the ports have a lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Registers in memory.
+    Ecam {
+        /// Where bus 0's part is mapped.
+        mapped: u64,
+        /// Buses that are there.
+        first_bus: u8,
+        /// The last of them.
+        last_bus: u8,
+    },
+    /// Ports 0xCF8 and 0xCFC.
+    Ports,
+}
+
+/// Address and data belong together.
+static PORTS: IrqMutex<KernelPlatform, (Port<u32>, Port<u32>)> =
+    IrqMutex::new("PCI ports", (Port::new(0xcf8), Port::new(0xcfc)));
+
+/// Bytes of a bus in ECAM.
+const BUS_LEN: u64 = 1 << 20;
+
+impl Access {
+    /// Maps the space that the MCFG table names, or falls back to the ports.
+    pub fn new(ecam: Option<Ecam>) -> Self {
+        let Some(Ecam {
+            address,
+            first_bus,
+            last_bus,
+        }) = ecam
+        else {
+            return Self::Ports;
+        };
+        let start = address + u64::from(first_bus) * BUS_LEN;
+        let len_bytes = (u64::from(last_bus - first_bus) + 1) * BUS_LEN;
+        let mapped = memory::map_device(start, len_bytes as usize).as_u64();
+        Self::Ecam {
+            mapped: mapped - u64::from(first_bus) * BUS_LEN,
+            first_bus,
+            last_bus,
+        }
+    }
+
+    /// Returns where a register is in memory.
+    fn register(&self, function: DeviceFunction, offset: u8) -> Option<*mut u32> {
+        let Self::Ecam {
+            mapped,
+            first_bus,
+            last_bus,
+        } = *self
+        else {
+            return None;
+        };
+        if !(first_bus..=last_bus).contains(&function.bus) {
+            return None;
+        }
+        let place = u64::from(function.bus) << 20
+            | u64::from(function.device) << 15
+            | u64::from(function.function) << 12
+            | u64::from(offset & 0xfc);
+        Some((mapped + place) as *mut u32)
+    }
+}
+
+fn port_address(function: DeviceFunction, offset: u8) -> u32 {
+    1 << 31
+        | u32::from(function.bus) << 16
+        | u32::from(function.device) << 11
+        | u32::from(function.function) << 8
+        | u32::from(offset & 0xfc)
+}
+
+impl ConfigurationAccess for Access {
+    fn read_word(&self, function: DeviceFunction, offset: u8) -> u32 {
+        if *self == Self::Ports {
+            return PORTS.with(|(address, data)| {
+                // SAFETY: the lock keeps both together; reading configuration space is harmless.
+                unsafe {
+                    address.write(port_address(function, offset));
+                    data.read()
+                }
+            });
+        }
+        // A bus that is not there reads as nothing, like on the bus itself.
+        let Some(register) = self.register(function, offset) else {
+            return u32::MAX;
+        };
+        // SAFETY: inside the space mapped by `new`, and aligned.
+        unsafe { register.read_volatile() }
+    }
+
+    fn write_word(&mut self, function: DeviceFunction, offset: u8, value: u32) {
+        if *self == Self::Ports {
+            return PORTS.with(|(address, data)| {
+                // SAFETY: the lock keeps both together; the caller answers for what it configures.
+                unsafe {
+                    address.write(port_address(function, offset));
+                    data.write(value);
+                }
+            });
+        }
+        let Some(register) = self.register(function, offset) else {
+            return;
+        };
+        // SAFETY: as in `read_word`.
+        unsafe { register.write_volatile(value) }
+    }
+
+    unsafe fn unsafe_clone(&self) -> Self {
+        *self
+    }
+}
+
+/// A function that answered.
+#[derive(Clone, Copy, Debug)]
+pub struct Found {
+    /// Where.
+    pub function: DeviceFunction,
+    /// Vendor id.
+    pub vendor: u16,
+    /// Device id.
+    pub device: u16,
+}
+
+/// Lists every function of every bus, from the root bus through the bridges.
+pub fn enumerate(access: &Access) -> Vec<Found> {
+    let mut found = Vec::new();
+    let mut seen = [false; 256];
+    let mut buses = alloc::vec![0u8];
+    while let Some(bus) = buses.pop() {
+        // A bridge that leads back somewhere is followed once.
+        if core::mem::replace(&mut seen[usize::from(bus)], true) {
+            continue;
+        }
+        for device in 0..32 {
+            for number in 0..8 {
+                let function = DeviceFunction {
+                    bus,
+                    device,
+                    function: number,
+                };
+                let id = access.read_word(function, 0);
+                if id as u16 == 0xffff {
+                    if number == 0 {
+                        break;
+                    }
+                    continue;
+                }
+                found.push(Found {
+                    function,
+                    vendor: id as u16,
+                    device: (id >> 16) as u16,
+                });
+                let header = (access.read_word(function, 0x0c) >> 16) as u8;
+                if header & 0x7f == 1 {
+                    buses.push((access.read_word(function, 0x18) >> 8) as u8);
+                }
+                if number == 0 && header & 0x80 == 0 {
+                    break;
+                }
+            }
+        }
+    }
+    found
+}
+
+/// Returns the interrupt line that the firmware gave the function's pin.
+pub fn interrupt_line(access: &Access, function: DeviceFunction) -> Option<u8> {
+    let [line, pin, ..] = access.read_word(function, 0x3c).to_le_bytes();
+    (pin != 0 && line != 0xff).then_some(line)
+}

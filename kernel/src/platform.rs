@@ -1,0 +1,78 @@
+//! What this kernel gives the driver: memory, registers, interrupt masking, a clock.
+
+use core::ptr::NonNull;
+
+use virtio_crypto::Platform;
+use virtio_drivers::{BufferDirection, Hal, PhysAddr};
+use x86_64::{VirtAddr, instructions::interrupts};
+
+use crate::{cpu, memory, time};
+
+/// This kernel, as the driver knows it.
+#[derive(Clone, Copy, Debug)]
+pub struct KernelPlatform;
+
+// SAFETY: frames come zeroed, page aligned and contiguous from the frame allocator, which hands
+// out each once, and are reached through the physical map only; registers stay mapped for good.
+unsafe impl Hal for KernelPlatform {
+    fn dma_alloc(pages: usize, _direction: BufferDirection) -> (PhysAddr, NonNull<u8>) {
+        let start = memory::allocate_frames(pages);
+        match start
+            .and_then(|start| Some((start, NonNull::new(memory::physical(start).as_mut_ptr())?)))
+        {
+            Some(memory) => memory,
+            None => (0, NonNull::dangling()),
+        }
+    }
+
+    unsafe fn dma_dealloc(paddr: PhysAddr, _vaddr: NonNull<u8>, pages: usize) -> i32 {
+        memory::free_frames(paddr, pages);
+        0
+    }
+
+    unsafe fn mmio_phys_to_virt(paddr: PhysAddr, size: usize) -> NonNull<u8> {
+        match NonNull::new(memory::map_device(paddr, size).as_mut_ptr()) {
+            Some(registers) => registers,
+            None => unreachable!("the device window does not begin at 0"),
+        }
+    }
+
+    unsafe fn share(buffer: NonNull<[u8]>, _direction: BufferDirection) -> PhysAddr {
+        // Memory is coherent and there is no IOMMU: where the buffer is is where the device finds
+        // it. The heap and the image are contiguous.
+        let address = VirtAddr::from_ptr(buffer.as_ptr().cast::<u8>());
+        match memory::paging::translate(address) {
+            Some(address) => address,
+            None => panic!("{address:?} is not mapped"),
+        }
+    }
+
+    unsafe fn unshare(_paddr: PhysAddr, _buffer: NonNull<[u8]>, _direction: BufferDirection) {}
+}
+
+// SAFETY: interrupts are masked by the CPU's flag, tasks are not preempted and never change CPU
+// while they run, and a CPU's number never changes.
+unsafe impl Platform for KernelPlatform {
+    #[inline]
+    fn mask_interrupts() -> bool {
+        let were_enabled = interrupts::are_enabled();
+        interrupts::disable();
+        were_enabled
+    }
+
+    #[inline]
+    unsafe fn restore_interrupts(were_enabled: bool) {
+        if were_enabled {
+            interrupts::enable();
+        }
+    }
+
+    #[inline]
+    fn cpu() -> u32 {
+        cpu::number()
+    }
+
+    fn now_ns() -> u64 {
+        time::now_ns()
+    }
+}

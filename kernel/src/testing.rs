@@ -1,0 +1,143 @@
+//! What tests run in: names, a watchdog, the closing line.
+
+use core::{
+    fmt,
+    panic::PanicInfo,
+    sync::atomic::{AtomicBool, AtomicU32, Ordering},
+};
+
+use spin::Once;
+
+use crate::{
+    command_line, console,
+    exit::{ExitCode, exit},
+    println, time,
+};
+
+/// A test: its name and what it does. It passes if it returns.
+pub type Test = (&'static str, fn());
+
+/// How long a test may take.
+const LIMIT_NS: u64 = 60_000_000_000;
+
+static BINARY: Once<&'static str> = Once::new();
+static PASSED: AtomicU32 = AtomicU32::new(0);
+static RUNNING: Once<()> = Once::new();
+static ENDING: AtomicBool = AtomicBool::new(false);
+static CURRENT: virtio_crypto::sync::IrqMutex<
+    crate::platform::KernelPlatform,
+    Option<&'static str>,
+> = virtio_crypto::sync::IrqMutex::new("current test", None);
+
+/// Runs tests whose names contain one of the words of the command line, or all of them.
+pub fn run(binary: &'static str, tests: &[Test]) -> ! {
+    BINARY.call_once(|| binary);
+    RUNNING.call_once(|| ());
+    let mut filters = command_line::words()
+        .filter(|word| !word.contains('='))
+        .peekable();
+    let all = filters.peek().is_none();
+    let wanted = |name: &str| {
+        let mut filters = command_line::words().filter(|word| !word.contains('='));
+        all || filters.any(|word| name.contains(word))
+    };
+    let mut skipped = 0;
+    for (name, test) in tests {
+        if !wanted(name) {
+            skipped += 1;
+            continue;
+        }
+        console::print(format_args!("test {name} ... "));
+        CURRENT.with(|current| *current = Some(name));
+        time::set_watchdog(Some(time::now_ns() + LIMIT_NS));
+        let start_ns = time::now_ns();
+        test();
+        time::set_watchdog(None);
+        CURRENT.with(|current| *current = None);
+        PASSED.fetch_add(1, Ordering::Relaxed);
+        println!("ok ({} ms)", (time::now_ns() - start_ns) / 1_000_000);
+    }
+    if skipped > 0 {
+        println!("{skipped} left out by the filter");
+    }
+    println!("{} passed, 0 failed", PASSED.load(Ordering::Relaxed));
+    exit(ExitCode::Success);
+}
+
+/// Ends the run as failed, with the closing line that belongs to it.
+pub fn fail_run(reason: fmt::Arguments) -> ! {
+    // What fails while a failure is being told is not told: it might go on for ever.
+    if ENDING.swap(true, Ordering::Relaxed) {
+        exit(ExitCode::Failure);
+    }
+    if RUNNING.is_completed() {
+        let current = CURRENT.try_with(1_000_000, |current| *current).flatten();
+        let name = current.unwrap_or("(between tests)");
+        console::print_last(format_args!("test {name} FAILED: {reason}\n"));
+        console::print_last(format_args!("run it alone: ./run.sh test {name}\n"));
+        let passed = PASSED.load(Ordering::Relaxed);
+        console::print_last(format_args!("{passed} passed, 1 failed\n"));
+    } else {
+        console::print_last(format_args!("failed: {reason}\n"));
+    }
+    exit(ExitCode::Failure);
+}
+
+/// Ends the run as failed, with a line that says why. For what is not a bug: a machine without the
+/// device, a wrong word on the command line.
+pub fn give_up(reason: fmt::Arguments) -> ! {
+    fail_run(reason)
+}
+
+pub(crate) fn watchdog_bites() -> ! {
+    fail_run(format_args!("no end after {} s", LIMIT_NS / 1_000_000_000));
+}
+
+pub(crate) fn on_panic(info: &PanicInfo) -> ! {
+    x86_64::instructions::interrupts::disable();
+    console::print_last(format_args!("\n{info}\n"));
+    fail_run(format_args!("panic"));
+}
+
+/// Declares a binary's entry and the machines that it wants to be run on.
+///
+/// `run.sh` finds the machines in the ELF and boots the binary once on each. A machine is words of
+/// `smp=`, `mem=`, `vectors=`, `devices=`, `machine=`.
+#[macro_export]
+macro_rules! entry {
+    ($main:path $(, machine: $machine:literal)*) => {
+        $(
+            const _: () = {
+                const TEXT: &str = concat!("qemu-machine:{", $machine, "}");
+                #[used]
+                #[unsafe(link_section = ".qemu-machine")]
+                static MACHINE: [u8; TEXT.len()] = {
+                    let mut bytes = [0; TEXT.len()];
+                    let mut i = 0;
+                    while i < bytes.len() {
+                        bytes[i] = TEXT.as_bytes()[i];
+                        i += 1;
+                    }
+                    bytes
+                };
+            };
+        )*
+
+        fn start(info: &'static mut $crate::BootInfo) -> ! {
+            $crate::init(info);
+            $main()
+        }
+        $crate::entry_point!(start);
+    };
+}
+
+/// Declares a test binary: the machines it is run on and its tests, in order.
+#[macro_export]
+macro_rules! tests {
+    (machines: [$($machine:literal),* $(,)?], tests: [$($test:ident),* $(,)?] $(,)?) => {
+        fn run_tests() -> ! {
+            $crate::testing::run(module_path!(), &[$((stringify!($test), $test)),*])
+        }
+        $crate::entry!(run_tests $(, machine: $machine)*);
+    };
+}

@@ -1,0 +1,235 @@
+//! The clock (the TSC) and the timer (the local APIC's), both measured against the PC's interval
+//! timer.
+//!
+//! There is no tick: the timer is armed for the earliest deadline, if there is one.
+
+use alloc::vec::Vec;
+use core::{
+    arch::x86_64::_rdtsc,
+    future::Future,
+    pin::Pin,
+    sync::atomic::{AtomicU64, Ordering},
+    task::{Context, Poll, Waker},
+};
+
+use virtio_crypto::sync::IrqMutex;
+use x86_64::instructions::{interrupts::without_interrupts, port::Port};
+
+use crate::{apic, interrupts, platform::KernelPlatform, testing};
+
+const NS_PER_S: u64 = 1_000_000_000;
+const PIT_HZ: u64 = 1_193_182;
+
+static BOOT_TSC: AtomicU64 = AtomicU64::new(0);
+/// Nanoseconds of a TSC tick, times 2^32; 0 before `init`.
+static NS_PER_TICK: AtomicU64 = AtomicU64::new(0);
+static TIMER_HZ: AtomicU64 = AtomicU64::new(0);
+
+/// Most sleepers at one time; one more is woken at once and has to try again.
+const MAX_SLEEPERS: usize = 1024;
+
+struct Timers {
+    sleepers: Vec<(u64, Waker)>,
+    watchdog_ns: Option<u64>,
+}
+
+static TIMERS: IrqMutex<KernelPlatform, Timers> = IrqMutex::new(
+    "timers",
+    Timers {
+        sleepers: Vec::new(),
+        watchdog_ns: None,
+    },
+);
+
+/// Returns the time-stamp counter.
+#[inline]
+pub fn ticks() -> u64 {
+    // SAFETY: the instruction exists on every x86-64.
+    unsafe { _rdtsc() }
+}
+
+/// Returns nanoseconds since boot.
+#[inline]
+pub fn now_ns() -> u64 {
+    let ticks = ticks().wrapping_sub(BOOT_TSC.load(Ordering::Relaxed));
+    (u128::from(ticks) * u128::from(NS_PER_TICK.load(Ordering::Relaxed)) >> 32) as u64
+}
+
+/// Returns the rate of the TSC.
+pub fn tsc_hz() -> u64 {
+    match NS_PER_TICK.load(Ordering::Relaxed) {
+        0 => 0,
+        scale => (u128::from(NS_PER_S) << 32).div_ceil(u128::from(scale)) as u64,
+    }
+}
+
+/// Measures both rates, over a fiftieth of a second, and takes over the timer.
+pub fn init() {
+    const INTERVALS_PER_S: u64 = 50;
+    let (tsc_ticks, timer_ticks) = without_interrupts(|| {
+        apic::start_count();
+        let start = ticks();
+        wait_pit((PIT_HZ / INTERVALS_PER_S) as u16);
+        let end = ticks();
+        (end - start, apic::stop_count())
+    });
+    let tsc_hz = (tsc_ticks * INTERVALS_PER_S).max(1);
+    BOOT_TSC.store(ticks(), Ordering::Relaxed);
+    NS_PER_TICK.store(
+        ((u128::from(NS_PER_S) << 32) / u128::from(tsc_hz)) as u64,
+        Ordering::Relaxed,
+    );
+    TIMER_HZ.store(
+        (u64::from(timer_ticks) * INTERVALS_PER_S).max(1),
+        Ordering::Relaxed,
+    );
+    let room = Vec::with_capacity(MAX_SLEEPERS);
+    TIMERS.with(|timers| timers.sleepers = room);
+    interrupts::set_handler(apic::TIMER_VECTOR, on_timer);
+    interrupts::set_handler(apic::ERROR_VECTOR, |_| {
+        log::error!("local APIC errors {:#x}", apic::take_errors());
+    });
+}
+
+/// Waits until channel 2 of the interval timer has counted `count` down. The channel is left
+/// stopped.
+fn wait_pit(count: u16) {
+    let mut gate = Port::<u8>::new(0x61);
+    let mut mode = Port::<u8>::new(0x43);
+    let mut channel = Port::<u8>::new(0x42);
+    // SAFETY: the PC's interval timer and the port that gates its channel 2, which nobody else
+    // uses; the speaker stays off.
+    unsafe {
+        let quiet = gate.read() & !0b11;
+        gate.write(quiet);
+        mode.write(0xb0); // channel 2, both bytes, interrupt on terminal count
+        channel.write(count as u8);
+        channel.write((count >> 8) as u8);
+        gate.write(quiet | 1);
+        while gate.read() & 1 << 5 == 0 {
+            core::hint::spin_loop();
+        }
+        gate.write(quiet);
+    }
+}
+
+/// Arms the timer for `deadline_ns`, or stops it.
+fn arm(deadline_ns: Option<u64>) {
+    let Some(deadline_ns) = deadline_ns else {
+        return apic::start_timer(0);
+    };
+    let delay_ns = deadline_ns.saturating_sub(now_ns());
+    let ticks = u128::from(delay_ns) * u128::from(TIMER_HZ.load(Ordering::Relaxed));
+    // A deadline beyond the timer's reach comes in several goes.
+    let count = (ticks / u128::from(NS_PER_S)).clamp(1, u128::from(u32::MAX)) as u32;
+    apic::start_timer(count);
+}
+
+impl Timers {
+    fn earliest(&self) -> Option<u64> {
+        let sleepers = self.sleepers.iter().map(|(deadline_ns, _)| *deadline_ns);
+        sleepers.chain(self.watchdog_ns).min()
+    }
+}
+
+fn on_timer(_vector: u8) {
+    let now_ns = now_ns();
+    let watchdog = TIMERS.with(|timers| timers.watchdog_ns.is_some_and(|at_ns| at_ns <= now_ns));
+    if watchdog {
+        testing::watchdog_bites();
+    }
+    loop {
+        // One at a time: woken without the lock, and nothing is allocated to collect them.
+        let due = TIMERS.with(|timers| {
+            let due = timers
+                .sleepers
+                .iter()
+                .position(|(deadline_ns, _)| *deadline_ns <= now_ns);
+            due.map(|position| timers.sleepers.swap_remove(position))
+        });
+        match due {
+            Some((_, waker)) => waker.wake(),
+            None => break,
+        }
+    }
+    arm(TIMERS.with(|timers| timers.earliest()));
+}
+
+/// Sets or stops the watchdog: at `deadline_ns` the run ends as failed.
+pub fn set_watchdog(deadline_ns: Option<u64>) {
+    let earliest = TIMERS.with(|timers| {
+        timers.watchdog_ns = deadline_ns;
+        timers.earliest()
+    });
+    without_interrupts(|| arm(earliest));
+}
+
+/// Waits until a time.
+///
+/// # Cancellation
+///
+/// Dropped, nothing happens at that time but a spurious wake.
+#[derive(Debug)]
+pub struct Sleep {
+    deadline_ns: u64,
+    queued: bool,
+}
+
+/// Waits for `duration_ns`.
+pub fn sleep_ns(duration_ns: u64) -> Sleep {
+    Sleep {
+        deadline_ns: now_ns().saturating_add(duration_ns),
+        queued: false,
+    }
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        if now_ns() >= self.deadline_ns {
+            return Poll::Ready(());
+        }
+        if self.queued {
+            return Poll::Pending;
+        }
+        let mut entry = Some((self.deadline_ns, context.waker().clone()));
+        let earliest = TIMERS.with(|timers| {
+            if timers.sleepers.len() < timers.sleepers.capacity()
+                && let Some(entry) = entry.take()
+            {
+                timers.sleepers.push(entry);
+            }
+            timers.earliest()
+        });
+        match entry {
+            Some((_, waker)) => waker.wake(),
+            None => {
+                self.queued = true;
+                without_interrupts(|| arm(earliest));
+            }
+        }
+        Poll::Pending
+    }
+}
+
+/// The time was up first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimedOut;
+
+/// Runs `future` for at most `duration_ns`, then drops it.
+///
+/// # Errors
+///
+/// [`TimedOut`] when the time was up first.
+pub async fn timeout<F: Future>(duration_ns: u64, future: F) -> Result<F::Output, TimedOut> {
+    let mut future = core::pin::pin!(future);
+    let mut sleep = sleep_ns(duration_ns);
+    core::future::poll_fn(|context| {
+        if let Poll::Ready(output) = future.as_mut().poll(context) {
+            return Poll::Ready(Ok(output));
+        }
+        Pin::new(&mut sleep).poll(context).map(|()| Err(TimedOut))
+    })
+    .await
+}
