@@ -1,0 +1,372 @@
+#!/usr/bin/env bash
+# The one QEMU command line of this project, and the set-up of a fresh machine. See usage below.
+set -uo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+target=x86_64-unknown-none
+
+usage() {
+    cat <<'EOF'
+./run.sh                     set up what is missing, build the kernel, boot its demonstration
+./run.sh test [filter]       every test: the driver on this host, the kernel in QEMU, runs that must fail
+./run.sh icount              count the guest instructions of a request
+./run.sh ELF [words]         boot a kernel binary with words on its command line (the cargo runner)
+./run.sh setup               set up what is missing, and nothing else
+./run.sh env                 print the variables that plain cargo needs here: eval "$(./run.sh env)"
+./run.sh --help              this text
+
+The machine, by environment variables; they win over what a test binary asks for:
+  SMP=1            CPUs
+  MEM=256M         memory
+  MACHINE=q35      or pc
+  ACCEL=           accelerator; default KVM where the CPU has vmx or svm, else TCG
+  DEVICES=1        virtio-crypto devices; 0 leaves it out
+  VECTORS=3        MSI-X vectors of each; 0 leaves INTx
+  QEMU=qemu-system-x86_64
+                   another QEMU, 7.2 or later
+  QEMU_ARGS=       more arguments, split at spaces
+  TIMEOUT=300      seconds until a run is ended and counts as failed
+EOF
+}
+
+say() { printf 'run: %s\n' "$*" >&2; }
+fail() {
+    say "failed: $*"
+    exit 1
+}
+
+# ---------------------------------------------------------------- set-up
+
+qemu=${QEMU:-qemu-system-x86_64}
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then
+        "$@"
+    elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
+        sudo -n "$@"
+    else
+        return 1
+    fi
+}
+
+# apt_install WHY PACKAGE..: installs packages or says in one line what to install.
+apt_install() {
+    local why=$1
+    shift
+    local hint="$why: install $* (Debian), or see the README"
+    command -v apt-get >/dev/null || fail "$hint"
+    say "$why: installing $*"
+    local log
+    log=$(mktemp)
+    if as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@" \
+        >"$log" 2>&1 ||
+        { as_root apt-get update >"$log" 2>&1 &&
+            as_root env DEBIAN_FRONTEND=noninteractive \
+                apt-get install -y --no-install-recommends "$@" >"$log" 2>&1; }; then
+        rm -f "$log"
+    else
+        tail -n 3 "$log" >&2
+        rm -f "$log"
+        fail "$hint"
+    fi
+}
+
+# Host work never sees the variables that build the kernel: they are for the target alone.
+host() {
+    (
+        unset RUSTC RUSTDOC RUSTC_BOOTSTRAP CARGO_BUILD_TARGET CARGO_BUILD_RUSTC
+        unset "${!CARGO_UNSTABLE_@}" "${!CARGO_TARGET_X86_64_UNKNOWN_NONE_@}"
+        "$@"
+    )
+}
+
+# Debian's compiler: new enough, with the source of `core` beside it.
+debian_rustc=/usr/bin/rustc
+has_debian_rust() {
+    [ -x $debian_rustc ] || return 1
+    local version
+    version=$($debian_rustc --version | sed -E 's/^rustc 1\.([0-9]+).*/\1/')
+    [ "$version" -ge 95 ] 2>/dev/null || return 1
+    [ -e "$($debian_rustc --print sysroot)/lib/rustlib/src/rust/library/core/src/lib.rs" ]
+}
+
+has_native_target() {
+    local directory
+    directory=$(cd "$here" && host rustc --print target-libdir --target $target 2>/dev/null) &&
+        compgen -G "$directory/libcore-*.rlib" >/dev/null
+}
+
+# Which compiler builds the kernel: `native` or `debian`.
+find_toolchain() {
+    if command -v cargo >/dev/null && has_native_target; then
+        toolchain=native
+    elif command -v cargo >/dev/null && has_debian_rust; then
+        toolchain=debian
+    else
+        toolchain=
+    fi
+}
+
+setup_rust() {
+    find_toolchain
+    [ -n "$toolchain" ] && return
+    if command -v rustup >/dev/null; then
+        say "adding the target $target"
+        if (cd "$here" && timeout 120 rustup target add $target >&2); then
+            find_toolchain
+            [ "$toolchain" = native ] && return
+        fi
+        say "rustup cannot add it here"
+    fi
+    if command -v cargo >/dev/null; then
+        apt_install "no compiler for $target" rustc-web rust-web-src
+    else
+        apt_install "no Rust" cargo-web rustc-web rust-web-src rust-web-clippy gcc libc6-dev
+        hash -r
+    fi
+    find_toolchain
+    [ -n "$toolchain" ] || fail "no compiler for $target: run 'rustup target add $target'"
+}
+
+setup() {
+    setup_rust
+    command -v "$qemu" >/dev/null ||
+        { [ -z "${QEMU:-}" ] || fail "QEMU=$QEMU: no such program"; } &&
+        command -v "$qemu" >/dev/null || apt_install "no QEMU" qemu-system-x86
+}
+
+# The variables with which cargo builds the kernel, one NAME=VALUE a line.
+kernel_variables() {
+    [ "$toolchain" = debian ] || return 0
+    cat <<EOF
+RUSTC=$debian_rustc
+RUSTDOC=/usr/bin/rustdoc
+RUSTC_BOOTSTRAP=1
+CARGO_UNSTABLE_BUILD_STD=core,alloc,compiler_builtins
+CARGO_UNSTABLE_BUILD_STD_FEATURES=compiler-builtins-mem
+CARGO_TARGET_X86_64_UNKNOWN_NONE_LINKER=ld
+EOF
+}
+
+# Runs cargo for the kernel.
+kernel_cargo() {
+    local variables
+    mapfile -t variables < <(kernel_variables)
+    (cd "$here" && host env "${variables[@]}" cargo "$@")
+}
+
+# ---------------------------------------------------------------- a run in QEMU
+
+accelerator() {
+    if [ -n "${ACCEL:-}" ]; then
+        echo "$ACCEL"
+    elif [ -w /dev/kvm ] && grep -qwE 'vmx|svm' /proc/cpuinfo; then
+        echo kvm
+    else
+        echo tcg,thread=multi
+    fi
+}
+
+# boot ELF MACHINE-WORDS COMMAND-LINE: one run. The last line of what it prints tells how it ended
+# when it failed; the status is that of the run.
+boot() {
+    local elf=$1 words=$2 append=$3
+    local smp=1 mem=256M machine=q35 vectors=3 devices=1 timeout=300 fails= args=
+    local word
+    for word in $words; do
+        case $word in
+        smp=* | mem=* | machine=* | vectors=* | devices=* | timeout=* | fails=* | args=*)
+            local "${word%%=*}"="${word#*=}" ;;
+        append=*) append="$append ${word#append=}" ;;
+        *) fail "$elf: unknown machine word '$word'" ;;
+        esac
+    done
+    smp=${SMP:-$smp} mem=${MEM:-$mem} machine=${MACHINE:-$machine} vectors=${VECTORS:-$vectors}
+    devices=${DEVICES:-$devices} timeout=${TIMEOUT:-$timeout}
+    fails=${fails//_/ }
+
+    local accel
+    accel=$(accelerator)
+    local cpu=max
+    [ "$accel" = kvm ] && cpu=host
+    local command=("$qemu" -machine "$machine" -cpu $cpu -accel "$accel" -smp "$smp" -m "$mem"
+        -nodefaults -no-user-config -display none -serial stdio -no-reboot
+        -device isa-debug-exit,iobase=0xf4,iosize=0x04)
+    local device
+    for ((device = 0; device < devices; device++)); do
+        command+=(-object "cryptodev-backend-builtin,id=cryptodev$device"
+            -device "virtio-crypto-pci,cryptodev=cryptodev$device,vectors=$vectors")
+    done
+    # shellcheck disable=SC2206 # split at spaces, as the help says
+    command+=(${args//,,/ } ${QEMU_ARGS:-})
+    command+=(-kernel "$elf" -append "${append# }")
+
+    local log status reason=
+    log=$(mktemp)
+    timeout -k 5 "$timeout" "${command[@]}" </dev/null 2>&1 | tee "$log"
+    status=${PIPESTATUS[0]}
+    case $status in
+    33) grep -qE '^[0-9]+ passed, 0 failed|^[a-z]+: pass' <(tr -d '\r' <"$log") ||
+        reason="the run ended well, but without its closing line" ;;
+    35) reason=$(tr -d '\r' <"$log" | grep -E 'FAILED|^failed:' | tail -n 1)
+        reason=${reason:-the kernel says that it failed} ;;
+    0) reason="the machine reset (a triple fault)" ;;
+    124 | 137) reason="no end after $timeout s" ;;
+    *) reason="QEMU ended with status $status" ;;
+    esac
+    rm -f "$log"
+
+    if [ -n "$fails" ]; then
+        if [[ $reason == *"$fails"* ]]; then
+            printf 'failed as it should: %s\n1 passed, 0 failed\n' "$reason"
+            return 0
+        fi
+        printf '0 passed, 1 failed\n'
+        reason="expected a run that fails with '$fails', got '${reason:-success}'"
+    fi
+    [ -z "$reason" ] && return 0
+    say "failed: $reason"
+    say "alone: SMP=$smp MEM=$mem MACHINE=$machine VECTORS=$vectors DEVICES=$devices ./run.sh $elf $append"
+    return 1
+}
+
+# The cargo runner: boots a binary on each machine that it asks for, or once.
+run_elf() {
+    local elf=$1
+    shift
+    command -v "$qemu" >/dev/null || fail "no $qemu: ./run.sh setup installs it"
+    local machines failures=0 words
+    mapfile -t machines < <(grep -aoE 'qemu-machine:\{[^}]*\}' "$elf" | sed 's/^[^{]*{//; s/}$//')
+    [ ${#machines[@]} -gt 0 ] || machines=("")
+    for words in "${machines[@]}"; do
+        [ -n "$words" ] && printf '\n--- %s on %s\n' "$(basename "$elf")" "$words"
+        boot "$elf" "$words" "$*" || failures=$((failures + 1))
+    done
+    [ "$failures" = 0 ]
+}
+
+# ---------------------------------------------------------------- tests
+
+# Prints what a part of the tests prints, and adds up its closing lines.
+passed=0 failed=0
+part() {
+    local name=$1
+    shift
+    printf '\n=== %s\n' "$name"
+    local log status counts
+    log=$(mktemp)
+    "$@" 2>&1 | tee "$log"
+    status=${PIPESTATUS[0]}
+    counts=$(tr -d '\r' <"$log" | sed -nE \
+        -e 's/^test result: .* ([0-9]+) passed; ([0-9]+) failed.*/\1 \2/p' \
+        -e 's/^([0-9]+) passed, ([0-9]+) failed$/\1 \2/p' |
+        awk '{ p += $1; f += $2 } END { print p + 0, f + 0 }')
+    rm -f "$log"
+    local part_passed=${counts% *} part_failed=${counts#* }
+    # A part that fails without saying how many is one failure.
+    [ "$status" != 0 ] && [ "$part_failed" = 0 ] && part_failed=1
+    passed=$((passed + part_passed)) failed=$((failed + part_failed))
+}
+
+driver_tests() {
+    (cd "$here" && host cargo host-test "$@")
+}
+
+loom_tests() {
+    # Its own directory: another flag would build everything anew each time.
+    (cd "$here" && host env RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/loom" \
+        cargo host-test --release --lib "$@")
+}
+
+# must_fail NAME LINE [VARIABLE=VALUE..] [-- WORDS]: the demonstration has to end as failed with LINE.
+must_fail() {
+    local name=$1 line=$2
+    shift 2
+    local variables=()
+    while [ $# -gt 0 ] && [ "$1" != -- ]; do
+        variables+=("$1")
+        shift
+    done
+    [ $# -gt 0 ] && shift
+    printf 'test %s ... ' "$name"
+    local output status
+    output=$(export "${variables[@]}" && kernel_cargo run -q -p kernel --bin demo -- "$@" 2>&1)
+    status=$?
+    if [ $status != 0 ] && grep -qF "$line" <<<"$output"; then
+        echo ok
+        echo "1 passed, 0 failed"
+    else
+        echo FAILED
+        printf 'expected: a failing status and the line "%s"\n' "$line"
+        printf 'got: status %s and\n%s\n' $status "$output"
+        printf 'alone: %s ./run.sh demo %s\n' "${variables[*]}" "$*"
+        echo "0 passed, 1 failed"
+        return 1
+    fi
+}
+
+failing_runs() {
+    local status=0
+    must_fail no_device "no virtio-crypto device" DEVICES=0 || status=1
+    must_fail another_device "no virtio-crypto device" DEVICES=0 QEMU_ARGS="-device virtio-rng-pci" ||
+        status=1
+    must_fail too_little_memory "give the machine more" MEM=16M || status=1
+    must_fail unknown_word "known: demo" MEM=32M -- bogus || status=1
+    must_fail time_limit "no end after 1 s" TIMEOUT=1 QEMU_ARGS="-S" || status=1
+    return $status
+}
+
+test_all() {
+    setup
+    local filter=("$@")
+    part "the driver on this host" driver_tests -- "${filter[@]}"
+    part "the driver's lock and slots under loom" loom_tests -- loom "${filter[@]}"
+    part "the kernel in QEMU" kernel_cargo test -q -p kernel --no-fail-fast -- "${filter[@]}"
+    if [ ${#filter[@]} = 0 ]; then
+        part "the demonstration" kernel_cargo run -q -p kernel --bin demo
+        [ "$failed" = 0 ] && passed=$((passed + 1))
+        part "runs that must fail" failing_runs
+    fi
+    printf '\n=== %s\n' "all"
+    [ $((passed + failed)) = 0 ] && fail "no test matches '${filter[*]}'"
+    echo "$passed passed, $failed failed"
+    [ "$failed" = 0 ]
+}
+
+case ${1:-} in
+"")
+    setup
+    kernel_cargo run --release -p kernel --bin demo
+    ;;
+demo)
+    shift
+    setup
+    kernel_cargo run -p kernel --bin demo -- "$@"
+    ;;
+test)
+    shift
+    test_all "$@"
+    ;;
+setup)
+    setup
+    say "ready: $toolchain compiler, $("$qemu" --version | head -n 1)"
+    ;;
+env)
+    setup
+    kernel_variables | sed 's/^/export /'
+    ;;
+-h | --help | help) usage ;;
+-*)
+    usage >&2
+    exit 2
+    ;;
+*)
+    if [ -f "$1" ]; then
+        run_elf "$@"
+    else
+        say "no such command or file: $1"
+        usage >&2
+        exit 2
+    fi
+    ;;
+esac
