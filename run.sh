@@ -130,9 +130,9 @@ setup_rust() {
 
 setup() {
     setup_rust
-    command -v "$qemu" >/dev/null ||
-        { [ -z "${QEMU:-}" ] || fail "QEMU=$QEMU: no such program"; } &&
-        command -v "$qemu" >/dev/null || apt_install "no QEMU" qemu-system-x86
+    command -v "$qemu" >/dev/null && return
+    [ -z "${QEMU:-}" ] || fail "QEMU=$QEMU: no such program"
+    apt_install "no QEMU" qemu-system-x86
 }
 
 # The variables with which cargo builds the kernel, one NAME=VALUE a line.

@@ -213,6 +213,13 @@ impl<P: Platform> Device<P> {
         self.interrupts.count(interrupt)
     }
 
+    /// Reads the ISR register, which lowers the INTx pin, and answers nothing: for the kernel to
+    /// call before it unmasks the pin. What it was raised for is drained.
+    pub fn clear_intx(&self) {
+        let _ = self.transport().read_interrupt_status();
+        self.poll();
+    }
+
     /// Looks after all that one interrupt stands for. It spends one credit at most.
     #[inline]
     fn answer(&self, data: bool, control: bool, config: bool) -> Interrupt {

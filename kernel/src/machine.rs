@@ -158,8 +158,8 @@ pub fn open_crypto(
     if device.interrupt_mode() == virtio_crypto::InterruptMode::Intx
         && let Some(pin) = pin
     {
-        // Reads the ISR register: a level raised before now would never be delivered.
-        device.handle_intx();
+        // A level raised before the pin is unmasked would never be delivered.
+        device.clear_intx();
         pin.unmask();
     }
     Ok(Some(device))

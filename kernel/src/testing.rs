@@ -105,7 +105,7 @@ pub(crate) fn on_panic(info: &PanicInfo) -> ! {
 /// `smp=`, `mem=`, `vectors=`, `devices=`, `machine=`.
 #[macro_export]
 macro_rules! entry {
-    ($main:path $(, machine: $machine:literal)*) => {
+    ($main:path $(, machine: $machine:literal)* $(,)?) => {
         $(
             const _: () = {
                 const TEXT: &str = concat!("qemu-machine:{", $machine, "}");
