@@ -1,6 +1,7 @@
 //! What the machine consists of, and the crypto devices in it.
 
 use alloc::{sync::Arc, vec::Vec};
+use core::sync::atomic::{AtomicU8, Ordering};
 
 use spin::Once;
 use virtio_crypto::{
@@ -93,6 +94,19 @@ const MSIX: [[fn(u8); VECTORS]; MAX_DEVICES] = [
 ];
 const INTX: [fn(u8); MAX_DEVICES] = [on_intx::<0>, on_intx::<1>, on_intx::<2>, on_intx::<3>];
 
+/// The vector of each MSI-X entry that is in use; 0 for none.
+static ENTRY_VECTORS: [[AtomicU8; VECTORS]; MAX_DEVICES] =
+    [const { [const { AtomicU8::new(0) }; VECTORS] }; MAX_DEVICES];
+
+/// Returns the vector of a device's MSI-X entry.
+pub fn vector_of(device: usize, entry: usize) -> Option<u8> {
+    let vector = ENTRY_VECTORS
+        .get(device)?
+        .get(entry)?
+        .load(Ordering::Relaxed);
+    (vector != 0).then_some(vector)
+}
+
 /// How a device's interrupts are to reach the kernel at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wiring {
@@ -142,8 +156,11 @@ pub fn open_crypto(
         Err(error) => panic!("{error}"),
     };
     if wiring == Wiring::Best {
-        let message = |&handler: &fn(u8)| vectors::message_here(vector(handler));
-        options.messages = MSIX[index].iter().filter_map(message).collect();
+        for (&handler, place) in MSIX[index].iter().zip(&ENTRY_VECTORS[index]) {
+            let vector = vector(handler);
+            place.store(vector, Ordering::Relaxed);
+            options.messages.extend(vectors::message_here(vector));
+        }
     }
     let pin = match (wiring, pci::interrupt_line(&access, function)) {
         (Wiring::Best | Wiring::Intx, Some(line)) => {
