@@ -9,7 +9,7 @@ usage() {
     cat <<'EOF'
 ./run.sh                     set up what is missing, build the kernel, boot its demonstration
 ./run.sh test [filter]       every test: the driver on this host, the kernel in QEMU, runs that must fail
-./run.sh icount              count the guest instructions of a request
+./run.sh bench               count the guest instructions, kicks and interrupts of a request
 ./run.sh ELF [words]         boot a kernel binary with words on its command line (the cargo runner)
 ./run.sh setup               set up what is missing, and nothing else
 ./run.sh env                 print the variables that plain cargo needs here: eval "$(./run.sh env)"
@@ -158,9 +158,7 @@ kernel_cargo() {
 # ---------------------------------------------------------------- a run in QEMU
 
 accelerator() {
-    if [ -n "${ACCEL:-}" ]; then
-        echo "$ACCEL"
-    elif [ -w /dev/kvm ] && grep -qwE 'vmx|svm' /proc/cpuinfo; then
+    if [ -w /dev/kvm ] && grep -qwE 'vmx|svm' /proc/cpuinfo; then
         echo kvm
     else
         echo tcg,thread=multi
@@ -171,11 +169,12 @@ accelerator() {
 # when it failed; the status is that of the run.
 boot() {
     local elf=$1 words=$2 append=$3
-    local smp=1 mem=256M machine=q35 vectors=3 devices=1 timeout=300 fails= args=
+    local smp=1 mem=256M machine=q35 vectors=3 devices=1 timeout=300 fails= args= accel= device=
     local word
     for word in $words; do
         case $word in
-        smp=* | mem=* | machine=* | vectors=* | devices=* | timeout=* | fails=* | args=*)
+        smp=* | mem=* | machine=* | vectors=* | devices=* | timeout=* | fails=* | args=* | accel=* | \
+            device=*)
             local "${word%%=*}"="${word#*=}" ;;
         append=*) append="$append ${word#append=}" ;;
         *) fail "$elf: unknown machine word '$word'" ;;
@@ -185,17 +184,16 @@ boot() {
     devices=${DEVICES:-$devices} timeout=${TIMEOUT:-$timeout}
     fails=${fails//_/ }
 
-    local accel
-    accel=$(accelerator)
+    accel=${ACCEL:-${accel:-$(accelerator)}}
     local cpu=max
     [ "$accel" = kvm ] && cpu=host
     local command=("$qemu" -machine "$machine" -cpu $cpu -accel "$accel" -smp "$smp" -m "$mem"
         -nodefaults -no-user-config -display none -serial stdio -no-reboot
         -device isa-debug-exit,iobase=0xf4,iosize=0x04)
-    local device
-    for ((device = 0; device < devices; device++)); do
-        command+=(-object "cryptodev-backend-builtin,id=cryptodev$device"
-            -device "virtio-crypto-pci,cryptodev=cryptodev$device,vectors=$vectors")
+    local number
+    for ((number = 0; number < devices; number++)); do
+        command+=(-object "cryptodev-backend-builtin,id=cryptodev$number"
+            -device "virtio-crypto-pci,cryptodev=cryptodev$number,vectors=$vectors${device:+,$device}")
     done
     # shellcheck disable=SC2206 # split at spaces, as the help says
     command+=(${args//,,/ } ${QEMU_ARGS:-})
@@ -234,6 +232,8 @@ boot() {
 run_elf() {
     local elf=$1
     shift
+    # `cargo bench` says so to every binary.
+    [ "${1:-}" = --bench ] && shift
     command -v "$qemu" >/dev/null || fail "no $qemu: ./run.sh setup installs it"
     local machines failures=0 words
     mapfile -t machines < <(grep -aoE 'qemu-machine:\{[^}]*\}' "$elf" | sed 's/^[^{]*{//; s/}$//')
@@ -354,6 +354,11 @@ demo)
 test)
     shift
     test_all "$@"
+    ;;
+bench)
+    setup
+    say "$("$qemu" --version | head -n 1), $(nproc) host cores"
+    kernel_cargo bench -q -p kernel --bench instructions
     ;;
 setup)
     setup
