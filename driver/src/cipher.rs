@@ -4,8 +4,8 @@ use crate::{
     Device, Error, Failed, Platform, Requirement,
     dma::DmaBuffer,
     link::Which,
-    queue::Intent,
-    request::{Admission, Body, Buffers, Failure, INLINE_PAYLOAD_LEN, transact},
+    queue::{Buffers, Intent},
+    request::{Admission, Body, INLINE_PAYLOAD_LEN, transact},
     session::Session,
     wire::{self, CipherAlgorithm, ControlOpcode, DataOpcode, Direction, REQUEST_LEN},
 };
@@ -122,17 +122,13 @@ impl<P: Platform> AesCbc<P> {
         buffer: DmaBuffer<P>,
         admission: Admission,
     ) -> Result<DmaBuffer<P>, Failed<DmaBuffer<P>>> {
-        match self.transfer(iv, [Some(buffer), None], admission).await {
-            Ok([Some(buffer), _]) => Ok(buffer),
-            // A slot gives back what it was given.
-            Ok([None, _]) => Err(Failed {
-                error: Error::ShutDown,
-                given: None,
-            }),
-            Err(Failure { error, buffers }) => Err(Failed {
-                error,
-                given: buffers.and_then(|[buffer, _]| buffer),
-            }),
+        let mut buffers = [Some(buffer), None];
+        let outcome = self.transfer(iv, &mut buffers, admission).await;
+        let [buffer, _] = buffers;
+        match (outcome, buffer) {
+            (Ok(()), Some(buffer)) => Ok(buffer),
+            (Ok(()), None) => Err(Failed { error: Error::ShutDown, given: None }),
+            (Err(error), given) => Err(Failed { error, given }),
         }
     }
 
@@ -159,20 +155,13 @@ impl<P: Platform> AesCbc<P> {
             };
             return Err(Failed::back(error, (source, destination)));
         }
-        let pair = |buffers: Buffers<P>| match buffers {
-            [Some(source), Some(destination)] => Some((source, destination)),
-            _ => None,
-        };
-        let buffers = [Some(source), Some(destination)];
-        match self.transfer(iv, buffers, Admission::Wait).await {
-            Ok(buffers) => pair(buffers).ok_or(Failed {
-                error: Error::ShutDown,
-                given: None,
-            }),
-            Err(Failure { error, buffers }) => Err(Failed {
-                error,
-                given: buffers.and_then(pair),
-            }),
+        let mut buffers = [Some(source), Some(destination)];
+        let outcome = self.transfer(iv, &mut buffers, Admission::Wait).await;
+        let [source, destination] = buffers;
+        match (outcome, source.zip(destination)) {
+            (Ok(()), Some(buffers)) => Ok(buffers),
+            (Ok(()), None) => Err(Failed { error: Error::ShutDown, given: None }),
+            (Err(error), given) => Err(Failed { error, given }),
         }
     }
 
@@ -207,7 +196,7 @@ impl<P: Platform> AesCbc<P> {
         let intent = Intent::Data(self.session.index);
         let link = &*self.session.link;
         let sent = transact(link, Which::Data, &header, body, intent, Admission::Wait).await;
-        let in_flight = sent.map_err(|failure| failure.error)?;
+        let in_flight = sent?;
         let start = crate::queue::INLINE + iv.len();
         let mut status = [0xff];
         in_flight.block().read(start + data.len(), &mut status);
@@ -219,19 +208,15 @@ impl<P: Platform> AesCbc<P> {
         outcome
     }
 
+    /// Sends what `buffers` hold. They come back unless the device may still touch them.
     async fn transfer(
         &self,
         iv: &[u8; AES_BLOCK_LEN],
-        buffers: Buffers<P>,
+        buffers: &mut Buffers<P>,
         admission: Admission,
-    ) -> Result<Buffers<P>, Failure<P>> {
+    ) -> Result<(), Error> {
         let len_bytes = buffers[0].as_ref().map_or(0, |source| source.len());
-        if let Err(error) = self.check_len(len_bytes) {
-            return Err(Failure {
-                error,
-                buffers: Some(buffers),
-            });
-        }
+        self.check_len(len_bytes)?;
         let header = self.header(len_bytes);
         let body = Body::Buffers { iv, buffers };
         let intent = Intent::Data(self.session.index);
@@ -240,14 +225,8 @@ impl<P: Platform> AesCbc<P> {
         let mut status = [0xff];
         in_flight.block().read(crate::queue::ANSWER, &mut status);
         let outcome = check_answer(in_flight.written_bytes(), len_bytes, status[0]);
-        let buffers = in_flight.finish();
-        match outcome {
-            Ok(()) => Ok(buffers),
-            Err(error) => Err(Failure {
-                error,
-                buffers: Some(buffers),
-            }),
-        }
+        *buffers = in_flight.finish_with_buffers();
+        outcome
     }
 
     fn header(&self, len_bytes: usize) -> [u8; REQUEST_LEN] {

@@ -111,7 +111,7 @@ impl<P: Platform> Link<P> {
     fn finish(&self, queue: &Queue<P>, batch: &mut Batch) {
         queue.finish(batch);
         for session in batch.unused_sessions() {
-            self.control.destroy(session);
+            self.control.destroy(*session);
         }
     }
 

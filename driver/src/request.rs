@@ -22,7 +22,7 @@ use crate::{
     dma::DmaBuffer,
     link::{Link, Which},
     queue::{
-        ANSWER, ANSWER_LEN, HEADER, HEADER_LEN, INLINE, INLINE_LEN, InFlight, Intent, Reserved,
+        ANSWER, ANSWER_LEN, Buffers, HEADER, HEADER_LEN, INLINE, INLINE_LEN, InFlight, Intent, Reserved,
         Submission,
     },
     virtqueue::Segment,
@@ -32,9 +32,6 @@ use crate::{
 pub(crate) const INLINE_PAYLOAD_LEN: usize = 512;
 
 const _: () = assert!(16 + INLINE_PAYLOAD_LEN < INLINE_LEN);
-
-/// A buffer or two, moved into a request.
-pub(crate) type Buffers<P> = [Option<DmaBuffer<P>>; 2];
 
 /// What happens when no slot is free.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,26 +51,13 @@ pub(crate) enum Body<'a, P: Platform> {
     Inline { iv: &'a [u8], payload: &'a [u8] },
     /// An IV after the header; source and destination in buffers of their own, or one buffer that
     /// is both.
-    Buffers { iv: &'a [u8], buffers: Buffers<P> },
-}
-
-/// A request that has failed, with its buffers unless the device may still touch them.
-#[derive(Debug)]
-pub(crate) struct Failure<P: Platform> {
-    pub(crate) error: Error,
-    pub(crate) buffers: Option<Buffers<P>>,
-}
-
-impl<P: Platform> Failure<P> {
-    fn back(error: Error, buffers: Buffers<P>) -> Self {
-        Self {
-            error,
-            buffers: Some(buffers),
-        }
-    }
+    Buffers { iv: &'a [u8], buffers: &'a mut Buffers<P> },
 }
 
 /// Sends a request and waits for its completion.
+///
+/// On an error, buffers that the device never had are where they were; those that it may still
+/// touch are gone.
 #[inline]
 pub(crate) async fn transact<'l, P: Platform>(
     link: &'l Link<P>,
@@ -82,35 +66,17 @@ pub(crate) async fn transact<'l, P: Platform>(
     body: Body<'_, P>,
     intent: Intent,
     admission: Admission,
-) -> Result<InFlight<'l, P>, Failure<P>> {
+) -> Result<InFlight<'l, P>, Error> {
     let queue = link.queue(which);
     let reserved = match admission {
         Admission::Try => queue.try_reserve(),
         Admission::Wait => drive(link, queue.reserve()).await,
     };
-    let reserved = match reserved {
-        Ok(reserved) => reserved,
-        Err(error) => return Err(Failure::back(error, body.into_buffers())),
-    };
+    let reserved = reserved?;
     let waker = poll_fn(|context| Poll::Ready(context.waker().clone())).await;
-    let in_flight = publish(reserved, header, body, intent, waker);
-    let mut in_flight = in_flight.map_err(|(error, buffers)| Failure::back(error, buffers))?;
-    match drive(link, poll_fn(|context| in_flight.poll(context))).await {
-        Ok(()) => Ok(in_flight),
-        Err(error) => Err(Failure {
-            error,
-            buffers: None,
-        }),
-    }
-}
-
-impl<P: Platform> Body<'_, P> {
-    fn into_buffers(self) -> Buffers<P> {
-        match self {
-            Self::Buffers { buffers, .. } => buffers,
-            Self::Control { .. } | Self::Inline { .. } => [None, None],
-        }
-    }
+    let mut in_flight = publish(reserved, header, body, intent, waker)?;
+    drive(link, poll_fn(|context| in_flight.poll(context))).await?;
+    Ok(in_flight)
 }
 
 /// Fills the slot's block and sends it.
@@ -121,11 +87,12 @@ fn publish<'l, P: Platform>(
     body: Body<'_, P>,
     intent: Intent,
     waker: Waker,
-) -> Result<InFlight<'l, P>, (Error, Buffers<P>)> {
+) -> Result<InFlight<'l, P>, Error> {
     let block = reserved.block();
     block.write(HEADER, header);
     // A status that no device means: an answer that was never written is not taken for one.
     const NO_ANSWER: u8 = 0xff;
+    let waker = Some(waker);
     match body {
         Body::Control { key } => {
             block.write(ANSWER, &[NO_ANSWER; ANSWER_LEN]);
@@ -134,13 +101,10 @@ fn publish<'l, P: Platform>(
                 block.readable(HEADER, HEADER_LEN + key.len()),
                 block.writable(ANSWER, ANSWER_LEN),
             ];
-            reserved.publish(Submission {
-                segments: &segments,
-                inline_bytes: key.len() as u16,
-                intent,
-                buffers: [None, None],
-                waker: Some(waker),
-            })
+            let inline_bytes = key.len() as u16;
+            let buffers = &mut [None, None];
+            let segments = &segments;
+            reserved.publish(Submission { segments, inline_bytes, intent, buffers, waker })
         }
         Body::Inline { iv, payload } => {
             let start = INLINE + iv.len();
@@ -153,13 +117,10 @@ fn publish<'l, P: Platform>(
                 // descriptor for both. The device has read the source before it writes.
                 block.writable(start, payload.len() + 1),
             ];
-            reserved.publish(Submission {
-                segments: &segments,
-                inline_bytes: (iv.len() + payload.len()) as u16,
-                intent,
-                buffers: [None, None],
-                waker: Some(waker),
-            })
+            let inline_bytes = (iv.len() + payload.len()) as u16;
+            let buffers = &mut [None, None];
+            let segments = &segments;
+            reserved.publish(Submission { segments, inline_bytes, intent, buffers, waker })
         }
         Body::Buffers { iv, buffers } => {
             block.write(INLINE, iv);
@@ -169,20 +130,16 @@ fn publish<'l, P: Platform>(
                 len_bytes: buffer.map_or(0, |buffer| buffer.len()) as u32,
                 writable,
             };
-            let [source, destination] = &buffers;
+            let [source, destination] = &*buffers;
             let segments = [
                 block.readable(HEADER, HEADER_LEN + iv.len()),
                 segment(source.as_ref(), false),
                 segment(destination.as_ref().or(source.as_ref()), true),
                 block.writable(ANSWER, 1),
             ];
-            reserved.publish(Submission {
-                segments: &segments,
-                inline_bytes: iv.len() as u16,
-                intent,
-                buffers,
-                waker: Some(waker),
-            })
+            let inline_bytes = iv.len() as u16;
+            let segments = &segments;
+            reserved.publish(Submission { segments, inline_bytes, intent, buffers, waker })
         }
     }
 }

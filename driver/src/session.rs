@@ -47,8 +47,7 @@ impl<P: Platform> Session<P> {
             Admission::Wait,
         )
         .await;
-        let in_flight = sent.map_err(|failure| failure.error)?;
-        let index = in_flight.take_session()?;
+        let index = sent?.take_session()?;
         Ok(Self { link, index })
     }
 

@@ -40,6 +40,9 @@ use crate::{
     virtqueue::{Segment, SplitQueue},
 };
 
+/// A buffer or two that a request holds.
+pub(crate) type Buffers<P> = [Option<DmaBuffer<P>>; 2];
+
 /// How a queue is laid out.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Layout {
@@ -428,8 +431,9 @@ pub(crate) struct Submission<'a, P: Platform> {
     /// Bytes after the header to wipe afterwards.
     pub(crate) inline_bytes: u16,
     pub(crate) intent: Intent,
-    /// Held by the slot until the device has used the request.
-    pub(crate) buffers: [Option<DmaBuffer<P>>; 2],
+    /// Taken, to be held by the slot until the device has used the request; left where they are
+    /// if it is not sent.
+    pub(crate) buffers: &'a mut Buffers<P>,
     /// Woken when it has.
     pub(crate) waker: Option<Waker>,
 }
@@ -445,27 +449,20 @@ impl<'q, P: Platform> Reserved<'q, P> {
     ///
     /// # Errors
     ///
-    /// The reason for which the queue is closed, or that all places for sessions are taken, with
-    /// the buffers.
+    /// The reason for which the queue is closed, or that all places for sessions are taken; the
+    /// buffers are where they were.
     #[inline]
     pub(crate) fn publish(
         self,
         submission: Submission<'_, P>,
-    ) -> Result<InFlight<'q, P>, (Error, [Option<DmaBuffer<P>>; 2])> {
-        let Submission {
-            segments,
-            inline_bytes,
-            intent,
-            buffers,
-            waker,
-        } = submission;
+    ) -> Result<InFlight<'q, P>, Error> {
+        let Submission { segments, inline_bytes, intent, buffers, mut waker } = submission;
         let Self { queue, slot } = self;
         let block = self.block();
         block.write_table(segments);
         let writable = segments.iter().filter(|segment| segment.writable);
         let writable_bytes = writable.map(|segment| segment.len_bytes).sum();
 
-        let mut held = Some((buffers, waker));
         let sent = queue.guarded.with(|guarded| {
             if let Some(error) = guarded.closed {
                 return Err(error);
@@ -484,12 +481,16 @@ impl<'q, P: Platform> Reserved<'q, P> {
             };
             let entry = &mut guarded.slots[usize::from(slot)];
             entry.purpose = purpose;
-            if let Some((buffers, waker)) = held.take() {
-                entry.buffers = buffers;
-                entry.waker = waker;
-            }
             entry.writable_bytes = writable_bytes;
             entry.inline_bytes = inline_bytes;
+            // A free slot holds nothing, so nothing is dropped here. Swapped only if there is
+            // something: most requests have no buffers.
+            for (held, given) in entry.buffers.iter_mut().zip(buffers) {
+                if given.is_some() {
+                    core::mem::swap(held, given);
+                }
+            }
+            core::mem::swap(&mut entry.waker, &mut waker);
             queue.shared.words[usize::from(slot)].set(State::Submitted);
             guarded.publish(&queue.shared, slot, segments);
             Ok(guarded.decide_kick())
@@ -500,15 +501,11 @@ impl<'q, P: Platform> Reserved<'q, P> {
                 if kick {
                     queue.doorbell.ring();
                 }
-                Ok(InFlight {
-                    queue,
-                    slot,
-                    inline_bytes,
-                })
+                Ok(InFlight { queue, slot, inline_bytes })
             }
             Err(error) => {
                 block.wipe_inline(usize::from(inline_bytes));
-                Err((error, held.map_or([None, None], |(buffers, _)| buffers)))
+                Err(error)
             }
         }
     }
@@ -599,8 +596,14 @@ impl<'q, P: Platform> InFlight<'q, P> {
 
     /// Ends the request after `poll` was ready, and gives back the buffers.
     #[inline]
-    pub(crate) fn finish(self) -> [Option<DmaBuffer<P>>; 2] {
+    pub(crate) fn finish_with_buffers(self) -> Buffers<P> {
         self.take(|_, entry| core::mem::take(&mut entry.buffers))
+    }
+
+    /// Ends a request without buffers after `poll` was ready.
+    #[inline]
+    pub(crate) fn finish(self) {
+        self.take(|_, entry| debug_assert!(entry.buffers.iter().all(Option::is_none)));
     }
 
     /// Ends a *create* after `poll` was ready: the session, or why there is none.

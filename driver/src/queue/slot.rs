@@ -16,10 +16,11 @@
 
 use core::task::Waker;
 
-use super::sessions::SessionIndex;
+use arrayvec::ArrayVec;
+
+use super::{Buffers, sessions::SessionIndex};
 use crate::{
     Platform,
-    dma::DmaBuffer,
     sync::atomic::{AtomicU8, AtomicU32, Ordering},
 };
 
@@ -97,7 +98,7 @@ pub(super) enum Purpose {
 pub(super) struct Slot<P: Platform> {
     pub(super) purpose: Purpose,
     pub(super) waker: Option<Waker>,
-    pub(super) buffers: [Option<DmaBuffer<P>>; 2],
+    pub(super) buffers: Buffers<P>,
     /// How much the device may write: what it claims beyond is not believed.
     pub(super) writable_bytes: u32,
     /// How much of the block's inline part has to be wiped.
@@ -119,61 +120,51 @@ impl<P: Platform> Slot<P> {
     }
 }
 
+/// Most wakers collected under one hold of the lock.
+const BATCH: usize = 16;
+
 /// What to do once the lock is released: wake, notify, end sessions. Of fixed size, because
 /// nothing is allocated under the lock.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
-    wakers: [Option<Waker>; Self::WAKERS],
-    waker_count: usize,
-    unused: [u16; Self::UNUSED],
-    unused_count: usize,
+    wakers: ArrayVec<Waker, BATCH>,
+    unused: ArrayVec<SessionIndex, BATCH>,
     /// The device has to be notified.
     pub(super) kick: bool,
 }
 
 impl Batch {
-    const WAKERS: usize = 16;
-    const UNUSED: usize = Self::WAKERS;
-
     /// Tells whether one more used element might find no room: it brings up to two wakers.
     #[inline]
     pub(super) fn is_full(&self) -> bool {
-        self.waker_count + 2 > Self::WAKERS || self.unused_count >= Self::UNUSED
+        self.wakers.remaining_capacity() < 2 || self.unused.is_full()
     }
 
     #[inline]
     pub(super) fn wake(&mut self, waker: Option<Waker>) {
-        if let Some(waker) = waker
-            && let Some(place) = self.wakers.get_mut(self.waker_count)
-        {
-            *place = Some(waker);
-            self.waker_count += 1;
+        if let Some(waker) = waker {
+            let taken = self.wakers.try_push(waker);
+            debug_assert!(taken.is_ok(), "`is_full` is asked first");
         }
     }
 
     #[inline]
     pub(super) fn end_session(&mut self, session: SessionIndex) {
-        if let Some(place) = self.unused.get_mut(self.unused_count) {
-            *place = session.0;
-            self.unused_count += 1;
-        }
+        let taken = self.unused.try_push(session);
+        debug_assert!(taken.is_ok(), "`is_full` is asked first");
     }
 
     /// Wakes everybody collected. Without the lock.
     #[inline]
     pub(super) fn wake_all(&mut self) {
-        for waker in &mut self.wakers[..self.waker_count] {
-            if let Some(waker) = waker.take() {
-                waker.wake();
-            }
+        for waker in self.wakers.drain(..) {
+            waker.wake();
         }
-        self.waker_count = 0;
     }
 
     /// Returns the sessions whose last use has gone.
-    pub(crate) fn unused_sessions(&self) -> impl Iterator<Item = SessionIndex> {
-        self.unused[..self.unused_count]
-            .iter()
-            .map(|&index| SessionIndex(index))
+    #[inline]
+    pub(crate) fn unused_sessions(&self) -> &[SessionIndex] {
+        &self.unused
     }
 }
