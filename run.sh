@@ -10,6 +10,7 @@ usage() {
 ./run.sh                     set up what is missing, build the kernel, boot its demonstration
 ./run.sh test [filter]       every test: the driver on this host, the kernel in QEMU, runs that must fail
 ./run.sh bench               count the guest instructions, kicks and interrupts of a request
+./run.sh lint                formatting, clippy and documentation, with warnings denied
 ./run.sh ELF [words]         boot a kernel binary with words on its command line (the cargo runner)
 ./run.sh setup               set up what is missing, and nothing else
 ./run.sh env                 print the variables that plain cargo needs here: eval "$(./run.sh env)"
@@ -152,7 +153,7 @@ EOF
 kernel_cargo() {
     local variables
     mapfile -t variables < <(kernel_variables)
-    (cd "$here" && host env "${variables[@]}" cargo "$@")
+    (cd "$here" && host env "${variables[@]}" "${cargo_program:-cargo}" "$@")
 }
 
 # ---------------------------------------------------------------- a run in QEMU
@@ -341,6 +342,36 @@ test_all() {
     [ "$failed" = 0 ]
 }
 
+# ---------------------------------------------------------------- lint
+
+lint() {
+    cd "$here" || return
+    lint_step host cargo fmt --all --check
+    lint_step host cargo host-clippy -q -- -D warnings
+    lint_step kernel_clippy -q -p kernel --lib --bins --tests --benches -- -D warnings
+    export RUSTDOCFLAGS="-D warnings"
+    lint_step host cargo host-doc -q
+    lint_step kernel_cargo doc -q -p kernel --lib --no-deps
+}
+
+lint_step() {
+    say "$*"
+    "$@" || fail "$*"
+}
+
+# Clippy has to be of one version with the compiler.
+kernel_clippy() {
+    if [ "$toolchain" = debian ]; then
+        [ -x /usr/bin/cargo-clippy ] || apt_install "no clippy beside $debian_rustc" rust-web-clippy
+        local cargo=cargo
+        [ -x /usr/bin/cargo ] && cargo=/usr/bin/cargo
+        PATH=/usr/bin:$PATH CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/clippy" \
+            cargo_program=$cargo kernel_cargo clippy "$@"
+    else
+        kernel_cargo clippy "$@"
+    fi
+}
+
 case ${1:-} in
 "")
     setup
@@ -354,6 +385,10 @@ demo)
 test)
     shift
     test_all "$@"
+    ;;
+lint)
+    setup
+    lint
     ;;
 bench)
     setup

@@ -127,7 +127,10 @@ impl<P: Platform> AesCbc<P> {
         let [buffer, _] = buffers;
         match (outcome, buffer) {
             (Ok(()), Some(buffer)) => Ok(buffer),
-            (Ok(()), None) => Err(Failed { error: Error::ShutDown, given: None }),
+            (Ok(()), None) => Err(Failed {
+                error: Error::ShutDown,
+                given: None,
+            }),
             (Err(error), given) => Err(Failed { error, given }),
         }
     }
@@ -160,7 +163,10 @@ impl<P: Platform> AesCbc<P> {
         let [source, destination] = buffers;
         match (outcome, source.zip(destination)) {
             (Ok(()), Some(buffers)) => Ok(buffers),
-            (Ok(()), None) => Err(Failed { error: Error::ShutDown, given: None }),
+            (Ok(()), None) => Err(Failed {
+                error: Error::ShutDown,
+                given: None,
+            }),
             (Err(error), given) => Err(Failed { error, given }),
         }
     }

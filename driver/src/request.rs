@@ -22,8 +22,8 @@ use crate::{
     dma::DmaBuffer,
     link::{Link, Which},
     queue::{
-        ANSWER, ANSWER_LEN, Buffers, HEADER, HEADER_LEN, INLINE, INLINE_LEN, InFlight, Intent, Reserved,
-        Submission,
+        ANSWER, ANSWER_LEN, Buffers, HEADER, HEADER_LEN, INLINE, INLINE_LEN, InFlight, Intent,
+        Reserved, Submission,
     },
     virtqueue::Segment,
 };
@@ -51,7 +51,10 @@ pub(crate) enum Body<'a, P: Platform> {
     Inline { iv: &'a [u8], payload: &'a [u8] },
     /// An IV after the header; source and destination in buffers of their own, or one buffer that
     /// is both.
-    Buffers { iv: &'a [u8], buffers: &'a mut Buffers<P> },
+    Buffers {
+        iv: &'a [u8],
+        buffers: &'a mut Buffers<P>,
+    },
 }
 
 /// Sends a request and waits for its completion.
@@ -104,7 +107,13 @@ fn publish<'l, P: Platform>(
             let inline_bytes = key.len() as u16;
             let buffers = &mut [None, None];
             let segments = &segments;
-            reserved.publish(Submission { segments, inline_bytes, intent, buffers, waker })
+            reserved.publish(Submission {
+                segments,
+                inline_bytes,
+                intent,
+                buffers,
+                waker,
+            })
         }
         Body::Inline { iv, payload } => {
             let start = INLINE + iv.len();
@@ -120,7 +129,13 @@ fn publish<'l, P: Platform>(
             let inline_bytes = (iv.len() + payload.len()) as u16;
             let buffers = &mut [None, None];
             let segments = &segments;
-            reserved.publish(Submission { segments, inline_bytes, intent, buffers, waker })
+            reserved.publish(Submission {
+                segments,
+                inline_bytes,
+                intent,
+                buffers,
+                waker,
+            })
         }
         Body::Buffers { iv, buffers } => {
             block.write(INLINE, iv);
@@ -139,7 +154,13 @@ fn publish<'l, P: Platform>(
             ];
             let inline_bytes = iv.len() as u16;
             let segments = &segments;
-            reserved.publish(Submission { segments, inline_bytes, intent, buffers, waker })
+            reserved.publish(Submission {
+                segments,
+                inline_bytes,
+                intent,
+                buffers,
+                waker,
+            })
         }
     }
 }

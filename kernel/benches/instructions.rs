@@ -93,7 +93,10 @@ async fn measure(device: &CryptoDevice) -> Result<(), Error> {
 
     let create_and_close = async |rounds| {
         for _ in 0..rounds {
-            AesCbc::open(device, Direction::Encrypt, &key).await?.close().await?;
+            AesCbc::open(device, Direction::Encrypt, &key)
+                .await?
+                .close()
+                .await?;
         }
         Ok::<_, Error>(())
     };

@@ -25,7 +25,7 @@ fn main() -> ! {
         machine::tables().cpus.len(),
         apic::mode(),
         time::tsc_hz() / 1_000_000,
-        memory::free_frame_count() * memory::FRAME_LEN >> 20,
+        (memory::free_frame_count() * memory::FRAME_LEN) >> 20,
         heap::HEAP_LEN >> 10,
     );
     let has = |word| command_line::words().any(|given| given == word);

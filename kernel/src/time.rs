@@ -52,7 +52,8 @@ pub fn ticks() -> u64 {
 #[inline]
 pub fn now_ns() -> u64 {
     let ticks = ticks().wrapping_sub(BOOT_TSC.load(Ordering::Relaxed));
-    (u128::from(ticks) * u128::from(NS_PER_TICK.load(Ordering::Relaxed)) >> 32) as u64
+    let scaled = u128::from(ticks) * u128::from(NS_PER_TICK.load(Ordering::Relaxed));
+    (scaled >> 32) as u64
 }
 
 /// Returns the rate of the TSC.

@@ -231,7 +231,7 @@ fn megabyte_in_place() {
 
 fn out_of_place_keeps_the_source() {
     let mut random = Random(3);
-    let (encrypt, _) = pair(&VECTORS[0].0);
+    let (encrypt, _) = pair(VECTORS[0].0);
     for len in [64, 4096, 70_000 / 16 * 16] {
         let plaintext = random.bytes(len);
         let mut slice = plaintext.clone();
@@ -275,7 +275,7 @@ fn many_tasks_share_the_slots() {
 }
 
 fn batch_shares_one_kick() {
-    let (encrypt, _) = pair(&VECTORS[0].0);
+    let (encrypt, _) = pair(VECTORS[0].0);
     let slots = command_line::value("slots").map_or(64, |slots| slots.parse().unwrap());
     let count = slots.min(32usize);
     let before = device().data_stats();
@@ -290,7 +290,7 @@ fn batch_shares_one_kick() {
 }
 
 fn wrong_lengths_come_back_with_the_buffer() {
-    let (encrypt, decrypt) = pair(&VECTORS[0].0);
+    let (encrypt, decrypt) = pair(VECTORS[0].0);
     for len in [0, 1, 15, 17, 100] {
         let mut slice = vec![7; len];
         let expected = Error::InvalidLength {
@@ -340,7 +340,7 @@ fn nist_vectors_still_work(encrypt: &AesCbc<KernelPlatform>) {
 }
 
 fn full_queue_gives_the_buffer_back() {
-    let (encrypt, _) = pair(&VECTORS[0].0);
+    let (encrypt, _) = pair(VECTORS[0].0);
     let mut pending = Vec::new();
     let refused = loop {
         let buffer = DmaBuffer::from_slice(&PLAINTEXT).unwrap();
@@ -400,7 +400,7 @@ fn requests_allocate_nothing() {
 
 fn dropped_requests_leak_nothing() {
     settle_to(0);
-    let (encrypt, _) = pair(&VECTORS[0].0);
+    let (encrypt, _) = pair(VECTORS[0].0);
     let frames = memory::free_frame_count();
     for round in 0..300 {
         let buffer = DmaBuffer::from_slice(&[round as u8; 4096]).unwrap();

@@ -32,7 +32,7 @@ fn main() -> ! {
             recurse(0);
         }
         // SAFETY: unsound on purpose: nothing is mapped there, so this faults.
-        "null" => unsafe { (8 as *mut u64).write_volatile(1) },
+        "null" => unsafe { (0x18 as *mut u64).write_volatile(1) },
         // SAFETY: unsound on purpose: code is not writable, so this faults.
         "write-code" => unsafe { (main as *const () as *mut u64).write_volatile(1) },
         "execute-data" => {

@@ -452,11 +452,14 @@ impl<'q, P: Platform> Reserved<'q, P> {
     /// The reason for which the queue is closed, or that all places for sessions are taken; the
     /// buffers are where they were.
     #[inline]
-    pub(crate) fn publish(
-        self,
-        submission: Submission<'_, P>,
-    ) -> Result<InFlight<'q, P>, Error> {
-        let Submission { segments, inline_bytes, intent, buffers, mut waker } = submission;
+    pub(crate) fn publish(self, submission: Submission<'_, P>) -> Result<InFlight<'q, P>, Error> {
+        let Submission {
+            segments,
+            inline_bytes,
+            intent,
+            buffers,
+            mut waker,
+        } = submission;
         let Self { queue, slot } = self;
         let block = self.block();
         block.write_table(segments);
@@ -501,7 +504,11 @@ impl<'q, P: Platform> Reserved<'q, P> {
                 if kick {
                     queue.doorbell.ring();
                 }
-                Ok(InFlight { queue, slot, inline_bytes })
+                Ok(InFlight {
+                    queue,
+                    slot,
+                    inline_bytes,
+                })
             }
             Err(error) => {
                 block.wipe_inline(usize::from(inline_bytes));
