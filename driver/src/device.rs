@@ -165,9 +165,14 @@ impl<P: Platform> Device<P> {
     }
 
     /// Takes whatever the device has used and wakes who waits for it. For kernels that poll; with
-    /// interrupts it is never needed and always harmless.
+    /// interrupts it is never needed and always harmless. Not from an interrupt handler: it frees
+    /// what cancelled requests have left.
     pub fn poll(&self) {
-        self.link().drain();
+        let link = self.link();
+        link.drain();
+        for queue in link.queues() {
+            queue.reap();
+        }
         self.check_status();
     }
 

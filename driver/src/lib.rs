@@ -12,6 +12,8 @@ mod cipher;
 mod device;
 mod dma;
 mod error;
+#[cfg(test)]
+mod fake;
 mod interrupts;
 mod link;
 pub mod platform;
@@ -20,6 +22,8 @@ mod request;
 mod session;
 mod stats;
 pub mod sync;
+#[cfg(test)]
+mod tests;
 pub mod transport;
 mod virtqueue;
 mod wire;

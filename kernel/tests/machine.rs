@@ -397,7 +397,7 @@ fn vectors_are_given_out_once() {
     let mut given = 0;
     while let Ok(vector) = vectors::allocate(|_| ()) {
         assert!(!core::mem::replace(&mut seen[usize::from(vector)], true));
-        assert!(vector >= interrupts::FIRST_VECTOR && vector < apic::TIMER_VECTOR);
+        assert!((interrupts::FIRST_VECTOR..apic::TIMER_VECTOR).contains(&vector));
         given += 1;
     }
     assert!(given > 100, "only {given} vectors");

@@ -288,25 +288,18 @@ impl<P: Platform> Queue<P> {
         self.guarded.with(|guarded| guarded.ended)
     }
 
-    /// Sends the *destroy* of a session without uses, now or as soon as a slot is empty.
+    /// Sends the *destroy* of a session without uses, now or as soon as there is a slot. Any
+    /// context.
     pub(crate) fn destroy(&self, session: SessionIndex) {
         let mut batch = Batch::default();
-        let reapable = self.guarded.with(|guarded| {
+        self.guarded.with(|guarded| {
             let Some(ledger) = &mut guarded.ledger else {
-                return false;
+                return;
             };
             ledger.push_backlog(session);
-            if guarded.ended.is_none() && guarded.free != NONE {
-                let slot = guarded.free;
-                guarded.free = guarded.slots[usize::from(slot)].next;
-                guarded.give(&self.shared, slot, &mut batch);
-            }
-            guarded.reapable != NONE
+            guarded.start_backlog(&self.shared, &mut batch);
         });
         self.finish(&mut batch);
-        if reapable {
-            self.reap();
-        }
     }
 
     /// Empties the slots that the device gave back after their caller had gone.

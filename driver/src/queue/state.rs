@@ -280,6 +280,28 @@ impl<P: Platform> Guarded<P> {
         // Whoever has waited longest for a slot comes and empties this one.
         let mut front = self.waiters.cursor_front_mut();
         batch.wake(front.protected_mut().and_then(Option::take));
+        self.start_backlog(shared, batch);
+    }
+
+    /// Sends *destroys* that wait, as far as there are slots. One that still has to be wiped will
+    /// do, and is wiped afterwards: an interrupt may come here, and does not wipe.
+    pub(super) fn start_backlog(&mut self, shared: &Shared<P>, batch: &mut Batch) {
+        if self.ended.is_some() {
+            return;
+        }
+        while self.free != NONE || self.reapable != NONE {
+            let Some(session) = self.ledger.as_mut().and_then(Ledger::pop_backlog) else {
+                return;
+            };
+            let (list, state) = if self.free != NONE {
+                (&mut self.free, State::Detached)
+            } else {
+                (&mut self.reapable, State::Orphaned)
+            };
+            let slot = *list;
+            *list = self.slots[usize::from(slot)].next;
+            self.send_destroy(shared, slot, session, state, batch);
+        }
     }
 
     fn finish_destroy(

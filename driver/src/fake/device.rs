@@ -1,0 +1,596 @@
+//! The device: serves requests with real AES, and breaks the rules when told to.
+
+use alloc::{sync::Arc, vec, vec::Vec};
+use std::{
+    collections::BTreeMap,
+    sync::{Condvar, Mutex, MutexGuard},
+};
+
+use aes::{Aes128, Aes192, Aes256};
+use cbc::cipher::{BlockModeDecrypt, BlockModeEncrypt, KeyIvInit, block_padding::NoPadding};
+use virtio_queue::{Queue, QueueT};
+use vm_memory::{Bytes, GuestAddress};
+
+use super::platform::{is_live, memory};
+use crate::transport::QueueAddresses;
+
+/// How the device breaks the rules, at the next request that it completes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// Uses an id that is no chain.
+    Id(u32),
+    /// Uses the chain a second time.
+    Twice,
+    /// Moves the used index forward by so much more.
+    IndexJump(u16),
+    /// Says that it wrote so much.
+    Length(u32),
+    /// Does not write the status.
+    NoStatus,
+    /// Writes the output, but answers with this status.
+    Status(u8),
+}
+
+/// A session of the device.
+#[derive(Clone, Debug)]
+struct Session {
+    key: Vec<u8>,
+    encrypt: bool,
+}
+
+/// A chain that was taken from the ring and not used yet.
+#[derive(Clone, Debug)]
+struct Chain {
+    head: u16,
+    /// Address, length, writable.
+    segments: Vec<(u64, u32, bool)>,
+}
+
+/// What the device did for a chain: for tests that look at the order of things.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Served {
+    Create(u64),
+    Destroy(u64),
+    /// A data request of this session, with this first byte of source.
+    Data(u64, u8),
+    Refused,
+}
+
+pub(super) struct Ring {
+    queue: Queue,
+    addresses: QueueAddresses,
+    size: u16,
+    taken: Vec<Chain>,
+    enabled: bool,
+}
+
+pub(super) struct State {
+    pub(super) rings: [Ring; 2],
+    sessions: BTreeMap<u64, Session>,
+    session_limit: usize,
+    fault: Option<Fault>,
+    pub(super) needs_reset: bool,
+    log: Vec<Served>,
+    kicked: [bool; 2],
+    /// The device takes nothing by itself: tests serve.
+    pub(super) manual: bool,
+    shuffle: u64,
+    stop: bool,
+    pub(super) kicks: u64,
+    messages: u64,
+    /// Messages wait instead of being delivered.
+    hold: bool,
+    held: Vec<usize>,
+    pub(super) resets: bool,
+}
+
+type OnUsed = dyn Fn(usize) + Send + Sync;
+
+/// The device. Queue 0 is the data queue, queue 1 the control queue.
+pub(crate) struct FakeDevice {
+    state: Mutex<State>,
+    doorbell: Condvar,
+    /// Delivers the interrupt of a queue.
+    on_used: Mutex<Option<Arc<OnUsed>>>,
+}
+
+impl core::fmt::Debug for FakeDevice {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("FakeDevice")
+    }
+}
+
+const OK: u8 = 0;
+const ERROR: u8 = 1;
+const INVALID_SESSION: u8 = 4;
+
+fn new_ring() -> Ring {
+    let zero = QueueAddresses {
+        descriptors: 0,
+        available: 0,
+        used: 0,
+    };
+    let queue = Queue::new(1024).unwrap();
+    Ring {
+        queue,
+        addresses: zero,
+        size: 0,
+        taken: vec![],
+        enabled: false,
+    }
+}
+
+fn half(address: u64) -> (Option<u32>, Option<u32>) {
+    (Some(address as u32), Some((address >> 32) as u32))
+}
+
+impl Ring {
+    pub(super) fn set(&mut self, size: u16, addresses: QueueAddresses, event_index: bool) {
+        self.size = size;
+        self.addresses = addresses;
+        self.queue.set_size(size);
+        let (low, high) = half(addresses.descriptors);
+        self.queue.set_desc_table_address(low, high);
+        let (low, high) = half(addresses.available);
+        self.queue.set_avail_ring_address(low, high);
+        let (low, high) = half(addresses.used);
+        self.queue.set_used_ring_address(low, high);
+        self.queue.set_event_idx(event_index);
+    }
+
+    pub(super) fn enable(&mut self) {
+        self.queue.set_ready(true);
+        assert!(
+            self.queue.is_valid(memory()),
+            "the driver laid the queue out wrongly"
+        );
+        self.enabled = true;
+    }
+
+    /// Takes every available chain.
+    fn take(&mut self) {
+        if !self.enabled {
+            return;
+        }
+        while let Some(chain) = self.queue.pop_descriptor_chain(memory()) {
+            let head = chain.head_index();
+            let segment =
+                |d: virtio_queue::desc::split::Descriptor| (d.addr().0, d.len(), d.is_write_only());
+            let segments: Vec<_> = chain.map(segment).collect();
+            let readable = segments.iter().take_while(|segment| !segment.2).count();
+            assert!(
+                segments[readable..].iter().all(|segment| segment.2),
+                "readable after writable"
+            );
+            assert!(
+                segments.iter().all(|segment| segment.1 > 0),
+                "an empty descriptor"
+            );
+            self.taken.push(Chain { head, segments });
+        }
+    }
+
+    /// Writes a used element by hand, whatever it says, and moves the index by `advance`.
+    fn use_raw(&mut self, id: u32, len: u32, advance: u16) {
+        let index = self.queue.next_used();
+        let at = self.addresses.used + 4 + 8 * u64::from(index % self.size);
+        memory()
+            .write_obj(
+                (u64::from(len) << 32 | u64::from(id)).to_le(),
+                GuestAddress(at),
+            )
+            .unwrap();
+        let next = index.wrapping_add(advance);
+        std::sync::atomic::fence(std::sync::atomic::Ordering::SeqCst);
+        memory()
+            .write_obj(next.to_le(), GuestAddress(self.addresses.used + 2))
+            .unwrap();
+        self.queue.set_next_used(next);
+    }
+}
+
+impl Chain {
+    fn check_live(&self) {
+        for (address, len, _) in &self.segments {
+            assert!(
+                is_live(*address, *len),
+                "the driver freed what the device has"
+            );
+        }
+    }
+
+    fn read(&self) -> Vec<u8> {
+        let mut bytes = vec![];
+        for (address, len, _) in self.segments.iter().filter(|segment| !segment.2) {
+            let mut part = vec![0; *len as usize];
+            memory()
+                .read_slice(&mut part, GuestAddress(*address))
+                .unwrap();
+            bytes.extend(part);
+        }
+        bytes
+    }
+
+    fn writable(&self) -> u32 {
+        self.segments
+            .iter()
+            .filter(|segment| segment.2)
+            .map(|segment| segment.1)
+            .sum()
+    }
+
+    fn write(&self, mut skip: usize, mut bytes: &[u8]) {
+        for (address, len, _) in self.segments.iter().filter(|segment| segment.2) {
+            let len = *len as usize;
+            if skip >= len {
+                skip -= len;
+                continue;
+            }
+            let part = bytes.len().min(len - skip);
+            let at = GuestAddress(address + skip as u64);
+            memory().write_slice(&bytes[..part], at).unwrap();
+            bytes = &bytes[part..];
+            skip = 0;
+        }
+    }
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap())
+}
+
+fn u64_at(bytes: &[u8], at: usize) -> u64 {
+    u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap())
+}
+
+fn cbc(session: &Session, iv: &[u8], data: &mut [u8]) {
+    let len = data.len();
+    macro_rules! with {
+        ($aes:ty) => {
+            if session.encrypt {
+                let mode = cbc::Encryptor::<$aes>::new_from_slices(&session.key, iv).unwrap();
+                mode.encrypt_padded::<NoPadding>(data, len).unwrap();
+            } else {
+                let mode = cbc::Decryptor::<$aes>::new_from_slices(&session.key, iv).unwrap();
+                mode.decrypt_padded::<NoPadding>(data).unwrap();
+            }
+        };
+    }
+    match session.key.len() {
+        16 => with!(Aes128),
+        24 => with!(Aes192),
+        _ => with!(Aes256),
+    }
+}
+
+impl State {
+    fn create(&mut self, request: &[u8]) -> Result<u64, u8> {
+        let key = request[72..].to_vec();
+        assert_eq!(u32_at(request, 20) as usize, key.len(), "key length");
+        assert_eq!(
+            (u32_at(request, 0), u32_at(request, 16), u32_at(request, 64)),
+            (2, 3, 1)
+        );
+        if self.sessions.len() >= self.session_limit {
+            return Err(ERROR);
+        }
+        // The lowest free id, at once, as QEMU does: an id that comes back too early is seen.
+        let id = (0..).find(|id| !self.sessions.contains_key(id)).unwrap();
+        let encrypt = u32_at(request, 24) == 1;
+        self.sessions.insert(id, Session { key, encrypt });
+        Ok(id)
+    }
+
+    /// Does what a chain asks for, and returns what to log and how much was written.
+    fn serve(&mut self, queue: usize, chain: &Chain, fault: Option<Fault>) -> (Served, u32) {
+        chain.check_live();
+        let request = chain.read();
+        let status_as = |status: u8| match fault {
+            Some(Fault::Status(status)) => status,
+            _ => status,
+        };
+        let silent = fault == Some(Fault::NoStatus);
+        assert!(request.len() >= 72, "a header of {} bytes", request.len());
+        if queue == 1 {
+            return match u32_at(&request, 0) {
+                2 => {
+                    let created = self.create(&request);
+                    let mut answer = created.unwrap_or(0).to_le_bytes().to_vec();
+                    answer.extend(u32::from(status_as(created.err().unwrap_or(OK))).to_le_bytes());
+                    if !silent {
+                        chain.write(0, &answer);
+                    }
+                    (created.map_or(Served::Refused, Served::Create), 12)
+                }
+                3 => {
+                    let id = u64_at(&request, 16);
+                    // What is still in the data queue for it would meet the id's next owner.
+                    for other in &self.rings[0].taken {
+                        assert_ne!(
+                            u64_at(&other.read(), 8),
+                            id,
+                            "destroyed with a request queued"
+                        );
+                    }
+                    let known = self.sessions.remove(&id).is_some();
+                    assert!(known, "a session was destroyed that is not there");
+                    if !silent {
+                        chain.write(0, &[status_as(OK)]);
+                    }
+                    (Served::Destroy(id), 1)
+                }
+                other => panic!("control opcode {other:#x}"),
+            };
+        }
+        let id = u64_at(&request, 8);
+        let (iv_len, len) = (u32_at(&request, 24) as usize, u32_at(&request, 28) as usize);
+        assert_eq!(u32_at(&request, 32) as usize, len, "destination length");
+        assert_eq!(
+            (iv_len, request.len()),
+            (16, 72 + 16 + len),
+            "the request's parts"
+        );
+        assert_eq!(chain.writable() as usize, len + 1, "room for the answer");
+        let (iv, source) = request[72..].split_at(16);
+        let mut data = source.to_vec();
+        let status = match self.sessions.get(&id) {
+            Some(session) => {
+                cbc(session, iv, &mut data);
+                OK
+            }
+            None => INVALID_SESSION,
+        };
+        chain.write(0, &data);
+        if !silent {
+            chain.write(len, &[status_as(status)]);
+        }
+        (Served::Data(id, source[0]), len as u32 + 1)
+    }
+}
+
+impl FakeDevice {
+    pub(super) fn new() -> Self {
+        let state = State {
+            rings: [new_ring(), new_ring()],
+            sessions: BTreeMap::new(),
+            session_limit: 256,
+            fault: None,
+            needs_reset: false,
+            log: vec![],
+            kicked: [false; 2],
+            manual: true,
+            shuffle: 0,
+            stop: false,
+            kicks: 0,
+            messages: 0,
+            hold: false,
+            held: vec![],
+            resets: true,
+        };
+        Self {
+            state: Mutex::new(state),
+            doorbell: Condvar::new(),
+            on_used: Mutex::new(None),
+        }
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// Sessions survive, as QEMU's do.
+    pub(super) fn reset(&self) {
+        let mut state = self.state();
+        state.rings = [new_ring(), new_ring()];
+        state.needs_reset = false;
+        state.kicked = [false; 2];
+    }
+
+    pub(super) fn deliver_to(&self, on_used: Arc<OnUsed>) {
+        *self.on_used.lock().unwrap() = Some(on_used);
+    }
+
+    pub(super) fn kick(&self, queue: usize) {
+        let mut state = self.state();
+        state.kicks += 1;
+        state.kicked[queue] = true;
+        drop(state);
+        self.doorbell.notify_all();
+    }
+
+    pub(crate) fn kicks(&self) -> u64 {
+        self.state().kicks
+    }
+
+    /// Returns how many interrupts the device has sent.
+    pub(crate) fn messages(&self) -> u64 {
+        self.state().messages
+    }
+
+    pub(crate) fn sessions(&self) -> usize {
+        self.state().sessions.len()
+    }
+
+    pub(crate) fn log(&self) -> Vec<Served> {
+        self.state().log.clone()
+    }
+
+    pub(crate) fn set_fault(&self, fault: Fault) {
+        self.state().fault = Some(fault);
+    }
+
+    /// Lets messages wait, and forgets those that waited.
+    pub(crate) fn hold_interrupts(&self, hold: bool) {
+        let mut state = self.state();
+        state.hold = hold;
+        state.held.clear();
+    }
+
+    /// Returns the queues whose messages wait.
+    pub(crate) fn held(&self) -> Vec<usize> {
+        self.state().held.clone()
+    }
+
+    pub(crate) fn limit_sessions(&self, limit: usize) {
+        self.state().session_limit = limit;
+    }
+
+    pub(crate) fn refuse_resets(&self) {
+        self.state().resets = false;
+    }
+
+    pub(crate) fn need_reset(&self) {
+        self.state().needs_reset = true;
+    }
+
+    /// Completes in an order that looks random.
+    pub(crate) fn shuffle(&self, seed: u64) {
+        self.state().shuffle = seed;
+    }
+
+    /// Takes what is available in a queue, and completes up to `most`; returns how many.
+    pub(crate) fn serve(&self, queue: usize, most: usize) -> usize {
+        let mut completed = 0;
+        while completed < most && self.serve_one(queue) {
+            completed += 1;
+        }
+        completed
+    }
+
+    /// Takes what is available and completes nothing.
+    pub(crate) fn take(&self, queue: usize) -> usize {
+        let mut state = self.state();
+        state.rings[queue].take();
+        state.rings[queue].taken.len()
+    }
+
+    fn serve_one(&self, queue: usize) -> bool {
+        let mut state = self.state();
+        state.rings[0].take();
+        state.rings[1].take();
+        let count = state.rings[queue].taken.len();
+        if count == 0 {
+            return false;
+        }
+        let which = if state.shuffle == 0 {
+            0
+        } else {
+            state.shuffle ^= state.shuffle << 13;
+            state.shuffle ^= state.shuffle >> 7;
+            state.shuffle ^= state.shuffle << 17;
+            state.shuffle as usize % count
+        };
+        let chain = state.rings[queue].taken.remove(which);
+        let fault = state.fault.take();
+        let (served, written) = state.serve(queue, &chain, fault);
+        state.log.push(served);
+        let ring = &mut state.rings[queue];
+        let head = u32::from(chain.head);
+        match fault {
+            Some(Fault::Id(id)) => ring.use_raw(id, written, 1),
+            Some(Fault::Twice) => {
+                ring.use_raw(head, written, 1);
+                ring.use_raw(head, written, 1);
+            }
+            Some(Fault::IndexJump(by)) => ring.use_raw(head, written, 1 + by),
+            Some(Fault::Length(len)) => ring.use_raw(head, len, 1),
+            Some(Fault::NoStatus | Fault::Status(_)) | None => {
+                ring.queue.add_used(memory(), chain.head, written).unwrap();
+            }
+        }
+        let raw = !matches!(fault, Some(Fault::NoStatus | Fault::Status(_)) | None);
+        let interrupt = raw || ring.queue.needs_notification(memory()).unwrap();
+        state.messages += u64::from(interrupt);
+        let deliver = interrupt && !state.hold;
+        if interrupt && state.hold {
+            state.held.push(queue);
+        }
+        drop(state);
+        if deliver {
+            self.interrupt(queue);
+        }
+        true
+    }
+
+    /// Sends the interrupt of a queue, owed or not.
+    pub(crate) fn interrupt(&self, queue: usize) {
+        let on_used = self.on_used.lock().unwrap().clone();
+        if let Some(on_used) = on_used {
+            on_used(queue);
+        }
+    }
+
+    /// The device's thread: serves what is kicked, and relies on the kick as a real one does.
+    pub(super) fn run(&self) {
+        loop {
+            let mut state = self.state();
+            while !state.stop && (state.manual || state.kicked == [false; 2]) {
+                state = self.doorbell.wait(state).unwrap();
+            }
+            if state.stop {
+                return;
+            }
+            let kicked = core::mem::take(&mut state.kicked);
+            drop(state);
+            for queue in [1, 0] {
+                if !kicked[queue] {
+                    continue;
+                }
+                loop {
+                    if let Some(ring) = self.enabled_ring(queue) {
+                        ring.disable();
+                    }
+                    while self.serve_one(queue) {}
+                    let Some(ring) = self.enabled_ring(queue) else {
+                        break;
+                    };
+                    if !ring.enable() {
+                        break;
+                    }
+                }
+            }
+        }
+    }
+
+    fn enabled_ring(&self, queue: usize) -> Option<Suppression<'_>> {
+        let state = self.state();
+        state.rings[queue]
+            .enabled
+            .then_some(Suppression { state, queue })
+    }
+
+    pub(super) fn stop(&self) {
+        self.state().stop = true;
+        self.doorbell.notify_all();
+    }
+
+    pub(super) fn go(&self) {
+        self.state().manual = false;
+        self.doorbell.notify_all();
+    }
+}
+
+/// The device's wish for kicks.
+struct Suppression<'a> {
+    state: MutexGuard<'a, State>,
+    queue: usize,
+}
+
+impl Suppression<'_> {
+    fn disable(mut self) {
+        self.state.rings[self.queue]
+            .queue
+            .disable_notification(memory())
+            .unwrap();
+    }
+
+    /// `true`: something was made available meanwhile.
+    fn enable(mut self) -> bool {
+        self.state.rings[self.queue]
+            .queue
+            .enable_notification(memory())
+            .unwrap()
+    }
+}

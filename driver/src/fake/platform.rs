@@ -1,0 +1,124 @@
+//! Memory with bus addresses of its own, threads as CPUs.
+#![expect(unsafe_code, reason = "the fake machine's memory")]
+
+use core::{
+    ptr::NonNull,
+    sync::atomic::{AtomicU32, Ordering},
+};
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, OnceLock},
+    thread_local,
+    time::Instant,
+};
+
+use virtio_drivers::{BufferDirection, Hal, PAGE_SIZE, PhysAddr};
+use vm_memory::{GuestAddress, GuestMemoryBackend, GuestMemoryMmap};
+
+use crate::Platform;
+
+/// Bus address of the first byte: nothing like a pointer.
+const BASE: u64 = 0x7_0000_0000;
+const LEN: usize = 128 << 20;
+
+/// The memory that driver and device share.
+pub(crate) fn memory() -> &'static GuestMemoryMmap {
+    static MEMORY: OnceLock<GuestMemoryMmap> = OnceLock::new();
+    MEMORY.get_or_init(|| GuestMemoryMmap::from_ranges(&[(GuestAddress(BASE), LEN)]).unwrap())
+}
+
+/// Live allocations: first page and number of pages.
+static LIVE: Mutex<BTreeMap<usize, usize>> = Mutex::new(BTreeMap::new());
+
+/// Returns how many pages are allocated.
+pub(crate) fn live_pages() -> usize {
+    LIVE.lock().unwrap().values().sum()
+}
+
+/// Starts counting anew, after a test that gave pages up on purpose.
+pub(crate) fn forget_live_pages() {
+    let mut live = LIVE.lock().unwrap();
+    for pages in live.values_mut() {
+        *pages = 0;
+    }
+    live.retain(|_, pages| *pages > 0);
+}
+
+/// Tells whether all of these bytes are allocated: what a device may touch has to be.
+pub(crate) fn is_live(bus_address: u64, len_bytes: u32) -> bool {
+    let Some(offset) = bus_address.checked_sub(BASE) else {
+        return false;
+    };
+    let live = LIVE.lock().unwrap();
+    let page = offset as usize / PAGE_SIZE;
+    live.range(..=page)
+        .next_back()
+        .is_some_and(|(first, pages)| {
+            offset as usize + len_bytes as usize <= (first + pages) * PAGE_SIZE
+        })
+}
+
+#[derive(Debug)]
+pub(crate) struct FakePlatform;
+
+// SAFETY: pages lie in one mapping that lives for ever; the map of live ones hands each out once.
+unsafe impl Hal for FakePlatform {
+    fn dma_alloc(pages: usize, _: BufferDirection) -> (PhysAddr, NonNull<u8>) {
+        let mut live = LIVE.lock().unwrap();
+        let mut first = 0;
+        for (taken, count) in live.iter() {
+            if *taken >= first + pages {
+                break;
+            }
+            first = taken + count;
+        }
+        if (first + pages) * PAGE_SIZE > LEN {
+            return (0, NonNull::dangling());
+        }
+        live.insert(first, pages);
+        let bus_address = BASE + (first * PAGE_SIZE) as u64;
+        let start = memory()
+            .get_host_address(GuestAddress(bus_address))
+            .unwrap();
+        // SAFETY: these pages are nobody else's.
+        unsafe { start.write_bytes(0, pages * PAGE_SIZE) };
+        (bus_address, NonNull::new(start).unwrap())
+    }
+
+    unsafe fn dma_dealloc(paddr: PhysAddr, _: NonNull<u8>, pages: usize) -> i32 {
+        let first = (paddr - BASE) as usize / PAGE_SIZE;
+        let freed = LIVE.lock().unwrap().remove(&first);
+        assert_eq!(freed, Some(pages), "freed what was not allocated so");
+        0
+    }
+
+    unsafe fn mmio_phys_to_virt(_: PhysAddr, _: usize) -> NonNull<u8> {
+        unreachable!("the fake transport has no registers")
+    }
+
+    unsafe fn share(_: NonNull<[u8]>, _: BufferDirection) -> PhysAddr {
+        unreachable!("the driver shares nothing")
+    }
+
+    unsafe fn unshare(_: PhysAddr, _: NonNull<[u8]>, _: BufferDirection) {}
+}
+
+// SAFETY: no interrupts; every thread is a CPU with a number of its own.
+unsafe impl Platform for FakePlatform {
+    fn mask_interrupts() -> bool {
+        true
+    }
+
+    unsafe fn restore_interrupts(_: bool) {}
+
+    fn cpu() -> u32 {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        thread_local!(static CPU: u32 = NEXT.fetch_add(1, Ordering::Relaxed));
+        CPU.with(|cpu| *cpu)
+    }
+
+    fn now_ns() -> u64 {
+        static START: OnceLock<Instant> = OnceLock::new();
+        START.get_or_init(Instant::now).elapsed().as_nanos() as u64
+    }
+}

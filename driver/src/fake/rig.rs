@@ -1,0 +1,181 @@
+//! A driver and a fake device, put together.
+
+use alloc::{sync::Arc, task::Wake, vec, vec::Vec};
+use core::{
+    future::Future,
+    ops::ControlFlow,
+    pin::Pin,
+    sync::atomic::{AtomicUsize, Ordering},
+    task::{Context, Poll, Waker},
+};
+use std::{
+    sync::{Mutex, MutexGuard},
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use aes::{Aes128, Aes192, Aes256};
+use cbc::cipher::{BlockModeEncrypt, KeyIvInit, block_padding::NoPadding};
+
+use super::{FakeDevice, FakePlatform, FakeTransport, Setup};
+use crate::{
+    AesCbc, Device, Direction, Error, InterruptMode, Options,
+    transport::{MsixEntry, MsixMessage},
+};
+
+pub(crate) const KEY: [u8; 16] = [0x42; 16];
+pub(crate) const IV: [u8; 16] = [0x17; 16];
+
+/// One at a time, so that the pages that are live are one test's.
+static ALONE: Mutex<()> = Mutex::new(());
+
+/// A driver on a fake device.
+pub(crate) struct Rig {
+    pub(crate) device: Arc<Device<FakePlatform>>,
+    pub(crate) fake: Arc<FakeDevice>,
+    thread: Option<JoinHandle<()>>,
+    _alone: MutexGuard<'static, ()>,
+}
+
+impl Rig {
+    /// Sets the driver up on a device that serves when the test says so.
+    pub(crate) fn new(setup: Setup, options: Options) -> Result<Self, Error> {
+        let alone = ALONE
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        let fake = Arc::new(FakeDevice::new());
+        let transport = FakeTransport::new(setup, fake.clone());
+        let device = Arc::new(Device::new(transport, options)?);
+        let weak = Arc::downgrade(&device);
+        fake.deliver_to(Arc::new(move |queue| {
+            let Some(device) = weak.upgrade() else { return };
+            let entry = match (device.interrupt_mode(), queue) {
+                (InterruptMode::PerQueue, queue) => 1 + queue as u16,
+                (InterruptMode::SharedQueues, _) => 1,
+                (InterruptMode::Shared, _) => 0,
+                (InterruptMode::Intx, _) => {
+                    device.handle_intx();
+                    return;
+                }
+                (InterruptMode::Polling, _) => return,
+            };
+            device.handle_interrupt(MsixEntry(entry));
+        }));
+        Ok(Self {
+            device,
+            fake,
+            thread: None,
+            _alone: alone,
+        })
+    }
+
+    /// A device with a vector for everything.
+    pub(crate) fn simple() -> Self {
+        Self::new(Setup::default(), Self::options()).unwrap()
+    }
+
+    pub(crate) fn options() -> Options {
+        Options {
+            messages: vec![
+                MsixMessage {
+                    address: 1,
+                    data: 2
+                };
+                3
+            ],
+            ..Options::default()
+        }
+    }
+
+    /// From here on the device serves by itself, in a thread of its own.
+    pub(crate) fn go(mut self) -> Self {
+        let fake = self.fake.clone();
+        self.thread = Some(thread::spawn(move || fake.run()));
+        self.fake.go();
+        self
+    }
+
+    /// Opens a session on a device that serves when the test says so.
+    pub(crate) fn session(&self, direction: Direction) -> AesCbc<FakePlatform> {
+        let mut open = core::pin::pin!(AesCbc::open(&self.device, direction, &KEY));
+        for _ in 0..10 {
+            if let Poll::Ready(session) = poll_once(open.as_mut()) {
+                return session.unwrap();
+            }
+            self.fake.serve(1, 1);
+        }
+        panic!("no session");
+    }
+
+    /// Ends every session and waits until the device has nothing any more.
+    pub(crate) fn serve_all(&self) {
+        while self.fake.serve(0, usize::MAX) + self.fake.serve(1, usize::MAX) > 0 {
+            self.device.poll();
+        }
+        self.device.poll();
+    }
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        self.fake.stop();
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+            && !thread::panicking()
+        {
+            panic!("the device has found a fault of the driver");
+        }
+    }
+}
+
+/// Runs a future to its end; fails after a time in which everything should have happened.
+pub(crate) fn run<F: Future>(future: F) -> F::Output {
+    let start = Instant::now();
+    let outcome = crate::block_on(future, |_| {
+        thread::yield_now();
+        match start.elapsed() < Duration::from_secs(20) {
+            true => ControlFlow::Continue(()),
+            false => ControlFlow::Break(()),
+        }
+    });
+    outcome.expect("no end after 20 s: a kick or an interrupt was lost")
+}
+
+/// Polls a future once, for nobody.
+pub(crate) fn poll_once<F: Future + ?Sized>(future: Pin<&mut F>) -> Poll<F::Output> {
+    future.poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// Counts wakes.
+#[derive(Debug, Default)]
+pub(crate) struct Wakes(AtomicUsize);
+
+impl Wakes {
+    pub(crate) fn count(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Wake for Wakes {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// What AES-CBC makes of `data`.
+pub(crate) fn oracle(key: &[u8], iv: &[u8; 16], data: &[u8]) -> Vec<u8> {
+    let mut data = data.to_vec();
+    let len = data.len();
+    macro_rules! with {
+        ($aes:ty) => {{
+            let mode = cbc::Encryptor::<$aes>::new_from_slices(key, iv).unwrap();
+            mode.encrypt_padded::<NoPadding>(&mut data, len).unwrap();
+        }};
+    }
+    match key.len() {
+        16 => with!(Aes128),
+        24 => with!(Aes192),
+        _ => with!(Aes256),
+    }
+    data
+}

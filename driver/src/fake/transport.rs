@@ -1,0 +1,190 @@
+//! The fake device's registers.
+
+use alloc::{sync::Arc, vec, vec::Vec};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use virtio_drivers::transport::{DeviceStatus, InterruptStatus};
+
+use super::device::FakeDevice;
+use crate::{
+    Features,
+    transport::{
+        Doorbell, MsixEntry, MsixMessage, Notify, QueueAddresses, QueueIndex, Transport,
+        TransportError,
+    },
+};
+
+/// What the device is like.
+#[derive(Clone, Debug)]
+pub(crate) struct Setup {
+    pub(crate) features: Features,
+    pub(crate) accepts_features: bool,
+    pub(crate) ready: bool,
+    pub(crate) resets: bool,
+    pub(crate) stable_config: bool,
+    pub(crate) queue_sizes: [u16; 2],
+    pub(crate) msix_entries: u16,
+    /// Vectors that read back as none.
+    pub(crate) refused_vectors: Vec<u16>,
+    pub(crate) max_size_bytes: u64,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            features: Features::VERSION_1 | Features::INDIRECT_DESC | Features::EVENT_IDX,
+            accepts_features: true,
+            ready: true,
+            resets: true,
+            stable_config: true,
+            queue_sizes: [64, 64],
+            msix_entries: 3,
+            refused_vectors: vec![],
+            max_size_bytes: 1 << 20,
+        }
+    }
+}
+
+/// The transport.
+#[derive(Debug)]
+pub(crate) struct FakeTransport {
+    setup: Setup,
+    device: Arc<FakeDevice>,
+    status: AtomicU32,
+    driver_features: AtomicU64,
+    generation: AtomicU32,
+}
+
+#[derive(Debug)]
+struct Kick(Arc<FakeDevice>);
+
+impl Notify for Kick {
+    fn notify(&self, queue: QueueIndex) {
+        self.0.kick(usize::from(queue.0));
+    }
+}
+
+impl FakeTransport {
+    pub(crate) fn new(setup: Setup, device: Arc<FakeDevice>) -> Self {
+        Self {
+            setup,
+            device,
+            status: AtomicU32::new(0xff),
+            driver_features: AtomicU64::new(0),
+            generation: AtomicU32::new(0),
+        }
+    }
+
+    fn vector(&self, entry: Option<MsixEntry>) -> Option<MsixEntry> {
+        let fits = |entry: &MsixEntry| {
+            entry.0 < self.setup.msix_entries && !self.setup.refused_vectors.contains(&entry.0)
+        };
+        entry.filter(fits)
+    }
+}
+
+impl Transport for FakeTransport {
+    fn read_device_features(&self) -> u64 {
+        self.setup.features.bits()
+    }
+
+    fn write_driver_features(&self, features: u64) {
+        assert_eq!(
+            features & !self.setup.features.bits(),
+            0,
+            "a feature that is not offered"
+        );
+        self.driver_features.store(features, Ordering::Relaxed);
+    }
+
+    fn read_status(&self) -> DeviceStatus {
+        let status = self.status.load(Ordering::Relaxed);
+        let mut status = DeviceStatus::from_bits_retain(status);
+        status.set(
+            DeviceStatus::DEVICE_NEEDS_RESET,
+            self.device.state().needs_reset,
+        );
+        status
+    }
+
+    fn write_status(&self, status: DeviceStatus) {
+        if status.is_empty() {
+            self.device.reset();
+            if !self.setup.resets || !self.device.state().resets {
+                return;
+            }
+        }
+        let mut status = status;
+        if !self.setup.accepts_features {
+            status.remove(DeviceStatus::FEATURES_OK);
+        }
+        self.status.store(status.bits(), Ordering::Relaxed);
+    }
+
+    fn read_max_queue_size(&self, queue: QueueIndex) -> u16 {
+        self.setup
+            .queue_sizes
+            .get(usize::from(queue.0))
+            .copied()
+            .unwrap_or(0)
+    }
+
+    fn set_queue(&self, queue: QueueIndex, size: u16, addresses: QueueAddresses) {
+        assert!(
+            size <= self.read_max_queue_size(queue) && size.is_power_of_two(),
+            "size {size}"
+        );
+        let features = Features::from_bits_retain(self.driver_features.load(Ordering::Relaxed));
+        let event_index = features.contains(Features::EVENT_IDX);
+        self.device.state().rings[usize::from(queue.0)].set(size, addresses, event_index);
+    }
+
+    fn enable_queue(&self, queue: QueueIndex) {
+        self.device.state().rings[usize::from(queue.0)].enable();
+    }
+
+    fn doorbell(&self, queue: QueueIndex) -> Doorbell {
+        Doorbell::shared(Arc::new(Kick(self.device.clone())), queue)
+    }
+
+    fn read_config_generation(&self) -> u32 {
+        let change = u32::from(!self.setup.stable_config);
+        self.generation.fetch_add(change, Ordering::Relaxed)
+    }
+
+    fn read_config(&self, offset: usize, bytes: &mut [u8]) -> Result<(), TransportError> {
+        let mut config = [0; 56];
+        let mut put = |at: usize, value: u32| {
+            config[at..at + 4].copy_from_slice(&value.to_le_bytes());
+        };
+        put(0, u32::from(self.setup.ready));
+        put(4, 1);
+        put(8, 1);
+        put(12, 1 << 3);
+        put(36, 64);
+        put(48, self.setup.max_size_bytes as u32);
+        put(52, (self.setup.max_size_bytes >> 32) as u32);
+        bytes.copy_from_slice(&config[offset..offset + bytes.len()]);
+        Ok(())
+    }
+
+    fn msix_entries(&self) -> u16 {
+        self.setup.msix_entries
+    }
+
+    fn set_msix_message(&self, entry: MsixEntry, _: Option<MsixMessage>) {
+        assert!(entry.0 < self.setup.msix_entries);
+    }
+
+    fn set_queue_vector(&self, _: QueueIndex, entry: Option<MsixEntry>) -> Option<MsixEntry> {
+        self.vector(entry)
+    }
+
+    fn set_config_vector(&self, entry: Option<MsixEntry>) -> Option<MsixEntry> {
+        self.vector(entry)
+    }
+
+    fn read_interrupt_status(&self) -> InterruptStatus {
+        InterruptStatus::QUEUE_INTERRUPT
+    }
+}

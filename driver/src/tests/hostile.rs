@@ -1,0 +1,288 @@
+//! A device that breaks the rules: the guest gets an error, and nothing else happens.
+
+use alloc::{boxed::Box, sync::Arc, vec::Vec};
+use core::{
+    pin::pin,
+    task::{Context, Poll, Waker},
+};
+
+use crate::{
+    AesCbc, Breakage, Direction, DmaBuffer, Error, ForcedReset, Options, Refusal,
+    fake::{Fault, IV, KEY, Rig, Setup, Wakes, live_pages, oracle, poll_once},
+};
+
+/// Sends two requests, lets the device answer the first with `fault`, and returns what became of
+/// both.
+fn with_fault(fault: Fault) -> [Option<Error>; 2] {
+    let rig = Rig::simple();
+    let session = rig.session(Direction::Encrypt);
+    let wakes = Arc::new(Wakes::default());
+    let waker = Waker::from(wakes.clone());
+    let request = || Box::pin(session.process(&IV, DmaBuffer::new(32).unwrap()));
+    let mut requests = [request(), request()];
+    for request in &mut requests {
+        assert!(
+            request
+                .as_mut()
+                .poll(&mut Context::from_waker(&waker))
+                .is_pending()
+        );
+    }
+    rig.fake.set_fault(fault);
+    assert_eq!(rig.fake.serve(0, 1), 1);
+    assert!(wakes.count() > 0, "nobody was woken");
+    let outcome = |poll| match poll {
+        Poll::Pending => None,
+        Poll::Ready(Ok::<DmaBuffer<_>, _>(_)) => panic!("success after {fault:?}"),
+        Poll::Ready(Err(crate::Failed { error, .. })) => Some(error),
+    };
+    let [first, second] = &mut requests;
+    let outcomes = [
+        outcome(poll_once(first.as_mut())),
+        outcome(poll_once(second.as_mut())),
+    ];
+    // Whatever happened, the driver can begin anew.
+    drop(requests);
+    drop(session);
+    rig.device.recover(10_000_000).unwrap();
+    let session = rig.session(Direction::Encrypt);
+    let mut data = [2; 16];
+    let mut request = pin!(session.process_slice(&IV, &mut data));
+    let _ = poll_once(request.as_mut());
+    rig.fake.serve(0, 1);
+    assert_eq!(poll_once(request.as_mut()), Poll::Ready(Ok(())));
+    outcomes
+}
+
+#[test]
+fn ids_that_are_no_request_break_the_device() {
+    // Beyond the queue, right in the low half only, a slot that is free, all ones.
+    for id in [64, 0x1_0000, 0x8000_0000, 63, u32::MAX] {
+        let broken = Some(Error::Broken(Breakage::BadUsedId { id }));
+        assert_eq!(with_fault(Fault::Id(id)), [broken, broken]);
+    }
+}
+
+#[test]
+fn id_used_twice_breaks_the_device() {
+    let [_, second] = with_fault_tolerant(Fault::Twice);
+    assert!(matches!(
+        second,
+        Some(Error::Broken(Breakage::BadUsedId { .. }))
+    ));
+}
+
+/// Like `with_fault`, where the first request may succeed.
+fn with_fault_tolerant(fault: Fault) -> [Option<Error>; 2] {
+    let rig = Rig::simple();
+    let session = rig.session(Direction::Encrypt);
+    let request = || Box::pin(session.process(&IV, DmaBuffer::new(32).unwrap()));
+    let mut requests = [request(), request()];
+    for request in &mut requests {
+        assert!(poll_once(request.as_mut()).is_pending());
+    }
+    rig.fake.set_fault(fault);
+    rig.fake.serve(0, 1);
+    requests.map(|mut request| match poll_once(request.as_mut()) {
+        Poll::Ready(Err(failed)) => Some(failed.error),
+        Poll::Ready(Ok(_)) | Poll::Pending => None,
+    })
+}
+
+#[test]
+fn index_that_jumps_breaks_the_device() {
+    // One request in flight more than the index may have moved by.
+    for by in [2, 100, 0x7fff] {
+        let jump = Breakage::UsedIndexJump {
+            advance: 1 + by,
+            in_flight: 2,
+        };
+        let broken = Some(Error::Broken(jump));
+        assert_eq!(with_fault(Fault::IndexJump(by)), [broken, broken]);
+    }
+}
+
+#[test]
+fn short_length_is_an_error_and_a_long_one_is_not_believed() {
+    let short = Error::ShortAnswer {
+        written_bytes: 5,
+        expected_bytes: 33,
+    };
+    assert_eq!(with_fault(Fault::Length(5)), [Some(short), None]);
+    assert_eq!(with_fault_tolerant(Fault::Length(u32::MAX)), [None, None]);
+}
+
+#[test]
+fn status_decides_whatever_else_was_written() {
+    let refused = |refusal| [Some(Error::Refused(refusal)), None];
+    assert_eq!(with_fault(Fault::NoStatus), refused(Refusal::Unknown(0xff)));
+    assert_eq!(with_fault(Fault::Status(1)), refused(Refusal::Error));
+    assert_eq!(
+        with_fault(Fault::Status(4)),
+        refused(Refusal::InvalidSession)
+    );
+    assert_eq!(with_fault(Fault::Status(99)), refused(Refusal::Unknown(99)));
+}
+
+#[test]
+fn output_of_a_refused_request_is_not_copied() {
+    let rig = Rig::simple();
+    let session = rig.session(Direction::Encrypt);
+    let mut data = [2; 16];
+    let mut request = Box::pin(session.process_slice(&IV, &mut data));
+    let _ = poll_once(request.as_mut());
+    rig.fake.set_fault(Fault::Status(1));
+    rig.fake.serve(0, 1);
+    assert_eq!(
+        poll_once(request.as_mut()),
+        Poll::Ready(Err(Error::Refused(Refusal::Error)))
+    );
+    drop(request);
+    assert_eq!(data, [2; 16]);
+}
+
+#[test]
+fn refused_create_and_unwritten_answers_are_errors() {
+    let rig = Rig::simple();
+    for fault in [
+        Fault::NoStatus,
+        Fault::Status(5),
+        Fault::Length(11),
+        Fault::Length(0),
+    ] {
+        let mut open = Box::pin(AesCbc::open(&rig.device, Direction::Encrypt, &KEY));
+        let _ = poll_once(open.as_mut());
+        rig.fake.set_fault(fault);
+        rig.fake.serve(1, 1);
+        let Poll::Ready(Err(error)) = poll_once(open.as_mut()) else {
+            panic!("{fault:?}")
+        };
+        assert!(
+            matches!(error, Error::Refused(_) | Error::ShortAnswer { .. }),
+            "{error:?}"
+        );
+        assert_eq!(rig.device.sessions_taken(), 0);
+    }
+}
+
+#[test]
+fn device_that_needs_a_reset_ends_every_wait() {
+    let options = Options {
+        data_slots: 1,
+        control_slots: 2,
+        ..Rig::options()
+    };
+    let rig = Rig::new(Setup::default(), options).unwrap();
+    let session = rig.session(Direction::Encrypt);
+    let closing = rig.session(Direction::Encrypt);
+    let wakes = Arc::new(Wakes::default());
+    let waker = Waker::from(wakes.clone());
+    let mut context = Context::from_waker(&waker);
+    let mut in_flight = Box::pin(session.process(&IV, DmaBuffer::new(16).unwrap()));
+    let mut in_line = Box::pin(session.process(&IV, DmaBuffer::new(16).unwrap()));
+    let mut create = Box::pin(AesCbc::open(&rig.device, Direction::Encrypt, &KEY));
+    let mut close = Box::pin(closing.close());
+    let mut create_in_line = Box::pin(AesCbc::open(&rig.device, Direction::Encrypt, &KEY));
+    assert!(in_flight.as_mut().poll(&mut context).is_pending());
+    assert!(in_line.as_mut().poll(&mut context).is_pending());
+    assert!(create.as_mut().poll(&mut context).is_pending());
+    assert!(close.as_mut().poll(&mut context).is_pending());
+    assert!(create_in_line.as_mut().poll(&mut context).is_pending());
+    rig.fake.need_reset();
+    rig.device.poll();
+    assert!(wakes.count() >= 5, "{} of 5 were woken", wakes.count());
+    let broken = Error::Broken(Breakage::NeedsReset);
+    let Poll::Ready(Err(failed)) = in_flight.as_mut().poll(&mut context) else {
+        panic!()
+    };
+    assert_eq!((failed.error, failed.given.is_none()), (broken, true));
+    let Poll::Ready(Err(failed)) = in_line.as_mut().poll(&mut context) else {
+        panic!()
+    };
+    assert_eq!((failed.error, failed.given.is_some()), (broken, true));
+    assert_eq!(
+        create.as_mut().poll(&mut context).map(Result::err),
+        Poll::Ready(Some(broken))
+    );
+    assert_eq!(close.as_mut().poll(&mut context), Poll::Ready(Err(broken)));
+    let in_line = create_in_line.as_mut().poll(&mut context).map(Result::err);
+    assert_eq!(in_line, Poll::Ready(Some(broken)));
+    let opened = crate::fake::run(AesCbc::open(&rig.device, Direction::Encrypt, &KEY));
+    assert_eq!(opened.err(), Some(broken));
+}
+
+#[test]
+fn forced_reset_keeps_what_the_device_may_still_write() {
+    for forced_reset in [ForcedReset::Quarantine, ForcedReset::Reclaim] {
+        let rig = Rig::new(
+            Setup::default(),
+            Options {
+                forced_reset,
+                ..Rig::options()
+            },
+        )
+        .unwrap();
+        let session = rig.session(Direction::Encrypt);
+        let mut request = Box::pin(session.process(&IV, DmaBuffer::new(40 << 10).unwrap()));
+        let _ = poll_once(request.as_mut());
+        let held = live_pages();
+        let drained = rig.device.shutdown(1_000_000).unwrap();
+        assert_eq!(drained.in_flight, 1);
+        let Poll::Ready(Err(failed)) = poll_once(request.as_mut()) else {
+            panic!()
+        };
+        assert_eq!(
+            (failed.error, failed.given.is_none()),
+            (Error::ShutDown, true)
+        );
+        drop(request);
+        drop(session);
+        drop(rig);
+        let freed = held - live_pages();
+        match forced_reset {
+            ForcedReset::Quarantine => assert_eq!(freed, 0, "what the device has was freed"),
+            ForcedReset::Reclaim => assert_eq!(freed, held, "not everything was freed"),
+        }
+        crate::fake::forget_live_pages();
+    }
+}
+
+#[test]
+fn device_that_does_not_confirm_its_reset_keeps_everything() {
+    let rig = Rig::simple();
+    rig.fake.refuse_resets();
+    let held = live_pages();
+    let options_limit = crate::Options::default().reset_limit_ns;
+    assert!(options_limit > 0);
+    assert!(matches!(
+        rig.device.shutdown(0),
+        Err(Error::ResetTimeout { .. })
+    ));
+    drop(rig);
+    assert_eq!(live_pages(), held);
+    crate::fake::forget_live_pages();
+}
+
+#[test]
+fn shutdown_takes_what_the_device_finishes_in_time() {
+    let rig = Rig::simple();
+    let session = rig.session(Direction::Encrypt);
+    let mut requests: Vec<_> = (0..3)
+        .map(|_| Box::pin(session.process(&IV, DmaBuffer::new(16).unwrap())))
+        .collect();
+    for request in &mut requests {
+        let _ = poll_once(request.as_mut());
+    }
+    let rig = rig.go();
+    rig.fake.interrupt(0);
+    let mut kick = pin!(session.process(&IV, DmaBuffer::new(16).unwrap()));
+    let _ = poll_once(kick.as_mut());
+    assert_eq!(rig.device.shutdown(5_000_000_000).unwrap().in_flight, 0);
+    for mut request in requests {
+        let Poll::Ready(Ok(buffer)) = poll_once(request.as_mut()) else {
+            panic!()
+        };
+        assert_eq!(buffer[..], oracle(&KEY, &IV, &[0; 16]));
+    }
+    assert_eq!(rig.fake.sessions(), 0, "a session was left on the device");
+}

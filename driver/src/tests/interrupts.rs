@@ -1,0 +1,260 @@
+//! Every interrupt is accounted for.
+
+use alloc::{boxed::Box, vec::Vec};
+use std::thread;
+
+use crate::{
+    Direction, Features, Interrupt, Options,
+    fake::{IV, Rig, Setup, poll_once},
+    transport::MsixEntry,
+};
+
+fn request<'s>(
+    session: &'s crate::AesCbc<crate::fake::FakePlatform>,
+) -> core::pin::Pin<Box<impl Future + 's>> {
+    let mut request = Box::pin(async move {
+        let mut data = [1; 16];
+        session.process_slice(&IV, &mut data).await
+    });
+    assert!(poll_once(request.as_mut()).is_pending());
+    request
+}
+
+#[test]
+fn message_of_what_a_task_drained_is_not_unhandled() {
+    for refuse in [Features::empty(), Features::EVENT_IDX] {
+        let rig = Rig::new(
+            Setup::default(),
+            Options {
+                refuse,
+                ..Rig::options()
+            },
+        )
+        .unwrap();
+        let session = rig.session(Direction::Encrypt);
+        assert!(rig.device.settle());
+        let before = rig.device.interrupt_stats();
+        rig.fake.hold_interrupts(true);
+        let _request = request(&session);
+        assert_eq!(rig.fake.serve(0, 1), 1);
+        rig.device.poll();
+        assert_eq!(rig.fake.held(), [0]);
+        // The message arrives after a task has taken its completion.
+        assert_eq!(
+            rig.device.handle_interrupt(MsixEntry(1)),
+            Interrupt::AlreadyDrained
+        );
+        assert_eq!(
+            rig.device.handle_interrupt(MsixEntry(1)),
+            Interrupt::Unhandled
+        );
+        let after = rig.device.interrupt_stats();
+        assert_eq!(after.already_drained - before.already_drained, 1);
+        assert_eq!(after.unhandled - before.unhandled, 1);
+    }
+}
+
+#[test]
+fn second_message_of_what_the_first_handler_took_is_not_unhandled() {
+    // Without EVENT_IDX every publication sends a message.
+    let options = Options {
+        refuse: Features::EVENT_IDX,
+        ..Rig::options()
+    };
+    let rig = Rig::new(Setup::default(), options).unwrap();
+    let session = rig.session(Direction::Encrypt);
+    rig.device.settle();
+    rig.fake.hold_interrupts(true);
+    let _requests: Vec<_> = (0..2).map(|_| request(&session)).collect();
+    assert_eq!(rig.fake.serve(0, 2), 2);
+    assert_eq!(rig.fake.held(), [0, 0]);
+    assert_eq!(
+        rig.device.handle_interrupt(MsixEntry(1)),
+        Interrupt::Handled
+    );
+    assert_eq!(
+        rig.device.handle_interrupt(MsixEntry(1)),
+        Interrupt::AlreadyDrained
+    );
+    assert_eq!(
+        rig.device.handle_interrupt(MsixEntry(1)),
+        Interrupt::Unhandled
+    );
+}
+
+#[test]
+fn with_event_index_several_completions_owe_one_message() {
+    let rig = Rig::simple();
+    let session = rig.session(Direction::Encrypt);
+    rig.device.settle();
+    rig.fake.hold_interrupts(true);
+    let _requests: Vec<_> = (0..5).map(|_| request(&session)).collect();
+    assert_eq!(rig.fake.serve(0, 5), 5);
+    assert_eq!(rig.fake.held(), [0], "one message for five");
+    assert_eq!(
+        rig.device.handle_interrupt(MsixEntry(1)),
+        Interrupt::Handled
+    );
+    assert_eq!(
+        rig.device.handle_interrupt(MsixEntry(1)),
+        Interrupt::Unhandled
+    );
+}
+
+#[test]
+fn after_settle_spurious_messages_are_counted_exactly() {
+    let rig = Rig::simple();
+    let session = rig.session(Direction::Encrypt);
+    for round in 0..20 {
+        let mut data = [1; 16];
+        let mut request = Box::pin(session.process_slice(&IV, &mut data));
+        let _ = poll_once(request.as_mut());
+        assert_eq!(
+            rig.device.settle(),
+            false,
+            "settled with a request in flight"
+        );
+        rig.fake.serve(0, 1);
+        assert!(poll_once(request.as_mut()).is_ready());
+        assert!(rig.device.settle());
+        let before = rig.device.interrupt_stats().unhandled;
+        for entry in [0, 1, 2] {
+            for _ in 0..round {
+                rig.device.handle_interrupt(MsixEntry(entry));
+            }
+        }
+        assert_eq!(rig.device.interrupt_stats().unhandled - before, 3 * round);
+    }
+}
+
+#[test]
+fn at_most_three_spurious_messages_a_queue_hide_behind_traffic() {
+    let rig = Rig::simple();
+    let session = rig.session(Direction::Encrypt);
+    // Tasks drain everything; the device's messages are all lost, so credit piles up.
+    rig.fake.hold_interrupts(true);
+    for _ in 0..1000 {
+        let mut request = request(&session);
+        rig.fake.serve(0, 1);
+        rig.device.poll();
+        assert!(poll_once(request.as_mut()).is_ready());
+    }
+    let before = rig.device.interrupt_stats();
+    for _ in 0..100 {
+        rig.device.handle_interrupt(MsixEntry(1));
+    }
+    let after = rig.device.interrupt_stats();
+    assert!(
+        after.unhandled - before.unhandled >= 97,
+        "{before:?} {after:?}"
+    );
+}
+
+#[test]
+fn vectors_shared_by_queues_answer_for_both() {
+    for entries in [1, 2] {
+        let setup = Setup {
+            msix_entries: entries,
+            ..Setup::default()
+        };
+        let rig = Rig::new(setup, Rig::options()).unwrap();
+        let session = rig.session(Direction::Encrypt);
+        assert!(rig.device.settle());
+        rig.fake.hold_interrupts(true);
+        let _request = request(&session);
+        cancelled_create(&rig);
+        rig.fake.serve(0, 1);
+        rig.fake.serve(1, usize::MAX);
+        let sent = rig.fake.held().len();
+        let entry = MsixEntry(entries - 1);
+        let answers: Vec<_> = (0..sent + 1)
+            .map(|_| rig.device.handle_interrupt(entry))
+            .collect();
+        assert_eq!(answers[0], Interrupt::Handled);
+        let unhandled = answers
+            .iter()
+            .filter(|answer| **answer == Interrupt::Unhandled)
+            .count();
+        assert_eq!(
+            unhandled, 1,
+            "{sent} messages and a spurious one: {answers:?}"
+        );
+    }
+}
+
+/// Opens a session that nobody waits for: the control queue has something to tell, too.
+fn cancelled_create(rig: &Rig) {
+    let mut open = Box::pin(crate::AesCbc::open(
+        &rig.device,
+        Direction::Encrypt,
+        &crate::fake::KEY,
+    ));
+    let _ = poll_once(open.as_mut());
+}
+
+#[test]
+fn configuration_message_is_news_once() {
+    let rig = Rig::simple();
+    assert_eq!(
+        rig.device.handle_interrupt(MsixEntry(0)),
+        Interrupt::Unhandled
+    );
+    rig.fake.need_reset();
+    assert_eq!(
+        rig.device.handle_interrupt(MsixEntry(0)),
+        Interrupt::Handled
+    );
+    assert_eq!(
+        rig.device.handle_interrupt(MsixEntry(0)),
+        Interrupt::Unhandled
+    );
+}
+
+#[test]
+fn tasks_and_interrupts_that_drain_at_once_lose_nothing() {
+    // Threads as CPUs: two poll the rings while the device's interrupts arrive.
+    for refuse in [
+        Features::empty(),
+        Features::EVENT_IDX,
+        Features::INDIRECT_DESC,
+    ] {
+        let rig = Rig::new(
+            Setup::default(),
+            Options {
+                refuse,
+                ..Rig::options()
+            },
+        )
+        .unwrap();
+        let session = rig.session(Direction::Encrypt);
+        assert!(rig.device.settle());
+        let start = rig.device.interrupt_stats();
+        let sent = rig.fake.messages();
+        let rig = rig.go();
+        let stop = core::sync::atomic::AtomicBool::new(false);
+        thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    while !stop.load(core::sync::atomic::Ordering::Relaxed) {
+                        rig.device.poll();
+                        thread::yield_now();
+                    }
+                });
+            }
+            for _ in 0..3000 {
+                let mut data = [1; 16];
+                crate::fake::run(session.process_slice(&IV, &mut data)).unwrap();
+            }
+            stop.store(true, core::sync::atomic::Ordering::Relaxed);
+        });
+        let stats = rig.device.interrupt_stats();
+        let answered =
+            stats.handled + stats.already_drained - start.handled - start.already_drained;
+        assert_eq!(
+            stats.unhandled, start.unhandled,
+            "false unhandled interrupts"
+        );
+        // Whoever sent the last one may still be about to deliver it.
+        assert!(answered <= rig.fake.messages() - sent);
+    }
+}

@@ -1,0 +1,228 @@
+//! Setting a device up, and every way in which that fails.
+
+use alloc::{string::ToString, vec};
+
+use crate::{
+    Direction, Error, Features, InterruptMode, Options,
+    fake::{IV, KEY, Rig, Setup, live_pages, oracle, run},
+    transport::QueueIndex,
+};
+
+fn refused(setup: Setup) -> Error {
+    let Err(error) = Rig::new(setup, Rig::options()) else {
+        panic!("the device was taken")
+    };
+    error
+}
+
+#[test]
+fn legacy_device_is_refused_by_name() {
+    let setup = Setup {
+        features: Features::INDIRECT_DESC,
+        ..Setup::default()
+    };
+    let error = refused(setup);
+    assert_eq!(
+        error,
+        Error::FeatureMissing {
+            feature: "VIRTIO_F_VERSION_1"
+        }
+    );
+    assert!(error.to_string().contains("VIRTIO_F_VERSION_1"));
+}
+
+#[test]
+fn features_that_read_back_refused_end_the_set_up() {
+    let setup = Setup {
+        accepts_features: false,
+        ..Setup::default()
+    };
+    assert!(matches!(refused(setup), Error::FeaturesRefused { .. }));
+}
+
+#[test]
+fn hardware_that_is_not_ready_ends_the_set_up() {
+    let setup = Setup {
+        ready: false,
+        ..Setup::default()
+    };
+    assert_eq!(refused(setup), Error::HardwareNotReady);
+}
+
+#[test]
+fn configuration_that_never_rests_ends_the_set_up() {
+    let setup = Setup {
+        stable_config: false,
+        ..Setup::default()
+    };
+    assert_eq!(refused(setup), Error::ConfigUnstable);
+}
+
+#[test]
+fn reset_that_never_ends_is_given_up() {
+    let setup = Setup {
+        resets: false,
+        ..Setup::default()
+    };
+    let options = Options {
+        reset_limit_ns: 10_000_000,
+        ..Rig::options()
+    };
+    let Err(error) = Rig::new(setup, options) else {
+        panic!("the device was taken")
+    };
+    assert!(matches!(error, Error::ResetTimeout { waited_ns } if waited_ns >= 10_000_000));
+}
+
+#[test]
+fn missing_queues_are_named() {
+    for (queue_sizes, queue) in [([0, 64], 0), ([64, 0], 1)] {
+        let setup = Setup {
+            queue_sizes,
+            ..Setup::default()
+        };
+        assert_eq!(
+            refused(setup),
+            Error::QueueMissing {
+                queue: QueueIndex(queue)
+            }
+        );
+    }
+}
+
+#[test]
+fn queues_below_four_entries_are_refused_with_both_sizes() {
+    for entries in 1..4 {
+        for features in [
+            Features::VERSION_1,
+            Features::VERSION_1 | Features::INDIRECT_DESC,
+        ] {
+            let setup = Setup {
+                queue_sizes: [64, entries],
+                features,
+                ..Setup::default()
+            };
+            let queue = QueueIndex(1);
+            assert_eq!(
+                refused(setup),
+                Error::QueueTooSmall {
+                    queue,
+                    entries,
+                    needed: 4
+                }
+            );
+        }
+    }
+}
+
+#[test]
+fn refused_set_ups_leave_no_memory_behind() {
+    let rig = Rig::simple();
+    let fake = rig.fake.clone();
+    rig.device.shutdown(0).unwrap();
+    let before = live_pages();
+    drop(rig);
+    drop(fake);
+    let rig = Rig::simple();
+    rig.device.shutdown(0).unwrap();
+    assert_eq!(live_pages(), before);
+}
+
+#[test]
+fn small_queues_and_every_mix_of_features_work() {
+    let mixes = [
+        Features::empty(),
+        Features::INDIRECT_DESC,
+        Features::EVENT_IDX,
+        Features::INDIRECT_DESC | Features::EVENT_IDX,
+        Features::all(),
+    ];
+    for entries in [4, 5, 7, 8, 64, 256] {
+        for mix in mixes {
+            let features = mix | Features::VERSION_1;
+            let setup = Setup {
+                queue_sizes: [entries; 2],
+                features,
+                ..Setup::default()
+            };
+            let rig = Rig::new(setup, Rig::options()).unwrap().go();
+            run(async {
+                let session = crate::AesCbc::open(&rig.device, Direction::Encrypt, &KEY)
+                    .await
+                    .unwrap();
+                for len in [16, 512, 528, 4096] {
+                    let mut data = vec![9; len];
+                    session.process_slice(&IV, &mut data).await.unwrap();
+                    assert_eq!(
+                        data,
+                        oracle(&KEY, &IV, &vec![9; len]),
+                        "{entries} {features:?}"
+                    );
+                }
+                session.close().await.unwrap();
+            });
+        }
+    }
+}
+
+#[test]
+fn refused_vectors_lead_down_the_ladder() {
+    let ladder = [
+        (3, vec![], InterruptMode::PerQueue),
+        (3, vec![2], InterruptMode::SharedQueues),
+        (3, vec![1], InterruptMode::Shared),
+        (3, vec![0], InterruptMode::Polling),
+        (2, vec![], InterruptMode::SharedQueues),
+        (1, vec![], InterruptMode::Shared),
+        (0, vec![], InterruptMode::Polling),
+    ];
+    for (msix_entries, refused_vectors, mode) in ladder {
+        let setup = Setup {
+            msix_entries,
+            refused_vectors,
+            ..Setup::default()
+        };
+        let rig = Rig::new(setup.clone(), Rig::options()).unwrap().go();
+        assert_eq!(rig.device.interrupt_mode(), mode, "{setup:?}");
+        encrypts(&rig);
+        drop(rig);
+
+        let options = Options {
+            intx: true,
+            ..Rig::options()
+        };
+        let rig = Rig::new(setup, options).unwrap().go();
+        let expected = if mode == InterruptMode::Polling {
+            InterruptMode::Intx
+        } else {
+            mode
+        };
+        assert_eq!(rig.device.interrupt_mode(), expected);
+        encrypts(&rig);
+    }
+}
+
+fn encrypts(rig: &Rig) {
+    run(async {
+        let session = crate::AesCbc::open(&rig.device, Direction::Encrypt, &KEY)
+            .await
+            .unwrap();
+        let mut data = [1; 48];
+        session.process_slice(&IV, &mut data).await.unwrap();
+        assert_eq!(data[..], oracle(&KEY, &IV, &[1; 48]));
+    });
+}
+
+#[test]
+fn refused_features_are_not_agreed_on() {
+    let refuse = Features::all();
+    let rig = Rig::new(
+        Setup::default(),
+        Options {
+            refuse,
+            ..Rig::options()
+        },
+    )
+    .unwrap();
+    assert_eq!(rig.device.features(), Features::VERSION_1);
+}
