@@ -10,7 +10,7 @@ mod transport;
 
 pub(crate) use self::{
     device::{FakeDevice, Fault, Served},
-    platform::{FakePlatform, forget_live_pages, live_pages},
+    platform::{FakePlatform, live_pages},
     rig::{IV, KEY, Rig, Wakes, oracle, poll_once, run},
     transport::{FakeTransport, Setup},
 };

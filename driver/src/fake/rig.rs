@@ -9,7 +9,7 @@ use core::{
     task::{Context, Poll, Waker},
 };
 use std::{
-    sync::{Mutex, MutexGuard},
+    sync::{Condvar, Mutex},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
@@ -17,7 +17,7 @@ use std::{
 use aes::{Aes128, Aes192, Aes256};
 use cbc::cipher::{BlockModeEncrypt, KeyIvInit, block_padding::NoPadding};
 
-use super::{FakeDevice, FakePlatform, FakeTransport, Setup};
+use super::{FakeDevice, FakePlatform, FakeTransport, Setup, platform::forget_live_pages};
 use crate::{
     AesCbc, Device, Direction, Error, InterruptMode, Options,
     transport::{MsixEntry, MsixMessage},
@@ -27,22 +27,44 @@ pub(crate) const KEY: [u8; 16] = [0x42; 16];
 pub(crate) const IV: [u8; 16] = [0x17; 16];
 
 /// One at a time, so that the pages that are live are one test's.
-static ALONE: Mutex<()> = Mutex::new(());
+static TAKEN: Mutex<bool> = Mutex::new(false);
+static FREE: Condvar = Condvar::new();
+
+/// Keeps the others waiting.
+#[derive(Debug)]
+pub(crate) struct Alone;
+
+impl Alone {
+    fn new() -> Self {
+        let mut taken = TAKEN.lock().unwrap();
+        while core::mem::replace(&mut *taken, true) {
+            taken = FREE.wait(taken).unwrap();
+        }
+        Self
+    }
+}
+
+impl Drop for Alone {
+    fn drop(&mut self) {
+        *TAKEN.lock().unwrap() = false;
+        FREE.notify_one();
+    }
+}
 
 /// A driver on a fake device.
 pub(crate) struct Rig {
     pub(crate) device: Arc<Device<FakePlatform>>,
     pub(crate) fake: Arc<FakeDevice>,
     thread: Option<JoinHandle<()>>,
-    _alone: MutexGuard<'static, ()>,
+    pub(crate) alone: Arc<Alone>,
 }
 
 impl Rig {
     /// Sets the driver up on a device that serves when the test says so.
     pub(crate) fn new(setup: Setup, options: Options) -> Result<Self, Error> {
-        let alone = ALONE
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        let alone = Arc::new(Alone::new());
+        // Others may have given pages up, on purpose.
+        forget_live_pages();
         let fake = Arc::new(FakeDevice::new());
         let transport = FakeTransport::new(setup, fake.clone());
         let device = Arc::new(Device::new(transport, options)?);
@@ -65,7 +87,7 @@ impl Rig {
             device,
             fake,
             thread: None,
-            _alone: alone,
+            alone,
         })
     }
 
@@ -83,6 +105,8 @@ impl Rig {
                 };
                 3
             ],
+            // A device that serves by hand never answers while a driver waits for it.
+            reset_limit_ns: 10_000_000,
             ..Options::default()
         }
     }

@@ -116,16 +116,29 @@ fn queues_below_four_entries_are_refused_with_both_sizes() {
 }
 
 #[test]
-fn refused_set_ups_leave_no_memory_behind() {
+fn set_ups_that_fail_leave_no_memory_behind() {
     let rig = Rig::simple();
-    let fake = rig.fake.clone();
-    rig.device.shutdown(0).unwrap();
-    let before = live_pages();
+    let alone = rig.alone.clone();
     drop(rig);
-    drop(fake);
+    assert_eq!(live_pages(), 0);
+    drop(alone);
+    for setup in [
+        Setup {
+            ready: false,
+            ..Setup::default()
+        },
+        Setup {
+            queue_sizes: [64, 1],
+            ..Setup::default()
+        },
+    ] {
+        refused(setup);
+    }
     let rig = Rig::simple();
-    rig.device.shutdown(0).unwrap();
-    assert_eq!(live_pages(), before);
+    let alone = rig.alone.clone();
+    drop(rig);
+    assert_eq!(live_pages(), 0);
+    drop(alone);
 }
 
 #[test]
