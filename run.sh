@@ -284,7 +284,7 @@ driver_tests() {
 loom_tests() {
     # Its own directory: another flag would build everything anew each time.
     (cd "$here" && host env RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/loom" \
-        cargo host-test --release --lib "$@")
+        cargo host-test --release --lib -- --test-threads=1 "${@:-loom_}")
 }
 
 # must_fail NAME LINE [VARIABLE=VALUE..] [-- WORDS]: the demonstration has to end as failed with LINE.
@@ -329,7 +329,7 @@ test_all() {
     setup
     local filter=("$@")
     part "the driver on this host" driver_tests -- "${filter[@]}"
-    part "the driver's lock and slots under loom" loom_tests -- loom "${filter[@]}"
+    part "the driver's lock and slots under loom" loom_tests "${filter[@]}"
     part "the kernel in QEMU" kernel_cargo test -q -p kernel --no-fail-fast -- "${filter[@]}"
     if [ ${#filter[@]} = 0 ]; then
         part "the demonstration" kernel_cargo run -q -p kernel --bin demo

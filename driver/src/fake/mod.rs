@@ -3,14 +3,20 @@
 //! The device's half of the rings is rust-vmm's `virtio-queue`, which is not by the same hand as
 //! the driver's; what a hostile device writes is written over it, by address.
 
+#[cfg(not(loom))]
 mod device;
 mod platform;
+#[cfg(not(loom))]
 mod rig;
+#[cfg(not(loom))]
 mod transport;
 
+#[cfg(loom)]
+pub(crate) use self::platform::use_chain;
+pub(crate) use self::platform::{FakePlatform, live_pages};
+#[cfg(not(loom))]
 pub(crate) use self::{
     device::{FakeDevice, Fault, Served},
-    platform::{FakePlatform, live_pages},
     rig::{IV, KEY, Rig, Wakes, oracle, poll_once, run},
     transport::{FakeTransport, Setup},
 };

@@ -5,10 +5,11 @@ use core::{
     ptr::NonNull,
     sync::atomic::{AtomicU32, Ordering},
 };
+#[cfg(not(loom))]
+use std::thread_local;
 use std::{
     collections::BTreeMap,
     sync::{Mutex, OnceLock},
-    thread_local,
     time::Instant,
 };
 
@@ -35,6 +36,7 @@ pub(crate) fn live_pages() -> usize {
     LIVE.lock().unwrap().values().sum()
 }
 
+#[cfg(not(loom))]
 /// Starts counting anew, after a test that gave pages up on purpose.
 pub(crate) fn forget_live_pages() {
     let mut live = LIVE.lock().unwrap();
@@ -44,6 +46,20 @@ pub(crate) fn forget_live_pages() {
     live.retain(|_, pages| *pages > 0);
 }
 
+/// Uses the chain with this head as the first element of a ring, with one byte written.
+#[cfg(loom)]
+pub(crate) fn use_chain(addresses: crate::transport::QueueAddresses, _entries: u16, head: u16) {
+    use vm_memory::Bytes;
+    let element = (1u64 << 32 | u64::from(head)).to_le();
+    memory()
+        .write_obj(element, GuestAddress(addresses.used + 4))
+        .unwrap();
+    memory()
+        .write_obj(1u16.to_le(), GuestAddress(addresses.used + 2))
+        .unwrap();
+}
+
+#[cfg(not(loom))]
 /// Tells whether all of these bytes are allocated: what a device may touch has to be.
 pub(crate) fn is_live(bus_address: u64, len_bytes: u32) -> bool {
     let Some(offset) = bus_address.checked_sub(BASE) else {
@@ -113,7 +129,11 @@ unsafe impl Platform for FakePlatform {
 
     fn cpu() -> u32 {
         static NEXT: AtomicU32 = AtomicU32::new(0);
+        // Threads of loom are not threads of the system.
+        #[cfg(not(loom))]
         thread_local!(static CPU: u32 = NEXT.fetch_add(1, Ordering::Relaxed));
+        #[cfg(loom)]
+        loom::thread_local!(static CPU: u32 = NEXT.fetch_add(1, Ordering::Relaxed));
         CPU.with(|cpu| *cpu)
     }
 

@@ -54,6 +54,8 @@ enum Step {
     Slot(u16),
     Ended(Error),
     Waiting,
+    /// There are slots to be emptied first, without the lock.
+    WantsReaping,
     /// Has to join the line, or to change its waker, and needs a clone made without the lock.
     WantsWaker,
 }
@@ -80,9 +82,10 @@ impl<'q, P: Platform> Future for Reserve<'q, P> {
         loop {
             // `waker` comes back holding what the list kept before, to be dropped here.
             let step = queue.guarded.with(|guarded| {
-                if guarded.reapable != super::NONE && waker.is_none() {
-                    // Comes back with a waker, after having emptied it.
-                    return Step::WantsWaker;
+                // Looked at under the same lock as joining the line: a slot that becomes reapable
+                // later finds this caller in it and wakes it.
+                if guarded.reapable != super::NONE {
+                    return Step::WantsReaping;
                 }
                 if let Some(node) = this.node.as_mut().initialized_mut() {
                     let mut node = match node.take_removed(&guarded.waiters) {
@@ -126,10 +129,8 @@ impl<'q, P: Platform> Future for Reserve<'q, P> {
                 Step::Slot(slot) => return Poll::Ready(Ok(Reserved { queue, slot })),
                 Step::Ended(error) => return Poll::Ready(Err(error)),
                 Step::Waiting => return Poll::Pending,
-                Step::WantsWaker => {
-                    queue.reap();
-                    waker = Some(context.waker().clone());
-                }
+                Step::WantsReaping => queue.reap(),
+                Step::WantsWaker => waker = Some(context.waker().clone()),
             }
         }
     }

@@ -1,9 +1,18 @@
 //! The driver against a device that misbehaves on purpose.
 
+#[cfg(not(loom))]
 mod cancellation;
+#[cfg(not(loom))]
 mod hostile;
+#[cfg(not(loom))]
 mod interrupts;
+#[cfg(loom)]
+mod loom;
+#[cfg(not(loom))]
 mod negotiation;
+#[cfg(not(loom))]
 mod requests;
+#[cfg(not(loom))]
 mod ring;
+#[cfg(not(loom))]
 mod stress;

@@ -1,0 +1,203 @@
+//! The lock, the slots and the waiters under loom: every interleaving of two CPUs, on the same
+//! source as everywhere. Memory is real, so what is modelled are the lock, the slots' states, the
+//! sessions' uses and the wakes; a wake that is lost is a deadlock that loom reports.
+//!
+//! Run: `./run.sh test loom`.
+
+use alloc::sync::Arc;
+use core::{
+    future::poll_fn,
+    pin::pin,
+    task::{Context, Waker},
+};
+
+use loom::{future::block_on, model::Builder, thread};
+
+use crate::{
+    Breakage, Error,
+    dma::DmaBuffer,
+    fake::{FakePlatform, live_pages, use_chain},
+    queue::{
+        ANSWER, Batch, HEADER, HEADER_LEN, InFlight, Intent, Layout, Queue, Reserved, SessionIndex,
+        SessionTable, Submission,
+    },
+    sync::IrqMutex,
+    transport::{Doorbell, Notify, QueueIndex},
+};
+
+type TestQueue = Queue<FakePlatform>;
+
+#[derive(Debug)]
+struct Silent;
+
+impl Notify for Silent {
+    fn notify(&self, _: QueueIndex) {}
+}
+
+fn check(f: impl Fn() + Sync + Send + 'static) {
+    let mut builder = Builder::new();
+    builder.preemption_bound = Some(3);
+    builder.check(f);
+}
+
+fn queue(slots: u16) -> (Arc<TestQueue>, Arc<SessionTable>) {
+    let layout = Layout {
+        queue: QueueIndex(0),
+        max_entries: 4,
+        slots,
+        indirect: true,
+        event_index: true,
+        sessions: 0,
+    };
+    let sessions = Arc::new(SessionTable::new(1));
+    sessions.open(SessionIndex(0), 7, 1);
+    let doorbell = Doorbell::shared(Arc::new(Silent), QueueIndex(0));
+    (
+        Arc::new(Queue::new(layout, sessions.clone(), doorbell).unwrap()),
+        sessions,
+    )
+}
+
+fn publish(reserved: Reserved<'_, FakePlatform>) -> InFlight<'_, FakePlatform> {
+    let block = reserved.block();
+    let segments = [
+        block.readable(HEADER, HEADER_LEN),
+        block.writable(ANSWER, 1),
+    ];
+    let buffers = &mut [Some(DmaBuffer::new(16).unwrap()), None];
+    let intent = Intent::Data(SessionIndex(0));
+    let waker = None;
+    let submission = Submission {
+        segments: &segments,
+        inline_bytes: 0,
+        intent,
+        buffers,
+        waker,
+    };
+    reserved.publish(submission).unwrap()
+}
+
+/// The device uses the first chain; then its interrupt comes.
+fn complete(queue: &TestQueue) -> usize {
+    use_chain(queue.addresses(), queue.entries(), 0);
+    let mut batch = Batch::default();
+    assert!(!queue.drain(&mut batch));
+    queue.finish(&mut batch);
+    batch.unused_sessions().len()
+}
+
+#[test]
+fn loom_lock_keeps_others_out() {
+    check(|| {
+        let lock = Arc::new(IrqMutex::<FakePlatform, _>::new("count", 0));
+        let other = lock.clone();
+        let thread = thread::spawn(move || other.with(|count| *count += 1));
+        lock.with(|count| *count += 1);
+        thread.join().unwrap();
+        assert_eq!(lock.with(|count| *count), 2);
+    });
+}
+
+#[test]
+fn loom_completion_wakes_whoever_waits() {
+    check(|| {
+        let (queue, _) = queue(1);
+        let mut in_flight = publish(queue.try_reserve().unwrap());
+        let device = queue.clone();
+        let thread = thread::spawn(move || complete(&device));
+        block_on(poll_fn(|context| in_flight.poll(context))).unwrap();
+        assert_eq!(in_flight.written_bytes(), 1);
+        drop(in_flight.finish_with_buffers());
+        thread.join().unwrap();
+        assert!(queue.try_reserve().is_ok());
+    });
+}
+
+#[test]
+fn loom_dropped_request_is_emptied_once() {
+    check(|| {
+        let (queue, _) = queue(1);
+        let before = live_pages();
+        let in_flight = publish(queue.try_reserve().unwrap());
+        let device = queue.clone();
+        let thread = thread::spawn(move || complete(&device));
+        drop(in_flight);
+        thread.join().unwrap();
+        queue.reap();
+        assert_eq!(live_pages(), before);
+        assert!(queue.try_reserve().is_ok(), "the slot is lost");
+    });
+}
+
+#[test]
+fn loom_slot_goes_to_whoever_waits() {
+    check(|| {
+        let (queue, _) = queue(1);
+        let reserved = queue.try_reserve().unwrap();
+        let other = queue.clone();
+        let thread = thread::spawn(move || drop(block_on(other.reserve()).unwrap()));
+        drop(reserved);
+        thread.join().unwrap();
+        assert!(queue.try_reserve().is_ok());
+    });
+}
+
+#[test]
+fn loom_waiter_that_leaves_passes_the_slot_on() {
+    check(|| {
+        let (queue, _) = queue(1);
+        let reserved = queue.try_reserve().unwrap();
+        let other = queue.clone();
+        let thread = thread::spawn(move || {
+            let mut reserve = pin!(other.reserve());
+            let _ = reserve
+                .as_mut()
+                .poll(&mut Context::from_waker(Waker::noop()));
+        });
+        drop(reserved);
+        thread.join().unwrap();
+        assert!(queue.try_reserve().is_ok(), "the slot is lost");
+    });
+}
+
+#[test]
+fn loom_orphan_wakes_whoever_waits_for_its_slot() {
+    check(|| {
+        let (queue, _) = queue(1);
+        let in_flight = publish(queue.try_reserve().unwrap());
+        drop(in_flight);
+        let device = queue.clone();
+        let thread = thread::spawn(move || complete(&device));
+        drop(block_on(queue.reserve()).unwrap());
+        thread.join().unwrap();
+    });
+}
+
+#[test]
+fn loom_end_reaches_whoever_waits() {
+    check(|| {
+        let (queue, _) = queue(1);
+        let mut in_flight = publish(queue.try_reserve().unwrap());
+        let other = queue.clone();
+        let broken = Error::Broken(Breakage::NeedsReset);
+        let thread = thread::spawn(move || other.end(broken));
+        let outcome = block_on(poll_fn(|context| in_flight.poll(context)));
+        assert_eq!(outcome, Err(broken));
+        thread.join().unwrap();
+        assert!(block_on(queue.reserve()).is_err());
+    });
+}
+
+#[test]
+fn loom_last_use_ends_the_session_once() {
+    check(|| {
+        let (queue, sessions) = queue(1);
+        let in_flight = publish(queue.try_reserve().unwrap());
+        drop(in_flight);
+        let device = queue.clone();
+        let thread = thread::spawn(move || complete(&device));
+        let by_owner = usize::from(sessions.release_use(SessionIndex(0)));
+        let by_device = thread.join().unwrap();
+        assert_eq!(by_owner + by_device, 1);
+    });
+}
