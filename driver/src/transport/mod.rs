@@ -7,12 +7,15 @@
 
 #![expect(unsafe_code, reason = "device registers")]
 
+mod adapter;
 pub mod pci;
 
 use alloc::sync::Arc;
 use core::fmt;
 
 use virtio_drivers::transport::{DeviceStatus, InterruptStatus};
+
+pub use self::adapter::VirtioDriversTransport;
 
 /// The number of a virtqueue of the device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -54,6 +57,15 @@ pub enum TransportError {
         /// PCI device id.
         device: u16,
     },
+    /// The device is a virtio device of another type.
+    WrongType {
+        /// Its device id.
+        found: u8,
+        /// The id of a crypto device.
+        wanted: u16,
+    },
+    /// The device has the layout from before virtio 1.0.
+    Legacy,
     /// A structure that virtio 1.x over PCI requires is missing or lies outside its BAR.
     Capability {
         /// What is missing, in the specification's words.
@@ -79,6 +91,13 @@ impl fmt::Display for TransportError {
                     "PCI {vendor:04x}:{device:04x} is not a virtio-crypto device"
                 )
             }
+            Self::WrongType { found, wanted } => {
+                write!(
+                    f,
+                    "virtio device id {found} is not a crypto device's ({wanted})"
+                )
+            }
+            Self::Legacy => f.write_str("a legacy virtio device: it needs virtio 1.0 or later"),
             Self::Capability { structure, reason } => {
                 write!(f, "virtio PCI capability `{structure}`: {reason}")
             }

@@ -3,7 +3,7 @@
 mod capabilities;
 mod function;
 mod registers;
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests;
 
 use core::fmt;

@@ -1,1 +1,467 @@
+//! The transport on a function made of plain memory: capability lists that lie, and registers
+//! that show what was written.
 
+use alloc::{boxed::Box, sync::Arc, vec, vec::Vec};
+use std::sync::Mutex;
+
+use virtio_drivers::transport::{
+    DeviceStatus,
+    pci::bus::{ConfigurationAccess, DeviceFunction},
+};
+
+use super::{PciTransport, is_crypto_device};
+use crate::{
+    fake::FakePlatform,
+    transport::{MsixEntry, MsixMessage, QueueAddresses, QueueIndex, Transport, TransportError},
+};
+
+const AT: DeviceFunction = DeviceFunction {
+    bus: 0,
+    device: 3,
+    function: 0,
+};
+const BAR_LEN: usize = 0x4000;
+
+/// Where the structures are in the BAR.
+const COMMON: u32 = 0x0000;
+const ISR: u32 = 0x1000;
+const DEVICE: u32 = 0x2000;
+const NOTIFY: u32 = 0x3000;
+const TABLE: u32 = 0x3800;
+
+/// A function's configuration space, and a BAR in leaked memory.
+#[derive(Clone)]
+struct Fake {
+    space: Arc<Mutex<Vec<u32>>>,
+    bar: usize,
+}
+
+impl ConfigurationAccess for Fake {
+    fn read_word(&self, function: DeviceFunction, offset: u8) -> u32 {
+        assert_eq!((function, offset % 4), (AT, 0));
+        self.space.lock().unwrap()[usize::from(offset / 4)]
+    }
+
+    fn write_word(&mut self, function: DeviceFunction, offset: u8, value: u32) {
+        assert_eq!((function, offset % 4), (AT, 0));
+        let mut space = self.space.lock().unwrap();
+        let word = usize::from(offset / 4);
+        // BAR 4 is a 64-bit memory BAR, BAR 0 an I/O BAR, the others do not exist. The status
+        // register is not written.
+        space[word] = match word {
+            8 => value & !(BAR_LEN as u32 - 1) | 0b1100,
+            9 => value,
+            4 => value & !0x3f | 1,
+            5..=7 => 0,
+            1 => space[1] & 0xffff_0000 | value & 0xffff,
+            _ => value,
+        };
+    }
+
+    unsafe fn unsafe_clone(&self) -> Self {
+        unreachable!("one access is enough")
+    }
+}
+
+/// Where a capability goes, and its words.
+type Capability = (u8, Vec<u32>);
+
+fn structure(kind: u8, bar: u32, offset: u32, len: u32) -> Vec<u32> {
+    let cap_len = if kind == 2 { 20 } else { 16 };
+    vec![
+        0x09 | u32::from(cap_len as u8) << 16 | u32::from(kind) << 24,
+        bar,
+        offset,
+        len,
+    ]
+}
+
+fn notify(bar: u32, offset: u32, len: u32, multiplier: u32) -> Vec<u32> {
+    let mut words = structure(2, bar, offset, len);
+    words.push(multiplier);
+    words
+}
+
+fn msix(entries: u32, table: u32) -> Vec<u32> {
+    vec![0x11 | (entries - 1) << 16, table, 0]
+}
+
+/// A list as a good device has it.
+fn good() -> Vec<Capability> {
+    vec![
+        (0x40, structure(1, 4, COMMON, 0x38)),
+        (0x50, structure(3, 4, ISR, 1)),
+        (0x60, structure(4, 4, DEVICE, 0x38)),
+        (0x70, notify(4, NOTIFY, 0x100, 4)),
+        (0x84, msix(3, TABLE | 4)),
+    ]
+}
+
+fn fake(list: &[Capability]) -> Fake {
+    let bar = Box::leak(vec![0u128; 2 * BAR_LEN / 16].into_boxed_slice()).as_mut_ptr() as usize;
+    let bar = bar.next_multiple_of(BAR_LEN);
+    let mut space = vec![0; 64];
+    space[0] = 0x1054_1af4;
+    space[1] = 1 << 20;
+    space[4] = 0xc001;
+    space[8] = bar as u32 | 0b1100;
+    space[9] = (bar >> 32) as u32;
+    space[13] = list.first().map_or(0, |(at, _)| u32::from(*at));
+    for (i, (at, words)) in list.iter().enumerate() {
+        let next = list.get(i + 1).map_or(0, |(at, _)| u32::from(*at));
+        for (place, word) in space[usize::from(at / 4)..].iter_mut().zip(words) {
+            *place = *word;
+        }
+        space[usize::from(at / 4)] |= next << 8;
+    }
+    let fake = Fake {
+        space: Arc::new(Mutex::new(space)),
+        bar,
+    };
+    fake.poke(COMMON + 0x12, 2u16);
+    fake
+}
+
+impl Fake {
+    fn open(&self) -> Result<PciTransport<FakePlatform, Fake>, TransportError> {
+        PciTransport::new(self.clone(), AT)
+    }
+
+    #[expect(unsafe_code, reason = "the fake BAR")]
+    fn peek<T: Copy>(&self, offset: u32) -> T {
+        // SAFETY: leaked memory of `BAR_LEN` bytes; the tests' offsets lie inside and are aligned.
+        unsafe { ((self.bar + offset as usize) as *const T).read_volatile() }
+    }
+
+    #[expect(unsafe_code, reason = "the fake BAR")]
+    fn poke<T: Copy>(&self, offset: u32, value: T) {
+        // SAFETY: as in `peek`.
+        unsafe { ((self.bar + offset as usize) as *mut T).write_volatile(value) }
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        (0..BAR_LEN as u32)
+            .map(|offset| self.peek::<u8>(offset))
+            .collect()
+    }
+
+    fn word(&self, offset: u8) -> u32 {
+        self.read_word(AT, offset)
+    }
+}
+
+fn with(change: impl FnOnce(&mut Vec<Capability>)) -> Result<(), TransportError> {
+    let mut list = good();
+    change(&mut list);
+    fake(&list).open().map(drop)
+}
+
+fn fault(structure: &'static str, reason: &'static str) -> Result<(), TransportError> {
+    Err(TransportError::Capability { structure, reason })
+}
+
+#[test]
+fn good_device_is_found_and_its_registers_left_as_they_were() {
+    let fake = fake(&good());
+    let bars = [fake.word(0x10), fake.word(0x20), fake.word(0x24)];
+    let transport = fake.open().unwrap();
+    assert_eq!(
+        [fake.word(0x10), fake.word(0x20), fake.word(0x24)],
+        bars,
+        "after sizing"
+    );
+    assert_eq!(
+        fake.word(4) & 0b110,
+        0b110,
+        "memory access and bus mastering"
+    );
+    assert_eq!(transport.msix_entries(), 3);
+}
+
+#[test]
+fn other_devices_are_named() {
+    let fake = fake(&good());
+    fake.space.lock().unwrap()[0] = 0x1041_1af4;
+    let error = fake.open().unwrap_err();
+    assert_eq!(
+        error,
+        TransportError::WrongDevice {
+            vendor: 0x1af4,
+            device: 0x1041
+        }
+    );
+    assert!(is_crypto_device(0x1af4, 0x1054));
+    assert!(!is_crypto_device(0x1af4, 0x1014) && !is_crypto_device(0x1af5, 0x1054));
+}
+
+#[test]
+fn list_in_a_circle_ends() {
+    let circle = fake(&good());
+    // The last one leads back to the second.
+    circle.space.lock().unwrap()[0x84 / 4] |= 0x50 << 8;
+    assert_eq!(circle.open().map(drop), fault("list", "does not end"));
+}
+
+#[test]
+fn list_into_the_header_is_refused() {
+    let header = fake(&good());
+    header.space.lock().unwrap()[0x60 / 4] = 0x09 | 0x10 << 8 | 16 << 16 | 4 << 24;
+    assert_eq!(
+        header.open().map(drop),
+        fault("list", "points into the header")
+    );
+}
+
+#[test]
+fn capability_cut_off_by_the_end_is_passed_over() {
+    assert_eq!(
+        with(|list| list.push((0xf8, structure(5, 4, 0, 16)))),
+        Ok(())
+    );
+    let cut = with(|list| list[3] = (0xf0, notify(4, NOTIFY, 0x100, 4)));
+    assert_eq!(cut, fault("notify", "has no multiplier"));
+}
+
+#[test]
+fn function_without_a_list_has_no_structures() {
+    let fake = fake(&good());
+    fake.space.lock().unwrap()[1] = 0;
+    assert_eq!(
+        fake.open().map(drop),
+        fault("common configuration", "is missing")
+    );
+}
+
+#[test]
+fn missing_structures_are_named() {
+    for (which, name) in [(0, "common configuration"), (1, "ISR"), (3, "notify")] {
+        let missing = with(|list| drop(list.remove(which)));
+        assert_eq!(missing, fault(name, "is missing"));
+    }
+    assert_eq!(with(|list| drop(list.remove(4))), Ok(()), "without MSI-X");
+}
+
+#[test]
+fn reserved_bars_are_passed_over_and_others_checked() {
+    for bar in [6, 7, 255] {
+        let reserved = with(|list| list[0].1[1] = bar);
+        assert_eq!(reserved, fault("common configuration", "is missing"));
+        let first = structure(1, bar, 0, 0x38);
+        assert_eq!(
+            with(|list| list.insert(0, (0xa0, first))),
+            Ok(()),
+            "the next one counts"
+        );
+    }
+    for bar in [0, 1, 5] {
+        let refused = with(|list| list[0].1[1] = bar);
+        assert_eq!(
+            refused,
+            fault("common configuration", "is not in a memory BAR")
+        );
+    }
+    let table = with(|list| list[4].1[1] = TABLE | 7);
+    assert_eq!(
+        table,
+        fault("MSI-X table", "names a BAR that no function has")
+    );
+}
+
+#[test]
+fn bar_without_an_address_is_refused() {
+    let fake = fake(&good());
+    fake.space.lock().unwrap()[8] = 0b1100;
+    fake.space.lock().unwrap()[9] = 0;
+    let refused = fault("common configuration", "is in a BAR without an address");
+    assert_eq!(fake.open().map(drop), refused);
+}
+
+#[test]
+fn structures_have_to_lie_inside_their_bar() {
+    let len = BAR_LEN as u32;
+    for (offset, size) in [
+        (len, 0x38),
+        (len - 0x34, 0x38),
+        (0, len + 1),
+        (u32::MAX - 3, 0x38),
+    ] {
+        let beyond = with(|list| list[0].1 = structure(1, 4, offset, size));
+        assert_eq!(
+            beyond,
+            fault("common configuration", "reaches beyond its BAR")
+        );
+    }
+    let huge = with(|list| list[0].1 = structure(1, 4, u32::MAX - 3, u32::MAX));
+    assert_eq!(
+        huge,
+        fault("common configuration", "reaches beyond its BAR")
+    );
+    for (which, name) in [(0, "common configuration"), (1, "ISR"), (3, "notify")] {
+        let empty = with(|list| list[which].1[3] = 0);
+        assert_eq!(empty, fault(name, "is too short"));
+    }
+    let odd = with(|list| list[0].1[2] = 2);
+    assert_eq!(odd, fault("common configuration", "is not aligned"));
+    let table = with(|list| list[4].1 = msix(2048, TABLE | 4));
+    assert_eq!(table, fault("MSI-X table", "reaches beyond its BAR"));
+}
+
+#[test]
+fn doorbells_have_to_lie_inside_the_notify_structure() {
+    let outside = fake(&good());
+    outside.poke(COMMON + 0x1e, 0x40u16);
+    assert_eq!(
+        outside.open().map(drop),
+        fault("notify", "is too short for the device's queues")
+    );
+    let odd = fake(&[&good()[..3], &[(0x70, notify(4, NOTIFY, 0x100, 1))]].concat());
+    odd.poke(COMMON + 0x1e, 3u16);
+    assert_eq!(
+        odd.open().map(drop),
+        fault("notify", "gives a queue an odd address")
+    );
+}
+
+#[test]
+fn kick_is_one_write_of_the_queue_number() {
+    let fake = fake(&good());
+    fake.poke(COMMON + 0x1e, 5u16);
+    let transport = fake.open().unwrap();
+    let doorbell = transport.doorbell(QueueIndex(1));
+    // A device that moves its registers later moves nothing.
+    fake.poke(COMMON + 0x1e, 0xffffu16);
+    drop(transport);
+    let mut expected = fake.bytes();
+    doorbell.ring();
+    expected[NOTIFY as usize + 5 * 4] = 1;
+    assert!(fake.bytes() == expected, "something else was written");
+}
+
+#[test]
+fn doorbell_of_a_register_that_moved_is_harmless() {
+    let fake = fake(&good());
+    let transport = fake.open().unwrap();
+    fake.poke(COMMON + 0x1e, 0xffffu16);
+    transport.doorbell(QueueIndex(1)).ring();
+    assert_eq!(fake.peek::<u16>(NOTIFY), 1);
+}
+
+#[test]
+fn queue_is_described_before_it_is_enabled() {
+    let fake = fake(&good());
+    let transport = fake.open().unwrap();
+    fake.poke(COMMON + 0x18, 1024u16);
+    assert_eq!(transport.read_max_queue_size(QueueIndex(1)), 1024);
+    assert_eq!(
+        transport.read_max_queue_size(QueueIndex(2)),
+        0,
+        "a queue that is not there"
+    );
+    let addresses = QueueAddresses {
+        descriptors: 0x1_2345_6000,
+        available: 0x2_3456_7000,
+        used: 0x3_4567_8000,
+    };
+    transport.set_queue(QueueIndex(1), 64, addresses);
+    assert_eq!(fake.peek::<u16>(COMMON + 0x16), 1);
+    assert_eq!(fake.peek::<u16>(COMMON + 0x18), 64);
+    assert_eq!(fake.peek::<u64>(COMMON + 0x20), addresses.descriptors);
+    assert_eq!(fake.peek::<u64>(COMMON + 0x28), addresses.available);
+    assert_eq!(fake.peek::<u64>(COMMON + 0x30), addresses.used);
+    assert_eq!(fake.peek::<u16>(COMMON + 0x1c), 0);
+    transport.enable_queue(QueueIndex(1));
+    assert_eq!(fake.peek::<u16>(COMMON + 0x1c), 1);
+    transport.write_status(DeviceStatus::ACKNOWLEDGE | DeviceStatus::DRIVER);
+    assert_eq!(fake.peek::<u8>(COMMON + 0x14), 3);
+    assert_eq!(
+        transport.read_status(),
+        DeviceStatus::ACKNOWLEDGE | DeviceStatus::DRIVER
+    );
+}
+
+#[test]
+fn vectors_are_what_reads_back() {
+    let fake = fake(&good());
+    let transport = fake.open().unwrap();
+    let entry = Some(MsixEntry(2));
+    assert_eq!(transport.set_queue_vector(QueueIndex(0), entry), entry);
+    assert_eq!(
+        transport.set_config_vector(Some(MsixEntry(1))),
+        Some(MsixEntry(1))
+    );
+    assert_eq!(transport.set_queue_vector(QueueIndex(0), None), None);
+    assert_eq!(fake.peek::<u16>(COMMON + 0x1a), 0xffff);
+}
+
+#[test]
+fn message_is_written_masked_and_left_unmasked() {
+    let fake = fake(&good());
+    let transport = fake.open().unwrap();
+    let message = MsixMessage {
+        address: 0xfee0_1000,
+        data: 0x4041,
+    };
+    transport.set_msix_message(MsixEntry(2), Some(message));
+    let entry = TABLE + 32;
+    assert_eq!(fake.peek::<u64>(entry), message.address);
+    assert_eq!(fake.peek::<u32>(entry + 8), message.data);
+    assert_eq!(fake.peek::<u32>(entry + 12), 0);
+    transport.set_msix_message(MsixEntry(2), None);
+    assert_eq!(fake.peek::<u32>(entry + 12), 1, "not masked");
+    let before = fake.bytes();
+    transport.set_msix_message(MsixEntry(3), Some(message));
+    assert!(
+        fake.bytes() == before,
+        "an entry that is not there was written"
+    );
+}
+
+#[test]
+fn msix_and_intx_are_never_both_on() {
+    const INTX_DISABLED: u32 = 1 << 10;
+    let fake = fake(&good());
+    let transport = fake.open().unwrap();
+    for _ in 0..2 {
+        transport.set_msix_enabled(true);
+        assert_eq!(
+            (fake.word(0x84) >> 30, fake.word(4) & INTX_DISABLED),
+            (0b10, INTX_DISABLED)
+        );
+        transport.set_msix_enabled(false);
+        assert_eq!(
+            (fake.word(0x84) >> 30, fake.word(4) & INTX_DISABLED),
+            (0, 0)
+        );
+    }
+    assert_eq!(
+        fake.word(4) & 0b110,
+        0b110,
+        "memory access and bus mastering stay on"
+    );
+}
+
+#[test]
+fn configuration_is_read_inside_its_bounds() {
+    let fake = fake(&good());
+    let transport = fake.open().unwrap();
+    for offset in 0..56 {
+        fake.poke(DEVICE + offset, offset as u8);
+    }
+    let mut bytes = [0; 56];
+    transport.read_config(0, &mut bytes).unwrap();
+    assert!(
+        bytes
+            .iter()
+            .enumerate()
+            .all(|(i, byte)| usize::from(*byte) == i)
+    );
+    let mut some = [0; 6];
+    transport.read_config(8, &mut some).unwrap();
+    assert_eq!(some, [8, 9, 10, 11, 12, 13]);
+    for (offset, len) in [(0, 57), (56, 1), (52, 8), (usize::MAX, 1), (2, 4)] {
+        let error = transport
+            .read_config(offset, &mut vec![0; len])
+            .unwrap_err();
+        assert_eq!(error, TransportError::ConfigTooShort { offset, len });
+    }
+}

@@ -1,0 +1,169 @@
+//! Any transport of `virtio_drivers`, for a kernel that has one already.
+
+use alloc::sync::Arc;
+use core::fmt;
+
+use virtio_drivers::transport::{
+    DeviceStatus, DeviceType, InterruptStatus, Transport as VirtioTransport,
+};
+
+use super::{Doorbell, Notify, QueueAddresses, QueueIndex, Transport, TransportError};
+use crate::{DEVICE_ID, Platform, sync::IrqMutex};
+
+/// Queues of a crypto device that the driver uses at most: data, and control behind all of the
+/// data queues.
+const QUEUES: usize = 2;
+
+/// A transport of `virtio_drivers` (MMIO, PCI, a hypervisor's own) as one of this driver's.
+///
+/// Their `notify` and `ack_interrupt` want `&mut self`, so all of it stands behind one lock, which
+/// a kick takes too: with many CPUs [`pci`](super::pci) is better. There is no MSI-X: interrupts
+/// come by INTx ([`Options::intx`](crate::Options::intx)), or the driver polls.
+///
+/// Their `PciTransport` enables a queue with one call, so a vector of the caller's own cannot be
+/// set between.
+pub struct VirtioDriversTransport<P: Platform, T: VirtioTransport> {
+    shared: Arc<Shared<P, T>>,
+}
+
+struct Shared<P: Platform, T>(IrqMutex<P, State<T>>);
+
+struct State<T> {
+    transport: T,
+    /// What `set_queue` said, until `enable_queue`: theirs does both in one.
+    queues: [Option<(QueueIndex, u16, QueueAddresses)>; QUEUES],
+}
+
+impl<P: Platform, T: VirtioTransport + Send + 'static> VirtioDriversTransport<P, T> {
+    /// Takes `transport` over.
+    ///
+    /// # Errors
+    ///
+    /// [`TransportError::WrongDevice`] for a device of another type,
+    /// [`TransportError::Legacy`] for one with the legacy layout.
+    pub fn new(transport: T) -> Result<Self, TransportError> {
+        let device_type = transport.device_type();
+        if device_type != DeviceType::Crypto {
+            return Err(TransportError::WrongType {
+                found: device_type as u8,
+                wanted: DEVICE_ID,
+            });
+        }
+        if transport.requires_legacy_layout() {
+            return Err(TransportError::Legacy);
+        }
+        let state = State {
+            transport,
+            queues: [None; QUEUES],
+        };
+        let shared = Arc::new(Shared(IrqMutex::new("virtio transport", state)));
+        Ok(Self { shared })
+    }
+
+    fn with<R>(&self, f: impl FnOnce(&mut State<T>) -> R) -> R {
+        self.shared.0.with(f)
+    }
+}
+
+impl<P: Platform, T: VirtioTransport + Send + 'static> Notify for Shared<P, T> {
+    fn notify(&self, queue: QueueIndex) {
+        self.0.with(|state| state.transport.notify(queue.0));
+    }
+}
+
+impl<P: Platform, T: VirtioTransport + Send + 'static> Transport for VirtioDriversTransport<P, T> {
+    fn read_device_features(&self) -> u64 {
+        self.with(|state| state.transport.read_device_features())
+    }
+
+    fn write_driver_features(&self, features: u64) {
+        self.with(|state| state.transport.write_driver_features(features));
+    }
+
+    fn read_status(&self) -> DeviceStatus {
+        self.with(|state| state.transport.get_status())
+    }
+
+    fn write_status(&self, status: DeviceStatus) {
+        self.with(|state| {
+            if status.is_empty() {
+                state.queues = [None; QUEUES];
+            }
+            state.transport.set_status(status);
+        });
+    }
+
+    fn read_max_queue_size(&self, queue: QueueIndex) -> u16 {
+        let size = self.with(|state| state.transport.max_queue_size(queue.0));
+        u16::try_from(size).unwrap_or(u16::MAX)
+    }
+
+    fn set_queue(&self, queue: QueueIndex, size: u16, addresses: QueueAddresses) {
+        self.with(|state| {
+            let place = state.queues.iter_mut().find(|place| place.is_none());
+            debug_assert!(place.is_some(), "more queues than the driver has");
+            if let Some(place) = place {
+                *place = Some((queue, size, addresses));
+            }
+        });
+    }
+
+    fn enable_queue(&self, queue: QueueIndex) {
+        self.with(|state| {
+            let mut set = state.queues.iter_mut();
+            let place = set.find(|place| place.is_some_and(|(index, ..)| index == queue));
+            let Some((_, size, addresses)) = place.and_then(Option::take) else {
+                return;
+            };
+            let QueueAddresses {
+                descriptors,
+                available,
+                used,
+            } = addresses;
+            let size = u32::from(size);
+            state
+                .transport
+                .queue_set(queue.0, size, descriptors, available, used);
+        });
+    }
+
+    fn doorbell(&self, queue: QueueIndex) -> Doorbell {
+        Doorbell::shared(self.shared.clone(), queue)
+    }
+
+    fn read_config_generation(&self) -> u32 {
+        self.with(|state| state.transport.read_config_generation())
+    }
+
+    fn read_config(&self, offset: usize, bytes: &mut [u8]) -> Result<(), TransportError> {
+        let short = TransportError::ConfigTooShort {
+            offset,
+            len: bytes.len(),
+        };
+        self.with(|state| {
+            for (i, chunk) in bytes.chunks_mut(4).enumerate() {
+                let word = state.transport.read_config_space::<u32>(offset + 4 * i);
+                let word = word.map_err(|_| short)?.to_le_bytes();
+                chunk.copy_from_slice(&word[..chunk.len()]);
+            }
+            Ok(())
+        })
+    }
+
+    fn read_interrupt_status(&self) -> InterruptStatus {
+        self.with(|state| state.transport.ack_interrupt())
+    }
+}
+
+impl<P: Platform, T: VirtioTransport> fmt::Debug for VirtioDriversTransport<P, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VirtioDriversTransport")
+            .finish_non_exhaustive()
+    }
+}
+
+impl<P: Platform, T> fmt::Debug for Shared<P, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").finish_non_exhaustive()
+    }
+}
