@@ -15,8 +15,10 @@ mod transport;
 pub(crate) use self::platform::use_chain;
 pub(crate) use self::platform::{FakePlatform, live_pages};
 #[cfg(not(loom))]
+pub(crate) use self::platform::{is_in_memory, ring_field};
+#[cfg(not(loom))]
 pub(crate) use self::{
     device::{FakeDevice, Fault, Served},
-    rig::{IV, KEY, Rig, Wakes, oracle, poll_once, run},
+    rig::{Alone, IV, KEY, Rig, Wakes, oracle, poll_once, run},
     transport::{FakeTransport, Setup},
 };

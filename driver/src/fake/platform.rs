@@ -46,6 +46,30 @@ pub(crate) fn forget_live_pages() {
     live.retain(|_, pages| *pages > 0);
 }
 
+/// Tells whether these bytes stand anywhere in the memory that is allocated.
+#[cfg(not(loom))]
+pub(crate) fn is_in_memory(bytes: &[u8]) -> bool {
+    use vm_memory::Bytes;
+    let live = LIVE.lock().unwrap();
+    live.iter().any(|(first, pages)| {
+        let mut content = std::vec![0; pages * PAGE_SIZE];
+        let at = GuestAddress(BASE + (first * PAGE_SIZE) as u64);
+        memory().read_slice(&mut content, at).unwrap();
+        content.windows(bytes.len()).any(|window| window == bytes)
+    })
+}
+
+/// Returns a 16-bit field of a ring, as a device reaches it.
+#[cfg(not(loom))]
+pub(crate) fn ring_field(bus_address: u64) -> &'static core::sync::atomic::AtomicU16 {
+    let field = memory()
+        .get_host_address(GuestAddress(bus_address))
+        .unwrap();
+    // SAFETY: inside memory that lives for ever; fields of rings are aligned, and both halves
+    // reach them by atomics only.
+    unsafe { core::sync::atomic::AtomicU16::from_ptr(field.cast()) }
+}
+
 /// Uses the chain with this head as the first element of a ring, with one byte written.
 #[cfg(loom)]
 pub(crate) fn use_chain(addresses: crate::transport::QueueAddresses, _entries: u16, head: u16) {

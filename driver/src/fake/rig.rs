@@ -35,7 +35,7 @@ static FREE: Condvar = Condvar::new();
 pub(crate) struct Alone;
 
 impl Alone {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut taken = TAKEN.lock().unwrap();
         while core::mem::replace(&mut *taken, true) {
             taken = FREE.wait(taken).unwrap();

@@ -69,12 +69,13 @@ pub(super) struct Guarded<P: Platform> {
 }
 
 impl<P: Platform> Guarded<P> {
-    /// Takes a free slot, unless somebody has waited longer.
+    /// Takes a free slot. Nobody waits while there is one: an empty slot goes to who waits first.
     #[inline]
     pub(super) fn take_free(&mut self, shared: &Shared<P>) -> Option<u16> {
-        if !self.waiters.is_empty() || self.free == NONE {
+        if self.free == NONE {
             return None;
         }
+        debug_assert!(self.waiters.is_empty(), "a free slot, and somebody waits");
         let slot = self.free;
         self.free = self.slots[usize::from(slot)].next;
         shared.words[usize::from(slot)].set(State::Reserved);

@@ -5,7 +5,7 @@ use core::pin::pin;
 
 use crate::{
     AesCbc, Direction, DmaBuffer, Error, Options, Requirement,
-    fake::{IV, KEY, Rig, Setup, oracle, poll_once, run},
+    fake::{IV, KEY, Rig, Setup, is_in_memory, oracle, poll_once, run},
 };
 
 /// NIST SP 800-38A, F.2.1, F.2.3 and F.2.5: the first block.
@@ -96,6 +96,46 @@ fn answers_out_of_order_find_their_requests() {
             .collect();
         rig.device.batch(join(requests)).await;
     });
+}
+
+#[test]
+fn keys_and_plaintext_do_not_stay_in_device_memory() {
+    let rig = Rig::simple();
+    let key = *b"not to be found!";
+    let secret = *b"nor is this text";
+    let mut open = alloc::boxed::Box::pin(AesCbc::open(&rig.device, Direction::Encrypt, &key));
+    assert!(poll_once(open.as_mut()).is_pending());
+    assert!(is_in_memory(&key), "the test looks in the wrong place");
+    rig.fake.serve(1, 1);
+    let session = match poll_once(open.as_mut()) {
+        core::task::Poll::Ready(Ok(session)) => session,
+        _ => panic!("no session"),
+    };
+    assert!(!is_in_memory(&key), "the key stays behind");
+    // Cancelled: emptied by the next caller.
+    let mut cancelled = alloc::boxed::Box::pin(AesCbc::open(&rig.device, Direction::Encrypt, &key));
+    assert!(poll_once(cancelled.as_mut()).is_pending());
+    drop(cancelled);
+    rig.serve_all();
+    assert!(
+        !is_in_memory(&key),
+        "the key of a cancelled create stays behind"
+    );
+    let mut data = secret;
+    let mut request = alloc::boxed::Box::pin(session.process_slice(&IV, &mut data));
+    assert!(poll_once(request.as_mut()).is_pending());
+    rig.fake.serve(0, 1);
+    assert!(poll_once(request.as_mut()).is_ready());
+    drop(request);
+    assert!(
+        !is_in_memory(&secret) && !is_in_memory(&data),
+        "the text stays behind"
+    );
+    let buffer = DmaBuffer::<crate::fake::FakePlatform>::from_slice(&secret).unwrap();
+    assert!(is_in_memory(&secret));
+    drop(buffer);
+    let again = DmaBuffer::<crate::fake::FakePlatform>::new(16).unwrap();
+    assert_eq!(again[..], [0; 16]);
 }
 
 /// Awaits all of them side by side.

@@ -14,6 +14,7 @@ use crate::{Error, Platform, dma::DmaRegion, transport::QueueAddresses};
 /// Bytes of one descriptor.
 pub(crate) const DESCRIPTOR_LEN: usize = 16;
 const USED_ELEMENT_LEN: usize = 8;
+const CACHE_LINE_LEN: usize = 64;
 
 const DESCRIPTOR_NEXT: u16 = 1;
 const DESCRIPTOR_WRITE: u16 = 2;
@@ -114,8 +115,9 @@ impl<P: Platform> SplitQueue<P> {
         debug_assert!(size.is_power_of_two());
         let entries = usize::from(size);
         let available = entries * DESCRIPTOR_LEN;
-        // flags, idx, ring, used_event; the used ring wants an alignment of 4.
-        let used = (available + 2 * (entries + 3)).next_multiple_of(4);
+        // flags, idx, ring, used_event. The used ring wants an alignment of 4; it gets a cache line
+        // of its own, because the device writes it while the driver writes what is before it.
+        let used = (available + 2 * (entries + 3)).next_multiple_of(CACHE_LINE_LEN);
         // flags, idx, ring, avail_event
         let len_bytes = used + 6 + entries * USED_ELEMENT_LEN;
         Ok(Self {
