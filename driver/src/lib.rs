@@ -1,4 +1,48 @@
-//! Guest driver for the VIRTIO crypto device (Virtio 1.3, section 5.9).
+//! Guest driver for the VIRTIO crypto device (Virtio 1.3, section 5.9), for any kernel: `no_std`
+//! with `alloc`, interrupt driven, async or blocking.
+//!
+//! # Embedding, in four steps
+//!
+//! 1. Say what your kernel provides: implement [`Platform`] and the [`Hal`](virtio_drivers::Hal)
+//!    that it builds on, on a type of your own.
+//! 2. Reach the device: [`transport::pci::PciTransport`] finds its structures on the PCI bus; a
+//!    transport of `virtio_drivers` that you have already goes into
+//!    [`transport::VirtioDriversTransport`].
+//! 3. Set it up: [`Device::new`], with one MSI-X message for each interrupt vector that you have
+//!    for it in [`Options::messages`], and call [`Device::handle_interrupt`] from their handlers.
+//!    With fewer vectors, INTx or none at all it works too ([`InterruptMode`]).
+//! 4. Use it: [`AesCbc::open`], then [`AesCbc::process_slice`] or, without a copy,
+//!    [`AesCbc::process`] with a [`DmaBuffer`]. Every operation is a future; [`block_on`] runs one
+//!    without an executor.
+//!
+//! ```no_run
+//! # use virtio_crypto::{AesCbc, Device, Direction, Error, Platform};
+//! # async fn example<P: Platform>(device: &Device<P>) -> Result<(), Error> {
+//! let session = AesCbc::open(device, Direction::Encrypt, &[0x2b; 16]).await?;
+//! let mut block = *b"sixteen bytes ok";
+//! session.process_slice(&[0; 16], &mut block).await?;
+//! session.close().await
+//! # }
+//! ```
+//!
+//! # Concurrency
+//!
+//! Everything is `Send` and `Sync`; any number of CPUs may submit at once. A queue's lock masks
+//! local interrupts and is held only to record and publish a request or to drain the ring; the
+//! doorbell is rung and tasks are woken without it. A control request waits for its own
+//! completion like any other, so sessions are opened and closed side by side.
+//!
+//! # Cancellation
+//!
+//! Any future may be dropped at any time, and even forgotten: what the device has stays with the
+//! driver until the device has let go of it. A session that is dropped, or whose creation is
+//! cancelled, ends on the device as soon as none of its requests is in flight.
+//!
+//! # Failure
+//!
+//! Nothing here waits for ever by itself: a device that breaks the rules or asks for a reset ends
+//! every wait with [`Error::Broken`], a shutdown or a reset with [`Error::ShutDown`], and a caller
+//! may give up at any time. [`Device::recover`] starts anew.
 #![no_std]
 #![deny(unsafe_code)]
 
@@ -40,3 +84,8 @@ pub use self::{
     stats::{InterruptStats, QueueStats},
     wire::{CipherAlgorithm, DEVICE_ID, Direction, Features, Services},
 };
+
+/// The README's code, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

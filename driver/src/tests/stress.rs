@@ -1,6 +1,6 @@
 //! Many threads as CPUs, one device: no kick and no wake is lost.
 
-use alloc::{vec, vec::Vec};
+use alloc::vec;
 use std::thread;
 
 use crate::{
@@ -56,7 +56,7 @@ fn one_session(rig: &Rig, cpu: u8, round: u8) {
                 assert_eq!(data, expected);
             }
         }
-        if round % 2 == 0 {
+        if round.is_multiple_of(2) {
             session.close().await.unwrap();
         }
     });
@@ -75,5 +75,4 @@ fn requests_one_at_a_time_lose_no_kick() {
             session.process_slice(&IV, &mut data).await.unwrap();
         }
     });
-    let _unused: Vec<u8> = Vec::new();
 }
