@@ -7,8 +7,8 @@
 //! owned by a queue or by one of its slots, never by a caller, so nobody holds a Rust reference
 //! into memory that the device may write.
 //!
-//! *No reference into shared memory*: [`DmaRegion`] is read and written by copies through raw
-//! pointers only. A device that writes where or when it should not changes bytes, never the
+//! *No reference into shared memory*: a [`DmaRegion`] is read and written through raw pointers
+//! only, by copies and by atomics. A device that writes where or when it should not changes bytes, never the
 //! meaning of a reference.
 #![expect(unsafe_code, reason = "the room of raw device memory")]
 
@@ -18,7 +18,7 @@ use core::{
     mem, ptr,
     ptr::NonNull,
     slice,
-    sync::atomic::{self, AtomicBool, AtomicU16, Ordering},
+    sync::atomic::{self, AtomicBool, Ordering},
 };
 
 use virtio_drivers::{BufferDirection, PAGE_SIZE};
@@ -90,62 +90,34 @@ impl<P: Platform> DmaRegion<P> {
         self.memory.bus_address + offset as u64
     }
 
-    /// Returns a pointer to `len_bytes` bytes at `offset`, all inside the region.
-    #[inline]
-    fn pointer(&self, offset: usize, len_bytes: usize) -> *mut u8 {
+    /// Returns a pointer to a `T` at `offset`, inside the region and aligned. What it may be used
+    /// for is the caller's to know; it is valid for as long as the region is.
+    pub(crate) fn field<T>(&self, offset: usize) -> NonNull<T> {
+        let len_bytes = size_of::<T>();
         assert!(
             offset <= self.len_bytes && len_bytes <= self.len_bytes - offset,
             "device memory of {} bytes has no {len_bytes} at {offset}",
             self.len_bytes
         );
+        assert!(
+            offset.is_multiple_of(align_of::<T>()),
+            "{offset} is not aligned"
+        );
         // SAFETY: `offset` lies inside the allocation (just checked).
-        unsafe { self.memory.start.as_ptr().add(offset) }
+        unsafe { self.memory.start.add(offset).cast() }
     }
 
-    /// Copies `bytes` to `offset`.
-    ///
-    /// The caller owns these bytes of the region at this time: the slot is not in flight.
+    /// Returns the part of `LEN` bytes at `offset`.
     #[inline]
-    pub(crate) fn write(&self, offset: usize, bytes: &[u8]) {
-        let to = self.pointer(offset, bytes.len());
-        // SAFETY: `to` is valid for `bytes.len()` writes (`pointer` checked it), and `bytes` cannot
-        // overlap it: there are no references into a region.
-        unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), to, bytes.len()) }
-    }
-
-    /// Copies bytes at `offset` into `bytes`. A device that still writes there changes what is
-    /// read, and nothing else.
-    #[inline]
-    pub(crate) fn read(&self, offset: usize, bytes: &mut [u8]) {
-        let from = self.pointer(offset, bytes.len());
-        // SAFETY: as in `write`, with the directions exchanged.
-        unsafe { ptr::copy_nonoverlapping(from, bytes.as_mut_ptr(), bytes.len()) }
-    }
-
-    /// Overwrites the 64-bit words that hold `len_bytes` bytes at `offset` with zeros, in a way
-    /// that is not optimised away.
-    #[inline]
-    pub(crate) fn wipe(&self, offset: usize, len_bytes: usize) {
-        let words = len_bytes.div_ceil(8);
-        let start = self.pointer(offset, words * 8);
-        assert!(offset.is_multiple_of(8));
-        for word in 0..words {
-            // SAFETY: inside the region (checked by `pointer` for all words) and aligned (pages
-            // are, and `offset` is a multiple of 8); the caller owns the slot.
-            unsafe { start.cast::<u64>().add(word).write_volatile(0) };
+    pub(crate) fn part<const LEN: usize>(&self, offset: usize) -> DmaPart<'_, LEN> {
+        assert!(offset <= self.len_bytes && LEN <= self.len_bytes - offset);
+        assert!(offset.is_multiple_of(align_of::<u64>()));
+        DmaPart {
+            // SAFETY: `offset` lies inside the allocation (just checked).
+            start: unsafe { self.memory.start.add(offset) },
+            bus_address: self.bus_address(offset),
+            _region: PhantomData,
         }
-        // As `zeroize` does: the writes are not moved behind what follows.
-        atomic::compiler_fence(Ordering::SeqCst);
-    }
-
-    /// Returns a 16-bit ring field, shared with the device.
-    #[inline]
-    pub(crate) fn atomic_u16(&self, offset: usize) -> &AtomicU16 {
-        let field = self.pointer(offset, 2);
-        assert!(offset.is_multiple_of(2));
-        // SAFETY: inside the region, aligned (pages are, and `offset` is even), lives as long as
-        // `self`, and every access of the driver to ring fields is atomic.
-        unsafe { AtomicU16::from_ptr(field.cast()) }
     }
 
     /// Gives the pages up for good, because the device may still write to them.
@@ -163,6 +135,79 @@ impl<P: Platform> fmt::Debug for DmaRegion<P> {
             )
             .field("len_bytes", &self.len_bytes)
             .finish()
+    }
+}
+
+/// A part of a region whose length the compiler knows, so that checks of what is written where
+/// cost nothing.
+///
+/// # Invariant
+///
+/// `start` points to `LEN` bytes of the region, aligned for 64-bit words.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DmaPart<'m, const LEN: usize> {
+    start: NonNull<u8>,
+    bus_address: u64,
+    _region: PhantomData<&'m ()>,
+}
+
+// SAFETY: a pointer into memory that every CPU reaches, for as long as the region is borrowed.
+unsafe impl<const LEN: usize> Send for DmaPart<'_, LEN> {}
+// SAFETY: as above; the bytes are copied, never referred to.
+unsafe impl<const LEN: usize> Sync for DmaPart<'_, LEN> {}
+
+impl<const LEN: usize> DmaPart<'_, LEN> {
+    /// Returns where the device finds the byte at `offset`.
+    #[inline]
+    pub(crate) fn bus_address(&self, offset: usize) -> u64 {
+        self.bus_address + offset as u64
+    }
+
+    /// Returns a pointer to `len_bytes` bytes at `offset`, all inside the part.
+    #[inline(always)]
+    fn pointer(&self, offset: usize, len_bytes: usize) -> *mut u8 {
+        assert!(
+            offset <= LEN && len_bytes <= LEN - offset,
+            "beyond a part of device memory"
+        );
+        // SAFETY: `offset` lies inside the part (just checked).
+        unsafe { self.start.as_ptr().add(offset) }
+    }
+
+    /// Copies `bytes` to `offset`.
+    ///
+    /// The caller owns these bytes at this time: the slot is not in flight.
+    #[inline(always)]
+    pub(crate) fn write(&self, offset: usize, bytes: &[u8]) {
+        let to = self.pointer(offset, bytes.len());
+        // SAFETY: `to` is valid for `bytes.len()` writes (`pointer` checked it), and `bytes` cannot
+        // overlap it: there are no references into a region.
+        unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), to, bytes.len()) }
+    }
+
+    /// Copies bytes at `offset` into `bytes`. A device that still writes there changes what is
+    /// read, and nothing else.
+    #[inline(always)]
+    pub(crate) fn read(&self, offset: usize, bytes: &mut [u8]) {
+        let from = self.pointer(offset, bytes.len());
+        // SAFETY: as in `write`, with the directions exchanged.
+        unsafe { ptr::copy_nonoverlapping(from, bytes.as_mut_ptr(), bytes.len()) }
+    }
+
+    /// Overwrites the 64-bit words that hold `len_bytes` bytes at `offset` with zeros, in a way
+    /// that is not optimised away.
+    #[inline]
+    pub(crate) fn wipe(&self, offset: usize, len_bytes: usize) {
+        let words = len_bytes.div_ceil(8);
+        let start = self.pointer(offset, words * 8).cast::<u64>();
+        assert!(offset.is_multiple_of(8));
+        for word in 0..words {
+            // SAFETY: inside the part (checked by `pointer` for all words) and aligned (`start` of
+            // the part is, and `offset` is a multiple of 8); the caller owns the slot.
+            unsafe { start.add(word).write_volatile(0) };
+        }
+        // As `zeroize` does: the writes are not moved behind what follows.
+        atomic::compiler_fence(Ordering::SeqCst);
     }
 }
 

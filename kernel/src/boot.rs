@@ -3,7 +3,7 @@
 //! QEMU's `-kernel` finds the note, loads the ELF and jumps to `pvh_start` in 32-bit protected mode
 //! without paging, with the address of `hvm_start_info` in EBX (Xen, "PVH boot ABI"). The assembly
 //! maps the first 4 GiB twice with large pages, at 0 and at [`PHYSICAL_OFFSET`], and enters long
-//! mode; [`boot_main`] turns the start info into a `BootInfo`. Rights come with the final tables
+//! mode; `boot_main` turns the start info into a `BootInfo`. Rights come with the final tables
 //! (`memory`).
 
 use core::{arch::global_asm, cell::UnsafeCell, slice};

@@ -13,12 +13,14 @@
 
 use crate::{
     Error, Platform,
-    dma::DmaRegion,
-    virtqueue::{Segment, write_table},
+    dma::{DmaPart, DmaRegion},
+    virtqueue::{DESCRIPTOR_LEN, Segment, write_table},
 };
 
 /// Bytes of a block.
 const BLOCK_LEN: usize = 1024;
+/// Where the indirect table lies.
+const TABLE: usize = 0;
 /// Where the answer lies.
 pub(crate) const ANSWER: usize = 128;
 /// Bytes kept for the answer.
@@ -50,10 +52,9 @@ impl<P: Platform> Blocks<P> {
 
     /// Returns the block of `slot`.
     #[inline]
-    pub(crate) fn block(&self, slot: u16) -> Block<'_, P> {
+    pub(crate) fn block(&self, slot: u16) -> Block<'_> {
         Block {
-            memory: &self.memory,
-            start: usize::from(slot) * BLOCK_LEN,
+            memory: self.memory.part(usize::from(slot) * BLOCK_LEN),
         }
     }
 
@@ -64,30 +65,27 @@ impl<P: Platform> Blocks<P> {
 }
 
 /// One block, for whoever owns its slot at the time.
-#[derive(Debug)]
-pub(crate) struct Block<'q, P: Platform> {
-    memory: &'q DmaRegion<P>,
-    start: usize,
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Block<'q> {
+    memory: DmaPart<'q, BLOCK_LEN>,
 }
 
-impl<P: Platform> Block<'_, P> {
-    #[inline]
+impl Block<'_> {
+    #[inline(always)]
     pub(crate) fn write(&self, offset: usize, bytes: &[u8]) {
-        debug_assert!(offset + bytes.len() <= BLOCK_LEN);
-        self.memory.write(self.start + offset, bytes);
+        self.memory.write(offset, bytes);
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn read(&self, offset: usize, bytes: &mut [u8]) {
-        debug_assert!(offset + bytes.len() <= BLOCK_LEN);
-        self.memory.read(self.start + offset, bytes);
+        self.memory.read(offset, bytes);
     }
 
     /// Wipes what a request left inline: keys, plaintext.
     #[inline]
     pub(crate) fn wipe_inline(&self, len_bytes: usize) {
         if len_bytes > 0 {
-            self.memory.wipe(self.start + INLINE, len_bytes);
+            self.memory.wipe(INLINE, len_bytes);
         }
     }
 
@@ -106,8 +104,9 @@ impl<P: Platform> Block<'_, P> {
     #[inline]
     fn segment(&self, offset: usize, len_bytes: usize, writable: bool) -> Segment {
         debug_assert!(len_bytes > 0 && offset + len_bytes <= BLOCK_LEN);
+        let bus_address = self.memory.bus_address(offset);
         Segment {
-            bus_address: self.memory.bus_address(self.start + offset),
+            bus_address,
             len_bytes: len_bytes as u32,
             writable,
         }
@@ -116,12 +115,16 @@ impl<P: Platform> Block<'_, P> {
     /// Returns where the device finds the indirect table.
     #[inline]
     pub(crate) fn table_address(&self) -> u64 {
-        self.memory.bus_address(self.start)
+        self.memory.bus_address(TABLE)
     }
 
     /// Writes the indirect table.
     #[inline]
-    pub(crate) fn write_table(&self, segments: &[Segment]) {
-        write_table(self.memory, self.start, 0, segments);
+    pub(crate) fn write_table<const N: usize>(&self, segments: &[Segment; N]) {
+        const { assert!(N <= MAX_SEGMENTS) };
+        write_table(segments, |index, descriptor| {
+            self.memory
+                .write(TABLE + index * DESCRIPTOR_LEN, descriptor);
+        });
     }
 }

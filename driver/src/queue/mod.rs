@@ -419,8 +419,8 @@ pub(crate) enum Intent {
 
 /// What is sent in a slot, beside the bytes in its block.
 #[derive(Debug)]
-pub(crate) struct Submission<'a, P: Platform> {
-    pub(crate) segments: &'a [Segment],
+pub(crate) struct Submission<'a, P: Platform, const N: usize> {
+    pub(crate) segments: &'a [Segment; N],
     /// Bytes after the header to wipe afterwards.
     pub(crate) inline_bytes: u16,
     pub(crate) intent: Intent,
@@ -434,7 +434,7 @@ pub(crate) struct Submission<'a, P: Platform> {
 impl<'q, P: Platform> Reserved<'q, P> {
     /// Returns the slot's device memory, for filling.
     #[inline]
-    pub(crate) fn block(&self) -> Block<'q, P> {
+    pub(crate) fn block(&self) -> Block<'q> {
         self.queue.shared.blocks.block(self.slot)
     }
 
@@ -445,7 +445,10 @@ impl<'q, P: Platform> Reserved<'q, P> {
     /// The reason for which the queue is closed, or that all places for sessions are taken; the
     /// buffers are where they were.
     #[inline]
-    pub(crate) fn publish(self, submission: Submission<'_, P>) -> Result<InFlight<'q, P>, Error> {
+    pub(crate) fn publish<const N: usize>(
+        self,
+        submission: Submission<'_, P, N>,
+    ) -> Result<InFlight<'q, P>, Error> {
         let Submission {
             segments,
             inline_bytes,
@@ -590,7 +593,7 @@ impl<'q, P: Platform> InFlight<'q, P> {
 
     /// Returns the slot's device memory, for reading the answer. Once `poll` was ready.
     #[inline]
-    pub(crate) fn block(&self) -> Block<'q, P> {
+    pub(crate) fn block(&self) -> Block<'q> {
         self.queue.shared.blocks.block(self.slot)
     }
 

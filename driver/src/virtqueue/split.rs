@@ -2,12 +2,20 @@
 //!
 //! # Invariant
 //!
+//! *Inside*: the pointers of a [`SplitQueue`] point into the memory that it owns, each to as many
+//! elements as the queue has entries (or to the one field that it names); indices are masked by the
+//! size, a power of two.
+//!
 //! *One writer a field*: the descriptor table, the available ring and `used_event` are written by
 //! the driver only, the used ring and `avail_event` by the device only. The shared 16-bit fields
 //! are atomics; everything else is handed over by a release store of an index and taken by an
 //! acquire load of it.
+#![expect(unsafe_code, reason = "fields of the ring, by pointers computed once")]
 
-use core::sync::atomic::{Ordering, fence};
+use core::{
+    ptr::NonNull,
+    sync::atomic::{AtomicU16, Ordering, fence},
+};
 
 use crate::{Error, Platform, dma::DmaRegion, transport::QueueAddresses};
 
@@ -76,19 +84,15 @@ fn raw(bus_address: u64, len_bytes: u32, flags: u16, next: u16) -> [u8; DESCRIPT
     value.to_le_bytes()
 }
 
-/// Writes a chain as a table of descriptors at `offset`, the first at index `first` of the table
-/// that the device will see.
-#[inline]
-pub(crate) fn write_table<P: Platform>(
-    memory: &DmaRegion<P>,
-    offset: usize,
-    first: u16,
-    segments: &[Segment],
+/// Encodes a chain as a table of descriptors, for `write` to put each in its place.
+#[inline(always)]
+pub(crate) fn write_table<const N: usize>(
+    segments: &[Segment; N],
+    mut write: impl FnMut(usize, &[u8; DESCRIPTOR_LEN]),
 ) {
-    let last = segments.len() - 1;
-    for (i, segment) in segments.iter().enumerate() {
-        let next = (i < last).then_some(first + i as u16 + 1);
-        memory.write(offset + i * DESCRIPTOR_LEN, &encode(*segment, next));
+    for (index, segment) in segments.iter().enumerate() {
+        let next = (index + 1 < N).then_some(index as u16 + 1);
+        write(index, &encode(*segment, next));
     }
 }
 
@@ -96,11 +100,18 @@ pub(crate) fn write_table<P: Platform>(
 #[derive(Debug)]
 pub(crate) struct SplitQueue<P: Platform> {
     memory: DmaRegion<P>,
-    size: u16,
+    mask: u16,
     event_index: bool,
-    /// Where the available ring starts in `memory`; the descriptor table is at 0.
-    available: usize,
-    used: usize,
+    descriptors: NonNull<[u8; DESCRIPTOR_LEN]>,
+    available_flags: NonNull<AtomicU16>,
+    available_index: NonNull<AtomicU16>,
+    available_ring: NonNull<AtomicU16>,
+    used_event: NonNull<AtomicU16>,
+    used_flags: NonNull<AtomicU16>,
+    used_index: NonNull<AtomicU16>,
+    used_ring: NonNull<u8>,
+    available_event: NonNull<AtomicU16>,
+    addresses: QueueAddresses,
     /// Entries made available so far, modulo 2^16.
     next_available: u16,
     /// `next_available` when the kick was last decided.
@@ -109,23 +120,54 @@ pub(crate) struct SplitQueue<P: Platform> {
     next_used: u16,
 }
 
+// SAFETY: the pointers lead into memory that the queue owns (*Inside*), which every CPU reaches.
+unsafe impl<P: Platform> Send for SplitQueue<P> {}
+
+/// Loads a field of the ring.
+#[inline(always)]
+fn load(field: NonNull<AtomicU16>, ordering: Ordering) -> u16 {
+    // SAFETY: *Inside*; fields that both halves use are atomics on this side.
+    u16::from_le(unsafe { field.as_ref() }.load(ordering))
+}
+
+/// Stores a field of the ring.
+#[inline(always)]
+fn store(field: NonNull<AtomicU16>, value: u16, ordering: Ordering) {
+    // SAFETY: as in `load`.
+    unsafe { field.as_ref() }.store(value.to_le(), ordering);
+}
+
 impl<P: Platform> SplitQueue<P> {
     /// Makes an empty queue of `size` entries, a power of two.
     pub(crate) fn new(size: u16, event_index: bool) -> Result<Self, Error> {
-        debug_assert!(size.is_power_of_two());
+        assert!(size.is_power_of_two());
         let entries = usize::from(size);
         let available = entries * DESCRIPTOR_LEN;
         // flags, idx, ring, used_event. The used ring wants an alignment of 4; it gets a cache line
         // of its own, because the device writes it while the driver writes what is before it.
-        let used = (available + 2 * (entries + 3)).next_multiple_of(CACHE_LINE_LEN);
+        let used_event = available + 4 + 2 * entries;
+        let used = (used_event + 2).next_multiple_of(CACHE_LINE_LEN);
         // flags, idx, ring, avail_event
-        let len_bytes = used + 6 + entries * USED_ELEMENT_LEN;
+        let available_event = used + 4 + entries * USED_ELEMENT_LEN;
+        let memory = DmaRegion::new(available_event + 2)?;
         Ok(Self {
-            memory: DmaRegion::new(len_bytes)?,
-            size,
+            mask: size - 1,
             event_index,
-            available,
-            used,
+            descriptors: memory.field(0),
+            available_flags: memory.field(available),
+            available_index: memory.field(available + 2),
+            available_ring: memory.field(available + 4),
+            used_event: memory.field(used_event),
+            used_flags: memory.field(used),
+            used_index: memory.field(used + 2),
+            used_ring: memory.field(used + 4),
+            available_event: memory.field(available_event),
+            addresses: QueueAddresses {
+                descriptors: memory.bus_address(0),
+                available: memory.bus_address(available),
+                used: memory.bus_address(used),
+            },
+            memory,
             next_available: 0,
             kick_decided: 0,
             next_used: 0,
@@ -133,11 +175,7 @@ impl<P: Platform> SplitQueue<P> {
     }
 
     pub(crate) fn addresses(&self) -> QueueAddresses {
-        QueueAddresses {
-            descriptors: self.memory.bus_address(0),
-            available: self.memory.bus_address(self.available),
-            used: self.memory.bus_address(self.used),
-        }
+        self.addresses
     }
 
     /// Gives the ring's memory up for good.
@@ -145,45 +183,47 @@ impl<P: Platform> SplitQueue<P> {
         self.memory.quarantine();
     }
 
+    /// Writes descriptor `index` of the table.
+    #[inline]
+    fn write_descriptor(&mut self, index: u16, descriptor: &[u8; DESCRIPTOR_LEN]) {
+        let index = usize::from(index & self.mask);
+        // SAFETY: *Inside*, masked; the driver alone writes the table.
+        unsafe { self.descriptors.add(index).write(*descriptor) };
+    }
+
     /// Writes a chain into the descriptor table itself, from index `first` on.
     pub(crate) fn write_chain(&mut self, first: u16, segments: &[Segment]) {
-        write_table(
-            &self.memory,
-            usize::from(first) * DESCRIPTOR_LEN,
-            first,
-            segments,
-        );
+        let last = segments.len().saturating_sub(1);
+        for (index, segment) in (first..).zip(segments) {
+            let next = (usize::from(index - first) < last).then_some(index + 1);
+            self.write_descriptor(index, &encode(*segment, next));
+        }
     }
 
     /// Makes descriptor `index` refer to an indirect table (Virtio 1.3, 2.7.5.3).
     #[inline]
     pub(crate) fn write_indirect(&mut self, index: u16, table: u64, descriptors: usize) {
-        let descriptor = raw(
-            table,
-            (descriptors * DESCRIPTOR_LEN) as u32,
-            DESCRIPTOR_INDIRECT,
-            0,
-        );
-        self.memory
-            .write(usize::from(index) * DESCRIPTOR_LEN, &descriptor);
+        let len_bytes = (descriptors * DESCRIPTOR_LEN) as u32;
+        self.write_descriptor(index, &raw(table, len_bytes, DESCRIPTOR_INDIRECT, 0));
     }
 
     /// Makes the chain at `head` available to the device.
     ///
-    /// The caller keeps at most `size` chains in the ring, and has recorded whose this one is: the
-    /// device may have used it before this returns.
+    /// The caller keeps at most as many chains in the ring as it has entries, and has recorded
+    /// whose this one is: the device may have used it before this returns.
     #[inline]
     pub(crate) fn publish(&mut self, head: u16) {
-        let entry = usize::from(self.next_available & (self.size - 1));
-        self.memory
-            .atomic_u16(self.available + 4 + 2 * entry)
-            .store(head.to_le(), Ordering::Relaxed);
+        let entry = usize::from(self.next_available & self.mask);
+        // SAFETY: *Inside*, masked.
+        store(
+            unsafe { self.available_ring.add(entry) },
+            head,
+            Ordering::Relaxed,
+        );
         self.next_available = self.next_available.wrapping_add(1);
         // Release: pairs with the device's barrier between reading `idx` and reading the entry
         // and the descriptors it leads to (2.7.13.3).
-        self.memory
-            .atomic_u16(self.available + 2)
-            .store(self.next_available.to_le(), Ordering::Release);
+        store(self.available_index, self.next_available, Ordering::Release);
     }
 
     /// Decides whether the device must be notified of what was published since the last decision.
@@ -200,14 +240,9 @@ impl<P: Platform> SplitQueue<P> {
         // for ever: x86 reorders a store with a later load too.
         fence(Ordering::SeqCst);
         if self.event_index {
-            let entries = usize::from(self.size);
-            let event = self
-                .memory
-                .atomic_u16(self.used + 4 + entries * USED_ELEMENT_LEN);
-            need_event(u16::from_le(event.load(Ordering::Relaxed)), new, old)
+            need_event(load(self.available_event, Ordering::Relaxed), new, old)
         } else {
-            let flags = self.memory.atomic_u16(self.used);
-            u16::from_le(flags.load(Ordering::Relaxed)) & SUPPRESS == 0
+            load(self.used_flags, Ordering::Relaxed) & SUPPRESS == 0
         }
     }
 
@@ -216,11 +251,7 @@ impl<P: Platform> SplitQueue<P> {
     pub(crate) fn used_index(&self) -> u16 {
         // Acquire: pairs with the device's release of `idx` after it wrote the elements and the
         // buffers they stand for (2.7.8.2).
-        u16::from_le(
-            self.memory
-                .atomic_u16(self.used + 2)
-                .load(Ordering::Acquire),
-        )
+        load(self.used_index, Ordering::Acquire)
     }
 
     /// Returns how many used elements have been taken, modulo 2^16.
@@ -233,11 +264,14 @@ impl<P: Platform> SplitQueue<P> {
     /// there is one.
     #[inline]
     pub(crate) fn take_used(&mut self) -> UsedElement {
-        let entry = usize::from(self.next_used & (self.size - 1));
+        let entry = usize::from(self.next_used & self.mask);
         self.next_used = self.next_used.wrapping_add(1);
-        let mut bytes = [0; USED_ELEMENT_LEN];
-        self.memory
-            .read(self.used + 4 + entry * USED_ELEMENT_LEN, &mut bytes);
+        // SAFETY: *Inside*, masked. 4-byte aligned, so it is copied as bytes; a device that writes
+        // it at the same time changes what is read, and nothing else: nothing is believed.
+        let bytes = unsafe {
+            let element = self.used_ring.add(entry * USED_ELEMENT_LEN);
+            element.cast::<[u8; USED_ELEMENT_LEN]>().read_volatile()
+        };
         let value = u64::from_le_bytes(bytes);
         UsedElement {
             id: value as u32,
@@ -249,10 +283,7 @@ impl<P: Platform> SplitQueue<P> {
     #[inline]
     pub(crate) fn arm(&mut self) -> bool {
         if self.event_index {
-            let entries = usize::from(self.size);
-            self.memory
-                .atomic_u16(self.available + 4 + 2 * entries)
-                .store(self.next_used.to_le(), Ordering::Relaxed);
+            store(self.used_event, self.next_used, Ordering::Relaxed);
             // Full barrier between the store of `used_event` and the look at `idx`: pairs with
             // the device's barrier between publishing `idx` and reading `used_event` (2.7.10.2).
             fence(Ordering::SeqCst);
@@ -264,9 +295,7 @@ impl<P: Platform> SplitQueue<P> {
     pub(crate) fn suppress_interrupts(&mut self) {
         // With EVENT_IDX the flag must stay 0; `used_event` is then simply never moved.
         if !self.event_index {
-            self.memory
-                .atomic_u16(self.available)
-                .store(SUPPRESS.to_le(), Ordering::Relaxed);
+            store(self.available_flags, SUPPRESS, Ordering::Relaxed);
         }
     }
 }

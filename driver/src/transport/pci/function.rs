@@ -46,9 +46,18 @@ impl<C: ConfigurationAccess> Function<C> {
     ///
     /// Sizing writes all ones, so decoding is off meanwhile.
     pub(super) fn memory_bar(&mut self, index: u8) -> Option<MemoryBar> {
+        let wide = |low: u32| low & 0b111 == 0b100;
+        // A register that is the upper half of a 64-bit BAR is not a BAR.
+        let mut first = 0;
+        while first < index {
+            first += 1 + u8::from(wide(self.read(BAR_0 + 4 * first)));
+        }
+        if first != index {
+            return None;
+        }
         let offset = BAR_0 + 4 * index;
         let low = self.read(offset);
-        let is_64_bit = low & 0b110 == 0b100;
+        let is_64_bit = wide(low);
         if low & 1 != 0 || is_64_bit && index == 5 {
             return None;
         }
