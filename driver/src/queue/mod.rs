@@ -34,7 +34,7 @@ use crate::{
     stats::QueueStats,
     sync::{
         IrqMutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     transport::{Doorbell, QueueAddresses, QueueIndex},
     virtqueue::{Segment, SplitQueue},
@@ -69,6 +69,8 @@ pub(crate) struct Queue<P: Platform> {
     entries: u16,
     /// The device may touch the queue's memory and whatever is in flight.
     lent: AtomicBool,
+    /// Counted without the lock: the first poll after a publish does not take it.
+    pending_polls: AtomicU64,
 }
 
 /// What an interrupt found.
@@ -154,6 +156,7 @@ impl<P: Platform> Queue<P> {
             addresses,
             entries,
             lent: AtomicBool::new(false),
+            pending_polls: AtomicU64::new(0),
         })
     }
 
@@ -366,6 +369,7 @@ impl<P: Platform> Queue<P> {
             in_flight: guarded.in_flight,
             published: guarded.accounting.published(),
             interrupt_credit: guarded.accounting.credit(),
+            pending_polls: self.pending_polls.load(Ordering::Relaxed),
             ..guarded.stats
         })
     }
@@ -427,7 +431,7 @@ pub(crate) struct Submission<'a, P: Platform, const N: usize> {
     /// Taken, to be held by the slot until the device has used the request; left where they are
     /// if it is not sent.
     pub(crate) buffers: &'a mut Buffers<P>,
-    /// Woken when it has.
+    /// Woken when it has: the waker of the task that polls the request next.
     pub(crate) waker: Option<Waker>,
 }
 
@@ -456,6 +460,7 @@ impl<'q, P: Platform> Reserved<'q, P> {
             buffers,
             mut waker,
         } = submission;
+        let waker_is_left = waker.is_some();
         let Self { queue, slot } = self;
         let block = self.block();
         block.write_table(segments);
@@ -504,6 +509,7 @@ impl<'q, P: Platform> Reserved<'q, P> {
                     queue,
                     slot,
                     inline_bytes,
+                    waker_is_left,
                 })
             }
             Err(error) => {
@@ -526,6 +532,8 @@ pub(crate) struct InFlight<'q, P: Platform> {
     queue: &'q Queue<P>,
     slot: u16,
     inline_bytes: u16,
+    /// The waker of the first poll has been left with the slot when it was published.
+    waker_is_left: bool,
 }
 
 impl<'q, P: Platform> InFlight<'q, P> {
@@ -548,39 +556,42 @@ impl<'q, P: Platform> InFlight<'q, P> {
         if let Some(error) = self.queue.ended() {
             return Poll::Ready(Err(error));
         }
-        let mut ended = None;
-        // Looks whether the waker is the one already kept, so that the common second poll clones
-        // nothing, and clones and drops without the lock.
+        if !core::mem::take(&mut self.waker_is_left)
+            && let Poll::Ready(outcome) = self.leave_waker(context)
+        {
+            return Poll::Ready(outcome);
+        }
+        self.queue.pending_polls.fetch_add(1, Ordering::Relaxed);
+        Poll::Pending
+    }
+
+    /// Leaves the context's waker with the slot, unless there is nothing to wait for any more.
+    fn leave_waker(&self, context: &Context<'_>) -> Poll<Result<(), Error>> {
+        // A common second poll clones nothing; clones and drops happen without the lock.
         let mut spare: Option<Waker> = None;
         loop {
-            let settled = self.queue.guarded.with(|guarded| {
-                ended = guarded.ended;
-                if ended.is_some() || word.is(State::Completed) {
-                    return true;
+            let outcome = self.queue.guarded.with(|guarded| {
+                if self.word().is(State::Completed) {
+                    return Some(Poll::Ready(Ok(())));
+                }
+                if let Some(error) = guarded.ended {
+                    return Some(Poll::Ready(Err(error)));
                 }
                 let kept = &mut guarded.slots[usize::from(self.slot)].waker;
-                let same = kept
+                if kept
                     .as_ref()
-                    .is_some_and(|kept| kept.will_wake(context.waker()));
-                if !same && spare.is_some() {
-                    core::mem::swap(kept, &mut spare);
-                } else if !same {
-                    return false;
+                    .is_some_and(|kept| kept.will_wake(context.waker()))
+                {
+                    return Some(Poll::Pending);
                 }
-                guarded.stats.pending_polls += 1;
-                true
+                spare.as_ref()?;
+                core::mem::swap(kept, &mut spare);
+                Some(Poll::Pending)
             });
-            if settled {
-                break;
+            match outcome {
+                Some(outcome) => return outcome,
+                None => spare = Some(context.waker().clone()),
             }
-            spare = Some(context.waker().clone());
-        }
-        if word.is(State::Completed) {
-            return Poll::Ready(Ok(()));
-        }
-        match ended {
-            Some(error) => Poll::Ready(Err(error)),
-            None => Poll::Pending,
         }
     }
 
@@ -637,6 +648,7 @@ impl<'q, P: Platform> InFlight<'q, P> {
             queue,
             slot,
             inline_bytes,
+            ..
         } = self;
         core::mem::forget(self);
         queue

@@ -154,10 +154,10 @@ impl Batch {
         debug_assert!(taken.is_ok(), "`is_full` is asked first");
     }
 
-    /// Wakes everybody collected. Without the lock.
+    /// Wakes everybody collected, in no particular order. Without the lock.
     #[inline]
     pub(super) fn wake_all(&mut self) {
-        for waker in self.wakers.drain(..) {
+        while let Some(waker) = self.wakers.pop() {
             waker.wake();
         }
     }

@@ -179,22 +179,19 @@ impl<P: Platform> Guarded<P> {
                     in_flight: self.in_flight,
                 });
             }
-            if pending == 0 {
-                if self.polled {
-                    return Ok(false);
-                }
-                self.accounting.arm(self.ring.next_used());
-                if self.ring.arm() {
-                    continue;
-                }
-                return Ok(false);
-            }
             for _ in 0..pending {
                 if batch.is_full() {
                     return Ok(true);
                 }
                 self.take_one(shared, batch)?;
                 *drained += 1;
+            }
+            if self.polled {
+                return Ok(false);
+            }
+            self.accounting.arm(self.ring.next_used());
+            if !self.ring.arm() {
+                return Ok(false);
             }
         }
     }

@@ -8,10 +8,15 @@ use alloc::sync::Arc;
 use core::{
     future::poll_fn,
     pin::pin,
-    task::{Context, Waker},
+    task::{Context, Poll, Waker},
 };
 
-use loom::{future::block_on, model::Builder, thread};
+use loom::{
+    future::block_on,
+    model::Builder,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+};
 
 use crate::{
     Breakage, Error,
@@ -59,6 +64,13 @@ fn queue(slots: u16) -> (Arc<TestQueue>, Arc<SessionTable>) {
 }
 
 fn publish(reserved: Reserved<'_, FakePlatform>) -> InFlight<'_, FakePlatform> {
+    publish_for(reserved, None)
+}
+
+fn publish_for(
+    reserved: Reserved<'_, FakePlatform>,
+    waker: Option<Waker>,
+) -> InFlight<'_, FakePlatform> {
     let block = reserved.block();
     let segments = [
         block.readable(HEADER, HEADER_LEN),
@@ -66,7 +78,6 @@ fn publish(reserved: Reserved<'_, FakePlatform>) -> InFlight<'_, FakePlatform> {
     ];
     let buffers = &mut [Some(DmaBuffer::new(16).unwrap()), None];
     let intent = Intent::Data(SessionIndex(0));
-    let waker = None;
     let submission = Submission {
         segments: &segments,
         inline_bytes: 0,
@@ -110,6 +121,47 @@ fn loom_completion_wakes_whoever_waits() {
         drop(in_flight.finish_with_buffers());
         thread.join().unwrap();
         assert!(queue.try_reserve().is_ok());
+    });
+}
+
+/// Publishes with the task's own waker, as requests do, while `other` runs on another CPU.
+fn await_with(other: fn(&TestQueue)) -> Result<(), Error> {
+    let (queue, _) = queue(1);
+    let peer = queue.clone();
+    let (published, is_published) = (Arc::new(AtomicBool::new(false)), Ordering::SeqCst);
+    let seen = published.clone();
+    let thread = thread::spawn(move || {
+        while !seen.load(is_published) {
+            thread::yield_now();
+        }
+        other(&peer);
+    });
+    let outcome = block_on(async {
+        let waker = poll_fn(|context| Poll::Ready(context.waker().clone())).await;
+        let mut in_flight = publish_for(queue.try_reserve().unwrap(), Some(waker));
+        published.store(true, is_published);
+        poll_fn(|context| in_flight.poll(context)).await
+    });
+    thread.join().unwrap();
+    outcome
+}
+
+#[test]
+fn loom_completion_finds_the_waker_left_at_publish() {
+    check(|| {
+        let outcome = await_with(|queue| {
+            complete(queue);
+        });
+        assert_eq!(outcome, Ok(()));
+    });
+}
+
+#[test]
+fn loom_end_finds_the_waker_left_at_publish() {
+    check(|| {
+        let broken = Error::Broken(Breakage::NeedsReset);
+        let outcome = await_with(|queue| queue.end(Error::Broken(Breakage::NeedsReset)));
+        assert_eq!(outcome, Err(broken));
     });
 }
 
