@@ -9,7 +9,7 @@ use kernel::{
     command_line, executor,
     exit::{ExitCode, exit},
     heap,
-    machine::{self, CryptoDevice, Wiring},
+    machine::{self, CryptoDevice, Reach, Wiring},
     println, testing, time,
 };
 use virtio_crypto::{AesCbc, Direction, Error, Options};
@@ -27,7 +27,7 @@ fn main() -> ! {
     if let Err(unknown) = command_line::check(&["ioeventfd="]) {
         testing::give_up(format_args!("{unknown}"));
     }
-    let device = match machine::open_crypto(0, Wiring::Best, Options::default()) {
+    let device = match machine::open_crypto(0, Reach::Pci, Wiring::Best, Options::default()) {
         Ok(Some(device)) => device,
         Ok(None) => testing::give_up(format_args!("no virtio-crypto device")),
         Err(error) => testing::give_up(format_args!("virtio-crypto: {error}")),

@@ -7,11 +7,14 @@ use spin::Once;
 use virtio_crypto::{
     Device, Error, Options,
     transport::{
-        MsixEntry,
+        MsixEntry, VirtioDriversTransport,
         pci::{PciTransport, is_crypto_device},
     },
 };
-use virtio_drivers::transport::pci::bus::DeviceFunction;
+use virtio_drivers::transport::pci::{
+    PciTransport as TheirPciTransport,
+    bus::{DeviceFunction, PciRoot},
+};
 
 use crate::{
     acpi::{self, Firmware, Tables},
@@ -118,6 +121,15 @@ pub enum Wiring {
     Polling,
 }
 
+/// Which transport reaches the device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// The driver's own.
+    Pci,
+    /// One of `virtio_drivers`, through the driver's adapter: no MSI-X.
+    VirtioDrivers,
+}
+
 /// Lists the crypto devices on the bus.
 pub fn find_crypto() -> Vec<DeviceFunction> {
     let found = pci::enumerate(&pci_access());
@@ -139,6 +151,7 @@ pub fn find_crypto() -> Vec<DeviceFunction> {
 /// If it is set up a second time: its interrupts are taken.
 pub fn open_crypto(
     index: usize,
+    reach: Reach,
     wiring: Wiring,
     mut options: Options,
 ) -> Result<Option<Arc<CryptoDevice>>, Error> {
@@ -150,7 +163,6 @@ pub fn open_crypto(
         "crypto device {index} is set up already"
     );
     let access = pci_access();
-    let transport = PciTransport::<KernelPlatform, _>::new(access, function)?;
     let vector = |handler| match vectors::allocate(handler) {
         Ok(vector) => vector,
         Err(error) => panic!("{error}"),
@@ -170,7 +182,22 @@ pub fn open_crypto(
         _ => None,
     };
     options.intx = pin.is_some();
-    let device = Arc::new(Device::new(transport, options)?);
+    let device = match reach {
+        Reach::Pci => {
+            let transport = PciTransport::<KernelPlatform, _>::new(access, function)?;
+            Device::new(transport, options)?
+        }
+        Reach::VirtioDrivers => {
+            let mut root = PciRoot::new(access);
+            let theirs = TheirPciTransport::new::<KernelPlatform, _>(&mut root, function);
+            let transport = match theirs {
+                Ok(transport) => VirtioDriversTransport::<KernelPlatform, _>::new(transport)?,
+                Err(error) => panic!("virtio_drivers: {error}"),
+            };
+            Device::new(transport, options)?
+        }
+    };
+    let device = Arc::new(device);
     DEVICES[index].call_once(|| device.clone());
     if device.interrupt_mode() == virtio_crypto::InterruptMode::Intx
         && let Some(pin) = pin

@@ -6,7 +6,7 @@ use kernel::{
     apic, command_line, executor,
     exit::{ExitCode, exit},
     heap,
-    machine::{self, CryptoDevice, Wiring},
+    machine::{self, CryptoDevice, Reach, Wiring},
     memory, println, testing, time,
 };
 use virtio_crypto::{AesCbc, Direction, DmaBuffer, Error, Options};
@@ -34,7 +34,7 @@ fn main() -> ! {
         (false, true) => Wiring::Intx,
         (false, false) => Wiring::Best,
     };
-    let device = match machine::open_crypto(0, wiring, Options::default()) {
+    let device = match machine::open_crypto(0, Reach::Pci, wiring, Options::default()) {
         Ok(Some(device)) => device,
         Ok(None) => testing::give_up(format_args!(
             "no virtio-crypto device (PCI 1af4:1054): start QEMU with -device virtio-crypto-pci"
