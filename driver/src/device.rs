@@ -1,7 +1,10 @@
 //! A device: set-up, shutdown, recovery.
 
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
-use core::fmt;
+use core::{
+    fmt,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use virtio_drivers::transport::DeviceStatus;
 
@@ -79,6 +82,8 @@ pub struct Device<P: Platform> {
     features: Features,
     pub(crate) interrupts: Interrupts,
     current: IrqMutex<P, Arc<Link<P>>>,
+    /// Somebody is in `shutdown` or `recover`.
+    resetting: AtomicBool,
     /// Links from before a reset. Kept until nobody but this list has them, so that the last
     /// reference never goes in an interrupt handler, where nothing may be freed.
     retired: IrqMutex<P, Vec<Arc<Link<P>>>>,
@@ -115,6 +120,7 @@ impl<P: Platform> Device<P> {
             features,
             interrupts,
             current: IrqMutex::new("device", Arc::new(link)),
+            resetting: AtomicBool::new(false),
             retired: IrqMutex::new("retired links", Vec::new()),
         })
     }
@@ -178,6 +184,10 @@ impl<P: Platform> Device<P> {
 
     /// Ends every request if the device asks for a reset or has lost its state.
     pub(crate) fn check_status(&self) -> bool {
+        self.check_status_for(&self.link())
+    }
+
+    fn check_status_for(&self, link: &Link<P>) -> bool {
         let status = self.transport.read_status();
         let breakage = if status.contains(DeviceStatus::DEVICE_NEEDS_RESET) {
             Breakage::NeedsReset
@@ -186,7 +196,6 @@ impl<P: Platform> Device<P> {
         } else {
             return false;
         };
-        let link = self.link();
         let news = link.control.ended().is_none() || link.data.ended().is_none();
         if news {
             link.end(Error::Broken(breakage));
@@ -231,26 +240,57 @@ impl<P: Platform> Device<P> {
     /// # Errors
     ///
     /// [`Error::ResetTimeout`] when the device did not confirm its reset: whatever it could still
-    /// touch is given up for good.
+    /// touch is given up for good. [`Error::Resetting`] when another caller is at it.
     pub fn shutdown(&self, limit_ns: u64) -> Result<Drained, Error> {
-        let outcome = self.take_down(&self.link(), limit_ns);
-        self.interrupts.disable(&*self.transport);
-        self.free_retired();
-        outcome
+        self.alone(|| {
+            let outcome = self.take_down(&self.link(), limit_ns);
+            self.interrupts.disable(&*self.transport);
+            self.free_retired();
+            outcome
+        })
     }
 
     /// Resets the device and sets it up again, after it broke or for any other reason. Requests in
     /// flight get up to `limit_ns` to end unless the device is broken. Sessions from before end
-    /// with [`Error::ShutDown`]: open new ones.
+    /// with [`Error::ShutDown`]: open new ones. On the device they are destroyed, before the reset
+    /// or, if it was broken, after; but for those that had a request in flight when it broke, since
+    /// such a request may still meet whatever gets its session's id.
     ///
     /// # Errors
     ///
     /// Those of [`shutdown`](Self::shutdown) and of [`new`](Self::new); the device then stays shut
     /// down, and this may be called again.
     pub fn recover(&self, limit_ns: u64) -> Result<Drained, Error> {
+        self.alone(|| self.start_anew(limit_ns))
+    }
+
+    /// Runs `f` unless another caller is in here.
+    fn alone(&self, f: impl FnOnce() -> Result<Drained, Error>) -> Result<Drained, Error> {
+        // Acquire and release pair with each other: one reset sees all that the last one did.
+        if self.resetting.swap(true, Ordering::Acquire) {
+            return Err(Error::Resetting);
+        }
+        let outcome = f();
+        self.resetting.store(false, Ordering::Release);
+        outcome
+    }
+
+    fn start_anew(&self, limit_ns: u64) -> Result<Drained, Error> {
         let old = self.link();
         let drained = self.take_down(&old, limit_ns)?;
-        let (link, _) = bring_up::<P>(&*self.transport, &self.options, &self.interrupts)?;
+        let brought_up = bring_up::<P>(&*self.transport, &self.options, &self.interrupts);
+        if brought_up.is_err() {
+            self.transport.write_status(DeviceStatus::empty());
+        }
+        let (link, _) = brought_up?;
+        // Nobody has the new link yet, so no new session can get an id that is ended here. A
+        // device that forgot its sessions refuses, which is as good.
+        for (id, destroy_opcode) in old.sessions.take_idle() {
+            link.control.destroy_stray(id, destroy_opcode);
+        }
+        let deadline_ns = P::now_ns().saturating_add(limit_ns);
+        self.wait_for(&link, &link.control, deadline_ns);
+
         let link = Arc::new(link);
         self.free_retired();
         // Room made without the lock: nothing is allocated under it.
@@ -267,26 +307,27 @@ impl<P: Platform> Device<P> {
         Ok(drained)
     }
 
+    /// Drains until `queue` has nothing to do, has ended, or the time is up.
+    fn wait_for(&self, link: &Link<P>, queue: &Queue<P>, deadline_ns: u64) {
+        while queue.ended().is_none() && queue.is_busy() && P::now_ns() < deadline_ns {
+            link.drain();
+            self.check_status_for(link);
+            core::hint::spin_loop();
+        }
+    }
+
     fn take_down(&self, link: &Link<P>, limit_ns: u64) -> Result<Drained, Error> {
         let deadline_ns = P::now_ns().saturating_add(limit_ns);
         for queue in link.queues() {
             queue.close(Error::ShutDown);
         }
-        self.check_status();
-        let wait_for = |queue: &Queue<P>| {
-            while queue.ended().is_none() && queue.is_busy() && P::now_ns() < deadline_ns {
-                link.drain();
-                self.check_status();
-                core::hint::spin_loop();
-            }
-        };
-        wait_for(link.queue(Which::Data));
-        wait_for(link.queue(Which::Control));
+        self.wait_for(link, &link.data, deadline_ns);
+        self.wait_for(link, &link.control, deadline_ns);
         if link.data.stats().in_flight == 0 && link.control.ended().is_none() {
             for session in link.sessions.take_all() {
                 link.control.destroy(session);
             }
-            wait_for(link.queue(Which::Control));
+            self.wait_for(link, &link.control, deadline_ns);
         }
         let in_flight = link
             .queues()

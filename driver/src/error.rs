@@ -77,6 +77,8 @@ pub enum Error {
     Broken(Breakage),
     /// The driver has been shut down, or the device reset, since this was made.
     ShutDown,
+    /// Another caller is shutting the device down or setting it up anew.
+    Resetting,
     /// The caller stopped waiting.
     GaveUp,
 }
@@ -216,6 +218,7 @@ impl fmt::Display for Error {
             Self::ShutDown => {
                 f.write_str("the driver was shut down or the device reset: open a new session")
             }
+            Self::Resetting => f.write_str("another caller is resetting the device: try again"),
             Self::GaveUp => f.write_str("the caller stopped waiting"),
         }
     }

@@ -305,6 +305,16 @@ impl<P: Platform> Queue<P> {
         self.finish(&mut batch);
     }
 
+    /// Sends the *destroy* of a session from before a reset, if there is a place for it.
+    pub(crate) fn destroy_stray(&self, id: u64, destroy_opcode: u32) {
+        let place = self.with_ledger(Ledger::reserve);
+        if let Some(Ok(place)) = place {
+            self.shared.sessions.prepare(place, destroy_opcode);
+            self.shared.sessions.open(place, id, 0);
+            self.destroy(place);
+        }
+    }
+
     /// Empties the slots that the device gave back after their caller had gone.
     pub(crate) fn reap(&self) {
         // One lock for the common case: nothing to reap.

@@ -76,6 +76,24 @@ impl SessionTable {
             .store(destroy_opcode, Ordering::Relaxed);
     }
 
+    /// Takes away the sessions that somebody has and no request of which is in flight: the id and
+    /// the opcode that ends it, of each.
+    pub(crate) fn take_idle(&self) -> impl Iterator<Item = (u64, u32)> {
+        let idle = |entry: &&Entry| {
+            let alone = entry
+                .uses
+                .compare_exchange(1, 0, Ordering::AcqRel, Ordering::Relaxed);
+            alone.is_ok()
+        };
+        let parts = |entry: &Entry| {
+            (
+                entry.id.load(Ordering::Relaxed),
+                entry.destroy_opcode.load(Ordering::Relaxed),
+            )
+        };
+        self.entries.iter().filter(idle).map(parts)
+    }
+
     /// Returns the opcode that ends the session.
     pub(crate) fn destroy_opcode(&self, index: SessionIndex) -> u32 {
         self.entry(index).destroy_opcode.load(Ordering::Relaxed)

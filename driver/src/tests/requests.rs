@@ -301,3 +301,27 @@ fn recovery_starts_anew_and_old_sessions_are_stale() {
     run(new.process_slice(&IV, &mut data)).unwrap();
     assert_eq!(data[..], oracle(&KEY, &IV, &[1; 16]));
 }
+
+#[test]
+fn recovery_of_a_broken_device_ends_its_sessions() {
+    let rig = Rig::simple();
+    let sessions: Vec<_> = (0..5).map(|_| rig.session(Direction::Encrypt)).collect();
+    let mut request = alloc::boxed::Box::pin(sessions[4].process(&IV, DmaBuffer::new(16).unwrap()));
+    assert!(poll_once(request.as_mut()).is_pending());
+    rig.fake.need_reset();
+    rig.device.poll();
+    let rig = rig.go();
+    assert_eq!(rig.device.recover(1_000_000_000).unwrap().in_flight, 1);
+    // The one with a request in flight is left alone: that request may still run.
+    assert_eq!(rig.fake.sessions(), 1);
+    drop(request);
+    drop(sessions);
+    let mut data = [1; 16];
+    run(async {
+        let new = AesCbc::open(&rig.device, Direction::Encrypt, &KEY)
+            .await
+            .unwrap();
+        new.process_slice(&IV, &mut data).await.unwrap();
+    });
+    assert_eq!(data[..], oracle(&KEY, &IV, &[1; 16]));
+}
