@@ -135,6 +135,10 @@ impl<P: Platform> Device<P> {
         &*self.transport
     }
 
+    pub(crate) fn is_resetting(&self) -> bool {
+        self.resetting.load(Ordering::Acquire)
+    }
+
     /// Returns what the device advertises.
     pub fn capabilities(&self) -> Capabilities {
         *self.link().capabilities

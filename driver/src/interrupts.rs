@@ -240,7 +240,9 @@ impl<P: Platform> Device<P> {
         let news = config && (self.check_status() | self.generation_changed());
         if drained > 0 || news {
             Interrupt::Handled
-        } else if spent {
+        } else if spent || self.is_resetting() {
+            // Around a reset, messages of the life before and of the one to come may arrive while
+            // neither is the current one; no credit can tell them apart.
             Interrupt::AlreadyDrained
         } else {
             Interrupt::Unhandled

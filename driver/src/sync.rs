@@ -9,6 +9,9 @@
 //! Under a lock of the driver there is no wake, no allocation, no free, no logging and no access
 //! to device registers: it is held for a bounded number of instructions, and nothing that runs
 //! under it can come back to it.
+//!
+//! *One at a time*: a CPU that holds one of these locks takes no other, so there is no order to get
+//! wrong. Builds with debug assertions check it.
 #![expect(unsafe_code, reason = "restores the interrupt state that it saved")]
 
 use core::{fmt, marker::PhantomData};
@@ -48,6 +51,34 @@ use loom::thread::yield_now as spin_loop;
 
 /// No CPU holds the lock.
 const NOBODY: u32 = u32::MAX;
+
+/// Which CPUs hold a lock, where that is checked: the first so many.
+#[cfg(all(debug_assertions, not(loom)))]
+static HOLDS: [atomic::AtomicBool; 256] = [const { atomic::AtomicBool::new(false) }; 256];
+
+/// Checks *One at a time*.
+#[inline]
+fn begin_hold(cpu: u32, name: &'static str) {
+    #[cfg(all(debug_assertions, not(loom)))]
+    if let Some(holds) = HOLDS.get(cpu as usize) {
+        // Relaxed: only this CPU touches it.
+        let already = holds.swap(true, Ordering::Relaxed);
+        assert!(
+            !already,
+            "lock `{name}` taken while CPU {cpu} holds another"
+        );
+    }
+    let _ = (cpu, name);
+}
+
+#[inline]
+fn end_hold(cpu: u32) {
+    #[cfg(all(debug_assertions, not(loom)))]
+    if let Some(holds) = HOLDS.get(cpu as usize) {
+        holds.store(false, Ordering::Relaxed);
+    }
+    let _ = cpu;
+}
 
 /// Masks local interrupts for as long as it lives.
 struct Masked<P: Platform> {
@@ -90,6 +121,8 @@ pub struct IrqMutex<P, T> {
 /// the closure panics.
 struct Held<'a, P: Platform, T> {
     owner: &'a AtomicU32,
+    /// The CPU, if this hold is a checked one.
+    checked: Option<u32>,
     // Fields drop in order of declaration: the lock first, then the mask.
     guard: InnerGuard<'a, T>,
     _masked: Masked<P>,
@@ -99,6 +132,9 @@ impl<P: Platform, T> Drop for Held<'_, P, T> {
     fn drop(&mut self) {
         // Relaxed: only this CPU ever compares the value with its own number.
         self.owner.store(NOBODY, Ordering::Relaxed);
+        if let Some(cpu) = self.checked {
+            end_hold(cpu);
+        }
     }
 }
 
@@ -129,7 +165,7 @@ impl<P: Platform, T> IrqMutex<P, T> {
     ///
     /// # Panics
     ///
-    /// If the calling CPU already holds this lock.
+    /// If the calling CPU already holds this lock; with debug assertions, if it holds any.
     #[inline]
     pub fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
         let masked = Masked::<P>::new();
@@ -138,17 +174,19 @@ impl<P: Platform, T> IrqMutex<P, T> {
             Some(guard) => guard,
             None => self.contend(cpu),
         };
-        self.hold(cpu, masked, guard, f)
+        begin_hold(cpu, self.name);
+        self.hold(cpu, Some(cpu), masked, guard, f)
     }
 
     /// Runs `f` on the value if the lock comes free within `tries` looks; else returns `None`.
     ///
-    /// For a caller that must go on whatever holds the lock, such as the printer of a panic.
+    /// For a caller that must go on whatever holds the lock, such as the printer of a panic; it may
+    /// hold another lock.
     pub fn try_with<R>(&self, tries: u32, f: impl FnOnce(&mut T) -> R) -> Option<R> {
         let masked = Masked::<P>::new();
         for _ in 0..tries {
             if let Some(guard) = self.inner.try_lock() {
-                return Some(self.hold(P::cpu(), masked, guard, f));
+                return Some(self.hold(P::cpu(), None, masked, guard, f));
             }
             spin_loop();
         }
@@ -159,6 +197,7 @@ impl<P: Platform, T> IrqMutex<P, T> {
     fn hold<R>(
         &self,
         cpu: u32,
+        checked: Option<u32>,
         masked: Masked<P>,
         guard: InnerGuard<'_, T>,
         f: impl FnOnce(&mut T) -> R,
@@ -166,6 +205,7 @@ impl<P: Platform, T> IrqMutex<P, T> {
         self.owner.store(cpu, Ordering::Relaxed);
         let mut held = Held {
             owner: &self.owner,
+            checked,
             guard,
             _masked: masked,
         };

@@ -18,7 +18,8 @@ kernel::entry!(
     machine: "append=fault=invalid-opcode fails=invalid_opcode",
     machine: "append=fault=panic fails=panic",
     machine: "append=fault=lock-twice fails=panic",
-    machine: "append=fault=watchdog fails=no_end_after",
+    machine: "append=fault=two-locks fails=panic",
+    machine: "append=fault=watchdog fails=says_the_watchdog",
     machine: "append=fault=hang timeout=3 fails=no_end_after_3_s",
     machine: "append=fault=triple fails=reset",
     machine: "append=fault=silent-success fails=without_its_closing_line",
@@ -55,6 +56,13 @@ fn main() -> ! {
         "lock-twice" => {
             static LOCK: IrqMutex<kernel::platform::KernelPlatform, ()> = IrqMutex::new("once", ());
             LOCK.with(|()| LOCK.with(|()| ()));
+        }
+        "two-locks" => {
+            static FIRST: IrqMutex<kernel::platform::KernelPlatform, ()> =
+                IrqMutex::new("first", ());
+            static SECOND: IrqMutex<kernel::platform::KernelPlatform, ()> =
+                IrqMutex::new("second", ());
+            FIRST.with(|()| SECOND.with(|()| ()));
         }
         "watchdog" => {
             time::set_watchdog(Some(time::now_ns() + 100_000_000));

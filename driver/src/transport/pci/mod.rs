@@ -8,6 +8,7 @@ mod tests;
 
 use core::fmt;
 
+use spin::mutex::SpinMutex;
 use virtio_drivers::transport::{
     DeviceStatus, InterruptStatus,
     pci::bus::{Command, ConfigurationAccess, DeviceFunction},
@@ -22,7 +23,7 @@ use self::{
 use super::{
     Doorbell, MsixEntry, MsixMessage, QueueAddresses, QueueIndex, Ring, Transport, TransportError,
 };
-use crate::{DEVICE_ID, Platform, sync::IrqMutex};
+use crate::{DEVICE_ID, Platform};
 
 /// The PCI vendor of virtio devices.
 const VENDOR: u16 = 0x1af4;
@@ -65,8 +66,9 @@ pub struct PciTransport<P: Platform, C: ConfigurationAccess> {
     notify: Registers<P>,
     notify_off_multiplier: u32,
     msix: Option<Msix<P>>,
-    /// Used at set-up only, for the MSI-X and INTx switches of this function.
-    function: IrqMutex<P, Function<C>>,
+    /// Used at set-up only, for the MSI-X and INTx switches of this function: never by an interrupt,
+    /// so interrupts need not be masked, and the access may have a lock of its own.
+    function: SpinMutex<Function<C>>,
 }
 
 #[derive(Debug)]
@@ -117,7 +119,7 @@ impl<P: Platform, C: ConfigurationAccess + Send> PciTransport<P, C> {
                 entries: msix.entries,
                 table: map(msix.table),
             }),
-            function: IrqMutex::new("PCI function", function),
+            function: SpinMutex::new(function),
         }
         .checked()
     }
@@ -248,17 +250,16 @@ impl<P: Platform, C: ConfigurationAccess + Send> Transport for PciTransport<P, C
 
     fn set_msix_enabled(&self, enabled: bool) {
         let Some(msix) = &self.msix else { return };
-        self.function.with(|function| {
-            let word = function.read(msix.offset) & !(MSIX_ENABLE | MSIX_FUNCTION_MASK);
-            // Never both: INTx goes off before MSI-X comes on, and the other way round.
-            if enabled {
-                function.change_command(Command::INTERRUPT_DISABLE, Command::empty());
-                function.write(msix.offset, word | MSIX_ENABLE);
-            } else {
-                function.write(msix.offset, word);
-                function.change_command(Command::empty(), Command::INTERRUPT_DISABLE);
-            }
-        });
+        let mut function = self.function.lock();
+        let word = function.read(msix.offset) & !(MSIX_ENABLE | MSIX_FUNCTION_MASK);
+        // Never both: INTx goes off before MSI-X comes on, and the other way round.
+        if enabled {
+            function.change_command(Command::INTERRUPT_DISABLE, Command::empty());
+            function.write(msix.offset, word | MSIX_ENABLE);
+        } else {
+            function.write(msix.offset, word);
+            function.change_command(Command::empty(), Command::INTERRUPT_DISABLE);
+        }
     }
 
     fn set_queue_vector(&self, queue: QueueIndex, entry: Option<MsixEntry>) -> Option<MsixEntry> {
