@@ -59,17 +59,16 @@ apt_install() {
     say "$why: installing $*"
     local log
     log=$(mktemp)
-    if as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@" \
-        >"$log" 2>&1 ||
-        { as_root apt-get update >"$log" 2>&1 &&
-            as_root env DEBIAN_FRONTEND=noninteractive \
-                apt-get install -y --no-install-recommends "$@" >"$log" 2>&1; }; then
-        rm -f "$log"
-    else
+    # Lists first: with old ones apt installs what is too old, or finds nothing. Without the network
+    # what is cached may do.
+    as_root apt-get update >"$log" 2>&1
+    if ! as_root env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -y --no-install-recommends "$@" >>"$log" 2>&1; then
         tail -n 3 "$log" >&2
         rm -f "$log"
         fail "$hint"
     fi
+    rm -f "$log"
 }
 
 # Host work never sees the variables that build the kernel: they are for the target alone.
@@ -126,7 +125,10 @@ setup_rust() {
         hash -r
     fi
     find_toolchain
-    [ -n "$toolchain" ] || fail "no compiler for $target: run 'rustup target add $target'"
+    [ -n "$toolchain" ] && return
+    [ -x $debian_rustc ] &&
+        say "found $($debian_rustc --version); 1.95 or later is needed (Debian 12: bookworm-security)"
+    fail "no compiler for $target: install rustup, then run 'rustup target add $target'"
 }
 
 setup() {

@@ -109,7 +109,8 @@ pub(crate) struct SplitQueue<P: Platform> {
     used_event: NonNull<AtomicU16>,
     used_flags: NonNull<AtomicU16>,
     used_index: NonNull<AtomicU16>,
-    used_ring: NonNull<u8>,
+    /// Pairs of id and length.
+    used_ring: NonNull<u32>,
     available_event: NonNull<AtomicU16>,
     addresses: QueueAddresses,
     /// Entries made available so far, modulo 2^16.
@@ -266,17 +267,13 @@ impl<P: Platform> SplitQueue<P> {
     pub(crate) fn take_used(&mut self) -> UsedElement {
         let entry = usize::from(self.next_used & self.mask);
         self.next_used = self.next_used.wrapping_add(1);
-        // SAFETY: *Inside*, masked. 4-byte aligned, so it is copied as bytes; a device that writes
-        // it at the same time changes what is read, and nothing else: nothing is believed.
-        let bytes = unsafe {
-            let element = self.used_ring.add(entry * USED_ELEMENT_LEN);
-            element.cast::<[u8; USED_ELEMENT_LEN]>().read_volatile()
-        };
-        let value = u64::from_le_bytes(bytes);
-        UsedElement {
-            id: value as u32,
-            len_bytes: (value >> 32) as u32,
-        }
+        // SAFETY: *Inside*, masked. A device that writes them at the same time changes what is read,
+        // and nothing else: nothing is believed.
+        let [id, len_bytes] = [0, 1].map(|half| unsafe {
+            let field = self.used_ring.add(2 * entry + half);
+            u32::from_le(field.read_volatile())
+        });
+        UsedElement { id, len_bytes }
     }
 
     /// Asks for an interrupt at the next used element, and tells whether one has come meanwhile.
