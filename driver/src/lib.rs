@@ -64,6 +64,7 @@ pub mod platform;
 mod queue;
 mod request;
 mod session;
+mod setup;
 mod stats;
 pub mod sync;
 #[cfg(test)]
@@ -75,12 +76,13 @@ mod wire;
 pub use self::{
     capabilities::Capabilities,
     cipher::{AES_BLOCK_LEN, AesCbc},
-    device::{Device, Drained, ForcedReset, Options},
+    device::{Device, Drained},
     dma::DmaBuffer,
     error::{Breakage, Error, Failed, Refusal, Requirement},
     interrupts::{Interrupt, InterruptMode},
     platform::Platform,
     request::{Woken, block_on},
+    setup::{ForcedReset, Options},
     stats::{InterruptStats, QueueStats},
     wire::{CipherAlgorithm, DEVICE_ID, Direction, Features, Services},
 };

@@ -1,0 +1,312 @@
+//! Who holds a slot: a caller that has reserved it, or one whose request is in flight.
+
+use core::task::{Context, Poll, Waker};
+
+use super::{
+    Buffers, Queue,
+    block::Block,
+    sessions::{Ledger, SessionIndex},
+    slot::{Batch, Purpose, Slot, State, Word},
+    state::created_session,
+};
+use crate::{Error, Platform, sync::atomic::Ordering, virtqueue::Segment};
+
+/// A slot that a caller has and the device does not know of. Dropping it gives it back.
+#[derive(Debug)]
+pub(crate) struct Reserved<'q, P: Platform> {
+    pub(super) queue: &'q Queue<P>,
+    pub(super) slot: u16,
+}
+
+/// What a request is about to do to the session table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Intent {
+    /// Use a session, which the caller holds.
+    Data(SessionIndex),
+    /// Make one, of a service whose sessions end with this opcode.
+    Create {
+        /// The opcode.
+        destroy_opcode: u32,
+    },
+}
+
+/// What is sent in a slot, beside the bytes in its block.
+#[derive(Debug)]
+pub(crate) struct Submission<'a, P: Platform, const N: usize> {
+    pub(crate) segments: &'a [Segment; N],
+    /// Bytes after the header to wipe afterwards.
+    pub(crate) inline_bytes: u16,
+    pub(crate) intent: Intent,
+    /// Taken, to be held by the slot until the device has used the request; left where they are
+    /// if it is not sent.
+    pub(crate) buffers: &'a mut Buffers<P>,
+    /// Woken when it has: the waker of the task that polls the request next.
+    pub(crate) waker: Option<Waker>,
+}
+
+impl<'q, P: Platform> Reserved<'q, P> {
+    /// Returns the slot's device memory, for filling.
+    #[inline]
+    pub(crate) fn block(&self) -> Block<'q> {
+        self.queue.shared.blocks.block(self.slot)
+    }
+
+    /// Sends the request.
+    ///
+    /// # Errors
+    ///
+    /// The reason for which the queue is closed, or that all places for sessions are taken; the
+    /// buffers are where they were.
+    #[inline]
+    pub(crate) fn publish<const N: usize>(
+        self,
+        submission: Submission<'_, P, N>,
+    ) -> Result<InFlight<'q, P>, Error> {
+        let Submission {
+            segments,
+            inline_bytes,
+            intent,
+            buffers,
+            mut waker,
+        } = submission;
+        let waker_is_left = waker.is_some();
+        let Self { queue, slot } = self;
+        let block = self.block();
+        block.write_table(segments);
+        let writable = segments.iter().filter(|segment| segment.writable);
+        let writable_bytes = writable.map(|segment| segment.len_bytes).sum();
+
+        let sent = queue.guarded.with(|guarded| {
+            if let Some(error) = guarded.closed {
+                return Err(error);
+            }
+            let purpose = match (intent, &mut guarded.ledger) {
+                (Intent::Data(session), _) => {
+                    queue.shared.sessions.add_use(session);
+                    Purpose::Data(session)
+                }
+                (Intent::Create { destroy_opcode }, Some(ledger)) => {
+                    let session = ledger.reserve()?;
+                    queue.shared.sessions.prepare(session, destroy_opcode);
+                    Purpose::Create(session)
+                }
+                (Intent::Create { .. }, None) => return Err(Error::TooManySessions { max: 0 }),
+            };
+            let entry = &mut guarded.slots[usize::from(slot)];
+            entry.purpose = purpose;
+            entry.writable_bytes = writable_bytes;
+            entry.inline_bytes = inline_bytes;
+            // A free slot holds nothing, so nothing is dropped here. Swapped only if there is
+            // something: most requests have no buffers.
+            for (held, given) in entry.buffers.iter_mut().zip(buffers) {
+                if given.is_some() {
+                    core::mem::swap(held, given);
+                }
+            }
+            core::mem::swap(&mut entry.waker, &mut waker);
+            queue.shared.words[usize::from(slot)].set(State::Submitted);
+            guarded.publish(&queue.shared, slot, segments);
+            Ok(guarded.decide_kick())
+        });
+        match sent {
+            Ok(kick) => {
+                core::mem::forget(self);
+                if kick {
+                    queue.doorbell.ring();
+                }
+                Ok(InFlight {
+                    queue,
+                    slot,
+                    inline_bytes,
+                    waker_is_left,
+                })
+            }
+            Err(error) => {
+                block.wipe_inline(usize::from(inline_bytes));
+                Err(error)
+            }
+        }
+    }
+}
+
+impl<P: Platform> Drop for Reserved<'_, P> {
+    fn drop(&mut self) {
+        self.queue.give_back(self.slot);
+    }
+}
+
+/// A request that the device has. Dropping it leaves everything with the slot, as an orphan.
+#[derive(Debug)]
+pub(crate) struct InFlight<'q, P: Platform> {
+    queue: &'q Queue<P>,
+    slot: u16,
+    inline_bytes: u16,
+    /// The waker of the first poll has been left with the slot when it was published.
+    waker_is_left: bool,
+}
+
+impl<'q, P: Platform> InFlight<'q, P> {
+    fn word(&self) -> &'q Word {
+        &self.queue.shared.words[usize::from(self.slot)]
+    }
+
+    /// Tells how the request is doing; when it is still in flight, the context's waker is woken at
+    /// its end.
+    ///
+    /// # Errors
+    ///
+    /// The reason for which the queue has ended, with this request in flight.
+    #[inline]
+    pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let word = self.word();
+        if word.is(State::Completed) {
+            return Poll::Ready(Ok(()));
+        }
+        if let Some(error) = self.queue.ended() {
+            return Poll::Ready(Err(error));
+        }
+        if !core::mem::take(&mut self.waker_is_left)
+            && let Poll::Ready(outcome) = self.leave_waker(context)
+        {
+            return Poll::Ready(outcome);
+        }
+        self.queue.pending_polls.fetch_add(1, Ordering::Relaxed);
+        Poll::Pending
+    }
+
+    /// Leaves the context's waker with the slot, unless there is nothing to wait for any more.
+    fn leave_waker(&self, context: &Context<'_>) -> Poll<Result<(), Error>> {
+        // A common second poll clones nothing; clones and drops happen without the lock.
+        let mut spare: Option<Waker> = None;
+        loop {
+            let outcome = self.queue.guarded.with(|guarded| {
+                if self.word().is(State::Completed) {
+                    return Some(Poll::Ready(Ok(())));
+                }
+                if let Some(error) = guarded.ended {
+                    return Some(Poll::Ready(Err(error)));
+                }
+                let kept = &mut guarded.slots[usize::from(self.slot)].waker;
+                if kept
+                    .as_ref()
+                    .is_some_and(|kept| kept.will_wake(context.waker()))
+                {
+                    return Some(Poll::Pending);
+                }
+                spare.as_ref()?;
+                core::mem::swap(kept, &mut spare);
+                Some(Poll::Pending)
+            });
+            match outcome {
+                Some(outcome) => return outcome,
+                None => spare = Some(context.waker().clone()),
+            }
+        }
+    }
+
+    /// Returns how many bytes the device wrote, clamped to what it was given. Once `poll` was
+    /// ready.
+    #[inline]
+    pub(crate) fn written_bytes(&self) -> u32 {
+        self.word().written_bytes()
+    }
+
+    /// Returns the slot's device memory, for reading the answer. Once `poll` was ready.
+    #[inline]
+    pub(crate) fn block(&self) -> Block<'q> {
+        self.queue.shared.blocks.block(self.slot)
+    }
+
+    /// Ends the request after `poll` was ready, and gives back the buffers.
+    #[inline]
+    pub(crate) fn finish_with_buffers(self) -> Buffers<P> {
+        self.take(|_, entry| core::mem::take(&mut entry.buffers))
+    }
+
+    /// Ends a request without buffers after `poll` was ready.
+    #[inline]
+    pub(crate) fn finish(self) {
+        self.take(|_, entry| debug_assert!(entry.buffers.iter().all(Option::is_none)));
+    }
+
+    /// Ends a *create* after `poll` was ready: the session, or why there is none.
+    #[inline]
+    pub(crate) fn take_session(self) -> Result<SessionIndex, Error> {
+        let shared = &self.queue.shared;
+        let created = created_session(shared, self.slot, self.written_bytes());
+        self.take(|ledger, entry| match (entry.purpose, created) {
+            (Purpose::Create(session), Ok(id)) => {
+                shared.sessions.open(session, id, 1);
+                Ok(session)
+            }
+            (Purpose::Create(session), Err(error)) => {
+                if let Some(ledger) = ledger {
+                    ledger.free(session);
+                }
+                Err(error)
+            }
+            (Purpose::Data(_) | Purpose::Destroy(_), _) => Err(Error::ShutDown),
+        })
+    }
+
+    /// Wipes the block, takes what is wanted from the slot, and passes the slot on.
+    #[inline]
+    fn take<R>(self, f: impl FnOnce(Option<&mut Ledger>, &mut Slot<P>) -> R) -> R {
+        debug_assert!(self.word().is(State::Completed));
+        let Self {
+            queue,
+            slot,
+            inline_bytes,
+            ..
+        } = self;
+        core::mem::forget(self);
+        queue
+            .shared
+            .blocks
+            .block(slot)
+            .wipe_inline(usize::from(inline_bytes));
+        let mut batch = Batch::default();
+        let taken = queue.guarded.with(|guarded| {
+            let entry = &mut guarded.slots[usize::from(slot)];
+            let taken = f(guarded.ledger.as_mut(), entry);
+            guarded.give(&queue.shared, slot, &mut batch);
+            taken
+        });
+        queue.finish(&mut batch);
+        taken
+    }
+}
+
+impl<P: Platform> Drop for InFlight<'_, P> {
+    fn drop(&mut self) {
+        let mut batch = Batch::default();
+        let (waker, empty) = self.queue.guarded.with(|guarded| {
+            guarded.stats.abandoned += 1;
+            let word = self.word();
+            let entry = &mut guarded.slots[usize::from(self.slot)];
+            let waker = entry.waker.take();
+            if word.is(State::Submitted) {
+                word.set(State::Orphaned);
+                return (waker, false);
+            }
+            if let Purpose::Create(_) = entry.purpose {
+                // Answered, and nobody took the answer: as if it were answered now.
+                guarded.settle_orphan(
+                    &self.queue.shared,
+                    self.slot,
+                    word.written_bytes(),
+                    &mut batch,
+                );
+                return (waker, false);
+            }
+            word.set(State::Emptying);
+            (waker, true)
+        });
+        drop(waker);
+        self.queue.finish(&mut batch);
+        if empty {
+            self.queue.empty(self.slot);
+        }
+        self.queue.reap();
+    }
+}

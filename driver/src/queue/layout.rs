@@ -1,0 +1,130 @@
+//! How many entries a ring has, and how many slots.
+
+use super::block::MAX_SEGMENTS;
+use crate::{Error, transport::QueueIndex};
+
+/// How a queue is laid out.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Layout {
+    pub(crate) queue: QueueIndex,
+    /// Entries that the device allows.
+    pub(crate) max_entries: u16,
+    /// Slots that the caller wants.
+    pub(crate) slots: u16,
+    pub(crate) indirect: bool,
+    pub(crate) event_index: bool,
+    /// Sessions whose places this queue keeps; 0 for a data queue.
+    pub(crate) sessions: u16,
+}
+
+/// What comes of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Size {
+    /// Entries of the ring, a power of two.
+    pub(super) entries: u16,
+    pub(super) slots: u16,
+    /// Descriptors of the ring that a slot owns: 1 with indirect tables.
+    pub(super) stride: u16,
+}
+
+impl Layout {
+    /// Fits the slots that are wanted into the entries that the device allows.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::QueueMissing`], [`Error::QueueTooSmall`].
+    pub(super) fn size(&self) -> Result<Size, Error> {
+        let queue = self.queue;
+        if self.max_entries == 0 {
+            return Err(Error::QueueMissing { queue });
+        }
+        // The longest chain of a request; an indirect table may not be longer than the queue
+        // either (2.7.5.3.1).
+        let needed = MAX_SEGMENTS as u16;
+        // A device's limit need not be a power of two; a split ring's size has to be (2.7).
+        let largest = 1 << self.max_entries.ilog2();
+        if largest < needed {
+            return Err(Error::QueueTooSmall {
+                queue,
+                entries: self.max_entries,
+                needed,
+            });
+        }
+        let stride = if self.indirect { 1 } else { needed };
+        let wanted = self.slots.max(1).saturating_mul(stride).max(needed);
+        let entries = wanted
+            .checked_next_power_of_two()
+            .unwrap_or(largest)
+            .min(largest);
+        let slots = (entries / stride).min(self.slots.max(1));
+        Ok(Size {
+            entries,
+            slots,
+            stride,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size(max_entries: u16, slots: u16, indirect: bool) -> Result<Size, Error> {
+        let queue = QueueIndex(0);
+        Layout {
+            queue,
+            max_entries,
+            slots,
+            indirect,
+            event_index: true,
+            sessions: 0,
+        }
+        .size()
+    }
+
+    #[test]
+    fn slots_fit_into_the_entries_there_are() {
+        let fits = |max, slots, indirect, entries, got| {
+            let stride = if indirect { 1 } else { 4 };
+            let expected = Size {
+                entries,
+                slots: got,
+                stride,
+            };
+            assert_eq!(
+                size(max, slots, indirect),
+                Ok(expected),
+                "{max} {slots} {indirect}"
+            );
+        };
+        fits(1024, 64, true, 64, 64);
+        fits(1024, 64, false, 256, 64);
+        fits(1024, 65, true, 128, 65);
+        fits(64, 64, false, 64, 16);
+        fits(4, 64, false, 4, 1);
+        fits(4, 0, true, 4, 1);
+        fits(7, 7, true, 4, 4);
+        fits(u16::MAX, u16::MAX, true, 32_768, 32_768);
+        fits(u16::MAX, u16::MAX, false, 32_768, 8192);
+    }
+
+    #[test]
+    fn too_few_entries_are_refused() {
+        for max_entries in 1..4 {
+            let queue = QueueIndex(0);
+            let small = Error::QueueTooSmall {
+                queue,
+                entries: max_entries,
+                needed: 4,
+            };
+            assert_eq!(size(max_entries, 1, true), Err(small));
+            assert_eq!(size(max_entries, 1, false), Err(small));
+        }
+        assert_eq!(
+            size(0, 1, true),
+            Err(Error::QueueMissing {
+                queue: QueueIndex(0)
+            })
+        );
+    }
+}

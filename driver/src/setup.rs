@@ -1,0 +1,169 @@
+//! From a device in whatever state to one that is ready: how it is set up, and in which order.
+
+use alloc::{sync::Arc, vec::Vec};
+
+use virtio_drivers::transport::DeviceStatus;
+
+use crate::{
+    Capabilities, Error, Platform,
+    interrupts::{InterruptMode, Interrupts},
+    link::{Link, Which},
+    queue::{Layout, Queue, SessionTable},
+    transport::{MsixMessage, QueueIndex, Transport},
+    wire::Features,
+};
+
+/// Features that the driver makes use of when they are offered.
+const SUPPORTED: Features = Features::VERSION_1
+    .union(Features::INDIRECT_DESC)
+    .union(Features::EVENT_IDX)
+    .union(Features::ACCESS_PLATFORM);
+
+/// How a device is set up.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// One message for each interrupt vector that the kernel has for this device, up to three:
+    /// configuration, data queue, control queue. With two, the queues share the second; with one,
+    /// all share it; with none, or where the device refuses, INTx or polling comes next.
+    pub messages: Vec<MsixMessage>,
+    /// The kernel has routed the device's INTx pin and calls
+    /// [`Device::handle_intx`](crate::Device::handle_intx).
+    pub intx: bool,
+    /// Data requests in flight at most; the queue's size is another limit.
+    pub data_slots: u16,
+    /// Control requests in flight at most; the queue's size is another limit.
+    pub control_slots: u16,
+    /// Sessions at most, those that are still closing included.
+    pub sessions: u16,
+    /// Features to refuse although they are offered.
+    pub refuse: Features,
+    /// How long a reset may take.
+    pub reset_limit_ns: u64,
+    /// What becomes of memory that was in flight at a forced reset.
+    pub forced_reset: ForcedReset,
+}
+
+/// What becomes of memory that the device still had when it was reset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ForcedReset {
+    /// It is given up for good: some devices write on after their status reads 0 (QEMU 10 and
+    /// later, with a throttled backend).
+    Quarantine,
+    /// It is freed once the device has confirmed the reset: the caller trusts the device.
+    Reclaim,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            messages: Vec::new(),
+            intx: false,
+            data_slots: 64,
+            control_slots: 64,
+            sessions: 256,
+            refuse: Features::empty(),
+            reset_limit_ns: 1_000_000_000,
+            forced_reset: ForcedReset::Quarantine,
+        }
+    }
+}
+
+/// Resets the device and waits, for a bounded time, until it says that it is done
+/// (Virtio 1.3, 2.4.2).
+pub(crate) fn reset<P: Platform>(transport: &dyn Transport, limit_ns: u64) -> Result<(), Error> {
+    let start_ns = P::now_ns();
+    transport.write_status(DeviceStatus::empty());
+    loop {
+        if transport.read_status().is_empty() {
+            return Ok(());
+        }
+        let waited_ns = P::now_ns().saturating_sub(start_ns);
+        if waited_ns >= limit_ns {
+            return Err(Error::ResetTimeout { waited_ns });
+        }
+        core::hint::spin_loop();
+    }
+}
+
+/// Takes a device from whatever state to DRIVER_OK, in the order of Virtio 1.3, 3.1.1.
+pub(crate) fn bring_up<P: Platform>(
+    transport: &dyn Transport,
+    options: &Options,
+    interrupts: &Interrupts,
+) -> Result<(Link<P>, Features), Error> {
+    reset::<P>(transport, options.reset_limit_ns)?;
+    let mut status = DeviceStatus::ACKNOWLEDGE;
+    transport.write_status(status);
+    status |= DeviceStatus::DRIVER;
+    transport.write_status(status);
+
+    let offered = Features::from_bits_retain(transport.read_device_features());
+    if !offered.contains(Features::VERSION_1) {
+        return Err(Error::FeatureMissing {
+            feature: "VIRTIO_F_VERSION_1",
+        });
+    }
+    // VERSION_1 and ACCESS_PLATFORM are not the driver's to refuse (6.1).
+    let kept = Features::VERSION_1.union(Features::ACCESS_PLATFORM);
+    let features = offered & SUPPORTED & (!options.refuse | kept);
+    transport.write_driver_features(features.bits());
+    status |= DeviceStatus::FEATURES_OK;
+    transport.write_status(status);
+    if !transport.read_status().contains(DeviceStatus::FEATURES_OK) {
+        return Err(Error::FeaturesRefused {
+            features: features.bits(),
+        });
+    }
+
+    let (capabilities, _) = Capabilities::read(transport)?;
+    // Data queues come first, the control queue after all of them (5.9.2).
+    let data_queue = QueueIndex(0);
+    let control_index = u16::try_from(capabilities.max_data_queues.max(1));
+    let control_queue = QueueIndex(control_index.unwrap_or(u16::MAX));
+    let sessions = Arc::new(SessionTable::new(options.sessions));
+    let make = |queue, slots, places| {
+        let layout = Layout {
+            queue,
+            max_entries: transport.read_max_queue_size(queue),
+            slots,
+            indirect: features.contains(Features::INDIRECT_DESC),
+            event_index: features.contains(Features::EVENT_IDX),
+            sessions: places,
+        };
+        Queue::<P>::new(layout, sessions.clone(), transport.doorbell(queue))
+    };
+    let data = make(data_queue, options.data_slots, 0)?;
+    let control = make(control_queue, options.control_slots, options.sessions)?;
+
+    // Vectors before the queues are enabled: an enabled queue's vector must not change.
+    let mode = interrupts.set_up(
+        transport,
+        &options.messages,
+        options.intx,
+        [(Which::Data, data_queue), (Which::Control, control_queue)],
+    );
+    let link = Link::new(control, data, sessions, capabilities);
+    if mode == InterruptMode::Polling {
+        link.set_polled();
+    }
+    for (queue, index) in [(&link.data, data_queue), (&link.control, control_queue)] {
+        queue.lend();
+        transport.set_queue(index, queue.entries(), queue.addresses());
+        transport.enable_queue(index);
+    }
+    interrupts.note_generation(transport);
+    status |= DeviceStatus::DRIVER_OK;
+    transport.write_status(status);
+
+    // QEMU tells of no change to HW_READY, so it is read again once the device is live.
+    let ready = Capabilities::read(transport).map(|(_, ready)| ready);
+    if !matches!(ready, Ok(true)) {
+        reset::<P>(transport, options.reset_limit_ns)?;
+        for queue in link.queues() {
+            queue.take_back();
+        }
+        ready?;
+        return Err(Error::HardwareNotReady);
+    }
+    Ok((link, features))
+}
