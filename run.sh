@@ -39,6 +39,15 @@ fail() {
 # ---------------------------------------------------------------- set-up
 
 qemu=${QEMU:-qemu-system-x86_64}
+# Cargo starts the runner in another directory.
+case $qemu in
+/*) ;;
+*/*) export QEMU="$PWD/$qemu" && qemu=$QEMU ;;
+esac
+
+# Logs of this run; gone however it ends.
+scratch=$(mktemp -d) || exit 1
+trap 'rm -rf "$scratch"' EXIT
 
 as_root() {
     if [ "$(id -u)" = 0 ]; then
@@ -58,7 +67,7 @@ apt_install() {
     command -v apt-get >/dev/null || fail "$hint"
     say "$why: installing $*"
     local log
-    log=$(mktemp)
+    log=$(mktemp -p "$scratch")
     # Lists first: with old ones apt installs what is too old, or finds nothing. Without the network
     # what is cached may do.
     as_root apt-get update >"$log" 2>&1
@@ -151,11 +160,11 @@ CARGO_TARGET_X86_64_UNKNOWN_NONE_LINKER=ld
 EOF
 }
 
-# Runs cargo for the kernel.
+# Runs cargo for the kernel. The caller's flags would replace those of .cargo/config.toml.
 kernel_cargo() {
     local variables
     mapfile -t variables < <(kernel_variables)
-    (cd "$here" && host env "${variables[@]}" "${cargo_program:-cargo}" "$@")
+    (cd "$here" && host env -u RUSTFLAGS -u CARGO_ENCODED_RUSTFLAGS "${variables[@]}" "${cargo_program:-cargo}" "$@")
 }
 
 # ---------------------------------------------------------------- a run in QEMU
@@ -166,6 +175,16 @@ accelerator() {
     else
         echo tcg,thread=multi
     fi
+}
+
+# limited SECONDS COMMAND..: runs it for that long at most; ends it when this script is interrupted,
+# which does not reach the process group of `timeout` by itself.
+limited() {
+    timeout -k 5 "$@" </dev/null 2>&1 &
+    local child=$!
+    # shellcheck disable=SC2064 # the child of this call
+    trap "kill $child 2>/dev/null; trap - INT TERM; kill -INT \$BASHPID" INT TERM
+    wait $child
 }
 
 # boot ELF MACHINE-WORDS COMMAND-LINE: one run. The last line of what it prints tells how it ended
@@ -203,8 +222,8 @@ boot() {
     command+=(-kernel "$elf" -append "${append# }")
 
     local log status reason=
-    log=$(mktemp)
-    timeout -k 5 "$timeout" "${command[@]}" </dev/null 2>&1 | tee "$log"
+    log=$(mktemp -p "$scratch")
+    limited "$timeout" "${command[@]}" | tee "$log"
     status=${PIPESTATUS[0]}
     case $status in
     33) grep -qE '^[0-9]+ passed, 0 failed|^[a-z]+: pass' <(tr -d '\r' <"$log") ||
@@ -265,7 +284,7 @@ part() {
     shift
     printf '\n=== %s\n' "$name"
     local log status counts
-    log=$(mktemp)
+    log=$(mktemp -p "$scratch")
     "$@" 2>&1 | tee "$log"
     status=${PIPESTATUS[0]}
     counts=$(tr -d '\r' <"$log" | sed -nE \
