@@ -17,6 +17,8 @@ pub const SPURIOUS_VECTOR: u8 = 0xff;
 pub const ERROR_VECTOR: u8 = 0xfe;
 /// The timer.
 pub const TIMER_VECTOR: u8 = 0xfd;
+/// Ends another CPU's sleep: there is a task for it.
+pub const WAKE_VECTOR: u8 = 0xfc;
 
 const BASE_MSR: u32 = 0x1b;
 const BASE_ENABLE: u64 = 1 << 11;
@@ -148,10 +150,26 @@ pub fn take_errors() -> u32 {
     read(ERROR_STATUS)
 }
 
+const ASSERT: u32 = 1 << 14;
+const DELIVERY_INIT: u32 = 0b101 << 8;
+const DELIVERY_STARTUP: u32 = 0b110 << 8;
+
 /// Sends `vector` to the CPU with local APIC `id`.
 pub fn send(id: u32, vector: u8) {
-    const ASSERT: u32 = 1 << 14;
-    let command = ASSERT | u32::from(vector);
+    command(id, ASSERT | u32::from(vector));
+}
+
+/// Resets the CPU with local APIC `id` and lets it wait for its start-up interrupt.
+pub(crate) fn send_init(id: u32) {
+    command(id, ASSERT | DELIVERY_INIT);
+}
+
+/// Starts the CPU with local APIC `id` at a page below 1 MiB.
+pub(crate) fn send_startup(id: u32, page: u8) {
+    command(id, ASSERT | DELIVERY_STARTUP | u32::from(page));
+}
+
+fn command(id: u32, command: u32) {
     if is_x2apic() {
         let value = u64::from(id) << 32 | u64::from(command);
         // SAFETY: the interrupt command register, in x2APIC mode.

@@ -7,16 +7,16 @@ use alloc::{boxed::Box, sync::Arc, task::Wake, vec::Vec};
 use core::{
     future::{Future, poll_fn},
     pin::pin,
-    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence},
     task::{Context, Poll, Waker},
 };
 
 use async_task::{Runnable, Task};
 use crossbeam_queue::ArrayQueue;
 use spin::Once;
-use x86_64::instructions::interrupts;
+use x86_64::instructions::interrupts as hardware;
 
-use crate::cpu;
+use crate::{apic, cpu, interrupts};
 
 /// Most live tasks of a CPU.
 pub const MAX_TASKS: usize = 1024;
@@ -24,17 +24,68 @@ pub const MAX_TASKS: usize = 1024;
 struct Executor {
     ready: ArrayQueue<Runnable>,
     live: AtomicUsize,
+    /// The CPU sleeps, or is about to: whoever gives it something to do has to wake it.
+    sleeping: AtomicBool,
+    /// Its local APIC.
+    apic_id: u32,
 }
 
 static EXECUTORS: [Once<Box<Executor>>; cpu::MAX_CPUS] = [const { Once::new() }; cpu::MAX_CPUS];
 
-fn here() -> &'static Executor {
+/// Makes the calling CPU's executor.
+pub(crate) fn prepare() {
     EXECUTORS[cpu::number() as usize].call_once(|| {
+        interrupts::set_handler(apic::WAKE_VECTOR, |_| ());
         Box::new(Executor {
             ready: ArrayQueue::new(MAX_TASKS),
             live: AtomicUsize::new(0),
+            sleeping: AtomicBool::new(false),
+            apic_id: apic::id(),
         })
-    })
+    });
+}
+
+fn of(cpu: u32) -> Option<&'static Executor> {
+    EXECUTORS
+        .get(cpu as usize)?
+        .get()
+        .map(|executor| &**executor)
+}
+
+fn here() -> &'static Executor {
+    match of(cpu::number()) {
+        Some(executor) => executor,
+        None => panic!("CPU {} has no executor yet", cpu::number()),
+    }
+}
+
+impl Executor {
+    /// Ends the CPU's sleep, if it sleeps. What it is to do has been left for it by now.
+    #[inline]
+    fn notify(&self) {
+        // Full barrier between leaving something and looking whether the CPU sleeps; pairs with the
+        // one in `sleep`, between saying so and looking whether there is something.
+        fence(Ordering::SeqCst);
+        if self.sleeping.load(Ordering::Relaxed) && self.apic_id != here().apic_id {
+            apic::send(self.apic_id, apic::WAKE_VECTOR);
+        }
+    }
+
+    /// Sleeps until an interrupt, unless `busy` says that there is something to do.
+    #[inline]
+    fn sleep(&self, busy: impl Fn() -> bool) {
+        // With interrupts masked nothing can come between the last look and the sleep, and the CPU
+        // takes no interrupt before `hlt` has begun: `sti` takes effect one instruction later.
+        hardware::disable();
+        self.sleeping.store(true, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+        if busy() || !self.ready.is_empty() {
+            hardware::enable();
+        } else {
+            hardware::enable_and_hlt();
+        }
+        self.sleeping.store(false, Ordering::Relaxed);
+    }
 }
 
 /// The CPU has as many tasks as it has room for.
@@ -63,7 +114,28 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    let executor = here();
+    spawn_with(here(), future)
+}
+
+/// Starts a task on CPU `cpu`, where it stays. Dropping what this returns cancels the task.
+///
+/// # Errors
+///
+/// [`TooManyTasks`] when there is no room for one more, or no such CPU (with room for none);
+/// `future` is dropped.
+pub fn spawn_on<F>(cpu: u32, future: F) -> Result<Task<F::Output>, TooManyTasks>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    spawn_with(of(cpu).ok_or(TooManyTasks { max: 0 })?, future)
+}
+
+fn spawn_with<F>(executor: &'static Executor, future: F) -> Result<Task<F::Output>, TooManyTasks>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
     let take = |live| (live < MAX_TASKS).then_some(live + 1);
     let taken = executor
         .live
@@ -80,6 +152,7 @@ where
             executor.ready.push(runnable).is_ok(),
             "the run queue has room for every task"
         );
+        executor.notify();
     };
     let (runnable, task) = async_task::spawn(future, schedule);
     runnable.schedule();
@@ -128,8 +201,8 @@ pub async fn yield_now() {
     .await;
 }
 
-/// Whether the future of a [`block_on`] wants to be polled.
-struct Woken(AtomicBool);
+/// Whether the future of a [`block_on`] wants to be polled, and by which CPU.
+struct Woken(AtomicBool, &'static Executor);
 
 impl Wake for Woken {
     fn wake(self: Arc<Self>) {
@@ -139,6 +212,7 @@ impl Wake for Woken {
     fn wake_by_ref(self: &Arc<Self>) {
         // Release: pairs with the acquire in `block_on`.
         self.0.store(true, Ordering::Release);
+        self.1.notify();
     }
 }
 
@@ -146,11 +220,11 @@ impl Wake for Woken {
 /// there is nothing to do. Interrupts are enabled meanwhile.
 pub fn block_on<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
-    let woken = Arc::new(Woken(AtomicBool::new(true)));
+    let executor = here();
+    let woken = Arc::new(Woken(AtomicBool::new(true), executor));
     let waker = Waker::from(woken.clone());
     let mut context = Context::from_waker(&waker);
-    let executor = here();
-    interrupts::enable();
+    hardware::enable();
     loop {
         if woken.0.swap(false, Ordering::Acquire)
             && let Poll::Ready(output) = future.as_mut().poll(&mut context)
@@ -164,13 +238,6 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
             };
             runnable.run();
         }
-        // With interrupts masked nothing can come between the last look and the sleep, and the
-        // CPU takes no interrupt before `hlt` has begun: `sti` takes effect one instruction later.
-        interrupts::disable();
-        if woken.0.load(Ordering::Acquire) || !executor.ready.is_empty() {
-            interrupts::enable();
-        } else {
-            interrupts::enable_and_hlt();
-        }
+        executor.sleep(|| woken.0.load(Ordering::Acquire));
     }
 }

@@ -20,6 +20,7 @@ pub mod machine;
 pub mod memory;
 pub mod pci;
 pub mod platform;
+pub mod smp;
 pub mod testing;
 pub mod time;
 pub mod vectors;
@@ -41,6 +42,7 @@ pub fn init(info: &'static BootInfo) {
     apic::silence_legacy();
     apic::init();
     time::init();
+    executor::prepare();
     machine::init(info.rsdp_addr.into_option().unwrap_or(0));
 }
 

@@ -1,0 +1,120 @@
+//! Further CPUs: each is started, one after the other, and then runs its own tasks.
+
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use x86_64::registers::control::Cr3;
+
+use crate::{apic, boot, cpu, executor, interrupts, machine, memory, time};
+
+/// Pages of a further CPU's stack.
+const STACK_PAGES: usize = 16;
+/// How long a CPU may take to come up.
+const LIMIT_NS: u64 = 1_000_000_000;
+
+/// What the next CPU to start finds: read by `boot`'s assembly.
+#[unsafe(export_name = "further_tables")]
+static TABLES: AtomicU64 = AtomicU64::new(0);
+#[unsafe(export_name = "further_stack")]
+static STACK: AtomicU64 = AtomicU64::new(0);
+#[unsafe(export_name = "further_number")]
+static NUMBER: AtomicU64 = AtomicU64::new(0);
+
+/// CPUs that are up, the boot CPU included.
+static ONLINE: AtomicU32 = AtomicU32::new(1);
+
+unsafe extern "C" {
+    static trampoline: u8;
+    static trampoline_end: u8;
+}
+
+/// Returns how many CPUs run tasks. Their numbers are those below.
+pub fn online() -> u32 {
+    ONLINE.load(Ordering::Acquire)
+}
+
+/// Starts every CPU that the ACPI tables list, as far as there is room for them, and returns how
+/// many did not come up. Those are reported, and the rest runs on without them.
+///
+/// On the boot CPU, once.
+pub fn start_all() -> u32 {
+    let own = apic::id();
+    let others = machine::tables()
+        .cpus
+        .iter()
+        .copied()
+        .filter(|id| *id != own);
+    place_trampoline();
+    let (tables, _) = Cr3::read();
+    TABLES.store(tables.start_address().as_u64(), Ordering::Relaxed);
+    let mut missing = 0;
+    for id in others {
+        let number = online();
+        if number as usize >= cpu::MAX_CPUS {
+            log::warn!(
+                "CPU with local APIC {id}: no room for more than {}",
+                cpu::MAX_CPUS
+            );
+            missing += 1;
+            continue;
+        }
+        STACK.store(
+            memory::allocate_stack(STACK_PAGES).as_u64(),
+            Ordering::Relaxed,
+        );
+        NUMBER.store(u64::from(number), Ordering::Relaxed);
+        start(id);
+        let deadline_ns = time::now_ns() + LIMIT_NS;
+        while online() == number && time::now_ns() < deadline_ns {
+            core::hint::spin_loop();
+        }
+        if online() == number {
+            // Held in reset: should it come to life after all, it must not find another's stack.
+            apic::send_init(id);
+            log::warn!(
+                "CPU with local APIC {id} did not come up in {} ms",
+                LIMIT_NS / 1_000_000
+            );
+            missing += 1;
+        }
+    }
+    missing
+}
+
+/// INIT, and the start-up interrupt twice (Intel SDM volume 3, 9.4.4.1).
+fn start(id: u32) {
+    apic::send_init(id);
+    wait_ns(10_000_000);
+    for _ in 0..2 {
+        apic::send_startup(id, (boot::TRAMPOLINE >> 12) as u8);
+        wait_ns(200_000);
+    }
+}
+
+fn wait_ns(duration_ns: u64) {
+    let end_ns = time::now_ns() + duration_ns;
+    while time::now_ns() < end_ns {
+        core::hint::spin_loop();
+    }
+}
+
+fn place_trampoline() {
+    let (start, end) = (&raw const trampoline, &raw const trampoline_end);
+    let len_bytes = end as usize - start as usize;
+    let page: *mut u8 = memory::map_device(u64::from(boot::TRAMPOLINE), len_bytes).as_mut_ptr();
+    // SAFETY: the page lies below the memory that the allocator has, and the firmware has done with
+    // it; the code is `len_bytes` long by its own labels.
+    unsafe { core::ptr::copy_nonoverlapping(start, page, len_bytes) };
+}
+
+/// A further CPU's first Rust, on its own stack, with the final tables.
+pub(crate) extern "C" fn further_main(number: u64) -> ! {
+    cpu::prepare(number as usize);
+    cpu::load_tables();
+    interrupts::load();
+    apic::init();
+    executor::prepare();
+    // Release: pairs with the acquire in `online`; the CPU can be given tasks from here on.
+    ONLINE.fetch_add(1, Ordering::Release);
+    executor::block_on(core::future::pending::<core::convert::Infallible>());
+    unreachable!("it never ends")
+}
