@@ -254,8 +254,8 @@ boot() {
 run_elf() {
     local elf=$1
     shift
-    # `cargo bench` says so to every binary.
-    [ "${1:-}" = --bench ] && shift
+    # `cargo bench` says so to every binary, behind the caller's own words.
+    [ "${!#}" = --bench ] && set -- "${@:1:$#-1}"
     command -v "$qemu" >/dev/null || fail "no $qemu: ./run.sh setup installs it"
     local machines failures=0 words
     mapfile -t machines < <(grep -aoE 'qemu-machine:\{[^}]*\}' "$elf" | sed 's/^[^{]*{//; s/}$//')
@@ -369,7 +369,7 @@ lint() {
     cd "$here" || return
     lint_step host cargo fmt --all --check
     lint_step host cargo host-clippy -q -- -D warnings
-    lint_step kernel_clippy -q -p kernel --lib --bins --tests --benches -- -D warnings
+    lint_step kernel_clippy -q -p kernel --all-features --lib --bins --tests --benches -- -D warnings
     export RUSTDOCFLAGS="-D warnings"
     lint_step host cargo host-doc -q
     lint_step kernel_cargo doc -q -p kernel --lib --no-deps

@@ -8,9 +8,9 @@
 use kernel::{
     command_line, executor,
     exit::{ExitCode, exit},
-    heap,
     machine::{self, CryptoDevice, Reach, Wiring},
-    println, testing, time,
+    measure::{self, Counts, Ratio},
+    println, testing,
 };
 use virtio_crypto::{AesCbc, Direction, Error, Options};
 
@@ -27,67 +27,30 @@ fn main() -> ! {
     if let Err(unknown) = command_line::check(&["ioeventfd="]) {
         testing::give_up(format_args!("{unknown}"));
     }
-    let device = match machine::open_crypto(0, Reach::Pci, Wiring::Best, Options::default()) {
-        Ok(Some(device)) => device,
-        Ok(None) => testing::give_up(format_args!("no virtio-crypto device")),
-        Err(error) => testing::give_up(format_args!("virtio-crypto: {error}")),
-    };
-    if let Err(error) = executor::block_on(measure(&device)) {
-        testing::give_up(format_args!("virtio-crypto: {error}"));
-    }
+    let options = Options::default();
+    let device = measure::expect_device(machine::open_crypto(0, Reach::Pci, Wiring::Best, options));
+    measure::expect(executor::block_on(run(&device)));
     println!("bench: pass");
     exit(ExitCode::Success);
 }
 
-/// Counters before and after.
-#[derive(Clone, Copy)]
-struct Counts {
-    instructions: u64,
-    requests: u64,
-    kicks: u64,
-    pending_polls: u64,
-    interrupts: u64,
-    allocations: u64,
+/// Prints what has come since `before`.
+fn report(device: &CryptoDevice, name: &str, before: &Counts) {
+    let now = Counts::read(device).since(before);
+    println!(
+        "bench: name={name} ioeventfd={} requests={} instructions_per_request={} \
+         kicks_per_request={} interrupts_per_request={} pending_polls_per_request={} allocations={}",
+        command_line::value("ioeventfd").unwrap_or("?"),
+        now.requests,
+        now.ticks / now.requests,
+        Ratio(now.kicks, now.requests),
+        Ratio(now.interrupts, now.requests),
+        Ratio(now.pending_polls, now.requests),
+        now.allocations,
+    );
 }
 
-impl Counts {
-    fn read(device: &CryptoDevice) -> Self {
-        let queues = [device.control_stats(), device.data_stats()];
-        let interrupts = device.interrupt_stats();
-        Self {
-            instructions: time::ticks(),
-            requests: queues.iter().map(|queue| queue.submitted).sum(),
-            kicks: queues.iter().map(|queue| queue.kicks).sum(),
-            pending_polls: queues.iter().map(|queue| queue.pending_polls).sum(),
-            interrupts: interrupts.handled + interrupts.already_drained + interrupts.unhandled,
-            allocations: heap::allocations(),
-        }
-    }
-
-    /// Prints what has come since `self`, of `requests` requests each.
-    fn report(&self, device: &CryptoDevice, name: &str) {
-        let now = Self::read(device);
-        let requests = now.requests - self.requests;
-        let each = |now: u64, before: u64| {
-            let hundredths = (now - before) * 100 / requests;
-            (hundredths / 100, hundredths % 100)
-        };
-        let (kicks, kicks_rest) = each(now.kicks, self.kicks);
-        let (interrupts, interrupts_rest) = each(now.interrupts, self.interrupts);
-        let (pending, pending_rest) = each(now.pending_polls, self.pending_polls);
-        println!(
-            "bench: name={name} ioeventfd={} requests={requests} instructions_per_request={} \
-             kicks_per_request={kicks}.{kicks_rest:02} \
-             interrupts_per_request={interrupts}.{interrupts_rest:02} \
-             pending_polls_per_request={pending}.{pending_rest:02} allocations={}",
-            command_line::value("ioeventfd").unwrap_or("?"),
-            (now.instructions - self.instructions) / requests,
-            now.allocations - self.allocations,
-        );
-    }
-}
-
-async fn measure(device: &CryptoDevice) -> Result<(), Error> {
+async fn run(device: &CryptoDevice) -> Result<(), Error> {
     let key = [7; 16];
     let session = AesCbc::open(device, Direction::Encrypt, &key).await?;
 
@@ -103,7 +66,7 @@ async fn measure(device: &CryptoDevice) -> Result<(), Error> {
     create_and_close(WARM_UP).await?;
     let before = Counts::read(device);
     create_and_close(ROUNDS).await?;
-    before.report(device, "control-request");
+    report(device, "control-request", &before);
 
     let mut data = [0; 16];
     for _ in 0..WARM_UP {
@@ -113,6 +76,6 @@ async fn measure(device: &CryptoDevice) -> Result<(), Error> {
     for _ in 0..ROUNDS {
         session.process_slice(&[1; 16], &mut data).await?;
     }
-    before.report(device, "aes-128-cbc-16-bytes");
+    report(device, "aes-128-cbc-16-bytes", &before);
     session.close().await
 }

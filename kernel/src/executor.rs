@@ -16,7 +16,7 @@ use crossbeam_queue::ArrayQueue;
 use spin::Once;
 use x86_64::instructions::interrupts as hardware;
 
-use crate::{apic, cpu, interrupts};
+use crate::{apic, cpu, interrupts, usage};
 
 /// Most live tasks of a CPU.
 pub const MAX_TASKS: usize = 1024;
@@ -82,6 +82,7 @@ impl Executor {
         if busy() || !self.ready.is_empty() {
             hardware::enable();
         } else {
+            usage::fall_asleep();
             hardware::enable_and_hlt();
         }
         self.sleeping.store(false, Ordering::Relaxed);

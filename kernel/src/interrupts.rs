@@ -10,7 +10,7 @@ use core::{
 use spin::Once;
 use x86_64::{VirtAddr, registers::control::Cr2, structures::idt::InterruptDescriptorTable};
 
-use crate::{apic, console, cpu, testing};
+use crate::{apic, console, cpu, testing, usage};
 
 /// The first vector that is not an exception.
 pub const FIRST_VECTOR: u8 = 32;
@@ -199,6 +199,7 @@ pub fn unexpected() -> u64 {
 }
 
 extern "C" fn interrupt(vector: u64) {
+    usage::wake_up();
     let handler = HANDLERS[vector as usize].load(Ordering::Acquire);
     if handler == 0 {
         if UNEXPECTED.fetch_add(1, Ordering::Relaxed) == 0 {

@@ -17,12 +17,14 @@ pub mod heap;
 pub mod interrupts;
 pub mod ioapic;
 pub mod machine;
+pub mod measure;
 pub mod memory;
 pub mod pci;
 pub mod platform;
 pub mod smp;
 pub mod testing;
 pub mod time;
+pub mod usage;
 pub mod vectors;
 
 pub use bootloader_api::{BootInfo, entry_point};

@@ -72,6 +72,8 @@ const VECTORS: usize = 3;
 
 /// A device of this kernel.
 pub type CryptoDevice = Device<KernelPlatform>;
+/// What looking for one gives.
+pub type DeviceOrNone = Result<Option<Arc<CryptoDevice>>, Error>;
 
 static DEVICES: [Once<Arc<CryptoDevice>>; MAX_DEVICES] = [const { Once::new() }; MAX_DEVICES];
 
@@ -154,7 +156,7 @@ pub fn open_crypto(
     reach: Reach,
     wiring: Wiring,
     mut options: Options,
-) -> Result<Option<Arc<CryptoDevice>>, Error> {
+) -> DeviceOrNone {
     let Some(&function) = find_crypto().get(index).filter(|_| index < MAX_DEVICES) else {
         return Ok(None);
     };

@@ -6,7 +6,7 @@ use virtio_crypto::Platform;
 use virtio_drivers::{BufferDirection, Hal, PhysAddr};
 use x86_64::{VirtAddr, instructions::interrupts};
 
-use crate::{cpu, memory, time};
+use crate::{cpu, memory, time, usage};
 
 /// This kernel, as the driver knows it.
 #[derive(Clone, Copy, Debug)]
@@ -57,11 +57,13 @@ unsafe impl Platform for KernelPlatform {
     fn mask_interrupts() -> bool {
         let were_enabled = interrupts::are_enabled();
         interrupts::disable();
+        usage::mask();
         were_enabled
     }
 
     #[inline]
     unsafe fn restore_interrupts(were_enabled: bool) {
+        usage::unmask();
         if were_enabled {
             interrupts::enable();
         }

@@ -1,0 +1,274 @@
+//! How fast workers open and close sessions, by what they do with the control queue's lock and how
+//! they wait: the experiment of Linux commit 977231e8d4 ("virtio-crypto: wait ctrl queue instead of
+//! busy polling").
+//!
+//! | mode | a lock of the workers' own, around each request | waiting |
+//! |---|---|---|
+//! | `poll` | held until the answer | spins on the ring: as Linux did before |
+//! | `held-sleep` | held until the answer | sleeps until it is woken |
+//! | `released-spin` | none | spins on the ring, the CPU's workers in turn |
+//! | `wait` | none | sleeps until it is woken: as this driver does |
+//!
+//! The driver is the same in all of them; its own lock is held for adding alone. A worker is a
+//! task, and worker *n* stays on CPU *n* modulo their number. An operation is one control request.
+//! With `batch=` a worker opens so many sessions with one kick, then closes them with one.
+#![no_std]
+#![no_main]
+
+extern crate alloc;
+
+use alloc::{collections::VecDeque, sync::Arc, vec::Vec};
+use core::{
+    future::poll_fn,
+    ops::ControlFlow,
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    task::{Poll, Waker},
+};
+
+use kernel::{
+    command_line, executor,
+    exit::{ExitCode, exit},
+    machine::{self, CryptoDevice, Reach, Wiring},
+    measure::{self, Counts, Histogram, Micros, Ratio},
+    platform::KernelPlatform,
+    println, smp, testing, time, usage,
+};
+use virtio_crypto::{AesCbc, Direction, Error, Options, sync::IrqMutex};
+
+kernel::entry!(main);
+
+const WORDS: &[&str] = &["mode=", "workers=", "batch=", "ms="];
+const KEY: [u8; 16] = [7; 16];
+/// Workers come up for this long before they are counted.
+const WARM_UP_NS: u64 = 50_000_000;
+
+/// How workers treat the queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    Poll,
+    HeldSleep,
+    ReleasedSpin,
+    Wait,
+}
+
+impl Mode {
+    fn of_command_line() -> (Self, &'static str) {
+        let name = measure::choice("mode", &["wait", "poll", "held-sleep", "released-spin"]);
+        let mode = match name {
+            "poll" => Self::Poll,
+            "held-sleep" => Self::HeldSleep,
+            "released-spin" => Self::ReleasedSpin,
+            _ => Self::Wait,
+        };
+        (mode, name)
+    }
+
+    fn holds(self) -> bool {
+        matches!(self, Self::Poll | Self::HeldSleep)
+    }
+
+    fn spins(self) -> bool {
+        matches!(self, Self::Poll | Self::ReleasedSpin)
+    }
+}
+
+static LATENCIES: Histogram = Histogram::new();
+static COUNTED: AtomicBool = AtomicBool::new(false);
+static STOP: AtomicBool = AtomicBool::new(false);
+static MAX_HOLD_NS: AtomicU64 = AtomicU64::new(0);
+
+/// The lock of `poll`: whoever waits for it spins, too.
+static SPINLOCK: spin::Mutex<()> = spin::Mutex::new(());
+/// The lock of `held-sleep`.
+static QUEUE: SleepingLock = SleepingLock(IrqMutex::new(
+    "line of workers",
+    Line {
+        next: 0,
+        serving: 0,
+        waiting: VecDeque::new(),
+    },
+));
+
+/// A lock whose waiters sleep, first come first served.
+struct SleepingLock(IrqMutex<KernelPlatform, Line>);
+
+struct Line {
+    next: u64,
+    serving: u64,
+    waiting: VecDeque<Waker>,
+}
+
+impl SleepingLock {
+    async fn lock(&self) {
+        let mut ticket = None;
+        poll_fn(|context| {
+            let mut waker = Some(context.waker().clone());
+            let served = self.0.with(|line| match ticket {
+                Some(ticket) => line.serving == ticket,
+                None => {
+                    // Number and place are taken in one go: who has a lower number stands before.
+                    // There is room for every worker, so nothing is allocated here.
+                    ticket = Some(line.next);
+                    line.next += 1;
+                    let served = line.serving == line.next - 1;
+                    if !served {
+                        line.waiting.extend(waker.take());
+                    }
+                    served
+                }
+            });
+            drop(waker);
+            if served {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
+        })
+        .await;
+    }
+
+    fn unlock(&self) {
+        let next = self.0.with(|line| {
+            line.serving += 1;
+            line.waiting.pop_front()
+        });
+        if let Some(waker) = next {
+            waker.wake();
+        }
+    }
+}
+
+/// One control request, in the mode's way.
+async fn request<T>(mode: Mode, request: impl Future<Output = Result<T, Error>>) -> T {
+    let start_ns = time::now_ns();
+    let outcome = match mode {
+        Mode::Wait | Mode::ReleasedSpin => request.await,
+        Mode::HeldSleep => {
+            QUEUE.lock().await;
+            let held_ns = time::now_ns();
+            let outcome = request.await;
+            MAX_HOLD_NS.fetch_max(time::now_ns() - held_ns, Ordering::Relaxed);
+            QUEUE.unlock();
+            outcome
+        }
+        Mode::Poll => {
+            let outcome = {
+                let _guard = SPINLOCK.lock();
+                let held_ns = time::now_ns();
+                let outcome = virtio_crypto::block_on(request, |_| ControlFlow::Continue(()));
+                MAX_HOLD_NS.fetch_max(time::now_ns() - held_ns, Ordering::Relaxed);
+                outcome
+            };
+            // The CPU's other workers have their turn between two requests.
+            executor::yield_now().await;
+            outcome.and_then(|outcome| outcome)
+        }
+    };
+    if COUNTED.load(Ordering::Relaxed) {
+        LATENCIES.add(time::now_ns() - start_ns);
+    }
+    measure::expect(outcome)
+}
+
+async fn worker(device: Arc<CryptoDevice>, mode: Mode, batch: usize) {
+    let open = || AesCbc::open(&device, Direction::Encrypt, &KEY);
+    while !STOP.load(Ordering::Relaxed) {
+        if batch == 1 {
+            let session = request(mode, open()).await;
+            request(mode, session.close()).await;
+        } else {
+            let opening = (0..batch).map(|_| request(mode, open()));
+            let sessions: Vec<_> = device.batch(executor::join_all(opening)).await;
+            let closing = sessions.into_iter().map(|one| request(mode, one.close()));
+            device.batch(executor::join_all(closing)).await;
+        }
+    }
+}
+
+async fn run(device: &Arc<CryptoDevice>, mode: Mode, name: &str, workers: u64, batch: u64) {
+    let vcpus = smp::online();
+    LATENCIES.clear();
+    STOP.store(false, Ordering::Relaxed);
+    let room = VecDeque::with_capacity(workers as usize);
+    let old = QUEUE
+        .0
+        .with(|line| core::mem::replace(&mut line.waiting, room));
+    drop(old);
+    let tasks: Vec<_> = (0..workers)
+        .map(|number| {
+            let cpu = (number % u64::from(vcpus)) as u32;
+            executor::spawn_on(cpu, worker(device.clone(), mode, batch as usize))
+        })
+        .collect();
+
+    time::sleep_ns(WARM_UP_NS).await;
+    measure::mark("begin");
+    MAX_HOLD_NS.store(0, Ordering::Relaxed);
+    usage::take_max_masked_ns();
+    let before = Counts::read(device);
+    COUNTED.store(true, Ordering::Relaxed);
+    time::sleep_ns(measure::number("ms", 1000) * 1_000_000).await;
+    COUNTED.store(false, Ordering::Relaxed);
+    let now = Counts::read(device).since(&before);
+    let driver_hold_ns = usage::take_max_masked_ns();
+    measure::mark("end");
+
+    STOP.store(true, Ordering::Relaxed);
+    for task in tasks {
+        match task {
+            Ok(task) => task.await,
+            Err(error) => testing::give_up(format_args!("workers={workers}: {error:?}")),
+        }
+    }
+    let operations = LATENCIES.count();
+    let hold_ns = if mode.holds() {
+        MAX_HOLD_NS.load(Ordering::Relaxed)
+    } else {
+        driver_hold_ns
+    };
+    println!(
+        "bench: name=control-sessions impl=virtio-crypto mode={name} workers={workers} \
+         vcpus={vcpus} batch={batch} ops_per_s={} guest_cpu_percent={} p50_us={} p99_us={} \
+         p999_us={} max_us={} max_lock_hold_us={} kicks_per_op={} interrupts_per_op={} \
+         pending_polls_per_op={}",
+        u128::from(operations) * 1_000_000_000 / u128::from(now.now_ns),
+        now.cpu_percent(),
+        Micros(LATENCIES.percentile_ns(500)),
+        Micros(LATENCIES.percentile_ns(990)),
+        Micros(LATENCIES.percentile_ns(999)),
+        Micros(LATENCIES.max_ns()),
+        Micros(hold_ns),
+        Ratio(now.kicks, now.requests),
+        Ratio(now.interrupts, now.requests),
+        Ratio(now.pending_polls, now.requests),
+    );
+    println!(
+        "histogram: name=control-sessions mode={name} workers={workers} vcpus={vcpus} \
+         batch={batch} us={}",
+        LATENCIES.log2_us(),
+    );
+}
+
+fn main() -> ! {
+    if let Err(unknown) = command_line::check(WORDS) {
+        testing::give_up(format_args!("{unknown}"));
+    }
+    let (mode, name) = Mode::of_command_line();
+    let missing = smp::start_all();
+    if missing > 0 {
+        testing::give_up(format_args!("{missing} CPUs did not come up"));
+    }
+    let wiring = if mode.spins() {
+        Wiring::Polling
+    } else {
+        Wiring::Best
+    };
+    let options = Options::default();
+    let device = measure::expect_device(machine::open_crypto(0, Reach::Pci, wiring, options));
+    let batch = measure::number("batch", 1).max(1);
+    for workers in measure::numbers("workers", &[1, 2, 4, 8, 64]) {
+        executor::block_on(run(&device, mode, name, workers, batch));
+    }
+    println!("bench: pass");
+    exit(ExitCode::Success);
+}
