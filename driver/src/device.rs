@@ -3,9 +3,10 @@
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use core::{
     fmt,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicU8, Ordering},
 };
 
+use spin::mutex::SpinMutex;
 use virtio_drivers::transport::DeviceStatus;
 
 use crate::{
@@ -16,7 +17,7 @@ use crate::{
     setup::{bring_up, reset},
     stats::{InterruptStats, QueueStats},
     sync::IrqMutex,
-    transport::Transport,
+    transport::{MsixMessage, Transport},
     wire::Features,
 };
 
@@ -29,11 +30,22 @@ pub struct Device<P: Platform> {
     features: Features,
     pub(crate) interrupts: Interrupts,
     current: IrqMutex<P, Arc<Link<P>>>,
-    /// Somebody is in `shutdown` or `recover`.
-    resetting: AtomicBool,
+    /// What somebody is changing about the device as a whole.
+    change: AtomicU8,
+    /// The messages of the vectors now; never touched by an interrupt, and by one caller at a time.
+    pub(crate) messages: SpinMutex<Vec<MsixMessage>>,
     /// Links from before a reset. Kept until nobody but this list has them, so that the last
     /// reference never goes in an interrupt handler, where nothing may be freed.
     retired: IrqMutex<P, Vec<Arc<Link<P>>>>,
+}
+
+/// What [`Device::alone`] keeps apart.
+#[derive(Clone, Copy, Debug)]
+#[repr(u8)]
+pub(crate) enum Change {
+    Nothing = 0,
+    Reset = 1,
+    Vector = 2,
 }
 
 /// How a shutdown went.
@@ -52,10 +64,11 @@ impl<P: Platform> Device<P> {
     /// [`Error::FeatureMissing`] for a legacy device, [`Error::FeaturesRefused`],
     /// [`Error::HardwareNotReady`], [`Error::QueueMissing`], [`Error::QueueTooSmall`],
     /// [`Error::ResetTimeout`], [`Error::OutOfDeviceMemory`]; the device is left in reset.
-    pub fn new(transport: impl Transport + 'static, options: Options) -> Result<Self, Error> {
+    pub fn new(transport: impl Transport + 'static, mut options: Options) -> Result<Self, Error> {
         let transport: Box<dyn Transport> = Box::new(transport);
         let interrupts = Interrupts::new();
-        let brought_up = bring_up::<P>(&*transport, &options, &interrupts);
+        let messages = core::mem::take(&mut options.messages);
+        let brought_up = bring_up::<P>(&*transport, &options, &messages, &interrupts);
         if brought_up.is_err() {
             // Also after a failed reset: the device must not stay half set up.
             transport.write_status(DeviceStatus::empty());
@@ -67,7 +80,8 @@ impl<P: Platform> Device<P> {
             features,
             interrupts,
             current: IrqMutex::new("device", Arc::new(link)),
-            resetting: AtomicBool::new(false),
+            change: AtomicU8::new(Change::Nothing as u8),
+            messages: SpinMutex::new(messages),
             retired: IrqMutex::new("retired links", Vec::new()),
         })
     }
@@ -83,7 +97,7 @@ impl<P: Platform> Device<P> {
     }
 
     pub(crate) fn is_resetting(&self) -> bool {
-        self.resetting.load(Ordering::Acquire)
+        self.change.load(Ordering::Acquire) == Change::Reset as u8
     }
 
     /// Returns what the device advertises.
@@ -125,12 +139,19 @@ impl<P: Platform> Device<P> {
     /// interrupts it is never needed and always harmless. Not from an interrupt handler: it frees
     /// what cancelled requests have left.
     pub fn poll(&self) {
+        self.drain();
+        self.check_status();
+    }
+
+    /// The part of [`poll`](Self::poll) that reads memory alone and no register, for a loop that
+    /// waits for completions: a register costs a guest thousands of instructions. It does not
+    /// notice a device that asks for a reset.
+    pub fn drain(&self) {
         let link = self.link();
         link.drain();
         for queue in link.queues() {
             queue.reap();
         }
-        self.check_status();
     }
 
     /// Ends every request if the device asks for a reset or has lost its state.
@@ -193,7 +214,7 @@ impl<P: Platform> Device<P> {
     /// [`Error::ResetTimeout`] when the device did not confirm its reset: whatever it could still
     /// touch is given up for good. [`Error::Resetting`] when another caller is at it.
     pub fn shutdown(&self, limit_ns: u64) -> Result<Drained, Error> {
-        self.alone(|| {
+        self.alone(Change::Reset, || {
             let outcome = self.take_down(&self.link(), limit_ns);
             self.interrupts.disable(&*self.transport);
             self.free_retired();
@@ -212,24 +233,31 @@ impl<P: Platform> Device<P> {
     /// Those of [`shutdown`](Self::shutdown) and of [`new`](Self::new); the device then stays shut
     /// down, and this may be called again.
     pub fn recover(&self, limit_ns: u64) -> Result<Drained, Error> {
-        self.alone(|| self.start_anew(limit_ns))
+        self.alone(Change::Reset, || self.start_anew(limit_ns))
     }
 
     /// Runs `f` unless another caller is in here.
-    fn alone(&self, f: impl FnOnce() -> Result<Drained, Error>) -> Result<Drained, Error> {
-        // Acquire and release pair with each other: one reset sees all that the last one did.
-        if self.resetting.swap(true, Ordering::Acquire) {
-            return Err(Error::Resetting);
-        }
+    pub(crate) fn alone<T>(
+        &self,
+        change: Change,
+        f: impl FnOnce() -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let (nothing, change) = (Change::Nothing as u8, change as u8);
+        // Acquire and release pair with each other: one change sees all that the last one did.
+        self.change
+            .compare_exchange(nothing, change, Ordering::Acquire, Ordering::Relaxed)
+            .map_err(|_| Error::Resetting)?;
         let outcome = f();
-        self.resetting.store(false, Ordering::Release);
+        self.change.store(nothing, Ordering::Release);
         outcome
     }
 
     fn start_anew(&self, limit_ns: u64) -> Result<Drained, Error> {
         let old = self.link();
         let drained = self.take_down(&old, limit_ns)?;
-        let brought_up = bring_up::<P>(&*self.transport, &self.options, &self.interrupts);
+        let messages = self.messages.lock().clone();
+        let brought_up =
+            bring_up::<P>(&*self.transport, &self.options, &messages, &self.interrupts);
         if brought_up.is_err() {
             self.transport.write_status(DeviceStatus::empty());
         }

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::transport::{QueueIndex, TransportError};
+use crate::transport::{MsixEntry, QueueIndex, TransportError};
 
 /// Every error of the driver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,7 +77,14 @@ pub enum Error {
     Broken(Breakage),
     /// The driver has been shut down, or the device reset, since this was made.
     ShutDown,
-    /// Another caller is shutting the device down or setting it up anew.
+    /// The driver does not use that entry of the MSI-X table.
+    NoSuchVector {
+        /// The entry.
+        entry: MsixEntry,
+        /// How many entries it uses, from 0 on.
+        used: usize,
+    },
+    /// Another caller is shutting the device down, setting it up anew or moving a vector.
     Resetting,
     /// The caller stopped waiting.
     GaveUp,
@@ -218,7 +225,14 @@ impl fmt::Display for Error {
             Self::ShutDown => {
                 f.write_str("the driver was shut down or the device reset: open a new session")
             }
-            Self::Resetting => f.write_str("another caller is resetting the device: try again"),
+            Self::NoSuchVector { entry, used } => {
+                write!(
+                    f,
+                    "MSI-X entry {} is not used, only the first {used}",
+                    entry.0
+                )
+            }
+            Self::Resetting => f.write_str("another caller is changing the device: try again"),
             Self::GaveUp => f.write_str("the caller stopped waiting"),
         }
     }

@@ -5,7 +5,8 @@ use core::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use virtio_drivers::transport::InterruptStatus;
 
 use crate::{
-    Device, Platform,
+    Device, Error, Platform,
+    device::Change,
     link::Which,
     stats::InterruptStats,
     transport::{MsixEntry, MsixMessage, QueueIndex, Transport},
@@ -31,7 +32,7 @@ impl InterruptMode {
     const MSIX_LADDER: [Self; 3] = [Self::PerQueue, Self::SharedQueues, Self::Shared];
 
     /// Returns how many MSI-X entries it takes.
-    const fn entries(self) -> usize {
+    pub(crate) const fn entries(self) -> usize {
         match self {
             Self::PerQueue => 3,
             Self::SharedQueues => 2,
@@ -197,6 +198,31 @@ impl<P: Platform> Device<P> {
             _ => self.answer(of(Which::Data), of(Which::Control), config),
         };
         self.interrupts.count(interrupt)
+    }
+
+    /// Moves an interrupt vector, at any time: `entry` of the MSI-X table sends `message` from here
+    /// on, to another CPU for instance, also after a [`recover`](Self::recover).
+    ///
+    /// Nothing is lost: what the device sends meanwhile is sent when the entry is unmasked, and the
+    /// rings are looked at afterwards. A message that was sent before still arrives where the entry
+    /// pointed until now, so the kernel keeps the old vector's handler for a while. Not from an
+    /// interrupt handler.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchVector`] when the driver does not use that entry ([`InterruptMode`] tells);
+    /// [`Error::Resetting`] while another caller resets the device or moves a vector.
+    pub fn move_interrupt(&self, entry: MsixEntry, message: MsixMessage) -> Result<(), Error> {
+        self.alone(Change::Vector, || {
+            let used = self.interrupts.mode().entries();
+            let mut messages = self.messages.lock();
+            let place = messages[..].iter_mut().take(used).nth(entry.0.into());
+            *place.ok_or(Error::NoSuchVector { entry, used })? = message;
+            drop(messages);
+            self.transport().set_msix_message(entry, Some(message));
+            self.poll();
+            Ok(())
+        })
     }
 
     /// Answers an interrupt of the INTx pin, which other devices may share. Reading the ISR

@@ -89,6 +89,7 @@ pub(crate) fn reset<P: Platform>(transport: &dyn Transport, limit_ns: u64) -> Re
 pub(crate) fn bring_up<P: Platform>(
     transport: &dyn Transport,
     options: &Options,
+    messages: &[MsixMessage],
     interrupts: &Interrupts,
 ) -> Result<(Link<P>, Features), Error> {
     reset::<P>(transport, options.reset_limit_ns)?;
@@ -138,7 +139,7 @@ pub(crate) fn bring_up<P: Platform>(
     // Vectors before the queues are enabled: an enabled queue's vector must not change.
     let mode = interrupts.set_up(
         transport,
-        &options.messages,
+        messages,
         options.intx,
         [(Which::Data, data_queue), (Which::Control, control_queue)],
     );

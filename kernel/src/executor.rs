@@ -52,6 +52,11 @@ fn of(cpu: u32) -> Option<&'static Executor> {
         .map(|executor| &**executor)
 }
 
+/// Returns the local APIC of a CPU that runs tasks.
+pub(crate) fn apic_id(cpu: u32) -> Option<u32> {
+    of(cpu).map(|executor| executor.apic_id)
+}
+
 fn here() -> &'static Executor {
     match of(cpu::number()) {
         Some(executor) => executor,

@@ -96,7 +96,7 @@ pub(crate) fn watchdog_bites() -> ! {
 pub(crate) fn on_panic(info: &PanicInfo) -> ! {
     x86_64::instructions::interrupts::disable();
     console::print_last(format_args!("\n{info}\n"));
-    fail_run(format_args!("panic"));
+    fail_run(format_args!("panic: {}", info.message()));
 }
 
 /// Declares a binary's entry and the machines that it wants to be run on.

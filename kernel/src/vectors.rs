@@ -5,7 +5,7 @@ use core::sync::atomic::{AtomicU8, Ordering};
 use virtio_crypto::transport::MsixMessage;
 
 use crate::{
-    apic,
+    apic, executor,
     interrupts::{self, Handler},
 };
 
@@ -42,4 +42,9 @@ pub fn allocate(handler: Handler) -> Result<u8, NoVector> {
 /// Returns the message that delivers `vector` to the calling CPU.
 pub fn message_here(vector: u8) -> Option<MsixMessage> {
     apic::message(apic::id(), vector)
+}
+
+/// Returns the message that delivers `vector` to CPU `cpu`, if that is up.
+pub fn message_for(cpu: u32, vector: u8) -> Option<MsixMessage> {
+    apic::message(executor::apic_id(cpu)?, vector)
 }

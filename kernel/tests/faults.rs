@@ -5,8 +5,11 @@
 #![no_std]
 #![no_main]
 
-use kernel::{command_line, exit, memory, testing, time};
-use virtio_crypto::sync::IrqMutex;
+use core::ptr::NonNull;
+
+use kernel::{apic, command_line, exit, memory, platform::KernelPlatform, testing, time, vectors};
+use virtio_crypto::{Platform, sync::IrqMutex};
+use virtio_drivers::{BufferDirection, Hal, PhysAddr};
 
 kernel::entry!(
     main,
@@ -16,9 +19,10 @@ kernel::entry!(
     machine: "append=fault=execute-data fails=page_fault",
     machine: "append=fault=divide fails=divide_error",
     machine: "append=fault=invalid-opcode fails=invalid_opcode",
-    machine: "append=fault=panic fails=panic",
-    machine: "append=fault=lock-twice fails=panic",
-    machine: "append=fault=two-locks fails=panic",
+    machine: "append=fault=panic fails=panic:_on_purpose",
+    machine: "append=fault=lock-twice fails=taken_twice",
+    machine: "append=fault=unmasked-lock fails=taken_twice",
+    machine: "append=fault=two-locks fails=holds_another",
     machine: "append=fault=watchdog fails=says_the_watchdog",
     machine: "append=fault=hang timeout=3 fails=no_end_after_3_s",
     machine: "append=fault=triple fails=reset",
@@ -57,6 +61,7 @@ fn main() -> ! {
             static LOCK: IrqMutex<kernel::platform::KernelPlatform, ()> = IrqMutex::new("once", ());
             LOCK.with(|()| LOCK.with(|()| ()));
         }
+        "unmasked-lock" => hold_without_masking(),
         "two-locks" => {
             static FIRST: IrqMutex<kernel::platform::KernelPlatform, ()> =
                 IrqMutex::new("first", ());
@@ -100,4 +105,67 @@ fn recurse(depth: u64) -> u64 {
     let mut frame = [depth; 64];
     core::hint::black_box(&mut frame);
     recurse(depth + 1) + frame[3]
+}
+
+/// A platform that does not mask interrupts: what a plain lock comes to.
+#[derive(Debug)]
+struct Unmasked;
+
+// SAFETY: none of it is used for memory that a device knows of; all of it is the kernel's own.
+unsafe impl Hal for Unmasked {
+    fn dma_alloc(pages: usize, direction: BufferDirection) -> (PhysAddr, NonNull<u8>) {
+        KernelPlatform::dma_alloc(pages, direction)
+    }
+
+    unsafe fn dma_dealloc(start: PhysAddr, at: NonNull<u8>, pages: usize) -> i32 {
+        // SAFETY: as promised by the caller.
+        unsafe { KernelPlatform::dma_dealloc(start, at, pages) }
+    }
+
+    unsafe fn mmio_phys_to_virt(start: PhysAddr, len_bytes: usize) -> NonNull<u8> {
+        // SAFETY: as promised by the caller.
+        unsafe { KernelPlatform::mmio_phys_to_virt(start, len_bytes) }
+    }
+
+    unsafe fn share(buffer: NonNull<[u8]>, direction: BufferDirection) -> PhysAddr {
+        // SAFETY: as promised by the caller.
+        unsafe { KernelPlatform::share(buffer, direction) }
+    }
+
+    unsafe fn unshare(start: PhysAddr, buffer: NonNull<[u8]>, direction: BufferDirection) {
+        // SAFETY: as promised by the caller.
+        unsafe { KernelPlatform::unshare(start, buffer, direction) }
+    }
+}
+
+// SAFETY: breaks the contract, on purpose: the lock must find out instead of hanging. Nothing but
+// a `()` is behind it.
+unsafe impl Platform for Unmasked {
+    fn mask_interrupts() -> bool {
+        true
+    }
+
+    unsafe fn restore_interrupts(_: bool) {}
+
+    fn cpu() -> u32 {
+        KernelPlatform::cpu()
+    }
+
+    fn now_ns() -> u64 {
+        KernelPlatform::now_ns()
+    }
+}
+
+/// The handler wants the lock that the task on its CPU holds: one of them waits for ever.
+fn hold_without_masking() {
+    static LOCK: IrqMutex<Unmasked, ()> = IrqMutex::new("unmasked", ());
+    let vector = vectors::allocate(|_| LOCK.with(|()| ())).unwrap();
+    x86_64::instructions::interrupts::enable();
+    LOCK.with(|()| {
+        apic::send(apic::id(), vector);
+        let end_ns = time::now_ns() + 100_000_000;
+        while time::now_ns() < end_ns {
+            core::hint::spin_loop();
+        }
+    });
 }

@@ -11,11 +11,12 @@ use kernel::{
     cpu, executor,
     machine::{self, CryptoDevice, Reach, Wiring},
     platform::KernelPlatform,
-    smp, time,
+    smp, time, vectors,
 };
 use spin::Once;
 use virtio_crypto::{
     AesCbc, Direction, DmaBuffer, Features, InterruptMode, Options, sync::IrqMutex,
+    transport::MsixEntry,
 };
 
 kernel::tests! {
@@ -39,6 +40,7 @@ kernel::tests! {
         every_cpu_opens_and_closes_sessions,
         drops_on_every_cpu_leave_nothing,
         tasks_that_drain_and_interrupts_make_no_false_report,
+        vectors_move_between_cpus_and_lose_nothing,
     ],
 }
 
@@ -275,4 +277,83 @@ fn tasks_that_drain_and_interrupts_make_no_false_report() {
     if device().interrupt_mode() != InterruptMode::Polling {
         assert!(device().interrupt_stats().handled > 0);
     }
+}
+
+fn vectors_move_between_cpus_and_lose_nothing() {
+    if device().interrupt_mode() != InterruptMode::PerQueue {
+        return;
+    }
+    static STOP: AtomicU32 = AtomicU32::new(0);
+    /// How many interrupts each CPU has answered.
+    static ANSWERED: [AtomicU64; cpu::MAX_CPUS] = [const { AtomicU64::new(0) }; cpu::MAX_CPUS];
+    const MOVES: u32 = 300;
+    fn answer(entry: u16) {
+        ANSWERED[cpu::number() as usize].fetch_add(1, Ordering::Relaxed);
+        device().handle_interrupt(MsixEntry(entry));
+    }
+    let vectors = [
+        (1, vectors::allocate(|_| answer(1)).unwrap()),
+        (2, vectors::allocate(|_| answer(2)).unwrap()),
+    ];
+    let move_to = |cpu| {
+        for (entry, vector) in vectors {
+            let message = vectors::message_for(cpu, vector).unwrap();
+            device().move_interrupt(MsixEntry(entry), message).unwrap();
+        }
+    };
+    let mover = async {
+        for round in 0..MOVES {
+            move_to(round % cpus());
+            time::sleep_ns(300_000).await;
+        }
+        STOP.store(1, Ordering::Relaxed);
+    };
+    let tasks: Vec<_> = (0..cpus())
+        .map(|cpu| {
+            let work = async move {
+                let mut rounds = 0;
+                while STOP.load(Ordering::Relaxed) == 0 {
+                    let session = AesCbc::open(device(), Direction::Encrypt, &KEY)
+                        .await
+                        .unwrap();
+                    session.process_slice(&IV, &mut [0; 16]).await.unwrap();
+                    session.close().await.unwrap();
+                    rounds += 1;
+                }
+                rounds
+            };
+            executor::spawn_on(cpu, work).unwrap()
+        })
+        .collect();
+    // Nobody polls: a lost interrupt is a task that never ends, which the watchdog reports.
+    let rounds = executor::block_on(async {
+        mover.await;
+        let mut rounds = 0;
+        for task in tasks {
+            rounds += task.await;
+        }
+        rounds
+    });
+    assert!(rounds > 0);
+    let answered = |cpu: u32| ANSWERED[cpu as usize].load(Ordering::Relaxed);
+    for cpu in 0..cpus() {
+        assert!(
+            answered(cpu) > 0,
+            "CPU {cpu} has answered none in {rounds} rounds"
+        );
+        // And where it points to now, and nowhere else, is where it arrives.
+        move_to(cpu);
+        let before: Vec<_> = (0..cpus()).map(answered).collect();
+        let session = executor::block_on(AesCbc::open(device(), Direction::Encrypt, &KEY)).unwrap();
+        executor::block_on(session.close()).unwrap();
+        for (other, before) in (0..cpus()).zip(before) {
+            assert_eq!(
+                answered(other) > before,
+                other == cpu,
+                "CPU {other}, moved to {cpu}"
+            );
+        }
+    }
+    settle();
+    check_interrupts();
 }

@@ -12,7 +12,7 @@ use virtio_queue::{Queue, QueueT};
 use vm_memory::{Bytes, GuestAddress};
 
 use super::platform::{is_live, memory};
-use crate::transport::QueueAddresses;
+use crate::transport::{MsixMessage, QueueAddresses};
 
 /// How the device breaks the rules, at the next request that it completes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +78,8 @@ pub(super) struct State {
     stop: bool,
     pub(super) kicks: u64,
     messages: u64,
+    /// What each entry of the MSI-X table holds.
+    pub(super) table: Vec<Option<MsixMessage>>,
     /// Messages wait instead of being delivered.
     hold: bool,
     held: Vec<usize>,
@@ -363,6 +365,7 @@ impl FakeDevice {
             stop: false,
             kicks: 0,
             messages: 0,
+            table: Vec::new(),
             hold: false,
             held: vec![],
             resets: true,
@@ -372,6 +375,11 @@ impl FakeDevice {
             doorbell: Condvar::new(),
             on_used: Mutex::new(None),
         }
+    }
+
+    /// Returns what an entry of the MSI-X table holds.
+    pub(crate) fn message(&self, entry: usize) -> Option<MsixMessage> {
+        self.state().table.get(entry).copied().flatten()
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {

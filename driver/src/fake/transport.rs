@@ -172,8 +172,11 @@ impl Transport for FakeTransport {
         self.setup.msix_entries
     }
 
-    fn set_msix_message(&self, entry: MsixEntry, _: Option<MsixMessage>) {
+    fn set_msix_message(&self, entry: MsixEntry, message: Option<MsixMessage>) {
         assert!(entry.0 < self.setup.msix_entries);
+        let mut state = self.device.state();
+        state.table.resize(self.setup.msix_entries.into(), None);
+        state.table[usize::from(entry.0)] = message;
     }
 
     fn set_queue_vector(&self, _: QueueIndex, entry: Option<MsixEntry>) -> Option<MsixEntry> {

@@ -4,9 +4,9 @@ use alloc::{boxed::Box, vec::Vec};
 use std::thread;
 
 use crate::{
-    Direction, Features, Interrupt, Options,
+    Direction, Error, Features, Interrupt, Options,
     fake::{IV, Rig, Setup, poll_once},
-    transport::MsixEntry,
+    transport::{MsixEntry, MsixMessage},
 };
 
 fn request<'s>(
@@ -253,4 +253,33 @@ fn tasks_and_interrupts_that_drain_at_once_lose_nothing() {
         // Whoever sent the last one may still be about to deliver it.
         assert!(answered <= rig.fake.messages() - sent);
     }
+}
+
+#[test]
+fn moved_vector_stays_moved_and_loses_nothing() {
+    let rig = Rig::simple();
+    let session = rig.session(Direction::Encrypt);
+    let elsewhere = MsixMessage {
+        address: 7,
+        data: 8,
+    };
+    rig.fake.hold_interrupts(true);
+    let mut request = request(&session);
+    assert_eq!(rig.fake.serve(0, 1), 1);
+    // Whatever became of the message: the look at the ring finds the completion.
+    rig.device.move_interrupt(MsixEntry(1), elsewhere).unwrap();
+    assert!(poll_once(request.as_mut()).is_ready());
+    assert_eq!(rig.fake.message(1), Some(elsewhere));
+    assert_ne!(rig.fake.message(2), Some(elsewhere));
+
+    rig.fake.hold_interrupts(false);
+    drop(request);
+    drop(session);
+    rig.serve_all();
+    rig.device.recover(0).unwrap();
+    assert_eq!(rig.fake.message(1), Some(elsewhere));
+
+    let nowhere = rig.device.move_interrupt(MsixEntry(3), elsewhere);
+    let entry = MsixEntry(3);
+    assert_eq!(nowhere, Err(Error::NoSuchVector { entry, used: 3 }));
 }
