@@ -1,0 +1,192 @@
+//! How fast the driver encrypts, by size, workers and depth, beside the same in software on the
+//! same CPU: where offload pays.
+//!
+//! A worker keeps `depth` requests in flight, and stays on CPU *n* modulo their number. Up to 512
+//! bytes are processed by slices (copied into the slot's own memory), more in place in buffers that
+//! the device reaches directly.
+#![no_std]
+#![no_main]
+
+extern crate alloc;
+
+use alloc::{sync::Arc, vec, vec::Vec};
+use core::sync::atomic::{AtomicBool, Ordering};
+
+use cbc::cipher::{BlockModeEncrypt, KeyIvInit, block_padding::NoPadding};
+use kernel::{
+    command_line, executor,
+    exit::{ExitCode, exit},
+    machine::{self, CryptoDevice, Reach, Wiring},
+    measure::{self, Counts, Histogram, Micros, Ratio},
+    platform::KernelPlatform,
+    println, smp, testing, time,
+};
+use virtio_crypto::{AesCbc, Direction, DmaBuffer, Options};
+
+kernel::entry!(main);
+
+const WORDS: &[&str] = &["key_bits=", "size=", "workers=", "depth=", "ms="];
+const KEY: [u8; 32] = [7; 32];
+const IV: [u8; 16] = [1; 16];
+/// Requests up to this size go by slices.
+const SLICE_BYTES: u64 = 512;
+const WARM_UP_NS: u64 = 20_000_000;
+
+static LATENCIES: Histogram = Histogram::new();
+static COUNTED: AtomicBool = AtomicBool::new(false);
+static STOP: AtomicBool = AtomicBool::new(false);
+
+/// What one line is about.
+#[derive(Clone, Copy)]
+struct Case {
+    key_bits: u64,
+    size: u64,
+    workers: u64,
+    depth: u64,
+}
+
+fn count(start_ns: u64) {
+    if COUNTED.load(Ordering::Relaxed) {
+        LATENCIES.add(time::now_ns() - start_ns);
+    }
+}
+
+/// Sends one request after the other.
+async fn lane(session: Arc<AesCbc<KernelPlatform>>, size: u64) {
+    if size <= SLICE_BYTES {
+        let mut data = vec![0; size as usize];
+        while !STOP.load(Ordering::Relaxed) {
+            let start_ns = time::now_ns();
+            measure::expect(session.process_slice(&IV, &mut data).await);
+            count(start_ns);
+        }
+    } else {
+        let mut buffer = measure::expect(DmaBuffer::new(size as usize));
+        while !STOP.load(Ordering::Relaxed) {
+            let start_ns = time::now_ns();
+            buffer = measure::expect(session.process(&IV, buffer).await.map_err(|e| e.error));
+            count(start_ns);
+        }
+    }
+}
+
+fn duration_ns() -> u64 {
+    measure::number("ms", 500) * 1_000_000
+}
+
+async fn run(device: &CryptoDevice, case: Case) {
+    let vcpus = smp::online();
+    let key = &KEY[..case.key_bits as usize / 8];
+    let session = AesCbc::open(device, Direction::Encrypt, key).await;
+    let session = Arc::new(measure::expect(session));
+    LATENCIES.clear();
+    STOP.store(false, Ordering::Relaxed);
+    let lanes: Vec<_> = (0..case.workers * case.depth)
+        .map(|number| {
+            let cpu = (number % case.workers % u64::from(vcpus)) as u32;
+            executor::spawn_on(cpu, lane(session.clone(), case.size))
+        })
+        .collect();
+
+    time::sleep_ns(WARM_UP_NS).await;
+    let before = Counts::read(device);
+    COUNTED.store(true, Ordering::Relaxed);
+    time::sleep_ns(duration_ns()).await;
+    COUNTED.store(false, Ordering::Relaxed);
+    let now = Counts::read(device).since(&before);
+
+    STOP.store(true, Ordering::Relaxed);
+    for lane in lanes {
+        match lane {
+            Ok(lane) => lane.await,
+            Err(error) => testing::give_up(format_args!("depth={}: {error:?}", case.depth)),
+        }
+    }
+    let rate = u128::from(LATENCIES.count()) * 1_000_000_000 / u128::from(now.now_ns);
+    println!(
+        "bench: name=aes-cbc impl=virtio-crypto key_bits={} size={} workers={} depth={} \
+         vcpus={vcpus} requests_per_s={rate} mb_per_s={} guest_cpu_percent={} p50_us={} p99_us={} \
+         kicks_per_request={} interrupts_per_request={}",
+        case.key_bits,
+        case.size,
+        case.workers,
+        case.depth,
+        Ratio(rate as u64 * case.size, 1_000_000),
+        now.cpu_percent(),
+        Micros(LATENCIES.percentile_ns(500)),
+        Micros(LATENCIES.percentile_ns(990)),
+        Ratio(now.kicks, now.requests),
+        Ratio(now.interrupts, now.requests),
+    );
+}
+
+/// Encrypts on the calling CPU alone.
+fn run_software(key_bits: u64, size: u64) {
+    let mut data = vec![0; size as usize];
+    let len_bytes = data.len();
+    let encrypt = |data: &mut [u8]| {
+        let key = &KEY[..key_bits as usize / 8];
+        let done = match key_bits {
+            128 => cbc::Encryptor::<aes::Aes128>::new_from_slices(key, &IV)
+                .is_ok_and(|cipher| cipher.encrypt_padded::<NoPadding>(data, len_bytes).is_ok()),
+            _ => cbc::Encryptor::<aes::Aes256>::new_from_slices(key, &IV)
+                .is_ok_and(|cipher| cipher.encrypt_padded::<NoPadding>(data, len_bytes).is_ok()),
+        };
+        assert!(done, "key and data have the right lengths");
+    };
+    encrypt(&mut data);
+    let start_ns = time::now_ns();
+    let mut requests = 0u64;
+    let elapsed_ns = loop {
+        encrypt(&mut data);
+        requests += 1;
+        let elapsed_ns = time::now_ns() - start_ns;
+        if elapsed_ns >= duration_ns() {
+            break elapsed_ns;
+        }
+    };
+    let rate = (u128::from(requests) * 1_000_000_000 / u128::from(elapsed_ns)) as u64;
+    println!(
+        "bench: name=aes-cbc impl=software key_bits={key_bits} size={size} workers=1 depth=1 \
+         vcpus={} requests_per_s={rate} mb_per_s={} guest_cpu_percent=100 p50_us={}",
+        smp::online(),
+        Ratio(rate * size, 1_000_000),
+        Micros(elapsed_ns / requests),
+    );
+}
+
+fn main() -> ! {
+    if let Err(unknown) = command_line::check(WORDS) {
+        testing::give_up(format_args!("{unknown}"));
+    }
+    let missing = smp::start_all();
+    if missing > 0 {
+        testing::give_up(format_args!("{missing} CPUs did not come up"));
+    }
+    let options = Options {
+        data_slots: 1024,
+        ..Options::default()
+    };
+    let device = measure::expect_device(machine::open_crypto(0, Reach::Pci, Wiring::Best, options));
+    for key_bits in measure::numbers("key_bits", &[128]) {
+        if !matches!(key_bits, 128 | 256) {
+            testing::give_up(format_args!("key_bits={key_bits}: known are 128 and 256"));
+        }
+        for size in measure::numbers("size", &[16, 256, 4096, 65536, 1 << 20]) {
+            run_software(key_bits, size);
+            for workers in measure::numbers("workers", &[1, 8]) {
+                for depth in measure::numbers("depth", &[1]) {
+                    let case = Case {
+                        key_bits,
+                        size,
+                        workers,
+                        depth,
+                    };
+                    executor::block_on(run(&device, case));
+                }
+            }
+        }
+    }
+    println!("bench: pass");
+    exit(ExitCode::Success);
+}

@@ -1,0 +1,412 @@
+//! What the device gives at most: a ring filled by hand, with requests prepared once and published
+//! again as soon as they are used, at a fixed depth. No driver, no checks, no sessions to look
+//! after; the figures beside the driver's say how near it comes.
+//!
+//! The control queue is flooded with *create* and *destroy* in turn (so one session exists at a
+//! time), the data queue with AES-128-CBC. With `wait=spin` the CPU looks at the used ring all the
+//! time, with `wait=sleep` it halts until an interrupt: which is better depends on whether it has a
+//! core to itself.
+#![no_std]
+#![no_main]
+
+extern crate alloc;
+
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicU16, Ordering, fence};
+
+use kernel::{
+    command_line,
+    exit::{ExitCode, exit},
+    machine,
+    measure::{self, Ratio},
+    memory::{self, FRAME_LEN},
+    platform::KernelPlatform,
+    println, testing, time, vectors,
+};
+use virtio_crypto::{
+    Features,
+    transport::{Doorbell, MsixEntry, QueueAddresses, QueueIndex, Transport, pci::PciTransport},
+};
+use virtio_drivers::transport::DeviceStatus;
+use x86_64::instructions::interrupts;
+
+kernel::entry!(main);
+
+const WORDS: &[&str] = &["queue=", "depth=", "size=", "wait=", "ms="];
+/// The configuration field `max_dataqueues`, which is the control queue's index.
+const MAX_DATAQUEUES: usize = 4;
+const MAX_DEPTH: u64 = 1024;
+/// Bytes for data that all requests together may take; beyond, they share.
+const DATA_BYTES: u64 = 64 << 20;
+
+// Inside a block.
+const BLOCK_BYTES: u64 = 256;
+const HEADER: u64 = 64;
+const HEADER_BYTES: u64 = 72;
+/// The key or the IV, right behind the header.
+const KEY: u64 = HEADER + HEADER_BYTES;
+const KEY_BYTES: u64 = 16;
+const ANSWER: u64 = 160;
+const ANSWER_BYTES: u64 = 16;
+
+const WRITABLE: u16 = 2;
+const INDIRECT: u16 = 4;
+const NO_INTERRUPT: u16 = 1;
+const NO_NOTIFY: u16 = 1;
+
+/// Memory that the device may write at any time: touched by volatile accesses only.
+#[derive(Clone, Copy)]
+struct Memory(u64);
+
+impl Memory {
+    fn new(len_bytes: u64) -> Self {
+        match memory::allocate_frames(len_bytes.div_ceil(FRAME_LEN as u64) as usize) {
+            Some(start) => Self(start),
+            None => testing::give_up(format_args!("no memory for {len_bytes} bytes")),
+        }
+    }
+
+    fn write<T: Copy>(self, offset: u64, value: T) {
+        let place: *mut T = memory::physical(self.0 + offset).as_mut_ptr();
+        // SAFETY: frames of this benchmark's own, never given back; every offset is inside what
+        // was asked for and aligned for its type by construction.
+        unsafe { place.write_volatile(value) };
+    }
+
+    fn read<T: Copy>(self, offset: u64) -> T {
+        let place: *const T = memory::physical(self.0 + offset).as_ptr();
+        // SAFETY: as in `write`.
+        unsafe { place.read_volatile() }
+    }
+
+    fn write_descriptor(self, index: u64, address: u64, len_bytes: u64, flags: u16, next: u64) {
+        let at = index * 16;
+        self.write(at, address);
+        self.write(at + 8, len_bytes as u32);
+        self.write(at + 12, flags);
+        self.write(at + 14, next as u16);
+    }
+}
+
+/// One split virtqueue, filled by hand.
+struct Flood {
+    index: QueueIndex,
+    size: u16,
+    descriptors: Memory,
+    available: Memory,
+    used: Memory,
+    blocks: Memory,
+    doorbell: Doorbell,
+    published: u64,
+    completed: u64,
+    /// What was published before this one is no part of the run.
+    first: u64,
+    /// Blocks that take turns.
+    blocks_in_turn: u64,
+    kicks: u64,
+    interrupts: u64,
+}
+
+/// What waits for used elements.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wait {
+    Spin,
+    Sleep,
+}
+
+impl Flood {
+    fn new(transport: &dyn Transport, index: QueueIndex, entry: u16) -> Self {
+        let size = transport.read_max_queue_size(index).min(MAX_DEPTH as u16);
+        let bytes = u64::from(size);
+        let flood = Self {
+            index,
+            size,
+            descriptors: Memory::new(16 * bytes),
+            available: Memory::new(6 + 2 * bytes),
+            used: Memory::new(6 + 8 * bytes),
+            blocks: Memory::new(BLOCK_BYTES * bytes),
+            doorbell: transport.doorbell(index),
+            published: 0,
+            completed: 0,
+            first: 0,
+            blocks_in_turn: 1,
+            kicks: 0,
+            interrupts: 0,
+        };
+        for block in 0..bytes {
+            let table = flood.blocks.0 + block * BLOCK_BYTES;
+            flood
+                .descriptors
+                .write_descriptor(block, table, 0, INDIRECT, 0);
+        }
+        let addresses = QueueAddresses {
+            descriptors: flood.descriptors.0,
+            available: flood.available.0,
+            used: flood.used.0,
+        };
+        transport.set_queue_vector(index, Some(MsixEntry(entry)));
+        transport.set_queue(index, size, addresses);
+        transport.enable_queue(index);
+        flood
+    }
+
+    /// Prepares a block: the header's words at their offsets, key or IV, then `data` in and out.
+    fn prepare(&self, block: u64, words: &[(u64, u32)], data: Option<(u64, u64)>) {
+        let at = block * BLOCK_BYTES;
+        for word in 0..HEADER_BYTES / 4 {
+            self.blocks.write(at + HEADER + word * 4, 0u32);
+        }
+        for (offset, word) in words {
+            self.blocks.write(at + HEADER + offset, *word);
+        }
+        for byte in 0..KEY_BYTES {
+            self.blocks.write(at + KEY + byte, 7u8);
+        }
+        for byte in 0..ANSWER_BYTES {
+            self.blocks.write(at + ANSWER + byte, 0xffu8);
+        }
+        let mut segments = Vec::from([(self.blocks.0 + at + HEADER, HEADER_BYTES + KEY_BYTES, 0)]);
+        if let Some((address, len_bytes)) = data {
+            segments.push((address, len_bytes, 0));
+            segments.push((address, len_bytes, WRITABLE));
+        }
+        segments.push((self.blocks.0 + at + ANSWER, ANSWER_BYTES, WRITABLE));
+        let count = segments.len() as u64;
+        for (number, (address, len_bytes, flags)) in (0..).zip(segments) {
+            let next = if number + 1 < count { 1 } else { 0 };
+            let table = Memory(self.blocks.0 + at);
+            table.write_descriptor(number, address, len_bytes, flags | next, number + 1);
+        }
+        self.descriptors.write(block * 16 + 8, (count * 16) as u32);
+    }
+
+    /// Begins a run of `blocks` blocks that take turns, from block 0 on.
+    fn begin(&mut self, blocks: u64) {
+        self.first = self.published;
+        self.blocks_in_turn = blocks;
+        self.available.write(0, NO_INTERRUPT);
+        (self.kicks, self.interrupts) = (0, 0);
+    }
+
+    /// Publishes `count` more requests.
+    fn publish(&mut self, count: u64) {
+        for _ in 0..count {
+            let place = self.published % u64::from(self.size);
+            let block = (self.published - self.first) % self.blocks_in_turn;
+            self.available.write(4 + 2 * place, block as u16);
+            self.published += 1;
+        }
+        fence(Ordering::Release);
+        self.available.write(2, self.published as u16);
+        fence(Ordering::SeqCst);
+        if self.used.read::<u16>(0) & NO_NOTIFY == 0 {
+            self.doorbell.ring();
+            self.kicks += 1;
+        }
+    }
+
+    /// Waits for at least one used element and returns how many there are.
+    fn wait(&mut self, wait: Wait) -> u64 {
+        let deadline_ns = time::now_ns() + 10_000_000_000;
+        loop {
+            let come = |flood: &Self| {
+                let used = flood.used.read::<u16>(2);
+                u64::from(used.wrapping_sub(flood.completed as u16))
+            };
+            let count = come(self);
+            if count > 0 {
+                self.completed += count;
+                return count;
+            }
+            if wait == Wait::Spin {
+                core::hint::spin_loop();
+            } else {
+                interrupts::disable();
+                self.available.write(0, 0u16);
+                fence(Ordering::SeqCst);
+                if come(self) == 0 {
+                    interrupts::enable_and_hlt();
+                    self.interrupts += 1;
+                } else {
+                    interrupts::enable();
+                }
+                self.available.write(0, NO_INTERRUPT);
+            }
+            if time::now_ns() > deadline_ns {
+                testing::give_up(format_args!("queue {}: no answer", self.index.0));
+            }
+        }
+    }
+
+    /// Keeps `depth` requests in flight for a time, and returns how many were completed a second.
+    fn run(&mut self, depth: u64, blocks: u64, wait: Wait) -> u64 {
+        let duration_ns = measure::number("ms", 1000) * 1_000_000;
+        self.begin(blocks);
+        self.publish(depth);
+        let start_ns = time::now_ns();
+        let mut total = 0;
+        let elapsed_ns = loop {
+            let count = self.wait(wait);
+            total += count;
+            let elapsed_ns = time::now_ns() - start_ns;
+            if elapsed_ns >= duration_ns {
+                break elapsed_ns;
+            }
+            self.publish(count);
+        };
+        while self.completed < self.published {
+            self.wait(wait);
+        }
+        (u128::from(total) * 1_000_000_000 / u128::from(elapsed_ns)) as u64
+    }
+
+    /// Checks the status of a block's answer, at `offset` in it.
+    fn check(&self, block: u64, offset: u64) {
+        let status: u8 = self.blocks.read(block * BLOCK_BYTES + ANSWER + offset);
+        if status != 0 {
+            testing::give_up(format_args!("queue {}: status {status}", self.index.0));
+        }
+    }
+}
+
+/// Offsets and words of a *create* for AES-128-CBC, encrypting.
+const CREATE: &[(u64, u32)] = &[(0, 0x002), (4, 3), (16, 3), (20, 16), (24, 1), (64, 1)];
+
+fn destroy(session: u64) -> [(u64, u32); 3] {
+    [
+        (0, 0x003),
+        (16, session as u32),
+        (20, (session >> 32) as u32),
+    ]
+}
+
+fn encrypt(session: u64, len_bytes: u64) -> [(u64, u32); 8] {
+    [
+        (0, 0x000),
+        (4, 3),
+        (8, session as u32),
+        (12, (session >> 32) as u32),
+        (24, 16),
+        (28, len_bytes as u32),
+        (32, len_bytes as u32),
+        (64, 1),
+    ]
+}
+
+fn main() -> ! {
+    if let Err(unknown) = command_line::check(WORDS) {
+        testing::give_up(format_args!("{unknown}"));
+    }
+    let Some(&function) = machine::find_crypto().first() else {
+        testing::give_up(format_args!("no virtio-crypto device"));
+    };
+    let transport = measure::expect(PciTransport::<KernelPlatform, _>::new(
+        machine::pci_access(),
+        function,
+    ));
+    let (mut data, mut control) = bring_up(&transport);
+
+    let name = measure::choice("wait", &["spin", "sleep"]);
+    let wait = if name == "spin" {
+        Wait::Spin
+    } else {
+        Wait::Sleep
+    };
+    let depths = measure::numbers("depth", &[1, 4, 16, 64, 256, 1024]);
+    let depths = depths.into_iter().map(|depth| depth.max(1));
+    if measure::choice("queue", &["control", "data"]) == "control" {
+        let limit = u64::from(control.size);
+        for depth in depths {
+            flood_control(&mut control, depth.min(limit), wait, name);
+        }
+    } else {
+        let (session, limit) = (open(&mut control), u64::from(data.size));
+        for size in measure::numbers("size", &[16]) {
+            for depth in depths.clone() {
+                flood_data(&mut data, session, size, depth.min(limit), wait, name);
+            }
+        }
+    }
+    transport.write_status(DeviceStatus::empty());
+    println!("bench: pass");
+    exit(ExitCode::Success);
+}
+
+/// Takes the device to DRIVER_OK; data queue and control queue.
+fn bring_up(transport: &dyn Transport) -> (Flood, Flood) {
+    static INTERRUPTS: AtomicU16 = AtomicU16::new(0);
+    transport.write_status(DeviceStatus::empty());
+    while !transport.read_status().is_empty() {}
+    let mut status = DeviceStatus::ACKNOWLEDGE | DeviceStatus::DRIVER;
+    transport.write_status(status);
+    let features = Features::VERSION_1 | Features::INDIRECT_DESC;
+    transport.write_driver_features(features.bits());
+    status |= DeviceStatus::FEATURES_OK;
+    transport.write_status(status);
+    let mut index = [0; 4];
+    measure::expect(transport.read_config(MAX_DATAQUEUES, &mut index));
+    transport.set_msix_enabled(true);
+    let vector = vectors::allocate(|_| {
+        INTERRUPTS.fetch_add(1, Ordering::Relaxed);
+    });
+    let vector = measure::expect(vector);
+    transport.set_msix_message(MsixEntry(0), vectors::message_here(vector));
+    let data = Flood::new(transport, QueueIndex(0), 0);
+    let control = Flood::new(transport, QueueIndex(u32::from_le_bytes(index) as u16), 0);
+    status |= DeviceStatus::DRIVER_OK;
+    transport.write_status(status);
+    (data, control)
+}
+
+/// Opens a session and returns its id.
+fn open(control: &mut Flood) -> u64 {
+    control.prepare(0, CREATE, None);
+    control.begin(1);
+    control.publish(1);
+    control.wait(Wait::Spin);
+    control.check(0, 8);
+    control.blocks.read(ANSWER)
+}
+
+fn flood_control(control: &mut Flood, depth: u64, wait: Wait, wait_name: &str) {
+    // Each *create* gets the id that the *destroy* before it has freed: this one's.
+    let session = open(control);
+    let blocks = depth.next_multiple_of(2);
+    for block in 0..blocks {
+        match block % 2 {
+            0 => control.prepare(block, &destroy(session), None),
+            _ => control.prepare(block, CREATE, None),
+        }
+    }
+    let rate = control.run(depth, blocks, wait);
+    control.check(0, 0);
+    control.check(1, 8);
+    report(control, "control", 0, depth, rate, wait_name);
+}
+
+fn flood_data(data: &mut Flood, session: u64, size: u64, depth: u64, wait: Wait, wait_name: &str) {
+    let buffers = (DATA_BYTES / size).clamp(1, depth);
+    let memory = Memory::new(buffers * size);
+    for block in 0..depth {
+        let place = memory.0 + block % buffers * size;
+        data.prepare(block, &encrypt(session, size), Some((place, size)));
+    }
+    let rate = data.run(depth, depth, wait);
+    // The status is the last writable byte.
+    data.check(0, ANSWER_BYTES - 1);
+    report(data, "data", size, depth, rate, wait_name);
+    memory::free_frames(
+        memory.0,
+        (buffers * size).div_ceil(FRAME_LEN as u64) as usize,
+    );
+}
+
+fn report(flood: &Flood, queue: &str, size: u64, depth: u64, rate: u64, wait: &str) {
+    println!(
+        "bench: name=device-limit queue={queue} size={size} depth={depth} wait={wait} \
+         requests_per_s={rate} mb_per_s={} kicks={} sleeps={}",
+        Ratio(rate * size, 1_000_000),
+        flood.kicks,
+        flood.interrupts,
+    );
+}
