@@ -205,8 +205,9 @@ impl<P: Platform> Device<P> {
     ///
     /// Nothing is lost: what the device sends meanwhile is sent when the entry is unmasked, and the
     /// rings are looked at afterwards. A message that was sent before still arrives where the entry
-    /// pointed until now, so the kernel keeps the old vector's handler for a while. Not from an
-    /// interrupt handler.
+    /// pointed until now, so the kernel keeps the old vector's handler for a while; up to two such
+    /// messages a move are owed, beside the three of the new place, until the next
+    /// [`settle`](Self::settle). Not from an interrupt handler.
     ///
     /// # Errors
     ///
@@ -214,11 +215,19 @@ impl<P: Platform> Device<P> {
     /// [`Error::Resetting`] while another caller resets the device or moves a vector.
     pub fn move_interrupt(&self, entry: MsixEntry, message: MsixMessage) -> Result<(), Error> {
         self.alone(Change::Vector, || {
-            let used = self.interrupts.mode().entries();
+            let mode = self.interrupts.mode();
+            let used = mode.entries();
             let mut messages = self.messages.lock();
             let place = messages[..].iter_mut().take(used).nth(entry.0.into());
             *place.ok_or(Error::NoSuchVector { entry, used })? = message;
             drop(messages);
+            // Before the move, so that no message arrives from two CPUs with the credit of one.
+            let link = self.link();
+            for which in [Which::Data, Which::Control] {
+                if mode.entry_of(which) == entry {
+                    link.queue(which).move_vector();
+                }
+            }
             self.transport().set_msix_message(entry, Some(message));
             self.poll();
             Ok(())

@@ -343,6 +343,8 @@ fn vectors_move_between_cpus_and_lose_nothing() {
         );
         // And where it points to now, and nowhere else, is where it arrives.
         move_to(cpu);
+        // Messages that still wait on a CPU are taken before it runs a task.
+        on_every_cpu(|_| async {});
         let before: Vec<_> = (0..cpus()).map(answered).collect();
         let session = executor::block_on(AesCbc::open(device(), Direction::Encrypt, &KEY)).unwrap();
         executor::block_on(session.close()).unwrap();

@@ -10,11 +10,16 @@
 //! messages of one vector. It is capped at what can exist at one time: one message in service, one
 //! pending, one not yet sent. The cap assumes that the device sends the message of one publication
 //! before it makes the next; for a device that does not, the cap has to be the queue size.
+//!
+//! A vector that moves leaves up to two messages behind, in service and pending on the CPU that had
+//! it, beside the three of the new one. So every move raises the cap by two, until `settle`.
 
 use crate::virtqueue::need_event;
 
 /// One message in service, one pending, one not yet sent.
 pub(crate) const CREDIT_CAP: u16 = 3;
+/// What a vector leaves behind when it moves: one message in service, one pending.
+const LEFT_BEHIND: u16 = 2;
 
 /// The credit of one queue.
 #[derive(Debug)]
@@ -23,6 +28,8 @@ pub(crate) struct Accounting {
     published: u64,
     /// Messages that the device may have sent and that no interrupt has spent.
     credit: u16,
+    /// Most that can be on their way at one time.
+    cap: u16,
     /// With EVENT_IDX, the `used_event` that the device reads. 0 is what a fresh ring holds, which
     /// also gives the first index after a reset its credit: QEMU signals that one unasked.
     armed: Option<u16>,
@@ -33,6 +40,7 @@ impl Accounting {
         Self {
             published: 0,
             credit: 0,
+            cap: CREDIT_CAP,
             armed: event_index.then_some(0),
         }
     }
@@ -52,7 +60,7 @@ impl Accounting {
             Some(event) => u16::from(need_event(event, used_index, seen)),
             None => advance,
         };
-        self.credit = self.credit.saturating_add(gained).min(CREDIT_CAP);
+        self.credit = self.credit.saturating_add(gained).min(self.cap);
         advance
     }
 
@@ -77,9 +85,15 @@ impl Accounting {
         self.credit
     }
 
+    /// Takes note that the vector is about to move to another CPU.
+    pub(crate) fn move_vector(&mut self) {
+        self.cap = self.cap.saturating_add(LEFT_BEHIND);
+    }
+
     /// Forgets all credit: nothing is in flight and every message has arrived.
     pub(crate) fn settle(&mut self) {
         self.credit = 0;
+        self.cap = CREDIT_CAP;
     }
 
     /// Returns how many elements the device has used since its reset.
@@ -126,6 +140,21 @@ mod tests {
         accounting.observe(101);
         accounting.settle();
         assert!(!accounting.spend());
+    }
+
+    #[test]
+    fn a_moved_vector_leaves_messages_behind_until_it_is_settled() {
+        let mut accounting = Accounting::new(false);
+        accounting.observe(3);
+        accounting.move_vector();
+        accounting.observe(100);
+        for _ in 0..CREDIT_CAP + LEFT_BEHIND {
+            assert!(accounting.spend());
+        }
+        assert!(!accounting.spend());
+        accounting.settle();
+        accounting.observe(200);
+        assert_eq!(accounting.credit(), CREDIT_CAP);
     }
 
     #[test]

@@ -328,6 +328,12 @@ impl<P: Platform> Queue<P> {
         }
     }
 
+    /// The queue's vector is about to move to another CPU.
+    pub(crate) fn move_vector(&self) {
+        self.guarded
+            .with(|guarded| guarded.accounting.move_vector());
+    }
+
     /// Forgets what is owed in interrupts, if nothing is in flight.
     pub(crate) fn settle(&self) -> bool {
         self.guarded.with(|guarded| {
