@@ -9,7 +9,12 @@ usage() {
     cat <<'EOF'
 ./run.sh                     set up what is missing, build the kernel, boot its demonstration
 ./run.sh test [filter]       every test: the driver on this host, the kernel in QEMU, runs that must fail
-./run.sh bench               count the guest instructions, kicks and interrupts of a request
+./run.sh bench [name] [key=value ..]
+                             measure: instructions control-sessions device-limit interrupt-race
+                             aes-cbc, or all; words narrow down (workers=8 vcpus=2 mode=wait
+                             placement=shared-core ioeventfd=on ..); see target/bench/report.html
+./run.sh bench-guest NAME [words]
+                             boot one program of kernel/benches alone
 ./run.sh lint                formatting, clippy and documentation, with warnings denied
 ./run.sh ELF [words]         boot a kernel binary with words on its command line (the cargo runner)
 ./run.sh setup               set up what is missing, and nothing else
@@ -302,6 +307,10 @@ driver_tests() {
     (cd "$here" && host cargo host-test "$@")
 }
 
+host_bench_tests() {
+    (cd "$here" && host cargo test -q --target host-tuple -p bench -- "$@")
+}
+
 loom_tests() {
     # Its own directory: another flag would build everything anew each time.
     (cd "$here" && host env RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/loom" \
@@ -350,6 +359,7 @@ test_all() {
     setup
     local filter=("$@")
     part "the driver on this host" driver_tests -- "${filter[@]}"
+    part "the benchmarks' host side" host_bench_tests "${filter[@]}"
     part "the driver's lock and slots under loom" loom_tests "${filter[@]}"
     part "the kernel in QEMU" kernel_cargo test -q -p kernel --no-fail-fast -- "${filter[@]}"
     if [ ${#filter[@]} = 0 ]; then
@@ -393,6 +403,29 @@ kernel_clippy() {
     fi
 }
 
+# ---------------------------------------------------------------- benchmarks
+
+# bench_guest NAME [words]: boots one program of kernel/benches.
+bench_guest() {
+    local name=$1
+    shift
+    kernel_cargo bench -q -p kernel --features usage --bench "$name" -- "$@"
+}
+
+bench() {
+    cd "$here" || return
+    local header
+    header="$("$qemu" --version | head -n 1), accelerator ${ACCEL:-$(accelerator)}"
+    if [ $# = 0 ] || [ "$1" = instructions ]; then
+        say "$header, $(nproc) host cores"
+        # Without the clock readings of `usage`, which would be counted too.
+        kernel_cargo bench -q -p kernel --bench instructions || return
+        [ $# = 0 ] || return 0
+    fi
+    kernel_cargo bench -q -p kernel --features usage --no-run || return
+    host cargo host-bench "$header" "$@"
+}
+
 case ${1:-} in
 "")
     setup
@@ -412,9 +445,14 @@ lint)
     lint
     ;;
 bench)
+    shift
     setup
-    say "$("$qemu" --version | head -n 1), $(nproc) host cores"
-    kernel_cargo bench -q -p kernel --bench instructions
+    bench "$@"
+    ;;
+bench-guest)
+    shift
+    find_toolchain
+    bench_guest "$@"
     ;;
 setup)
     setup

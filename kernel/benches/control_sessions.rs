@@ -77,8 +77,9 @@ static COUNTED: AtomicBool = AtomicBool::new(false);
 static STOP: AtomicBool = AtomicBool::new(false);
 static MAX_HOLD_NS: AtomicU64 = AtomicU64::new(0);
 
-/// The lock of `poll`: whoever waits for it spins, too.
-static SPINLOCK: spin::Mutex<()> = spin::Mutex::new(());
+/// The lock of `poll`: whoever waits for it spins, too. A fair one, as Linux's are: without order one
+/// CPU takes it again and again, and another may wait for seconds.
+static SPINLOCK: spin::mutex::TicketMutex<()> = spin::mutex::TicketMutex::new(());
 /// The lock of `held-sleep`.
 static QUEUE: SleepingLock = SleepingLock(IrqMutex::new(
     "line of workers",

@@ -1,0 +1,284 @@
+//! One run of a benchmark in QEMU, with QEMU's threads where they are wanted.
+
+use std::{
+    fs, io,
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use rustix::{
+    process::Pid,
+    thread::{CpuSet, sched_setaffinity},
+};
+
+use crate::line::Line;
+
+/// On which host cores QEMU's threads run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Placement {
+    /// The main loop and every vCPU on one.
+    SharedCore,
+    /// The main loop on the first, the vCPUs in turn from the second on, round the host's cores: vCPUs
+    /// run side by side as far as there are cores, and the first never shares the main loop's.
+    SeparateCores,
+}
+
+impl Placement {
+    /// Returns the word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::SharedCore => "shared-core",
+            Self::SeparateCores => "separate-cores",
+        }
+    }
+
+    fn core_of(self, vcpu: Option<usize>, cores: usize) -> usize {
+        match (self, vcpu) {
+            (Self::SeparateCores, Some(vcpu)) => (1 + vcpu) % cores,
+            _ => 0,
+        }
+    }
+}
+
+/// What is run, and on which machine.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// The benchmark, as `kernel/benches` calls it.
+    pub name: &'static str,
+    /// Words for its command line.
+    pub words: Vec<String>,
+    pub vcpus: usize,
+    pub ioeventfd: bool,
+    pub placement: Placement,
+    /// Count the messages that QEMU sends, by its own trace.
+    pub trace: bool,
+}
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub struct Results {
+    pub lines: Vec<Line>,
+    pub histograms: Vec<Line>,
+}
+
+/// Why there is no result.
+#[derive(Debug)]
+pub enum Failure {
+    Io(io::Error),
+    /// QEMU's threads did not show up.
+    NotPinned,
+    /// The run failed; its own words are on the console.
+    Run,
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Io(error) => error.fmt(f),
+            Self::NotPinned => f.write_str("QEMU's threads could not be found and pinned"),
+            Self::Run => f.write_str("the run failed"),
+        }
+    }
+}
+
+impl Run {
+    /// Boots it and reads what it prints; `scratch` is a directory for QEMU's files.
+    pub fn go(&self, scratch: &Path) -> Result<Results, Failure> {
+        let (pid_file, trace_file) = (scratch.join("qemu.pid"), scratch.join("qemu.trace"));
+        for file in [&pid_file, &trace_file] {
+            let _ = fs::remove_file(file);
+        }
+        let mut child = Command::new("./run.sh")
+            .arg("bench-guest")
+            .arg(self.name)
+            .args(&self.words)
+            .env("SMP", self.vcpus.to_string())
+            .env("QEMU_ARGS", self.qemu_args(&pid_file, &trace_file))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let Some(output) = child.stdout.take() else {
+            return Err(Failure::Run);
+        };
+        let read = self.read(BufReader::new(output), &pid_file);
+        if read.is_err() {
+            let _ = child.kill();
+        }
+        let status = child.wait()?;
+        let mut results = read?;
+        if !status.success() {
+            return Err(Failure::Run);
+        }
+        if self.trace {
+            let sent = count_lines(&trace_file, "virtio_notify ")?;
+            for line in &mut results.lines {
+                line.push("qemu_messages", sent);
+            }
+            fs::remove_file(trace_file)?;
+        }
+        Ok(results)
+    }
+
+    fn qemu_args(&self, pid_file: &Path, trace_file: &Path) -> String {
+        let mut args = format!(
+            "-name guest,debug-threads=on -pidfile {}",
+            pid_file.display()
+        );
+        if !self.ioeventfd {
+            args += " -global virtio-crypto-pci.ioeventfd=off";
+        }
+        if self.trace {
+            args += &format!(" -trace virtio_notify -D {}", trace_file.display());
+        }
+        args
+    }
+
+    fn read(&self, output: impl BufRead, pid_file: &Path) -> Result<Results, Failure> {
+        let mut results = Results::default();
+        let mut qemu = None;
+        let mut begin = None;
+        let mut busy_percent = None;
+        for text in output.lines() {
+            let text = text?;
+            // The guest's first words: QEMU and all of its threads are there.
+            let qemu = match qemu {
+                Some(qemu) => qemu,
+                None => *qemu.insert(self.pin(pid_file)?),
+            };
+            let text = text.trim_end();
+            if text == "measure: begin" {
+                begin = Some((Instant::now(), cpu_time(qemu)?));
+            } else if text == "measure: end" {
+                if let Some((start, before)) = begin.take() {
+                    let busy = cpu_time(qemu)?.saturating_sub(before);
+                    busy_percent = Some(busy.as_secs_f64() * 100. / start.elapsed().as_secs_f64());
+                }
+            } else if let Some(mut line) = Line::parse(text, "bench:") {
+                if let Some(percent) = busy_percent.take() {
+                    line.push("host_cpu_percent", format!("{percent:.0}"));
+                }
+                self.mark(&mut line);
+                results.lines.push(line);
+            } else if let Some(mut line) = Line::parse(text, "histogram:") {
+                self.mark(&mut line);
+                results.histograms.push(line);
+            } else if text.starts_with("failed") || text.contains("panicked") {
+                eprintln!("{text}");
+            }
+        }
+        Ok(results)
+    }
+
+    /// Adds what the guest does not know of its machine.
+    fn mark(&self, line: &mut Line) {
+        // The interrupt race speaks of a placement of its own.
+        let key = match line.get("placement") {
+            Some(_) => "threads",
+            None => "placement",
+        };
+        line.push(key, self.placement.name());
+        line.push("ioeventfd", if self.ioeventfd { "on" } else { "off" });
+        if self.vcpus > cores() {
+            line.push("overcommitted", "yes");
+        }
+    }
+
+    /// Puts every thread of QEMU where it belongs, and returns the process.
+    fn pin(&self, pid_file: &Path) -> Result<u32, Failure> {
+        let deadline = Instant::now() + Duration::from_secs(5);
+        loop {
+            if let Ok(text) = fs::read_to_string(pid_file)
+                && let Ok(process) = text.trim().parse()
+                && self.pin_threads(process)? == self.vcpus
+            {
+                return Ok(process);
+            }
+            if Instant::now() > deadline {
+                return Err(Failure::NotPinned);
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Returns how many of them were vCPUs.
+    fn pin_threads(&self, process: u32) -> Result<usize, Failure> {
+        let mut vcpus = 0;
+        for thread in fs::read_dir(format!("/proc/{process}/task"))? {
+            let path = thread?.path();
+            let vcpu = vcpu_of(&fs::read_to_string(path.join("comm"))?);
+            vcpus += usize::from(vcpu.is_some());
+            let id = path
+                .file_name()
+                .and_then(|name| name.to_str()?.parse().ok());
+            let id = id.and_then(Pid::from_raw).ok_or(Failure::NotPinned)?;
+            let mut set = CpuSet::new();
+            set.set(self.placement.core_of(vcpu, cores()));
+            sched_setaffinity(Some(id), &set).map_err(io::Error::from)?;
+        }
+        Ok(vcpus)
+    }
+}
+
+/// Returns which vCPU a thread of this name is.
+fn vcpu_of(name: &str) -> Option<usize> {
+    name.strip_prefix("CPU ")?.split('/').next()?.parse().ok()
+}
+
+/// Returns how many cores the host has.
+pub fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Returns the time that all threads of a process have run, in user and kernel mode.
+fn cpu_time(process: u32) -> io::Result<Duration> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat"))?;
+    // Fields 14 and 15 of proc(5); the name in parentheses may hold spaces.
+    let fields = stat.rsplit(')').next().unwrap_or("").split_whitespace();
+    let ticks: u64 = fields.skip(11).take(2).flat_map(str::parse::<u64>).sum();
+    let per_second = rustix::param::clock_ticks_per_second().max(1);
+    Ok(Duration::from_millis(ticks * 1000 / per_second))
+}
+
+fn count_lines(file: &PathBuf, what: &str) -> io::Result<usize> {
+    let lines = BufReader::new(fs::File::open(file)?).lines();
+    Ok(lines
+        .map_while(Result::ok)
+        .filter(|line| line.contains(what))
+        .count())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn threads_are_known_by_name() {
+        assert_eq!(vcpu_of("CPU 11/TCG\n"), Some(11));
+        assert_eq!(vcpu_of("CPU 0/KVM\n"), Some(0));
+        assert_eq!(vcpu_of("qemu-system-x86\n"), None);
+    }
+
+    #[test]
+    fn separate_cores_spread_the_vcpus() {
+        let cores = |placement: Placement, cores| {
+            [None, Some(0), Some(1), Some(2)].map(|vcpu| placement.core_of(vcpu, cores))
+        };
+        assert_eq!(cores(Placement::SeparateCores, 2), [0, 1, 0, 1]);
+        assert_eq!(cores(Placement::SeparateCores, 4), [0, 1, 2, 3]);
+        assert_eq!(cores(Placement::SeparateCores, 1), [0, 0, 0, 0]);
+        assert_eq!(cores(Placement::SharedCore, 4), [0, 0, 0, 0]);
+    }
+
+    #[test]
+    fn this_process_has_used_the_cpu() {
+        assert!(cpu_time(std::process::id()).is_ok());
+    }
+}

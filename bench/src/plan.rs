@@ -1,0 +1,214 @@
+//! Which runs make up each experiment.
+
+use crate::guest::{Placement, Run};
+
+/// The experiments, in the order in which they are run.
+pub const NAMES: &[&str] = &[
+    "control-sessions",
+    "device-limit",
+    "interrupt-race",
+    "aes-cbc",
+];
+
+/// Words that choose machines; the others go to the guest.
+const MACHINE_WORDS: &[&str] = &["vcpus", "ioeventfd", "placement"];
+
+/// What was asked for: `key=value` words that narrow an experiment down.
+#[derive(Debug)]
+pub struct Words(Vec<(String, String)>);
+
+impl Words {
+    /// Reads them.
+    ///
+    /// # Errors
+    ///
+    /// A word that is not `key=value`.
+    pub fn parse(words: &[String]) -> Result<Self, String> {
+        let pair = |word: &String| {
+            let pair = word
+                .split_once('=')
+                .map(|(k, v)| (k.to_owned(), v.to_owned()));
+            pair.ok_or_else(|| format!("`{word}` is not key=value"))
+        };
+        words.iter().map(pair).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// Returns the values of `key`, or `default`.
+    fn values(&self, key: &str, default: &[&str]) -> Vec<String> {
+        let found = self.0.iter().find(|(k, _)| k == key);
+        match found {
+            Some((_, values)) => values.split(',').map(str::to_owned).collect(),
+            None => default.iter().map(|value| (*value).to_owned()).collect(),
+        }
+    }
+
+    /// Returns the guest's words: those that make the run what it is, the caller's, and `default`
+    /// where the caller says nothing.
+    fn guest(&self, own: &[(&str, &str)], default: &[(&str, &str)]) -> Vec<String> {
+        let is_own = |key: &str| own.iter().any(|(k, _)| *k == key);
+        let said = |key: &str| self.0.iter().any(|(k, _)| k == key);
+        let default = default.iter().copied().filter(|(key, _)| !said(key));
+        let caller = self.0.iter().map(|(k, v)| (k.as_str(), v.as_str()));
+        let caller = caller.filter(|(k, _)| !is_own(k) && !MACHINE_WORDS.contains(k));
+        let words = own.iter().copied().chain(default).chain(caller);
+        words.map(|(key, value)| format!("{key}={value}")).collect()
+    }
+}
+
+/// Returns the runs of experiment `name`.
+///
+/// # Errors
+///
+/// A value that no machine can have.
+pub fn runs(name: &str, words: &Words) -> Result<Vec<Run>, String> {
+    let mut runs = Vec::new();
+    let mut add = |name, words, machine: &Machine, trace| {
+        let Machine {
+            vcpus,
+            ioeventfd,
+            placement,
+        } = *machine;
+        runs.push(Run {
+            name,
+            words,
+            vcpus,
+            ioeventfd,
+            placement,
+            trace,
+        });
+    };
+    match name {
+        "control-sessions" => {
+            let modes = words.values("mode", &["poll", "held-sleep", "released-spin", "wait"]);
+            for machine in machines(words, &["1", "2", "4", "8"], &["on", "off"])? {
+                for mode in &modes {
+                    let default = [("workers", "1,2,4,8,64"), ("ms", "300")];
+                    let words = words.guest(&[("mode", mode)], &default);
+                    add("control_sessions", words, &machine, false);
+                }
+                if words.0.is_empty() {
+                    let own = [("mode", "wait"), ("workers", "1"), ("batch", "32")];
+                    let words = words.guest(&own, &[("ms", "300")]);
+                    add("control_sessions", words, &machine, false);
+                }
+            }
+        }
+        "device-limit" => {
+            let queues = words.values("queue", &["control", "data"]);
+            let waits = words.values("wait", &["spin", "sleep"]);
+            let default = [("size", "16,256,4096,65536,1048576"), ("ms", "200")];
+            for machine in machines(words, &["1"], &["on", "off"])? {
+                for queue in &queues {
+                    for wait in &waits {
+                        let own = [("queue", queue.as_str()), ("wait", wait.as_str())];
+                        let words = words.guest(&own, &default);
+                        add("device_limit", words, &machine, false);
+                    }
+                }
+            }
+        }
+        "interrupt-race" => {
+            let drains = words.values("drain", &["unmasked", "masked"]);
+            let accountings = words.values("accounting", &["exact", "naive"]);
+            for machine in machines(words, &["2"], &["on"])? {
+                for race in ["same-cpu", "cross-cpu"] {
+                    for drain in &drains {
+                        for accounting in &accountings {
+                            let own = [
+                                ("part", "race"),
+                                ("drain", drain.as_str()),
+                                ("accounting", accounting.as_str()),
+                                ("placement", race),
+                            ];
+                            let words = words.guest(&own, &[("requests", "70000")]);
+                            add("interrupt_race", words, &machine, true);
+                        }
+                    }
+                }
+                let words = words.guest(&[("part", "injected")], &[]);
+                add("interrupt_race", words, &machine, false);
+            }
+        }
+        "aes-cbc" => {
+            let default = [
+                ("key_bits", "128,256"),
+                ("depth", "1,16,256"),
+                ("ms", "200"),
+            ];
+            for machine in machines(words, &["2"], &["on"])? {
+                add("data_queue", words.guest(&[], &default), &machine, false);
+            }
+        }
+        _ => {
+            return Err(format!(
+                "no experiment `{name}`; known: {}",
+                NAMES.join(" ")
+            ));
+        }
+    }
+    Ok(runs)
+}
+
+struct Machine {
+    vcpus: usize,
+    ioeventfd: bool,
+    placement: Placement,
+}
+
+fn machines(words: &Words, vcpus: &[&str], ioeventfd: &[&str]) -> Result<Vec<Machine>, String> {
+    let mut machines = Vec::new();
+    for placement in words.values("placement", &["shared-core", "separate-cores"]) {
+        let placement = match placement.as_str() {
+            "shared-core" => Placement::SharedCore,
+            "separate-cores" => Placement::SeparateCores,
+            other => return Err(format!("placement={other}: shared-core or separate-cores")),
+        };
+        for ioeventfd in words.values("ioeventfd", ioeventfd) {
+            let ioeventfd = match ioeventfd.as_str() {
+                "on" => true,
+                "off" => false,
+                other => return Err(format!("ioeventfd={other}: on or off")),
+            };
+            for vcpus in words.values("vcpus", vcpus) {
+                let Some(vcpus) = vcpus.parse().ok().filter(|vcpus| *vcpus > 0) else {
+                    return Err(format!("vcpus={vcpus}: a number from 1 on"));
+                };
+                machines.push(Machine {
+                    vcpus,
+                    ioeventfd,
+                    placement,
+                });
+            }
+        }
+    }
+    Ok(machines)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(words: &[&str]) -> Words {
+        let words: Vec<_> = words.iter().map(|word| (*word).to_owned()).collect();
+        Words::parse(&words).unwrap()
+    }
+
+    #[test]
+    fn words_narrow_an_experiment_down() {
+        let words = words(&["workers=8", "vcpus=2", "mode=wait", "ioeventfd=on"]);
+        let runs = runs("control-sessions", &words).unwrap();
+        assert_eq!(runs.len(), 2, "one for each placement: {runs:?}");
+        assert!(runs.iter().all(|run| run.vcpus == 2 && run.ioeventfd));
+        assert_eq!(runs[0].words, ["mode=wait", "ms=300", "workers=8"]);
+    }
+
+    #[test]
+    fn every_experiment_has_runs_and_others_are_refused() {
+        for name in NAMES {
+            assert!(!runs(name, &words(&[])).unwrap().is_empty(), "{name}");
+        }
+        assert!(runs("nonsense", &words(&[])).is_err());
+        assert!(runs("aes-cbc", &words(&["vcpus=0"])).is_err());
+        assert!(Words::parse(&["alone".to_owned()]).is_err());
+    }
+}
