@@ -83,6 +83,33 @@ fn second_message_of_what_the_first_handler_took_is_not_unhandled() {
 }
 
 #[test]
+fn moved_vector_owes_what_it_left_behind_until_it_is_settled() {
+    let options = Options {
+        refuse: Features::EVENT_IDX,
+        ..Rig::options()
+    };
+    let rig = Rig::new(Setup::default(), options).unwrap();
+    let session = rig.session(Direction::Encrypt);
+    rig.device.settle();
+    rig.fake.hold_interrupts(true);
+    let elsewhere = MsixMessage {
+        address: 7,
+        data: 8,
+    };
+    rig.device.move_interrupt(MsixEntry(1), elsewhere).unwrap();
+    let requests: Vec<_> = (0..6).map(|_| request(&session)).collect();
+    assert_eq!(rig.fake.serve(0, 6), 6);
+    let answer = || rig.device.handle_interrupt(MsixEntry(1));
+    assert_eq!(answer(), Interrupt::Handled);
+    for _ in 1..5 {
+        assert_eq!(answer(), Interrupt::AlreadyDrained);
+    }
+    assert_eq!(answer(), Interrupt::Unhandled);
+    drop(requests);
+    assert!(rig.device.settle());
+}
+
+#[test]
 fn with_event_index_several_completions_owe_one_message() {
     let rig = Rig::simple();
     let session = rig.session(Direction::Encrypt);
