@@ -4,7 +4,7 @@ use std::{
     fs, io,
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -108,7 +108,9 @@ impl Run {
         let Some(output) = child.stdout.take() else {
             return Err(Failure::Run);
         };
-        let read = self.read(BufReader::new(output), &pid_file);
+        let read = self
+            .pin(&mut child, &pid_file)
+            .and_then(|qemu| self.read(BufReader::new(output), qemu));
         if read.is_err() {
             let _ = child.kill();
         }
@@ -141,18 +143,12 @@ impl Run {
         args
     }
 
-    fn read(&self, output: impl BufRead, pid_file: &Path) -> Result<Results, Failure> {
+    fn read(&self, output: impl BufRead, qemu: u32) -> Result<Results, Failure> {
         let mut results = Results::default();
-        let mut qemu = None;
         let mut begin = None;
         let mut busy_percent = None;
         for text in output.lines() {
             let text = text?;
-            // The guest's first words: QEMU and all of its threads are there.
-            let qemu = match qemu {
-                Some(qemu) => qemu,
-                None => *qemu.insert(self.pin(pid_file)?),
-            };
             let text = text.trim_end();
             if text == "measure: begin" {
                 begin = Some((Instant::now(), cpu_time(qemu)?));
@@ -191,15 +187,22 @@ impl Run {
         }
     }
 
-    /// Puts every thread of QEMU where it belongs, and returns the process.
-    fn pin(&self, pid_file: &Path) -> Result<u32, Failure> {
-        let deadline = Instant::now() + Duration::from_secs(5);
+    /// Waits until QEMU is there with all of its threads, puts each where it belongs, and returns
+    /// the process.
+    fn pin(&self, child: &mut Child, pid_file: &Path) -> Result<u32, Failure> {
+        let deadline = Instant::now() + Duration::from_secs(60);
         loop {
+            // A thread may end while it is looked at: then all are looked at again.
             if let Ok(text) = fs::read_to_string(pid_file)
                 && let Ok(process) = text.trim().parse()
-                && self.pin_threads(process)? == self.vcpus
+                && self
+                    .pin_threads(process)
+                    .is_ok_and(|vcpus| vcpus == self.vcpus)
             {
                 return Ok(process);
+            }
+            if child.try_wait()?.is_some() {
+                return Err(Failure::Run);
             }
             if Instant::now() > deadline {
                 return Err(Failure::NotPinned);
