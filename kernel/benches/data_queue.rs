@@ -30,6 +30,10 @@ const KEY: [u8; 32] = [7; 32];
 const IV: [u8; 16] = [1; 16];
 /// Requests up to this size go by slices.
 const SLICE_BYTES: u64 = 512;
+/// Requests in flight at most: what the queue has room for.
+const MAX_IN_FLIGHT: u64 = 1024;
+/// Bytes that all requests in flight may take together.
+const MAX_BYTES: u64 = 128 << 20;
 const WARM_UP_NS: u64 = 20_000_000;
 
 static LATENCIES: Histogram = Histogram::new();
@@ -164,7 +168,7 @@ fn main() -> ! {
         testing::give_up(format_args!("{missing} CPUs did not come up"));
     }
     let options = Options {
-        data_slots: 1024,
+        data_slots: MAX_IN_FLIGHT as u16,
         ..Options::default()
     };
     let device = measure::expect_device(machine::open_crypto(0, Reach::Pci, Wiring::Best, options));
@@ -182,6 +186,11 @@ fn main() -> ! {
                         workers,
                         depth,
                     };
+                    let in_flight = workers * depth;
+                    if in_flight > MAX_IN_FLIGHT || in_flight * size > MAX_BYTES {
+                        println!("left out: size={size} workers={workers} depth={depth}: too much");
+                        continue;
+                    }
                     executor::block_on(run(&device, case));
                 }
             }
