@@ -1,16 +1,13 @@
 //! A device: what it is doing, its shutdown, its recovery.
 
-use alloc::{boxed::Box, sync::Arc, vec::Vec};
+use alloc::{sync::Arc, vec::Vec};
 use core::{
     fmt,
     sync::atomic::{AtomicU8, Ordering},
 };
 
-use spin::mutex::SpinMutex;
-use virtio_drivers::transport::DeviceStatus;
-
 use crate::{
-    Breakage, Capabilities, Error, ForcedReset, Options, Platform,
+    Capabilities, Error, ForcedReset, Options, Platform,
     interrupts::{InterruptMode, Interrupts},
     link::Link,
     queue::Queue,
@@ -20,12 +17,13 @@ use crate::{
     transport::{MsixMessage, Transport},
     wire::Features,
 };
+use spin::mutex::SpinMutex;
 
 /// A virtio-crypto device.
 ///
 /// Shared freely between CPUs and interrupt handlers; usually in an `Arc` or a `static`.
 pub struct Device<P: Platform> {
-    transport: Box<dyn Transport>,
+    transport: Arc<dyn Transport>,
     options: Options,
     features: Features,
     pub(crate) interrupts: Interrupts,
@@ -62,18 +60,14 @@ impl<P: Platform> Device<P> {
     /// # Errors
     ///
     /// [`Error::FeatureMissing`] for a legacy device, [`Error::FeaturesRefused`],
-    /// [`Error::HardwareNotReady`], [`Error::QueueMissing`], [`Error::QueueTooSmall`],
-    /// [`Error::ResetTimeout`], [`Error::OutOfDeviceMemory`]; the device is left in reset.
+    /// [`Error::ConfigUnstable`], [`Error::Transport`], [`Error::HardwareNotReady`],
+    /// [`Error::QueueMissing`], [`Error::QueueTooSmall`], [`Error::ResetTimeout`],
+    /// [`Error::OutOfDeviceMemory`]; the device is told to reset, and not waited for.
     pub fn new(transport: impl Transport + 'static, mut options: Options) -> Result<Self, Error> {
-        let transport: Box<dyn Transport> = Box::new(transport);
+        let transport: Arc<dyn Transport> = Arc::new(transport);
         let interrupts = Interrupts::new();
         let messages = core::mem::take(&mut options.messages);
-        let brought_up = bring_up::<P>(&*transport, &options, &messages, &interrupts);
-        if brought_up.is_err() {
-            // Also after a failed reset: the device must not stay half set up.
-            transport.write_status(DeviceStatus::empty());
-        }
-        let (link, features) = brought_up?;
+        let (link, features) = bring_up::<P>(&transport, &options, &messages, &interrupts)?;
         Ok(Self {
             transport,
             options,
@@ -140,7 +134,7 @@ impl<P: Platform> Device<P> {
     /// what cancelled requests have left.
     pub fn poll(&self) {
         self.drain();
-        self.check_status();
+        self.link().check_status();
     }
 
     /// The part of [`poll`](Self::poll) that reads memory alone and no register, for a loop that
@@ -152,27 +146,6 @@ impl<P: Platform> Device<P> {
         for queue in link.queues() {
             queue.reap();
         }
-    }
-
-    /// Ends every request if the device asks for a reset or has lost its state.
-    pub(crate) fn check_status(&self) -> bool {
-        self.check_status_for(&self.link())
-    }
-
-    fn check_status_for(&self, link: &Link<P>) -> bool {
-        let status = self.transport.read_status();
-        let breakage = if status.contains(DeviceStatus::DEVICE_NEEDS_RESET) {
-            Breakage::NeedsReset
-        } else if !status.contains(DeviceStatus::DRIVER_OK) {
-            Breakage::StatusLost
-        } else {
-            return false;
-        };
-        let news = link.control.ended().is_none() || link.data.ended().is_none();
-        if news {
-            link.end(Error::Broken(breakage));
-        }
-        news
     }
 
     /// Polls `future` so that all the requests that it publishes in one poll share one kick.
@@ -256,12 +229,7 @@ impl<P: Platform> Device<P> {
         let old = self.link();
         let drained = self.take_down(&old, limit_ns)?;
         let messages = self.messages.lock().clone();
-        let brought_up =
-            bring_up::<P>(&*self.transport, &self.options, &messages, &self.interrupts);
-        if brought_up.is_err() {
-            self.transport.write_status(DeviceStatus::empty());
-        }
-        let (link, _) = brought_up?;
+        let (link, _) = bring_up::<P>(&self.transport, &self.options, &messages, &self.interrupts)?;
         // Nobody has the new link yet, so no new session can get an id that is ended here. A
         // device that forgot its sessions refuses, which is as good.
         for (id, destroy_opcode) in old.sessions.take_idle() {
@@ -290,7 +258,7 @@ impl<P: Platform> Device<P> {
     fn wait_for(&self, link: &Link<P>, queue: &Queue<P>, deadline_ns: u64) {
         while queue.ended().is_none() && queue.is_busy() && P::now_ns() < deadline_ns {
             link.drain();
-            self.check_status_for(link);
+            link.check_status();
             core::hint::spin_loop();
         }
     }

@@ -272,7 +272,7 @@ impl<P: Platform> Device<P> {
             link.spread_end();
         }
         // A change of status or generation is the credit of a configuration message.
-        let news = config && (self.check_status() | self.generation_changed());
+        let news = config && (self.link().check_status() | self.generation_changed());
         if drained > 0 || news {
             Interrupt::Handled
         } else if spent || self.is_resetting() {

@@ -6,11 +6,14 @@
 
 use alloc::{boxed::Box, sync::Arc};
 
+use virtio_drivers::transport::DeviceStatus;
+
 use crate::{
-    Error, Platform,
+    Breakage, Error, Platform,
     capabilities::Capabilities,
     queue::{Answer, Batch, Queue, SessionTable},
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicBool, AtomicU32, Ordering},
+    transport::Transport,
 };
 
 /// Which queue.
@@ -23,27 +26,37 @@ pub(crate) enum Which {
 /// The queues and sessions of one life of the device.
 #[derive(Debug)]
 pub(crate) struct Link<P: Platform> {
+    transport: Arc<dyn Transport>,
     pub(crate) control: Queue<P>,
     pub(crate) data: Queue<P>,
     pub(crate) sessions: Arc<SessionTable>,
     pub(crate) capabilities: Box<Capabilities>,
     /// No interrupt comes: whoever waits drains.
     polled: AtomicBool,
+    /// Looks of those who wait, where no interrupt comes.
+    looks: AtomicU32,
 }
+
+/// Of so many looks at the rings one reads the device's status too: a register costs a guest
+/// thousands of instructions.
+const LOOKS_A_STATUS: u32 = 1024;
 
 impl<P: Platform> Link<P> {
     pub(crate) fn new(
+        transport: Arc<dyn Transport>,
         control: Queue<P>,
         data: Queue<P>,
         sessions: Arc<SessionTable>,
         capabilities: Capabilities,
     ) -> Self {
         Self {
+            transport,
             control,
             data,
             sessions,
             capabilities: Box::new(capabilities),
             polled: AtomicBool::new(false),
+            looks: AtomicU32::new(0),
         }
     }
 
@@ -83,6 +96,34 @@ impl<P: Platform> Link<P> {
             }
         }
         self.spread_end();
+    }
+
+    /// Like [`drain`](Self::drain), for who waits where no interrupt comes, not even one that tells of
+    /// a device that has broken.
+    pub(crate) fn look(&self) {
+        self.drain();
+        let looks = self.looks.fetch_add(1, Ordering::Relaxed);
+        if looks.is_multiple_of(LOOKS_A_STATUS) {
+            self.check_status();
+        }
+    }
+
+    /// Ends every request if the device asks for a reset or has lost its state; `true` if that is
+    /// news.
+    pub(crate) fn check_status(&self) -> bool {
+        let status = self.transport.read_status();
+        let breakage = if status.contains(DeviceStatus::DEVICE_NEEDS_RESET) {
+            Breakage::NeedsReset
+        } else if !status.contains(DeviceStatus::DRIVER_OK) {
+            Breakage::StatusLost
+        } else {
+            return false;
+        };
+        let news = self.queues().iter().any(|queue| queue.ended().is_none());
+        if news {
+            self.end(Error::Broken(breakage));
+        }
+        news
     }
 
     /// Answers an interrupt that stands for `which`, which spends a credit if `spend` says so.

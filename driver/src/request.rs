@@ -174,7 +174,7 @@ pub(crate) async fn drive<P: Platform, F: Future>(link: &Link<P>, future: F) -> 
         if !link.is_polled() {
             return future.as_mut().poll(context);
         }
-        link.drain();
+        link.look();
         let outcome = future.as_mut().poll(context);
         if outcome.is_pending() {
             context.waker().wake_by_ref();
@@ -210,9 +210,9 @@ impl Wake for Woken {
 /// Runs a request to its end on the calling CPU, without an executor: the blocking form of every
 /// operation of this crate.
 ///
-/// Whenever there is nothing to do, `idle` is called: it may sleep until an interrupt (asking
-/// [`Woken::is_set`] with interrupts masked first), yield or spin, and it may give up by returning
-/// [`ControlFlow::Break`]. One small allocation a call.
+/// Whenever the request is not done yet, `idle` is called: it may sleep until an interrupt (asking
+/// [`Woken::is_set`] with interrupts masked first, and not if it is), yield or spin, and it may give
+/// up by returning [`ControlFlow::Break`]. One small allocation a call.
 ///
 /// # Errors
 ///
@@ -226,13 +226,14 @@ pub fn block_on<F: Future>(
     let waker = Waker::from(woken.clone());
     let mut context = Context::from_waker(&waker);
     loop {
-        // AcqRel: takes what the waker published, and a wake from here on is seen by `is_set`.
-        if woken.0.swap(false, Ordering::AcqRel)
+        // Acquire: pairs with the release in `wake_by_ref`.
+        if woken.0.swap(false, Ordering::Acquire)
             && let Poll::Ready(output) = future.as_mut().poll(&mut context)
         {
             return Ok(output);
         }
-        if !woken.is_set() && idle(&woken).is_break() {
+        // Also when it is woken already: where the driver polls it always is, and may give up.
+        if idle(&woken).is_break() {
             return Err(Error::GaveUp);
         }
     }

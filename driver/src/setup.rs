@@ -86,12 +86,28 @@ pub(crate) fn reset<P: Platform>(transport: &dyn Transport, limit_ns: u64) -> Re
 }
 
 /// Takes a device from whatever state to DRIVER_OK, in the order of Virtio 1.3, 3.1.1.
+///
+/// After an error the device has been told to reset: it must not stay half set up.
 pub(crate) fn bring_up<P: Platform>(
-    transport: &dyn Transport,
+    transport: &Arc<dyn Transport>,
     options: &Options,
     messages: &[MsixMessage],
     interrupts: &Interrupts,
 ) -> Result<(Link<P>, Features), Error> {
+    let brought_up = set_up(transport, options, messages, interrupts);
+    if brought_up.is_err() {
+        transport.write_status(DeviceStatus::empty());
+    }
+    brought_up
+}
+
+fn set_up<P: Platform>(
+    shared_transport: &Arc<dyn Transport>,
+    options: &Options,
+    messages: &[MsixMessage],
+    interrupts: &Interrupts,
+) -> Result<(Link<P>, Features), Error> {
+    let transport = &**shared_transport;
     reset::<P>(transport, options.reset_limit_ns)?;
     let mut status = DeviceStatus::ACKNOWLEDGE;
     transport.write_status(status);
@@ -143,7 +159,13 @@ pub(crate) fn bring_up<P: Platform>(
         options.intx,
         [(Which::Data, data_queue), (Which::Control, control_queue)],
     );
-    let link = Link::new(control, data, sessions, capabilities);
+    let link = Link::new(
+        shared_transport.clone(),
+        control,
+        data,
+        sessions,
+        capabilities,
+    );
     if mode == InterruptMode::Polling {
         link.set_polled();
     }

@@ -96,6 +96,15 @@ impl Rig {
         Self::new(Setup::default(), Self::options()).unwrap()
     }
 
+    /// A device without any way to interrupt.
+    pub(crate) fn polled() -> Self {
+        let setup = Setup {
+            msix_entries: 0,
+            ..Setup::default()
+        };
+        Self::new(setup, Self::options()).unwrap()
+    }
+
     pub(crate) fn options() -> Options {
         Options {
             messages: vec![

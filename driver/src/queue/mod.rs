@@ -154,13 +154,13 @@ impl<P: Platform> Queue<P> {
     /// Reserves a slot if one is free and nobody has waited longer.
     pub(crate) fn try_reserve(&self) -> Result<Reserved<'_, P>, Error> {
         self.reap();
-        self.guarded.with(
-            |guarded| match (guarded.closed, guarded.take_free(&self.shared)) {
-                (Some(error), _) => Err(error),
-                (None, Some(slot)) => Ok(Reserved { queue: self, slot }),
-                (None, None) => Err(Error::QueueFull),
-            },
-        )
+        self.guarded.with(|guarded| {
+            if let Some(error) = guarded.closed {
+                return Err(error);
+            }
+            let slot = guarded.take_free(&self.shared).ok_or(Error::QueueFull)?;
+            Ok(Reserved { queue: self, slot })
+        })
     }
 
     /// Takes what the device has used; the caller then hands the batch to
@@ -213,10 +213,12 @@ impl<P: Platform> Queue<P> {
     /// flight stays in its slots. The first reason counts.
     pub(crate) fn end(&self, error: Error) {
         self.guarded.with(|guarded| {
+            // In one go: nothing is published on a queue that has ended.
+            guarded.closed.get_or_insert(error);
             guarded.ended.get_or_insert(error);
         });
-        // Release: pairs with the acquire in `poll`. A waiter that reads `false` goes on to look
-        // under the lock, so it can never sleep on an ended queue.
+        // Release: pairs with the acquire in `ended`. A waiter that reads `false` there has left its
+        // waker under the lock, at its publish or by its poll, where `close` finds it.
         self.ended.store(true, Ordering::Release);
         self.close(error);
     }
@@ -238,7 +240,7 @@ impl<P: Platform> Queue<P> {
         }
     }
 
-    /// Returns how many requests the device has, and whether sessions still wait for their end.
+    /// Tells whether the device has requests, or sessions still wait for their end.
     pub(crate) fn is_busy(&self) -> bool {
         self.guarded.with(|guarded| {
             let waiting = guarded.ledger.as_ref().is_some_and(Ledger::has_backlog);
@@ -353,6 +355,12 @@ impl<P: Platform> Queue<P> {
             pending_polls: self.pending_polls.load(Ordering::Relaxed),
             ..guarded.stats
         })
+    }
+
+    #[cfg(test)]
+    pub(crate) fn free_slots(&self) -> usize {
+        let words = self.shared.words.iter();
+        words.filter(|word| word.is(slot::State::Free)).count()
     }
 
     /// Returns how many session places are taken.

@@ -59,7 +59,7 @@ impl Word {
     /// Moves the slot on. Only under the queue's lock.
     #[inline]
     pub(super) fn set(&self, state: State) {
-        // Release: pairs with the acquire of `is_completed`, for the answer in the block.
+        // Release: pairs with the acquire of `is`, for the answer in the block.
         self.state.store(state as u8, Ordering::Release);
     }
 
@@ -73,6 +73,7 @@ impl Word {
     /// Tells whether the slot is in `state`. Only under the lock, or by the slot's waiter.
     #[inline]
     pub(super) fn is(&self, state: State) -> bool {
+        // Acquire: pairs with the release of `set`.
         self.state.load(Ordering::Acquire) == state as u8
     }
 

@@ -309,3 +309,22 @@ fn blocking_form_that_gives_up_cancels() {
     rig.serve_all();
     assert_eq!(rig.fake.sessions(), 0);
 }
+
+#[test]
+fn blocking_form_gives_up_where_the_driver_polls() {
+    let rig = Rig::polled();
+    let session = rig.session(Direction::Encrypt);
+    let request = session.process(&IV, DmaBuffer::new(16).unwrap());
+    let mut idles = 0;
+    let outcome = crate::block_on(request, |_| {
+        idles += 1;
+        match idles {
+            ..10 => core::ops::ControlFlow::Continue(()),
+            _ => core::ops::ControlFlow::Break(()),
+        }
+    });
+    assert!(matches!(outcome, Err(Error::GaveUp)));
+    drop(session);
+    rig.serve_all();
+    assert_eq!(rig.fake.sessions(), 0);
+}

@@ -284,3 +284,14 @@ fn shutdown_takes_what_the_device_finishes_in_time() {
     }
     assert_eq!(rig.fake.sessions(), 0, "a session was left on the device");
 }
+
+#[test]
+fn reset_that_is_asked_for_ends_those_who_poll() {
+    let rig = Rig::polled();
+    let session = rig.session(Direction::Encrypt);
+    rig.fake.need_reset();
+    let request = session.process(&IV, DmaBuffer::new(16).unwrap());
+    // Nobody calls `poll`, and no interrupt comes.
+    let failed = crate::fake::run(request).unwrap_err();
+    assert_eq!(failed.error, Error::Broken(Breakage::NeedsReset));
+}

@@ -1,7 +1,7 @@
 //! Requests that go well, and those that are refused before they are sent.
 
 use alloc::{vec, vec::Vec};
-use core::pin::pin;
+use core::{pin::pin, task::Poll};
 
 use crate::{
     AesCbc, Direction, DmaBuffer, Error, Options, Requirement,
@@ -324,4 +324,22 @@ fn recovery_of_a_broken_device_ends_its_sessions() {
         new.process_slice(&IV, &mut data).await.unwrap();
     });
     assert_eq!(data[..], oracle(&KEY, &IV, &[1; 16]));
+}
+
+#[test]
+fn closed_queue_keeps_its_slots() {
+    let rig = Rig::simple();
+    let session = rig.session(Direction::Encrypt);
+    rig.device.link().data.close(Error::ShutDown);
+    for _ in 0..1000 {
+        let mut request = core::pin::pin!(session.try_process(&IV, DmaBuffer::new(16).unwrap()));
+        let Poll::Ready(Err(failed)) = poll_once(request.as_mut()) else {
+            panic!("a closed queue takes nothing and waits for nothing");
+        };
+        assert_eq!(failed.error, Error::ShutDown);
+    }
+    assert_eq!(
+        rig.device.link().data.free_slots(),
+        usize::from(Rig::options().data_slots)
+    );
 }

@@ -39,7 +39,7 @@ impl<P: Platform, T: VirtioTransport + Send + 'static> VirtioDriversTransport<P,
     ///
     /// # Errors
     ///
-    /// [`TransportError::WrongDevice`] for a device of another type,
+    /// [`TransportError::WrongType`] for a device of another type,
     /// [`TransportError::Legacy`] for one with the legacy layout.
     pub fn new(transport: T) -> Result<Self, TransportError> {
         let device_type = transport.device_type();
