@@ -379,6 +379,7 @@ lint() {
     cd "$here" || return
     lint_step host cargo fmt --all --check
     lint_step host cargo host-clippy -q -- -D warnings
+    lint_step host loom_clippy
     lint_step kernel_clippy -q -p kernel --all-features --lib --bins --tests --benches -- -D warnings
     export RUSTDOCFLAGS="-D warnings"
     lint_step host cargo host-doc -q
@@ -388,6 +389,11 @@ lint() {
 lint_step() {
     say "$*"
     "$@" || fail "$*"
+}
+
+loom_clippy() {
+    RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/loom" \
+        cargo clippy --target host-tuple -q -p virtio-crypto --lib --tests -- -D warnings
 }
 
 # Clippy has to be of one version with the compiler.

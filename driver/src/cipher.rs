@@ -278,13 +278,18 @@ impl<P: Platform> AesCbc<P> {
 /// Judges an answer: the status first, then whether all of it was written. On an error nothing of
 /// the output counts.
 fn check_answer(written_bytes: u32, len_bytes: usize, status: u8) -> Result<(), Error> {
-    wire::check_status(u32::from(status)).map_err(Error::Refused)?;
     let expected_bytes = len_bytes as u32 + 1;
+    let short = Error::ShortAnswer {
+        written_bytes,
+        expected_bytes,
+    };
+    // Nothing at all was written, so no status either.
+    if written_bytes == 0 {
+        return Err(short);
+    }
+    wire::check_status(u32::from(status)).map_err(Error::Refused)?;
     if written_bytes < expected_bytes {
-        return Err(Error::ShortAnswer {
-            written_bytes,
-            expected_bytes,
-        });
+        return Err(short);
     }
     Ok(())
 }

@@ -25,7 +25,6 @@ use spin::mutex::SpinMutex;
 pub struct Device<P: Platform> {
     transport: Arc<dyn Transport>,
     options: Options,
-    features: Features,
     pub(crate) interrupts: Interrupts,
     current: IrqMutex<P, Arc<Link<P>>>,
     /// What somebody is changing about the device as a whole.
@@ -67,11 +66,10 @@ impl<P: Platform> Device<P> {
         let transport: Arc<dyn Transport> = Arc::new(transport);
         let interrupts = Interrupts::new();
         let messages = core::mem::take(&mut options.messages);
-        let (link, features) = bring_up::<P>(&transport, &options, &messages, &interrupts)?;
+        let link = bring_up::<P>(&transport, &options, &messages, &interrupts)?;
         Ok(Self {
             transport,
             options,
-            features,
             interrupts,
             current: IrqMutex::new("device", Arc::new(link)),
             change: AtomicU8::new(Change::Nothing as u8),
@@ -101,7 +99,7 @@ impl<P: Platform> Device<P> {
 
     /// Returns the features agreed on.
     pub fn features(&self) -> Features {
-        self.features
+        self.link().features
     }
 
     /// Returns how interrupts come.
@@ -177,7 +175,8 @@ impl<P: Platform> Device<P> {
     }
 
     /// Shuts the device down: takes no new requests, waits up to `limit_ns` for those in flight,
-    /// ends every session on the device (QEMU keeps sessions across a reset), and resets it.
+    /// ends every session on the device (QEMU keeps sessions across a reset) as far as there is time,
+    /// and resets it.
     ///
     /// Afterwards every operation fails with [`Error::ShutDown`]; sessions may be dropped at any
     /// time. What the device still had is dealt with as [`Options::forced_reset`] says.
@@ -229,10 +228,13 @@ impl<P: Platform> Device<P> {
         let old = self.link();
         let drained = self.take_down(&old, limit_ns)?;
         let messages = self.messages.lock().clone();
-        let (link, _) = bring_up::<P>(&self.transport, &self.options, &messages, &self.interrupts)?;
+        let link = bring_up::<P>(&self.transport, &self.options, &messages, &self.interrupts)?;
         // Nobody has the new link yet, so no new session can get an id that is ended here. A
         // device that forgot its sessions refuses, which is as good.
-        for (id, destroy_opcode) in old.sessions.take_idle() {
+        let waiting = old.control.take_backlog();
+        let waiting = waiting.chain(old.control.take_answered_creates());
+        let waiting = waiting.map(|session| old.sessions.id_and_opcode(session));
+        for (id, destroy_opcode) in waiting.chain(old.sessions.take_idle()) {
             link.control.destroy_stray(id, destroy_opcode);
         }
         let deadline_ns = P::now_ns().saturating_add(limit_ns);
@@ -251,6 +253,8 @@ impl<P: Platform> Device<P> {
             .with(|current| core::mem::replace(current, link));
         self.retired.with(|retired| retired.push(old));
         self.free_retired();
+        // Interrupts that came before met the old link.
+        self.poll();
         Ok(drained)
     }
 
@@ -270,18 +274,23 @@ impl<P: Platform> Device<P> {
         }
         self.wait_for(link, &link.data, deadline_ns);
         self.wait_for(link, &link.control, deadline_ns);
-        if link.data.stats().in_flight == 0 && link.control.ended().is_none() {
-            for session in link.sessions.take_all() {
+        // A *destroy* that meets the reset half way could end another's session after it: with no time
+        // left the sessions stay, for `recover` to end afterwards.
+        let in_time = P::now_ns() < deadline_ns;
+        if in_time && link.data.stats().in_flight == 0 && link.control.ended().is_none() {
+            let answered = link.control.take_answered_creates();
+            for session in answered.chain(link.sessions.take_all()) {
                 link.control.destroy(session);
             }
             self.wait_for(link, &link.control, deadline_ns);
         }
+        // First the end, then the count: what ends somewhere else sends nothing between.
+        link.end(Error::ShutDown);
         let in_flight = link
             .queues()
             .iter()
             .map(|queue| queue.stats().in_flight)
             .sum();
-        link.end(Error::ShutDown);
 
         reset::<P>(&*self.transport, self.options.reset_limit_ns)?;
         if in_flight == 0 || self.options.forced_reset == ForcedReset::Reclaim {
@@ -322,7 +331,7 @@ impl<P: Platform> Drop for Device<P> {
 impl<P: Platform> fmt::Debug for Device<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Device")
-            .field("features", &self.features)
+            .field("features", &self.features())
             .field("interrupts", &self.interrupts)
             .finish_non_exhaustive()
     }

@@ -43,6 +43,10 @@ unsafe impl<P: Platform> Sync for Pages<P> {}
 
 impl<P: Platform> Pages<P> {
     fn new(len_bytes: usize) -> Result<Self, Error> {
+        // No slice is longer, and no platform is asked to reckon with more.
+        if len_bytes > isize::MAX as usize - PAGE_SIZE {
+            return Err(Error::OutOfDeviceMemory { len_bytes });
+        }
         let pages = len_bytes.max(1).div_ceil(PAGE_SIZE);
         let (bus_address, start) = P::dma_alloc(pages, BufferDirection::Both);
         if bus_address == 0 {

@@ -14,6 +14,7 @@ use crate::{
     queue::{Answer, Batch, Queue, SessionTable},
     sync::atomic::{AtomicBool, AtomicU32, Ordering},
     transport::Transport,
+    wire::Features,
 };
 
 /// Which queue.
@@ -30,6 +31,8 @@ pub(crate) struct Link<P: Platform> {
     pub(crate) control: Queue<P>,
     pub(crate) data: Queue<P>,
     pub(crate) sessions: Arc<SessionTable>,
+    /// Those agreed on.
+    pub(crate) features: Features,
     pub(crate) capabilities: Box<Capabilities>,
     /// No interrupt comes: whoever waits drains.
     polled: AtomicBool,
@@ -47,6 +50,7 @@ impl<P: Platform> Link<P> {
         control: Queue<P>,
         data: Queue<P>,
         sessions: Arc<SessionTable>,
+        features: Features,
         capabilities: Capabilities,
     ) -> Self {
         Self {
@@ -54,6 +58,7 @@ impl<P: Platform> Link<P> {
             control,
             data,
             sessions,
+            features,
             capabilities: Box::new(capabilities),
             polled: AtomicBool::new(false),
             looks: AtomicU32::new(0),

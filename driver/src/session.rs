@@ -79,7 +79,7 @@ impl<P: Platform> Session<P> {
 
 impl<P: Platform> Drop for Session<P> {
     fn drop(&mut self) {
-        if self.link.sessions.release_use(self.index) {
+        if self.link.sessions.release_held(self.index) {
             self.link.control.destroy(self.index);
         }
     }

@@ -93,7 +93,7 @@ pub(crate) fn bring_up<P: Platform>(
     options: &Options,
     messages: &[MsixMessage],
     interrupts: &Interrupts,
-) -> Result<(Link<P>, Features), Error> {
+) -> Result<Link<P>, Error> {
     let brought_up = set_up(transport, options, messages, interrupts);
     if brought_up.is_err() {
         transport.write_status(DeviceStatus::empty());
@@ -106,7 +106,7 @@ fn set_up<P: Platform>(
     options: &Options,
     messages: &[MsixMessage],
     interrupts: &Interrupts,
-) -> Result<(Link<P>, Features), Error> {
+) -> Result<Link<P>, Error> {
     let transport = &**shared_transport;
     reset::<P>(transport, options.reset_limit_ns)?;
     let mut status = DeviceStatus::ACKNOWLEDGE;
@@ -164,6 +164,7 @@ fn set_up<P: Platform>(
         control,
         data,
         sessions,
+        features,
         capabilities,
     );
     if mode == InterruptMode::Polling {
@@ -188,5 +189,5 @@ fn set_up<P: Platform>(
         ready?;
         return Err(Error::HardwareNotReady);
     }
-    Ok((link, features))
+    Ok(link)
 }

@@ -84,6 +84,8 @@ pub(super) struct State {
     hold: bool,
     held: Vec<usize>,
     pub(super) resets: bool,
+    /// It has served before the kick returns.
+    eager: bool,
 }
 
 type OnUsed = dyn Fn(usize) + Send + Sync;
@@ -369,6 +371,7 @@ impl FakeDevice {
             hold: false,
             held: vec![],
             resets: true,
+            eager: false,
         };
         Self {
             state: Mutex::new(state),
@@ -404,8 +407,12 @@ impl FakeDevice {
         let mut state = self.state();
         state.kicks += 1;
         state.kicked[queue] = true;
+        let eager = state.eager;
         drop(state);
         self.doorbell.notify_all();
+        if eager {
+            self.serve_eagerly(queue);
+        }
     }
 
     pub(crate) fn kicks(&self) -> u64 {
@@ -443,6 +450,24 @@ impl FakeDevice {
 
     pub(crate) fn limit_sessions(&self, limit: usize) {
         self.state().session_limit = limit;
+    }
+
+    /// From here on it serves everything before a kick returns.
+    pub(crate) fn be_eager(&self) {
+        self.state().eager = true;
+        for queue in [0, 1] {
+            self.serve_eagerly(queue);
+        }
+    }
+
+    fn serve_eagerly(&self, queue: usize) {
+        loop {
+            self.serve(queue, usize::MAX);
+            let more = self.enabled_ring(queue).is_some_and(|ring| ring.enable());
+            if !more {
+                return;
+            }
+        }
     }
 
     pub(crate) fn refuse_resets(&self) {

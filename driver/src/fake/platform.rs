@@ -59,6 +59,17 @@ pub(crate) fn is_in_memory(bytes: &[u8]) -> bool {
     })
 }
 
+/// Tells whether `bytes` stand anywhere in memory, whoever had it.
+#[cfg(not(loom))]
+pub(crate) fn is_in_freed_memory(bytes: &[u8]) -> bool {
+    use vm_memory::Bytes;
+    let mut content = std::vec![0; LEN];
+    memory()
+        .read_slice(&mut content, GuestAddress(BASE))
+        .unwrap();
+    content.windows(bytes.len()).any(|window| window == bytes)
+}
+
 /// Returns a 16-bit field of a ring, as a device reaches it.
 #[cfg(not(loom))]
 pub(crate) fn ring_field(bus_address: u64) -> &'static core::sync::atomic::AtomicU16 {

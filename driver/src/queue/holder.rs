@@ -236,7 +236,7 @@ impl<'q, P: Platform> InFlight<'q, P> {
         let created = created_session(shared, self.slot, self.written_bytes());
         self.take(|ledger, entry| match (entry.purpose, created) {
             (Purpose::Create(session), Ok(id)) => {
-                shared.sessions.open(session, id, 1);
+                shared.sessions.open(session, id);
                 Ok(session)
             }
             (Purpose::Create(session), Err(error)) => {

@@ -210,12 +210,12 @@ impl<P: Platform> Queue<P> {
     }
 
     /// Ends the queue: everybody who waits, for whatever, is told `error` at once. What is in
-    /// flight stays in its slots. The first reason counts.
+    /// flight stays in its slots. The first reason counts, but for a shutdown, which is the last.
     pub(crate) fn end(&self, error: Error) {
         self.guarded.with(|guarded| {
             // In one go: nothing is published on a queue that has ended.
-            guarded.closed.get_or_insert(error);
-            guarded.ended.get_or_insert(error);
+            keep_reason(&mut guarded.closed, error);
+            keep_reason(&mut guarded.ended, error);
         });
         // Release: pairs with the acquire in `ended`. A waiter that reads `false` there has left its
         // waker under the lock, at its publish or by its poll, where `close` finds it.
@@ -225,9 +225,14 @@ impl<P: Platform> Queue<P> {
 
     /// Gives out no more slots, and tells those who wait for one. What is in flight goes on.
     pub(crate) fn close(&self, error: Error) {
-        self.guarded.with(|guarded| {
-            guarded.closed.get_or_insert(error);
+        let kick = self.guarded.with(|guarded| {
+            keep_reason(&mut guarded.closed, error);
+            // Kicks are put off no more.
+            guarded.ended.is_none() && guarded.decide_kick()
         });
+        if kick {
+            self.doorbell.ring();
+        }
         loop {
             let mut batch = Batch::default();
             let more = self
@@ -277,9 +282,21 @@ impl<P: Platform> Queue<P> {
         let place = self.with_ledger(Ledger::reserve);
         if let Some(Ok(place)) = place {
             self.shared.sessions.prepare(place, destroy_opcode);
-            self.shared.sessions.open(place, id, 0);
+            self.shared.sessions.record(place, id);
             self.destroy(place);
         }
+    }
+
+    /// Takes the sessions that wait for their *destroy* on a queue that has ended.
+    pub(crate) fn take_backlog(&self) -> impl Iterator<Item = SessionIndex> {
+        core::iter::from_fn(|| self.with_ledger(Ledger::pop_backlog).flatten())
+    }
+
+    /// Takes the sessions that the device has made and whose callers have not looked yet. Nothing is
+    /// created any more.
+    pub(crate) fn take_answered_creates(&self) -> impl Iterator<Item = SessionIndex> {
+        let next = |guarded: &mut Guarded<P>| guarded.take_answered_create(&self.shared);
+        core::iter::from_fn(move || self.guarded.with(next))
     }
 
     /// Empties the slots that the device gave back after their caller had gone.
@@ -357,7 +374,7 @@ impl<P: Platform> Queue<P> {
         })
     }
 
-    #[cfg(test)]
+    #[cfg(all(test, not(loom)))]
     pub(crate) fn free_slots(&self) -> usize {
         let words = self.shared.words.iter();
         words.filter(|word| word.is(slot::State::Free)).count()
@@ -387,6 +404,21 @@ impl<P: Platform> Drop for Queue<P> {
                 }
             });
             self.shared.blocks.quarantine();
+            return;
         }
+        for (slot, word) in (0..).zip(&self.shared.words) {
+            // A free slot has been wiped.
+            if !word.is(slot::State::Free) {
+                let block = self.shared.blocks.block(slot);
+                block.wipe_inline(block::INLINE_LEN);
+            }
+        }
+    }
+}
+
+/// Keeps the first reason, or a shutdown.
+fn keep_reason(kept: &mut Option<Error>, error: Error) {
+    if kept.is_none() || error == Error::ShutDown {
+        *kept = Some(error);
     }
 }

@@ -16,6 +16,9 @@ use crate::{
     sync::atomic::{AtomicU32, AtomicU64, Ordering},
 };
 
+/// The use of the caller that has the session value, apart from those of requests in flight.
+const HELD: u32 = 1 << 31;
+
 /// A session's place in the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SessionIndex(pub(crate) u16);
@@ -34,6 +37,15 @@ struct Entry {
     destroy_opcode: AtomicU32,
 }
 
+impl Entry {
+    fn id_and_opcode(&self) -> (u64, u32) {
+        (
+            self.id.load(Ordering::Relaxed),
+            self.destroy_opcode.load(Ordering::Relaxed),
+        )
+    }
+}
+
 impl SessionTable {
     pub(crate) fn new(sessions: u16) -> Self {
         let entry = |_| Entry {
@@ -50,13 +62,18 @@ impl SessionTable {
         &self.entries[usize::from(index.0)]
     }
 
-    /// Records the id that the device gave, with `uses` uses: one for a caller that has the
-    /// session, none for one that is to end at once.
-    pub(crate) fn open(&self, index: SessionIndex, id: u64, uses: u32) {
+    /// Records the id that the device gave to a session that a caller has from here on.
+    pub(crate) fn open(&self, index: SessionIndex, id: u64) {
         let entry = self.entry(index);
-        // Relaxed: whoever reads them got the index through the session value or a lock.
         entry.id.store(id, Ordering::Relaxed);
-        entry.uses.store(uses, Ordering::Relaxed);
+        // Release: pairs with the acquires of `take_all` and `take_idle`, for the id.
+        entry.uses.store(HELD, Ordering::Release);
+    }
+
+    /// Records the id that the device gave to a session that nobody has and that is to end at once,
+    /// under the control queue's lock.
+    pub(crate) fn record(&self, index: SessionIndex, id: u64) {
+        self.entry(index).id.store(id, Ordering::Relaxed);
     }
 
     /// Takes away the uses of every session that has some, for ending them all; no request is in
@@ -82,16 +99,15 @@ impl SessionTable {
         let idle = |entry: &&Entry| {
             let alone = entry
                 .uses
-                .compare_exchange(1, 0, Ordering::AcqRel, Ordering::Relaxed);
+                .compare_exchange(HELD, 0, Ordering::AcqRel, Ordering::Relaxed);
             alone.is_ok()
         };
-        let parts = |entry: &Entry| {
-            (
-                entry.id.load(Ordering::Relaxed),
-                entry.destroy_opcode.load(Ordering::Relaxed),
-            )
-        };
-        self.entries.iter().filter(idle).map(parts)
+        self.entries.iter().filter(idle).map(Entry::id_and_opcode)
+    }
+
+    /// Returns what a *destroy* of the session needs.
+    pub(crate) fn id_and_opcode(&self, index: SessionIndex) -> (u64, u32) {
+        self.entry(index).id_and_opcode()
     }
 
     /// Returns the opcode that ends the session.
@@ -112,7 +128,15 @@ impl SessionTable {
         self.entry(index).uses.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Gives a use back. `true` obliges the caller to see to the *destroy*.
+    /// Gives the caller's use back, unless it has been taken away. `true` obliges the caller to see to
+    /// the *destroy*.
+    #[must_use]
+    pub(crate) fn release_held(&self, index: SessionIndex) -> bool {
+        // AcqRel: as in `release_use`.
+        self.entry(index).uses.fetch_and(!HELD, Ordering::AcqRel) == HELD
+    }
+
+    /// Gives the use of a request back. `true` obliges the caller to see to the *destroy*.
     #[inline]
     #[must_use]
     pub(crate) fn release_use(&self, index: SessionIndex) -> bool {

@@ -119,10 +119,12 @@ impl<P: Platform> Guarded<P> {
         self.ring.publish(head);
     }
 
-    /// Decides whether to notify the device, unless somebody has put that off.
+    /// Decides whether to notify the device, unless somebody has put that off; on a closed queue
+    /// nobody has, since whoever waits for its end may be the one.
     #[inline]
     pub(super) fn decide_kick(&mut self) -> bool {
-        let kick = self.deferring == 0 && self.ring.decide_kick();
+        let deferred = self.deferring > 0 && self.closed.is_none();
+        let kick = !deferred && self.ring.decide_kick();
         self.stats.kicks += u64::from(kick);
         kick
     }
@@ -252,11 +254,18 @@ impl<P: Platform> Guarded<P> {
                 match created_session(shared, slot, written_bytes) {
                     // The session that nobody wants ends in the slot of its own beginning.
                     Ok(id) if self.ended.is_none() => {
-                        shared.sessions.open(session, id, 0);
+                        shared.sessions.record(session, id);
                         self.send_destroy(shared, slot, session, State::Orphaned, batch);
                         return;
                     }
-                    Ok(_) | Err(_) => {
+                    // It waits for a recovery to end it.
+                    Ok(id) => {
+                        shared.sessions.record(session, id);
+                        if let Some(ledger) = &mut self.ledger {
+                            ledger.push_backlog(session);
+                        }
+                    }
+                    Err(_) => {
                         if let Some(ledger) = &mut self.ledger {
                             ledger.free(session);
                         }
@@ -275,9 +284,16 @@ impl<P: Platform> Guarded<P> {
         shared.words[usize::from(slot)].set(State::Reapable);
         self.slots[usize::from(slot)].next = self.reapable;
         self.reapable = slot;
-        // Whoever has waited longest for a slot comes and empties this one.
-        let mut front = self.waiters.cursor_front_mut();
-        batch.wake(front.protected_mut().and_then(Option::take));
+        // Whoever has waited longest for a slot comes and empties this one; who has been woken already
+        // is on the way for another, or has been forgotten.
+        let mut cursor = self.waiters.cursor_front_mut();
+        while let Some(waker) = cursor.protected_mut() {
+            if waker.is_some() {
+                batch.wake(waker.take());
+                break;
+            }
+            cursor.move_next();
+        }
         self.start_backlog(shared, batch);
     }
 
@@ -300,6 +316,33 @@ impl<P: Platform> Guarded<P> {
             *list = self.slots[usize::from(slot)].next;
             self.send_destroy(shared, slot, session, state, batch);
         }
+    }
+
+    /// Takes a session whose *create* the device has answered and whose caller has not looked yet; the
+    /// caller will be told that the driver is shut down.
+    pub(super) fn take_answered_create(&mut self, shared: &Shared<P>) -> Option<SessionIndex> {
+        for (slot, entry) in (0..).zip(&mut self.slots) {
+            let word = &shared.words[usize::from(slot)];
+            let Purpose::Create(session) = entry.purpose else {
+                continue;
+            };
+            if !word.is(State::Completed) {
+                continue;
+            }
+            entry.purpose = Purpose::Destroy(session);
+            match created_session(shared, slot, word.written_bytes()) {
+                Ok(id) => {
+                    shared.sessions.record(session, id);
+                    return Some(session);
+                }
+                Err(_) => {
+                    if let Some(ledger) = &mut self.ledger {
+                        ledger.free(session);
+                    }
+                }
+            }
+        }
+        None
     }
 
     fn finish_destroy(

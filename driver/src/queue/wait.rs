@@ -93,7 +93,12 @@ impl<'q, P: Platform> Future for Reserve<'q, P> {
                         Err(node) => node,
                     };
                     if let Some(error) = guarded.closed {
-                        let (_, ()) = node.reset(&mut guarded.waiters);
+                        // Dropped without the lock: it may be the last of its task.
+                        if let (pin_list::NodeData::Linked(kept), ()) =
+                            node.reset(&mut guarded.waiters)
+                        {
+                            waker = kept;
+                        }
                         return Step::Ended(error);
                     }
                     let Some(kept) = node.as_mut().protected_mut(&mut guarded.waiters) else {

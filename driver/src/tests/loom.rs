@@ -55,7 +55,7 @@ fn queue(slots: u16) -> (Arc<TestQueue>, Arc<SessionTable>) {
         sessions: 0,
     };
     let sessions = Arc::new(SessionTable::new(1));
-    sessions.open(SessionIndex(0), 7, 1);
+    sessions.open(SessionIndex(0), 7);
     let doorbell = Doorbell::shared(Arc::new(Silent), QueueIndex(0));
     (
         Arc::new(Queue::new(layout, sessions.clone(), doorbell).unwrap()),
@@ -248,7 +248,7 @@ fn loom_last_use_ends_the_session_once() {
         drop(in_flight);
         let device = queue.clone();
         let thread = thread::spawn(move || complete(&device));
-        let by_owner = usize::from(sessions.release_use(SessionIndex(0)));
+        let by_owner = usize::from(sessions.release_held(SessionIndex(0)));
         let by_device = thread.join().unwrap();
         assert_eq!(by_owner + by_device, 1);
     });

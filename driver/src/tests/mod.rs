@@ -11,6 +11,8 @@ mod loom;
 #[cfg(not(loom))]
 mod negotiation;
 #[cfg(not(loom))]
+mod recovery;
+#[cfg(not(loom))]
 mod requests;
 #[cfg(not(loom))]
 mod ring;

@@ -1,0 +1,286 @@
+//! What a shutdown and a recovery leave: no session, no key, nobody who waits for ever.
+
+use alloc::{boxed::Box, sync::Arc, task::Wake, vec::Vec};
+use core::{
+    ops::ControlFlow,
+    pin::Pin,
+    task::{Context, Waker},
+};
+use std::sync::Mutex;
+
+use crate::{
+    AesCbc, Breakage, Device, Direction, DmaBuffer, Error, ForcedReset, Options, block_on,
+    fake::{
+        FakePlatform, IV, KEY, Rig, Served, Setup, Wakes, is_in_freed_memory, live_pages, poll_once,
+    },
+};
+
+const LIMIT_NS: u64 = 100_000_000;
+
+fn open<'d>(rig: &'d Rig, key: &'d [u8]) -> Pin<Box<impl Future + 'd>> {
+    let mut open = Box::pin(AesCbc::open(&rig.device, Direction::Encrypt, key));
+    assert!(poll_once(open.as_mut()).is_pending());
+    open
+}
+
+fn break_device(rig: &Rig) {
+    rig.fake.need_reset();
+    rig.device.poll();
+}
+
+#[test]
+fn answered_create_that_nobody_took_ends_with_the_device() {
+    let rig = Rig::simple();
+    let mut open = Box::pin(AesCbc::open(&rig.device, Direction::Encrypt, &KEY));
+    assert!(poll_once(open.as_mut()).is_pending());
+    assert_eq!(rig.fake.serve(1, 1), 1);
+    rig.fake.be_eager();
+    assert_eq!(rig.device.shutdown(LIMIT_NS).unwrap().in_flight, 0);
+    assert_eq!(rig.fake.sessions(), 0);
+    let core::task::Poll::Ready(outcome) = poll_once(open.as_mut()) else {
+        panic!("it was answered");
+    };
+    assert_eq!(outcome.err(), Some(Error::ShutDown));
+}
+
+#[test]
+fn answered_create_that_nobody_took_ends_with_a_recovery() {
+    for limit_ns in [0, LIMIT_NS] {
+        for broken in [false, true] {
+            for dropped_before in [false, true] {
+                let rig = Rig::simple();
+                let open = open(&rig, &KEY);
+                assert_eq!(rig.fake.serve(1, 1), 1);
+                if broken {
+                    break_device(&rig);
+                }
+                let mut open = Some(open);
+                if dropped_before {
+                    open = None;
+                }
+                rig.fake.be_eager();
+                rig.device.recover(limit_ns).unwrap();
+                drop(open);
+                rig.serve_all();
+                let case = (limit_ns, broken, dropped_before);
+                assert_eq!(rig.fake.sessions(), 0, "{case:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn session_dropped_while_the_device_is_broken_ends_with_the_recovery() {
+    let rig = Rig::simple();
+    let session = rig.session(Direction::Encrypt);
+    break_device(&rig);
+    drop(session);
+    rig.fake.be_eager();
+    rig.device.recover(LIMIT_NS).unwrap();
+    assert_eq!(rig.fake.sessions(), 0);
+}
+
+#[test]
+fn session_with_an_orphan_in_flight_is_not_ended_by_a_recovery() {
+    let rig = Rig::simple();
+    let session = rig.session(Direction::Encrypt);
+    let mut request = Box::pin(session.process(&IV, DmaBuffer::new(32).unwrap()));
+    assert!(poll_once(request.as_mut()).is_pending());
+    drop(request);
+    drop(session);
+    break_device(&rig);
+    rig.fake.be_eager();
+    assert_eq!(rig.device.recover(LIMIT_NS).unwrap().in_flight, 1);
+    let log = rig.fake.log();
+    assert!(!log.contains(&Served::Destroy(0)), "{log:?}");
+}
+
+#[test]
+fn recovery_without_time_ends_sessions_afterwards() {
+    // One slot: the second has to wait for the first.
+    for control_slots in [1, 64] {
+        let options = Options {
+            control_slots,
+            ..Rig::options()
+        };
+        let rig = Rig::new(Setup::default(), options).unwrap();
+        let sessions = [(); 2].map(|()| rig.session(Direction::Encrypt));
+        rig.device.recover(0).unwrap();
+        rig.serve_all();
+        drop(sessions);
+        rig.serve_all();
+        assert_eq!(rig.fake.sessions(), 0, "{control_slots} slots");
+    }
+}
+
+#[test]
+fn interrupts_during_a_recovery_are_not_lost() {
+    let rig = Rig::simple();
+    let session = rig.session(Direction::Encrypt);
+    break_device(&rig);
+    rig.fake.be_eager();
+    rig.device.recover(0).unwrap();
+    drop(session);
+    let mut looks = 0;
+    let opened = block_on(AesCbc::open(&rig.device, Direction::Encrypt, &KEY), |_| {
+        looks += 1;
+        match looks {
+            ..1000 => ControlFlow::Continue(()),
+            _ => ControlFlow::Break(()),
+        }
+    });
+    assert_eq!(rig.fake.sessions(), 1, "the device has answered");
+    opened.expect("and somebody was woken").unwrap();
+}
+
+#[test]
+fn freed_memory_holds_no_key() {
+    let key = *b"SuperSecretKey01";
+    let rig = Rig::simple();
+    let alone = rig.alone.clone();
+    drop(open(&rig, &key));
+    rig.fake.serve(1, usize::MAX);
+    assert_eq!(rig.device.shutdown(LIMIT_NS).unwrap().in_flight, 0);
+    drop(rig);
+    assert_eq!(live_pages(), 0);
+    assert!(!is_in_freed_memory(&key));
+    drop(alone);
+}
+
+#[test]
+fn reclaimed_memory_holds_no_key() {
+    let key = *b"SuperSecretKey02";
+    let options = Options {
+        forced_reset: ForcedReset::Reclaim,
+        ..Rig::options()
+    };
+    let rig = Rig::new(Setup::default(), options).unwrap();
+    let alone = rig.alone.clone();
+    let open = open(&rig, &key);
+    assert_eq!(rig.device.shutdown(1000).unwrap().in_flight, 1);
+    drop(open);
+    drop(rig);
+    assert_eq!(live_pages(), 0);
+    assert!(!is_in_freed_memory(&key));
+    drop(alone);
+}
+
+#[test]
+fn shutdown_in_a_batch_notifies_the_device() {
+    let rig = Rig::simple();
+    let _session = rig.session(Direction::Encrypt);
+    rig.fake.be_eager();
+    let device = rig.device.clone();
+    let shutdown = rig.device.batch(async { device.shutdown(LIMIT_NS) });
+    let drained = crate::fake::run(shutdown).unwrap();
+    assert_eq!((drained.in_flight, rig.fake.sessions()), (0, 0));
+}
+
+#[test]
+fn shutdown_of_a_broken_device_is_what_callers_are_told() {
+    let rig = Rig::simple();
+    let session = rig.session(Direction::Encrypt);
+    break_device(&rig);
+    let mut data = [0; 16];
+    let mut encrypt = || crate::fake::run(session.process_slice(&IV, &mut data));
+    assert_eq!(encrypt(), Err(Error::Broken(Breakage::NeedsReset)));
+    rig.device.shutdown(0).unwrap();
+    assert_eq!(encrypt(), Err(Error::ShutDown));
+}
+
+#[test]
+fn forgotten_waiter_does_not_keep_others_from_a_slot() {
+    let options = Options {
+        data_slots: 2,
+        ..Rig::options()
+    };
+    let rig = Rig::new(Setup::default(), options).unwrap();
+    let session = rig.session(Direction::Encrypt);
+    let request = || Box::pin(session.process(&IV, DmaBuffer::new(16).unwrap()));
+    let mut in_flight = [request(), request()];
+    for request in &mut in_flight {
+        assert!(poll_once(request.as_mut()).is_pending());
+    }
+    let mut forgotten = request();
+    assert!(poll_once(forgotten.as_mut()).is_pending());
+    core::mem::forget(forgotten);
+    let wakes = Arc::new(Wakes::default());
+    let waker = Waker::from(wakes.clone());
+    let mut waiter = request();
+    let mut context = Context::from_waker(&waker);
+    assert!(waiter.as_mut().poll(&mut context).is_pending());
+    drop(in_flight);
+    assert_eq!(rig.fake.serve(0, 2), 2);
+    assert!(wakes.count() > 0, "two slots came back, nobody was woken");
+}
+
+type Request = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Its last drop takes a lock of the driver's.
+struct LocksAtDrop(Arc<Device<FakePlatform>>);
+
+impl Wake for LocksAtDrop {
+    fn wake(self: Arc<Self>) {}
+}
+
+impl Drop for LocksAtDrop {
+    fn drop(&mut self) {
+        let _ = self.0.data_stats();
+    }
+}
+
+/// Polls another future when it is woken.
+struct PollsAnother(Arc<Mutex<Option<Request>>>);
+
+impl Wake for PollsAnother {
+    fn wake(self: Arc<Self>) {
+        let other = self.0.lock().unwrap().take();
+        if let Some(mut other) = other {
+            let _ = poll_once(other.as_mut());
+        }
+    }
+}
+
+#[test]
+fn waker_is_never_dropped_under_the_lock() {
+    let options = Options {
+        data_slots: 1,
+        ..Rig::options()
+    };
+    let rig = Rig::new(Setup::default(), options).unwrap();
+    let session = Arc::new(rig.session(Direction::Encrypt));
+    let request = || -> Request {
+        let session = session.clone();
+        Box::pin(async move {
+            let _ = session.process(&IV, DmaBuffer::new(16).unwrap()).await;
+        })
+    };
+    let other = Arc::new(Mutex::new(None));
+    let waker = Waker::from(Arc::new(PollsAnother(other.clone())));
+    // More than are woken in one go: the last is polled while its waker is still in the line.
+    let mut waiting: Vec<Request> = (0..20).map(|_| request()).collect();
+    for request in &mut waiting {
+        let mut context = Context::from_waker(&waker);
+        assert!(request.as_mut().poll(&mut context).is_pending());
+    }
+    let mut last = request();
+    let waker = Waker::from(Arc::new(LocksAtDrop(rig.device.clone())));
+    assert!(
+        last.as_mut()
+            .poll(&mut Context::from_waker(&waker))
+            .is_pending()
+    );
+    drop(waker);
+    *other.lock().unwrap() = Some(last);
+    break_device(&rig);
+    assert!(other.lock().unwrap().is_none(), "it was polled");
+}
+
+#[test]
+fn buffer_longer_than_memory_is_refused() {
+    let _rig = Rig::simple();
+    for len_bytes in [usize::MAX, isize::MAX as usize] {
+        let refused = DmaBuffer::<FakePlatform>::new(len_bytes);
+        assert_eq!(refused.err(), Some(Error::OutOfDeviceMemory { len_bytes }));
+    }
+}
