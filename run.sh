@@ -8,13 +8,15 @@ target=x86_64-unknown-none
 usage() {
     cat <<'EOF'
 ./run.sh                     set up what is missing, build the kernel, boot its demonstration
+./run.sh demo [words]         the same, not optimised, with words: polling, intx
 ./run.sh test [filter]       every test: the driver on this host, the kernel in QEMU, runs that must fail
 ./run.sh bench [name] [key=value ..]
                              measure: instructions control-sessions device-limit interrupt-race
                              aes-cbc, or all; words narrow down (workers=8 vcpus=2 mode=wait
                              placement=shared-core ioeventfd=on ..); see target/bench/report.html
 ./run.sh bench-guest NAME [words]
-                             boot one program of kernel/benches alone
+                             boot one program of kernel/benches alone: control-sessions
+                             device-limit interrupt-race data-queue instructions
 ./run.sh lint                formatting, clippy and documentation, with warnings denied
 ./run.sh ELF [words]         boot a kernel binary with words on its command line (the cargo runner)
 ./run.sh setup               set up what is missing, and nothing else
@@ -32,6 +34,7 @@ The machine, by environment variables; they win over what a test binary asks for
                    another QEMU, 7.2 or later
   QEMU_ARGS=       more arguments, split at spaces
   TIMEOUT=300      seconds until a run is ended and counts as failed
+  MACHINE_WORDS=   what a test binary asks for, instead of what it says itself
 EOF
 }
 
@@ -192,12 +195,26 @@ limited() {
     wait $child
 }
 
+# Says how the run at hand is repeated alone.
+say_alone() {
+    local name line=
+    for name in SMP MEM MACHINE ACCEL DEVICES VECTORS QEMU QEMU_ARGS TIMEOUT; do
+        [ -n "${!name:-}" ] && line+=$(printf '%s=%q ' "$name" "${!name}")
+    done
+    line+=$(printf 'MACHINE_WORDS=%q ./run.sh %q' "$1" "$2")
+    say "alone: $line${3:+ $3}"
+}
+
+check_number() {
+    [[ $2 =~ ^[0-9]+$ ]] || fail "$1=$2: a number is needed"
+}
+
 # boot ELF MACHINE-WORDS COMMAND-LINE: one run. The last line of what it prints tells how it ended
 # when it failed; the status is that of the run.
 boot() {
     local elf=$1 words=$2 append=$3
     local smp=1 mem=256M machine=q35 vectors=3 devices=1 timeout=300 fails= args= accel= device=
-    local word
+    local word own=$append
     for word in $words; do
         case $word in
         smp=* | mem=* | machine=* | vectors=* | devices=* | timeout=* | fails=* | args=* | accel=* | \
@@ -210,6 +227,10 @@ boot() {
     smp=${SMP:-$smp} mem=${MEM:-$mem} machine=${MACHINE:-$machine} vectors=${VECTORS:-$vectors}
     devices=${DEVICES:-$devices} timeout=${TIMEOUT:-$timeout}
     fails=${fails//_/ }
+    check_number SMP "$smp"
+    check_number DEVICES "$devices"
+    check_number VECTORS "$vectors"
+    check_number TIMEOUT "$timeout"
 
     accel=${ACCEL:-${accel:-$(accelerator)}}
     local cpu=max
@@ -234,10 +255,12 @@ boot() {
     33) grep -qE '^[0-9]+ passed, 0 failed|^[a-z]+: pass' <(tr -d '\r' <"$log") ||
         reason="the run ended well, but without its closing line" ;;
     35) reason=$(tr -d '\r' <"$log" | grep -E 'FAILED|^failed:' | tail -n 1)
+        reason=${reason#failed: }
         reason=${reason:-the kernel says that it failed} ;;
-    0) reason="the machine reset (a triple fault)" ;;
+    0) reason="the machine reset (a triple fault)"
+        [ -s "$log" ] || reason="$qemu ended without running the kernel, or the machine reset (a triple fault)" ;;
     124 | 137) reason="no end after $timeout s" ;;
-    *) reason="QEMU ended with status $status" ;;
+    *) reason="QEMU ended with status $status: $(tail -n 1 "$log")" ;;
     esac
     rm -f "$log"
 
@@ -251,7 +274,7 @@ boot() {
     fi
     [ -z "$reason" ] && return 0
     say "failed: $reason"
-    say "alone: SMP=$smp MEM=$mem MACHINE=$machine VECTORS=$vectors DEVICES=$devices ./run.sh $elf $append"
+    say_alone "$words" "$elf" "$own"
     return 1
 }
 
@@ -265,6 +288,7 @@ run_elf() {
     local machines failures=0 words
     mapfile -t machines < <(grep -aoE 'qemu-machine:\{[^}]*\}' "$elf" | sed 's/^[^{]*{//; s/}$//')
     [ ${#machines[@]} -gt 0 ] || machines=("")
+    [ -n "${MACHINE_WORDS+set}" ] && machines=("$MACHINE_WORDS")
     for words in "${machines[@]}"; do
         # A filter that names other tests leaves the runs that must fail out.
         if [[ $words == *fails=* && $# -gt 0 ]]; then
@@ -338,7 +362,9 @@ must_fail() {
         echo FAILED
         printf 'expected: a failing status and the line "%s"\n' "$line"
         printf 'got: status %s and\n%s\n' $status "$output"
-        printf 'alone: %s ./run.sh demo %s\n' "${variables[*]}" "$*"
+        printf 'alone:'
+        [ ${#variables[@]} = 0 ] || printf ' %q' "${variables[@]}"
+        printf ' ./run.sh demo %s\n' "$*"
         echo "0 passed, 1 failed"
         return 1
     fi
@@ -413,19 +439,25 @@ kernel_clippy() {
 
 # bench_guest NAME [words]: boots one program of kernel/benches.
 bench_guest() {
-    local name=$1
+    [ $# -gt 0 ] || fail "bench-guest: which one? ./run.sh --help lists them"
+    local name=${1//-/_}
     shift
     kernel_cargo bench -q -p kernel --features usage --bench "$name" -- "$@"
 }
 
 bench() {
     cd "$here" || return
+    case ${1:-all} in
+    all) shift $(($# > 0)) ;;
+    instructions | control-sessions | device-limit | interrupt-race | aes-cbc | *=*) ;;
+    *) fail "no experiment '$1'; ./run.sh --help lists them" ;;
+    esac
     local header
     header="$("$qemu" --version | head -n 1), accelerator ${ACCEL:-$(accelerator)}"
     if [ $# = 0 ] || [ "$1" = instructions ]; then
         say "$header, $(nproc) host cores"
         # Without the clock readings of `usage`, which would be counted too.
-        kernel_cargo bench -q -p kernel --bench instructions || return
+        kernel_cargo bench -q -p kernel --bench instructions -- "${@:2}" || return
         [ $# = 0 ] || return 0
     fi
     kernel_cargo bench -q -p kernel --features usage --no-run || return
@@ -457,7 +489,7 @@ bench)
     ;;
 bench-guest)
     shift
-    find_toolchain
+    setup
     bench_guest "$@"
     ;;
 setup)
@@ -477,8 +509,8 @@ env)
     if [ -f "$1" ]; then
         run_elf "$@"
     else
-        say "no such command or file: $1"
         usage >&2
+        say "no such command or file: $1"
         exit 2
     fi
     ;;

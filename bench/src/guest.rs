@@ -3,13 +3,14 @@
 use std::{
     fs, io,
     io::{BufRead, BufReader},
+    os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
 use rustix::{
-    process::Pid,
+    process::{Pid, Signal, kill_process_group},
     thread::{CpuSet, sched_setaffinity},
 };
 
@@ -69,7 +70,7 @@ pub enum Failure {
     Io(io::Error),
     /// QEMU's threads did not show up.
     NotPinned,
-    /// The run failed; its own words are on the console.
+    /// The run failed; its own words are above.
     Run,
 }
 
@@ -84,7 +85,7 @@ impl std::fmt::Display for Failure {
         match self {
             Self::Io(error) => error.fmt(f),
             Self::NotPinned => f.write_str("QEMU's threads could not be found and pinned"),
-            Self::Run => f.write_str("the run failed"),
+            Self::Run => f.write_str("the run failed, for the reason above"),
         }
     }
 }
@@ -104,6 +105,8 @@ impl Run {
             .env("QEMU_ARGS", self.qemu_args(&pid_file, &trace_file))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
+            // A group of its own, so that cargo and QEMU end with it.
+            .process_group(0)
             .spawn()?;
         let Some(output) = child.stdout.take() else {
             return Err(Failure::Run);
@@ -111,14 +114,16 @@ impl Run {
         let read = self
             .pin(&mut child, &pid_file)
             .and_then(|qemu| self.read(BufReader::new(output), qemu));
-        if read.is_err() {
-            let _ = child.kill();
+        if read.is_err()
+            && let Some(group) = Pid::from_raw(child.id().cast_signed())
+        {
+            let _ = kill_process_group(group, Signal::TERM);
         }
-        let status = child.wait()?;
-        let mut results = read?;
-        if !status.success() {
+        // What failed in the guest is its own to say, whatever was noticed of it here.
+        if !child.wait()?.success() && !matches!(read, Err(Failure::NotPinned)) {
             return Err(Failure::Run);
         }
+        let mut results = read?;
         if self.trace {
             let sent = count_lines(&trace_file, "virtio_notify ")?;
             for line in &mut results.lines {

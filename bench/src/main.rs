@@ -44,6 +44,7 @@ fn run(mut arguments: Vec<String>) -> Result<(), String> {
     for name in &names {
         let runs = plan::runs(name, &words)?;
         let (mut lines, mut histograms) = (Vec::new(), Vec::new());
+        let file = directory.join(format!("{name}.txt"));
         for (number, run) in (1..).zip(&runs) {
             eprintln!(
                 "{name} {number}/{}: vcpus={} ioeventfd={} placement={} {}",
@@ -58,19 +59,10 @@ fn run(mut arguments: Vec<String>) -> Result<(), String> {
                 .map_err(|error| format!("{name}: {error}"))?;
             lines.extend(results.lines);
             histograms.extend(results.histograms);
+            // After every run: whatever ends this, what was measured stays.
+            let text = raw(&header, &lines, &histograms);
+            fs::write(&file, text).map_err(|error| error.to_string())?;
         }
-        let prefixed = |prefix: &str, lines: &[Line]| -> String {
-            lines
-                .iter()
-                .map(|line| format!("{prefix} {line}\n"))
-                .collect()
-        };
-        let text = header.clone()
-            + "\n"
-            + &prefixed("bench:", &lines)
-            + &prefixed("histogram:", &histograms);
-        let file = directory.join(format!("{name}.txt"));
-        fs::write(&file, text).map_err(|error| error.to_string())?;
         print!("{}", report::table(&lines));
         println!("raw lines: {}", file.display());
         report.add(name, &lines, &histograms)?;
@@ -80,4 +72,14 @@ fn run(mut arguments: Vec<String>) -> Result<(), String> {
     println!("plots: {}", file.display());
     println!("bench: pass");
     Ok(())
+}
+
+/// What a file of raw lines holds.
+fn raw(header: &str, lines: &[Line], histograms: &[Line]) -> String {
+    let results = lines.iter().map(|line| format!("bench: {line}\n"));
+    let histograms = histograms.iter().map(|line| format!("histogram: {line}\n"));
+    format!(
+        "{header}\n{}",
+        results.chain(histograms).collect::<String>()
+    )
 }

@@ -34,7 +34,7 @@ pub fn init(info: &'static BootInfo) {
     console::init();
     if let Err(usable_bytes) = memory::init(info) {
         testing::give_up(format_args!(
-            "memory: {} KiB usable, at least {} KiB needed: give the machine more",
+            "memory: {} KiB usable, at least {} KiB needed: give the machine more (MEM=32M)",
             usable_bytes >> 10,
             memory::LEAST_USABLE_BYTES >> 10,
         ));
