@@ -14,6 +14,9 @@ usage() {
                              measure: instructions control-sessions device-limit interrupt-race
                              aes-cbc, or all; words narrow down (workers=8 vcpus=2 mode=wait
                              placement=shared-core ioeventfd=on ..); see target/bench/report.html
+./run.sh bench --peer linux [key=value ..]
+                             measure Linux's own driver beside this one, in the same QEMU
+./run.sh linux-guest [words] boot Debian's kernel with what measures its driver alone
 ./run.sh bench-guest NAME [words]
                              boot one program of kernel/benches alone: control-sessions
                              device-limit interrupt-race data-queue instructions
@@ -213,12 +216,12 @@ check_number() {
 # when it failed; the status is that of the run.
 boot() {
     local elf=$1 words=$2 append=$3
-    local smp=1 mem=256M machine=q35 vectors=3 devices=1 timeout=300 fails= args= accel= device=
+    local smp=1 mem=256M machine=q35 vectors=3 devices=1 timeout=300 fails= args= accel= device= ends=
     local word own=$append
     for word in $words; do
         case $word in
         smp=* | mem=* | machine=* | vectors=* | devices=* | timeout=* | fails=* | args=* | accel=* | \
-            device=*)
+            device=* | ends=*)
             local "${word%%=*}"="${word#*=}" ;;
         append=*) append="$append ${word#append=}" ;;
         *) fail "$elf: unknown machine word '$word'" ;;
@@ -258,7 +261,10 @@ boot() {
         reason=${reason#failed: }
         reason=${reason:-the kernel says that it failed} ;;
     0) reason="the machine reset (a triple fault)"
-        [ -s "$log" ] || reason="$qemu ended without running the kernel, or the machine reset (a triple fault)" ;;
+        # A Linux switches the machine off.
+        [ "$ends" = poweroff ] && reason="Linux ended without its closing line" &&
+            grep -q '^bench: pass' <(tr -d '\r' <"$log") && reason=
+        [ -s "$log" ] || [ -n "$ends" ] || reason="$qemu ended without running the kernel, or the machine reset (a triple fault)" ;;
     124 | 137) reason="no end after $timeout s" ;;
     *) reason="QEMU ended with status $status: $(tail -n 1 "$log")" ;;
     esac
@@ -445,10 +451,56 @@ bench_guest() {
     kernel_cargo bench -q -p kernel --features usage --bench "$name" -- "$@"
 }
 
+# Debian's own kernel, fetched and unpacked, not installed; and the modules that its driver needs.
+peer=$here/target/peer
+peer_modules="virtio virtio_ring virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci crypto_engine \
+    virtio_crypto af_alg algif_skcipher"
+setup_peer() {
+    [ -e "$peer/vmlinuz" ] && return
+    command -v dpkg-deb >/dev/null && command -v apt-get >/dev/null ||
+        fail "no apt-get: the peer is the kernel of Debian's linux-image-amd64; unpack it to $peer"
+    command -v cpio >/dev/null || apt_install "no cpio" cpio
+    as_root apt-get update >/dev/null 2>&1
+    local package
+    package=$(apt-cache depends linux-image-amd64 |
+        sed -n 's/.*Depends: \(linux-image-[0-9].*\)/\1/p' | head -n 1)
+    [ -n "$package" ] || fail "apt knows no linux-image-amd64: add Debian's main archive"
+    say "fetching $package"
+    rm -rf "$peer" && mkdir -p "$peer/modules" || return
+    (cd "$scratch" && apt-get -q download "$package" >/dev/null && dpkg-deb -x "$package"_*.deb "$peer/tree") ||
+        fail "$package could not be fetched"
+    local module file
+    for module in $peer_modules; do
+        file=$(find "$peer/tree" -name "$module.ko")
+        # What is not there is built in.
+        [ -z "$file" ] || cp "$file" "$peer/modules/"
+    done
+    echo "$package" >"$peer/package"
+    cp "$peer"/tree/boot/vmlinuz-* "$peer/vmlinuz" && rm -r "$peer/tree"
+}
+
+# The program that measures, and the modules, as Linux's first file system.
+build_peer() {
+    setup_peer
+    (cd "$here" && host env RUSTFLAGS="-Ctarget-feature=+crt-static" CARGO_TARGET_DIR="$peer/build" \
+        cargo build -q --release --target host-tuple -p bench --bin linux-guest) || return
+    local init
+    init=$(ls "$peer"/build/*/release/linux-guest) || return
+    mkdir -p "$peer/root" && cp -r "$peer/modules" "$peer/root/" && cp "$init" "$peer/root/init" || return
+    (cd "$peer/root" && find . | cpio -o -H newc --quiet) >"$peer/initramfs"
+}
+
+# linux_guest [words]: boots it.
+linux_guest() {
+    boot "$peer/vmlinuz" "mem=1G ends=poweroff args=-initrd,,$peer/initramfs" \
+        "console=ttyS0 quiet panic=-1 $*"
+}
+
 bench() {
     cd "$here" || return
     case ${1:-all} in
     all) shift $(($# > 0)) ;;
+    --peer) build_peer || return ;;
     instructions | control-sessions | device-limit | interrupt-race | aes-cbc | *=*) ;;
     *) fail "no experiment '$1'; ./run.sh --help lists them" ;;
     esac
@@ -486,6 +538,12 @@ bench)
     shift
     setup
     bench "$@"
+    ;;
+linux-guest)
+    shift
+    setup
+    build_peer || exit
+    linux_guest "$@"
     ;;
 bench-guest)
     shift

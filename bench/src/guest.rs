@@ -46,8 +46,8 @@ impl Placement {
 /// What is run, and on which machine.
 #[derive(Clone, Debug)]
 pub struct Run {
-    /// The benchmark, as `kernel/benches` calls it.
-    pub name: &'static str,
+    /// What boots it: `run.sh`'s first words.
+    pub command: &'static [&'static str],
     /// Words for its command line.
     pub words: Vec<String>,
     pub vcpus: usize,
@@ -98,8 +98,7 @@ impl Run {
             let _ = fs::remove_file(file);
         }
         let mut child = Command::new("./run.sh")
-            .arg("bench-guest")
-            .arg(self.name)
+            .args(self.command)
             .args(&self.words)
             .env("SMP", self.vcpus.to_string())
             .env("QEMU_ARGS", self.qemu_args(&pid_file, &trace_file))
@@ -156,15 +155,20 @@ impl Run {
             let text = text?;
             let text = text.trim_end();
             if text == "measure: begin" {
-                begin = Some((Instant::now(), cpu_time(qemu)?));
+                begin = Some((Instant::now(), cpu_time(qemu)?, host_busy()?));
             } else if text == "measure: end" {
-                if let Some((start, before)) = begin.take() {
-                    let busy = cpu_time(qemu)?.saturating_sub(before);
-                    busy_percent = Some(busy.as_secs_f64() * 100. / start.elapsed().as_secs_f64());
+                if let Some((start, before, host_before)) = begin.take() {
+                    let elapsed = start.elapsed().as_secs_f64();
+                    let busy = cpu_time(qemu)?.saturating_sub(before).as_secs_f64();
+                    let all = host_busy()?.saturating_sub(host_before).as_secs_f64();
+                    busy_percent = Some((busy * 100. / elapsed, (all - busy) * 100. / elapsed));
                 }
             } else if let Some(mut line) = Line::parse(text, "bench:") {
-                if let Some(percent) = busy_percent.take() {
-                    line.push("host_cpu_percent", format!("{percent:.0}"));
+                if let Some((own, others)) = busy_percent.take() {
+                    line.push("host_cpu_percent", format!("{own:.0}"));
+                    if others > DISTURBED_PERCENT {
+                        line.push("disturbed", "yes");
+                    }
                 }
                 self.mark(&mut line);
                 results.lines.push(line);
@@ -253,6 +257,40 @@ fn cpu_time(process: u32) -> io::Result<Duration> {
     let ticks: u64 = fields.skip(11).take(2).flat_map(str::parse::<u64>).sum();
     let per_second = rustix::param::clock_ticks_per_second().max(1);
     Ok(Duration::from_millis(ticks * 1000 / per_second))
+}
+
+/// What others may use of the host's cores while something is measured, of 100 for each.
+const DISTURBED_PERCENT: f64 = 20.;
+
+/// Returns the time that all of the host's cores together have been busy, or taken away by what hosts
+/// it (proc_stat(5)).
+fn host_busy() -> io::Result<Duration> {
+    let stat = fs::read_to_string("/proc/stat")?;
+    let fields = stat.lines().next().unwrap_or("").split_whitespace();
+    let times: Vec<u64> = fields.skip(1).take(8).flat_map(str::parse).collect();
+    // Fields 4 and 5 are idle time.
+    let busy = times
+        .iter()
+        .enumerate()
+        .filter(|(field, _)| !matches!(field, 3 | 4));
+    let ticks: u64 = busy.map(|(_, ticks)| ticks).sum();
+    Ok(Duration::from_millis(
+        ticks * 1000 / rustix::param::clock_ticks_per_second().max(1),
+    ))
+}
+
+/// Waits until the host's cores have next to nothing to do, for half a minute at most.
+pub fn wait_until_quiet() -> io::Result<()> {
+    let look = Duration::from_millis(200);
+    for _ in 0..150 {
+        let before = host_busy()?;
+        std::thread::sleep(look);
+        let busy = host_busy()?.saturating_sub(before);
+        if busy.as_secs_f64() * 100. / look.as_secs_f64() <= DISTURBED_PERCENT {
+            break;
+        }
+    }
+    Ok(())
 }
 
 fn count_lines(file: &PathBuf, what: &str) -> io::Result<usize> {

@@ -6,11 +6,13 @@
 
 mod guest;
 mod line;
+mod peer;
 mod plan;
 mod report;
 
-use std::{fs, path::Path, process::ExitCode};
+use std::{fs, path::PathBuf, process::ExitCode};
 
+use guest::Results;
 use line::Line;
 
 fn main() -> ExitCode {
@@ -28,50 +30,133 @@ fn run(mut arguments: Vec<String>) -> Result<(), String> {
         return Err("start it by ./run.sh bench".to_owned());
     }
     let header = format!("# {}, {} host cores", arguments.remove(0), guest::cores());
-    let named = arguments.first().is_some_and(|word| !word.contains('='));
-    let names = match named {
-        true => vec![arguments.remove(0)],
-        false => plan::NAMES.iter().map(|name| (*name).to_owned()).collect(),
-    };
-    let words = plan::Words::parse(&arguments)?;
-    let directory = Path::new("target/bench");
-    fs::create_dir_all(directory).map_err(|error| error.to_string())?;
-    // QEMU is started elsewhere.
-    let scratch = fs::canonicalize(directory).map_err(|error| error.to_string())?;
+    let mut bench = Bench::new(header)?;
+    match arguments.first().map(String::as_str) {
+        Some("--peer") => {
+            if arguments.get(1).map(String::as_str) != Some("linux") {
+                return Err("--peer: linux is the one that there is".to_owned());
+            }
+            bench.beside_linux(&plan::Words::parse(&arguments[2..])?)?;
+        }
+        Some(name) if !name.contains('=') => {
+            let name = name.to_owned();
+            bench.experiment(&name, &plan::Words::parse(&arguments[1..])?)?;
+        }
+        _ => {
+            let words = plan::Words::parse(&arguments)?;
+            for name in plan::NAMES {
+                bench.experiment(name, &words)?;
+            }
+        }
+    }
+    bench.finish()
+}
 
-    println!("{header}");
-    let mut report = report::Report::new(&header);
-    for name in &names {
-        let runs = plan::runs(name, &words)?;
-        let (mut lines, mut histograms) = (Vec::new(), Vec::new());
-        let file = directory.join(format!("{name}.txt"));
-        for (number, run) in (1..).zip(&runs) {
+/// Where everything goes.
+struct Bench {
+    header: String,
+    directory: PathBuf,
+    report: report::Report,
+}
+
+/// How often each side is measured beside the other.
+const ROUNDS: usize = 3;
+/// How often a run that was disturbed is repeated.
+const REPEATS: usize = 2;
+
+impl Bench {
+    fn new(header: String) -> Result<Self, String> {
+        // Absolute: QEMU is started elsewhere.
+        let directory = fs::create_dir_all("target/bench")
+            .and_then(|()| fs::canonicalize("target/bench"))
+            .map_err(|error| error.to_string())?;
+        println!("{header}");
+        let report = report::Report::new(&header);
+        Ok(Self {
+            header,
+            directory,
+            report,
+        })
+    }
+
+    fn experiment(&mut self, name: &str, words: &plan::Words) -> Result<(), String> {
+        let (lines, histograms) = self.go(name, &plan::runs(name, words)?, Results::default())?;
+        print!("{}", report::table(&lines));
+        self.report.add(name, &lines, &histograms)
+    }
+
+    fn beside_linux(&mut self, words: &plan::Words) -> Result<(), String> {
+        println!("Linux's rates include the system call and AF_ALG.");
+        let (round, limits) = plan::peer_runs(words)?;
+        let mut results = Results::default();
+        for _ in 0..ROUNDS {
+            let (lines, histograms) = self.go("linux", &round, results)?;
+            results = Results { lines, histograms };
+        }
+        let (limits, _) = self.go("linux-device-limit", &limits, Results::default())?;
+        let ratios = peer::ratios(&results.lines, &limits);
+        print!("{}", report::table(&ratios));
+        self.write("linux-ratios", &ratios, &[])?;
+        self.report.add("beside Linux", &ratios, &[])?;
+        self.report
+            .add("beside Linux, every run", &results.lines, &[])
+    }
+
+    /// Does the runs and returns all results, `before` first.
+    fn go(
+        &self,
+        name: &str,
+        runs: &[guest::Run],
+        before: Results,
+    ) -> Result<(Vec<Line>, Vec<Line>), String> {
+        let Results {
+            mut lines,
+            mut histograms,
+        } = before;
+        for (number, run) in (1..).zip(runs) {
             eprintln!(
-                "{name} {number}/{}: vcpus={} ioeventfd={} placement={} {}",
+                "{name} {number}/{}: {} vcpus={} ioeventfd={} placement={} {}",
                 runs.len(),
+                run.command.join(" "),
                 run.vcpus,
                 if run.ioeventfd { "on" } else { "off" },
                 run.placement.name(),
                 run.words.join(" "),
             );
-            let results = run
-                .go(&scratch)
-                .map_err(|error| format!("{name}: {error}"))?;
+            let failed = |error: guest::Failure| format!("{name}: {error}");
+            let mut results = Results::default();
+            for _ in 0..=REPEATS {
+                guest::wait_until_quiet().map_err(|error| failed(error.into()))?;
+                results = run.go(&self.directory).map_err(failed)?;
+                if results
+                    .lines
+                    .iter()
+                    .all(|line| line.get("disturbed").is_none())
+                {
+                    break;
+                }
+            }
             lines.extend(results.lines);
             histograms.extend(results.histograms);
             // After every run: whatever ends this, what was measured stays.
-            let text = raw(&header, &lines, &histograms);
-            fs::write(&file, text).map_err(|error| error.to_string())?;
+            self.write(name, &lines, &histograms)?;
         }
-        print!("{}", report::table(&lines));
-        println!("raw lines: {}", file.display());
-        report.add(name, &lines, &histograms)?;
+        Ok((lines, histograms))
     }
-    let file = directory.join("report.html");
-    fs::write(&file, report.finish()).map_err(|error| error.to_string())?;
-    println!("plots: {}", file.display());
-    println!("bench: pass");
-    Ok(())
+
+    fn write(&self, name: &str, lines: &[Line], histograms: &[Line]) -> Result<(), String> {
+        let text = raw(&self.header, lines, histograms);
+        let file = self.directory.join(format!("{name}.txt"));
+        fs::write(file, text).map_err(|error| error.to_string())
+    }
+
+    fn finish(self) -> Result<(), String> {
+        let file = self.directory.join("report.html");
+        fs::write(file, self.report.finish()).map_err(|error| error.to_string())?;
+        println!("raw lines and plots: target/bench, report.html");
+        println!("bench: pass");
+        Ok(())
+    }
 }
 
 /// What a file of raw lines holds.

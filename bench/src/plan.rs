@@ -10,6 +10,12 @@ pub const NAMES: &[&str] = &[
     "aes-cbc",
 ];
 
+const CONTROL_SESSIONS: &[&str] = &["bench-guest", "control-sessions"];
+const DEVICE_LIMIT: &[&str] = &["bench-guest", "device-limit"];
+const INTERRUPT_RACE: &[&str] = &["bench-guest", "interrupt-race"];
+const DATA_QUEUE: &[&str] = &["bench-guest", "data-queue"];
+const LINUX: &[&str] = &["linux-guest"];
+
 /// Words that choose machines; the others go to the guest.
 const MACHINE_WORDS: &[&str] = &["vcpus", "ioeventfd", "placement"];
 
@@ -62,14 +68,14 @@ impl Words {
 /// A value that no machine can have.
 pub fn runs(name: &str, words: &Words) -> Result<Vec<Run>, String> {
     let mut runs = Vec::new();
-    let mut add = |name, words, machine: &Machine, trace| {
+    let mut add = |command, words, machine: &Machine, trace| {
         let Machine {
             vcpus,
             ioeventfd,
             placement,
         } = *machine;
         runs.push(Run {
-            name,
+            command,
             words,
             vcpus,
             ioeventfd,
@@ -84,12 +90,12 @@ pub fn runs(name: &str, words: &Words) -> Result<Vec<Run>, String> {
                 for mode in &modes {
                     let default = [("workers", "1,2,4,8,64"), ("ms", "300")];
                     let words = words.guest(&[("mode", mode)], &default);
-                    add("control_sessions", words, &machine, false);
+                    add(CONTROL_SESSIONS, words, &machine, false);
                 }
                 if words.0.is_empty() {
                     let own = [("mode", "wait"), ("workers", "1"), ("batch", "32")];
                     let words = words.guest(&own, &[("ms", "300")]);
-                    add("control_sessions", words, &machine, false);
+                    add(CONTROL_SESSIONS, words, &machine, false);
                 }
             }
         }
@@ -102,7 +108,7 @@ pub fn runs(name: &str, words: &Words) -> Result<Vec<Run>, String> {
                     for wait in &waits {
                         let own = [("queue", queue.as_str()), ("wait", wait.as_str())];
                         let words = words.guest(&own, &default);
-                        add("device_limit", words, &machine, false);
+                        add(DEVICE_LIMIT, words, &machine, false);
                     }
                 }
             }
@@ -121,12 +127,12 @@ pub fn runs(name: &str, words: &Words) -> Result<Vec<Run>, String> {
                                 ("placement", race),
                             ];
                             let words = words.guest(&own, &[("requests", "70000")]);
-                            add("interrupt_race", words, &machine, true);
+                            add(INTERRUPT_RACE, words, &machine, true);
                         }
                     }
                 }
                 let words = words.guest(&[("part", "injected")], &[]);
-                add("interrupt_race", words, &machine, false);
+                add(INTERRUPT_RACE, words, &machine, false);
             }
         }
         "aes-cbc" => {
@@ -136,7 +142,7 @@ pub fn runs(name: &str, words: &Words) -> Result<Vec<Run>, String> {
                 ("ms", "200"),
             ];
             for machine in machines(words, &["2"], &["on"])? {
-                add("data_queue", words.guest(&[], &default), &machine, false);
+                add(DATA_QUEUE, words.guest(&[], &default), &machine, false);
             }
         }
         _ => {
@@ -149,6 +155,57 @@ pub fn runs(name: &str, words: &Words) -> Result<Vec<Run>, String> {
     Ok(runs)
 }
 
+/// Returns the runs of one round beside Linux, the two in turn, and those that say what the device
+/// gives.
+///
+/// # Errors
+///
+/// A value that no machine can have.
+pub fn peer_runs(words: &Words) -> Result<(Vec<Run>, Vec<Run>), String> {
+    const SIZES: (&str, &str) = ("size", "16,4096,65536");
+    const MS: (&str, &str) = ("ms", "500");
+    let (mut round, mut limits) = (Vec::new(), Vec::new());
+    let run = |command, words, machine: &Machine| Run {
+        command,
+        words,
+        vcpus: machine.vcpus,
+        ioeventfd: machine.ioeventfd,
+        placement: machine.placement,
+        trace: false,
+    };
+    for machine in machines(words, &["2", "8"], &["on"])? {
+        let workers = ("workers", if machine.vcpus > 2 { "8" } else { "1,8" });
+        round.push(run(LINUX, words.guest(&[], &[workers, MS]), &machine));
+        let wait = words.guest(&[("mode", "wait")], &[workers, MS]);
+        round.push(run(CONTROL_SESSIONS, wait, &machine));
+        if machine.vcpus > 2 {
+            continue;
+        }
+        let batch = [("mode", "wait"), ("workers", "1"), ("batch", "32")];
+        round.push(run(CONTROL_SESSIONS, words.guest(&batch, &[MS]), &machine));
+        round.push(run(LINUX, words.guest(&[SIZES], &[workers, MS]), &machine));
+        let aes = words.guest(
+            &[SIZES, ("key_bits", "128"), ("depth", "1")],
+            &[workers, MS],
+        );
+        round.push(run(DATA_QUEUE, aes, &machine));
+        for wait in ["spin", "sleep"] {
+            let wait = ("wait", wait);
+            let depth = ("depth", "1,8,32");
+            let one = Machine {
+                vcpus: 1,
+                ..machine
+            };
+            let control = words.guest(&[("queue", "control"), wait, depth], &[MS]);
+            limits.push(run(DEVICE_LIMIT, control, &one));
+            let data = words.guest(&[("queue", "data"), wait, depth, SIZES], &[MS]);
+            limits.push(run(DEVICE_LIMIT, data, &one));
+        }
+    }
+    Ok((round, limits))
+}
+
+#[derive(Clone, Copy)]
 struct Machine {
     vcpus: usize,
     ioeventfd: bool,

@@ -93,11 +93,13 @@ async fn run(device: &CryptoDevice, case: Case) {
         .collect();
 
     time::sleep_ns(WARM_UP_NS).await;
+    measure::mark("begin");
     let before = Counts::read(device);
     COUNTED.store(true, Ordering::Relaxed);
     time::sleep_ns(duration_ns()).await;
     COUNTED.store(false, Ordering::Relaxed);
     let now = Counts::read(device).since(&before);
+    measure::mark("end");
 
     STOP.store(true, Ordering::Relaxed);
     for lane in lanes {

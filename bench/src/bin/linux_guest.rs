@@ -1,0 +1,276 @@
+//! Measures Linux's own driver, from user space: the first process of a Debian kernel in the same QEMU
+//! with the same device.
+//!
+//! Loads the modules that lie in `/modules`, then does what the words on the kernel's command line say,
+//! prints the lines that the unikernel's benchmarks print, with `impl=linux`, and switches the machine
+//! off. Everything goes through AF_ALG: a *setkey* on `virtio_crypto_aes_cbc` is four control
+//! requests, since the driver ends the two sessions that it had and makes two new ones.
+
+use std::{
+    error::Error,
+    fs,
+    io::IoSlice,
+    os::fd::{AsRawFd, OwnedFd},
+    sync::{
+        Barrier,
+        atomic::{AtomicU8, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use nix::{
+    errno::Errno,
+    kmod::{ModuleInitFlags, finit_module},
+    mount::{MsFlags, mount},
+    sys::{
+        reboot::{RebootMode, reboot},
+        socket::{
+            AddressFamily, AlgAddr, ControlMessage, MsgFlags, SockFlag, SockType, bind, sendmsg,
+            setsockopt, socket, sockopt::AlgSetKey,
+        },
+    },
+};
+
+type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
+
+/// The driver by its own name, so that no other implementation can take its place.
+const DRIVER: &str = "virtio_crypto_aes_cbc";
+const KEY: [u8; 16] = [7; 16];
+const IV: [u8; 16] = [1; 16];
+/// `ALG_OP_ENCRYPT`.
+const ENCRYPT: u32 = 1;
+/// Control requests of a *setkey*, but for a socket's first.
+const REQUESTS_A_SETKEY: u64 = 4;
+const WARM_UP: Duration = Duration::from_millis(200);
+
+fn main() {
+    let outcome = run();
+    match outcome {
+        Ok(()) => println!("bench: pass"),
+        Err(error) => println!("failed: {error}"),
+    }
+    // The machine is off, or the kernel panics, which QEMU's time limit ends.
+    let _ = reboot(RebootMode::RB_POWER_OFF);
+}
+
+fn run() -> Outcome<()> {
+    for (kind, place) in [("proc", "/proc"), ("sysfs", "/sys")] {
+        fs::create_dir_all(place)?;
+        mount(
+            Some(kind),
+            place,
+            Some(kind),
+            MsFlags::empty(),
+            None::<&str>,
+        )?;
+    }
+    load_modules()?;
+    let words = fs::read_to_string("/proc/cmdline")?;
+    let numbers = |key: &str, default: &str| -> Outcome<Vec<u64>> {
+        let mut words = words
+            .split_whitespace()
+            .filter_map(|word| word.split_once('='));
+        let text = words.find(|(k, _)| *k == key).map_or(default, |(_, v)| v);
+        text.split(',').map(|number| Ok(number.parse()?)).collect()
+    };
+    let duration = Duration::from_millis(numbers("ms", "1000")?[0]);
+    let sizes = numbers("size", "0")?;
+    for size in sizes {
+        for &workers in &numbers("workers", "1,8")? {
+            match size {
+                0 => control_sessions(workers, duration)?,
+                _ => aes_cbc(size, workers, duration)?,
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Loads every module of `/modules`, whatever order they want.
+fn load_modules() -> Outcome<()> {
+    let mut left: Vec<_> = fs::read_dir("/modules")?.collect::<Result<_, _>>()?;
+    while !left.is_empty() {
+        let before = left.len();
+        let mut why = None;
+        left.retain(|module| {
+            let loaded = fs::File::open(module.path())
+                .map_err(|_| Errno::ENOENT)
+                .and_then(|file| finit_module(&file, c"", ModuleInitFlags::empty()));
+            why = loaded.err().or(why);
+            !matches!(loaded, Ok(()) | Err(Errno::EEXIST))
+        });
+        if left.len() == before {
+            let names: Vec<_> = left.iter().map(|module| module.file_name()).collect();
+            return Err(format!("modules {names:?}: {why:?}").into());
+        }
+    }
+    Ok(())
+}
+
+fn open(key: &[u8]) -> Outcome<OwnedFd> {
+    let socket = socket(
+        AddressFamily::Alg,
+        SockType::SeqPacket,
+        SockFlag::empty(),
+        None,
+    )?;
+    bind(socket.as_raw_fd(), &AlgAddr::new("skcipher", DRIVER))
+        .map_err(|error| format!("{DRIVER}: {error}"))?;
+    setsockopt(&socket, AlgSetKey::default(), &key)?;
+    Ok(socket)
+}
+
+/// Encrypts `data` in place, through the kernel's copies.
+fn encrypt(request: &OwnedFd, data: &mut [u8]) -> Outcome<()> {
+    let control = [
+        ControlMessage::AlgSetOp(&(ENCRYPT as i32)),
+        ControlMessage::AlgSetIv(&IV),
+    ];
+    let parts = [IoSlice::new(data)];
+    let fd = request.as_raw_fd();
+    let sent = sendmsg::<AlgAddr>(fd, &parts, &control, MsgFlags::empty(), None)?;
+    let received = rustix::io::read(request, &mut *data)?;
+    match (sent, received) {
+        (sent, received) if sent == data.len() && received == data.len() => Ok(()),
+        _ => Err(format!("{sent} bytes sent, {received} received").into()),
+    }
+}
+
+/// What a time of work came to.
+struct Measured {
+    count: u64,
+    rate: u64,
+    p50: Duration,
+    cpu_percent: u64,
+    interrupts: u64,
+}
+
+/// Workers warm up, are counted, stop.
+const COUNTED: u8 = 1;
+const STOP: u8 = 2;
+
+/// Lets `workers` threads do what `prepare` gives each, again and again.
+fn measure<P, W>(workers: u64, duration: Duration, prepare: P) -> Outcome<Measured>
+where
+    P: Fn() -> Outcome<W> + Sync,
+    W: FnMut() -> Outcome<()>,
+{
+    let phase = AtomicU8::new(0);
+    let ready = Barrier::new(workers as usize + 1);
+    thread::scope(|scope| {
+        let worker = || -> Outcome<Vec<Duration>> {
+            let work = prepare();
+            ready.wait();
+            let mut work = work?;
+            let mut latencies = Vec::new();
+            loop {
+                let phase = phase.load(Ordering::Relaxed);
+                if phase == STOP {
+                    return Ok(latencies);
+                }
+                let start = Instant::now();
+                work()?;
+                if phase == COUNTED {
+                    latencies.push(start.elapsed());
+                }
+            }
+        };
+        let threads: Vec<_> = (0..workers).map(|_| scope.spawn(worker)).collect();
+        ready.wait();
+        thread::sleep(WARM_UP);
+        println!("measure: begin");
+        let (start, idle, interrupts) = (Instant::now(), idle_time()?, device_interrupts()?);
+        phase.store(COUNTED, Ordering::Relaxed);
+        thread::sleep(duration);
+        phase.store(STOP, Ordering::Relaxed);
+        let elapsed = start.elapsed().as_secs_f64();
+        let idle = idle_time()?.saturating_sub(idle).as_secs_f64();
+        let interrupts = device_interrupts()? - interrupts;
+        println!("measure: end");
+        let mut latencies = Vec::new();
+        for thread in threads {
+            let own = thread.join().map_err(|_| "a worker panicked")??;
+            latencies.extend(own);
+        }
+        latencies.sort_unstable();
+        let count = latencies.len() as u64;
+        if count == 0 || interrupts == 0 {
+            return Err(
+                format!("{count} operations, {interrupts} interrupts of the device").into(),
+            );
+        }
+        Ok(Measured {
+            count,
+            rate: (count as f64 / elapsed) as u64,
+            p50: latencies[latencies.len() / 2],
+            cpu_percent: ((vcpus() as f64 * elapsed - idle).max(0.) * 100. / elapsed) as u64,
+            interrupts,
+        })
+    })
+}
+
+fn vcpus() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// The time that all CPUs together have been idle (proc_stat(5), fields 4 and 5 behind `cpu`).
+fn idle_time() -> Outcome<Duration> {
+    let stat = fs::read_to_string("/proc/stat")?;
+    let fields = stat.lines().next().unwrap_or("").split_whitespace();
+    let ticks: u64 = fields.skip(4).take(2).flat_map(str::parse::<u64>).sum();
+    Ok(Duration::from_millis(
+        ticks * 1000 / rustix::param::clock_ticks_per_second(),
+    ))
+}
+
+/// How many interrupts of virtio devices all CPUs have taken.
+fn device_interrupts() -> Outcome<u64> {
+    let table = fs::read_to_string("/proc/interrupts")?;
+    let lines = table.lines().filter(|line| line.contains("virtio"));
+    let counts = lines.flat_map(|line| {
+        let counts = line.split_whitespace().skip(1);
+        counts.map_while(|word| word.parse::<u64>().ok())
+    });
+    Ok(counts.sum())
+}
+
+fn control_sessions(workers: u64, duration: Duration) -> Outcome<()> {
+    let measured = measure(workers, duration, || {
+        let socket = open(&KEY)?;
+        Ok(move || Ok(setsockopt(&socket, AlgSetKey::default(), &KEY.as_slice())?))
+    })?;
+    println!(
+        "bench: name=control-sessions impl=linux mode=wait workers={workers} vcpus={} batch=1 \
+         ops_per_s={} guest_cpu_percent={} interrupts_per_op={:.2}",
+        vcpus(),
+        measured.rate * REQUESTS_A_SETKEY,
+        measured.cpu_percent,
+        measured.interrupts as f64 / (measured.count * REQUESTS_A_SETKEY) as f64,
+    );
+    Ok(())
+}
+
+fn aes_cbc(size: u64, workers: u64, duration: Duration) -> Outcome<()> {
+    let measured = measure(workers, duration, || {
+        let socket = open(&KEY)?;
+        let request = rustix::net::accept(&socket)?;
+        let mut data = vec![0; size as usize];
+        Ok(move || {
+            let _keyed = &socket;
+            encrypt(&request, &mut data)
+        })
+    })?;
+    println!(
+        "bench: name=aes-cbc impl=linux key_bits=128 size={size} workers={workers} depth=1 \
+         vcpus={} requests_per_s={} mb_per_s={:.2} guest_cpu_percent={} p50_us={:.2} \
+         interrupts_per_request={:.2}",
+        vcpus(),
+        measured.rate,
+        (measured.rate * size) as f64 / 1e6,
+        measured.cpu_percent,
+        measured.p50.as_secs_f64() * 1e6,
+        measured.interrupts as f64 / measured.count as f64,
+    );
+    Ok(())
+}

@@ -1,0 +1,137 @@
+//! Beside Linux: what both measured, as medians and ratios.
+
+use crate::line::Line;
+
+/// What has to be the same in lines that are compared.
+const SAME: &[&str] = &["name", "size", "workers", "vcpus", "placement", "ioeventfd"];
+
+/// Returns a line for each pair of medians. What Linux has no batches for is compared with its lines
+/// without.
+pub fn ratios(lines: &[Line], limits: &[Line]) -> Vec<Line> {
+    let mut ratios: Vec<Line> = Vec::new();
+    for own in lines
+        .iter()
+        .filter(|line| line.get("impl") == Some("virtio-crypto"))
+    {
+        let batch = own.get("batch").unwrap_or("1");
+        let mut ratio = Line::default();
+        for key in SAME {
+            if let Some(value) = own.get(key) {
+                ratio.push(key, value);
+            }
+        }
+        let common = ratio.clone();
+        let same = pairs(&common);
+        ratio.push("batch", batch);
+        if ratios.iter().any(|known| known.is(&pairs(&ratio))) {
+            continue;
+        }
+        let of = |implementation: &str| {
+            let lines = lines.iter().filter(|line| {
+                let batches =
+                    implementation == "linux" || line.get("batch").unwrap_or("1") == batch;
+                line.get("impl") == Some(implementation) && line.is(&same) && batches
+            });
+            median(lines.filter_map(rate).collect())
+        };
+        let (Some(linux), Some(ours)) = (of("linux"), of("virtio-crypto")) else {
+            continue;
+        };
+        let limit = limit(own, batch, limits);
+        let same_disturbed = |line: &&Line| line.get("disturbed").is_some() && line.is(&same);
+        let disturbed = lines.iter().filter(same_disturbed).count();
+        ratio.push("linux_per_s", format!("{linux:.0}"));
+        ratio.push("virtio_crypto_per_s", format!("{ours:.0}"));
+        ratio.push("ratio", format!("{:.2}", ours / linux));
+        if let Some(limit) = limit {
+            ratio.push("device_limit_per_s", format!("{limit:.0}"));
+            ratio.push("of_device_limit", format!("{:.2}", ours / limit));
+        }
+        ratio.push("disturbed", disturbed);
+        ratios.push(ratio);
+    }
+    ratios
+}
+
+fn pairs(line: &Line) -> Vec<(&str, &str)> {
+    line.keys()
+        .filter_map(|key| Some((key, line.get(key)?)))
+        .collect()
+}
+
+fn rate(line: &Line) -> Option<f64> {
+    line.number("ops_per_s").or(line.number("requests_per_s"))
+}
+
+/// The most that the device gave at this depth and size, however it was waited for.
+fn limit(own: &Line, batch: &str, limits: &[Line]) -> Option<f64> {
+    let depth = own.number("workers")? * batch.parse::<f64>().ok()?;
+    let (queue, size) = match own.get("size") {
+        Some(size) => ("data", size),
+        None => ("control", "0"),
+    };
+    let here = limits.iter().filter(|line| {
+        line.is(&[("queue", queue), ("size", size)])
+            && line.get("placement") == own.get("placement")
+            && line.get("ioeventfd") == own.get("ioeventfd")
+            && line.number("depth") == Some(depth)
+    });
+    here.filter_map(rate).reduce(f64::max)
+}
+
+fn median(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    match values.len() {
+        0 => None,
+        len if len % 2 == 1 => Some(values[middle]),
+        _ => Some((values[middle - 1] + values[middle]) / 2.),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(text: &str) -> Line {
+        Line::parse(&format!("bench: {text}"), "bench:").unwrap()
+    }
+
+    #[test]
+    fn medians_are_compared_like_with_like() {
+        let own = |batch, rate| {
+            let text = "name=control-sessions impl=virtio-crypto workers=1 vcpus=2";
+            line(&format!(
+                "{text} batch={batch} ops_per_s={rate} placement=shared-core"
+            ))
+        };
+        let linux = |rate| {
+            let text = "name=control-sessions impl=linux workers=1 vcpus=2 batch=1";
+            line(&format!("{text} ops_per_s={rate} placement=shared-core"))
+        };
+        let lines = [
+            linux(10),
+            own(1, 20),
+            own(32, 200),
+            linux(30),
+            own(1, 40),
+            own(32, 400),
+        ];
+        let limits = [line(
+            "name=device-limit queue=control size=0 depth=32 requests_per_s=600 \
+             placement=shared-core",
+        )];
+        let ratios = ratios(&lines, &limits);
+        let of = |batch| {
+            ratios
+                .iter()
+                .find(|line| line.get("batch") == Some(batch))
+                .unwrap()
+        };
+        assert_eq!(ratios.len(), 2);
+        assert_eq!(of("1").get("ratio"), Some("1.50"));
+        assert_eq!(of("32").get("ratio"), Some("15.00"));
+        assert_eq!(of("32").get("of_device_limit"), Some("0.50"));
+        assert_eq!(of("1").get("of_device_limit"), None);
+    }
+}
