@@ -501,7 +501,13 @@ bench() {
     cd "$here" || return
     case ${1:-all} in
     all) shift $(($# > 0)) ;;
-    --peer) build_peer || return ;;
+    --peer)
+        build_peer || return
+        say "guest instructions, one vCPU, ioeventfd=off:"
+        ACCEL=tcg QEMU_ARGS="-icount shift=0,sleep=off -global virtio-crypto-pci.ioeventfd=off" \
+            linux_guest count=instructions | grep ^bench: || return
+        kernel_cargo bench -q -p kernel --bench instructions | grep ioeventfd=off || return
+        ;;
     instructions | control-sessions | device-limit | interrupt-race | aes-cbc | *=*) ;;
     *) fail "no experiment '$1'; ./run.sh --help lists them" ;;
     esac

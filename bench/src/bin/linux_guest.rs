@@ -75,6 +75,12 @@ fn run() -> Outcome<()> {
         text.split(',').map(|number| Ok(number.parse()?)).collect()
     };
     let duration = Duration::from_millis(numbers("ms", "1000")?[0]);
+    if words
+        .split_whitespace()
+        .any(|word| word == "count=instructions")
+    {
+        return instructions(duration);
+    }
     let sizes = numbers("size", "0")?;
     for size in sizes {
         for &workers in &numbers("workers", "1,8")? {
@@ -235,11 +241,45 @@ fn device_interrupts() -> Outcome<u64> {
     Ok(counts.sum())
 }
 
-fn control_sessions(workers: u64, duration: Duration) -> Outcome<()> {
-    let measured = measure(workers, duration, || {
+/// Counts guest instructions: under `-icount shift=0` one takes a nanosecond of every clock, and with
+/// one CPU that is always busy all of them are the requests'.
+fn instructions(duration: Duration) -> Outcome<()> {
+    let report = |name, measured: &Measured, requests: u64| {
+        println!(
+            "bench: name={name} impl=linux ioeventfd=off requests={} instructions_per_request={} \
+             interrupts_per_request={:.2}",
+            measured.count * requests,
+            1_000_000_000 / (measured.rate * requests).max(1),
+            measured.interrupts as f64 / (measured.count * requests) as f64,
+        );
+    };
+    let setkeys = measure_setkeys(1, duration)?;
+    report("control-request", &setkeys, REQUESTS_A_SETKEY);
+    report("aes-128-cbc-16-bytes", &measure_aes(16, 1, duration)?, 1);
+    Ok(())
+}
+
+fn measure_setkeys(workers: u64, duration: Duration) -> Outcome<Measured> {
+    measure(workers, duration, || {
         let socket = open(&KEY)?;
         Ok(move || Ok(setsockopt(&socket, AlgSetKey::default(), &KEY.as_slice())?))
-    })?;
+    })
+}
+
+fn measure_aes(size: u64, workers: u64, duration: Duration) -> Outcome<Measured> {
+    measure(workers, duration, || {
+        let socket = open(&KEY)?;
+        let request = rustix::net::accept(&socket)?;
+        let mut data = vec![0; size as usize];
+        Ok(move || {
+            let _keyed = &socket;
+            encrypt(&request, &mut data)
+        })
+    })
+}
+
+fn control_sessions(workers: u64, duration: Duration) -> Outcome<()> {
+    let measured = measure_setkeys(workers, duration)?;
     println!(
         "bench: name=control-sessions impl=linux mode=wait workers={workers} vcpus={} batch=1 \
          ops_per_s={} guest_cpu_percent={} interrupts_per_op={:.2}",
@@ -252,15 +292,7 @@ fn control_sessions(workers: u64, duration: Duration) -> Outcome<()> {
 }
 
 fn aes_cbc(size: u64, workers: u64, duration: Duration) -> Outcome<()> {
-    let measured = measure(workers, duration, || {
-        let socket = open(&KEY)?;
-        let request = rustix::net::accept(&socket)?;
-        let mut data = vec![0; size as usize];
-        Ok(move || {
-            let _keyed = &socket;
-            encrypt(&request, &mut data)
-        })
-    })?;
+    let measured = measure_aes(size, workers, duration)?;
     println!(
         "bench: name=aes-cbc impl=linux key_bits=128 size={size} workers={workers} depth=1 \
          vcpus={} requests_per_s={} mb_per_s={:.2} guest_cpu_percent={} p50_us={:.2} \
