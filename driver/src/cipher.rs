@@ -275,8 +275,8 @@ impl<P: Platform> AesCbc<P> {
     }
 }
 
-/// Judges an answer: the status first, then whether all of it was written. On an error nothing of
-/// the output counts.
+/// Judges an answer: whether there is one, its status, then whether all of it was written. On an
+/// error nothing of the output counts.
 fn check_answer(written_bytes: u32, len_bytes: usize, status: u8) -> Result<(), Error> {
     let expected_bytes = len_bytes as u32 + 1;
     let short = Error::ShortAnswer {

@@ -5,9 +5,9 @@ use core::task::{Context, Poll, Waker};
 use super::{
     Buffers, Queue,
     block::Block,
+    ending::created_session,
     sessions::{Ledger, SessionIndex},
     slot::{Batch, Purpose, Slot, State, Word},
-    state::created_session,
 };
 use crate::{Error, Platform, sync::atomic::Ordering, virtqueue::Segment};
 

@@ -8,6 +8,7 @@
 
 mod accounting;
 mod block;
+mod ending;
 mod holder;
 mod layout;
 mod sessions;
@@ -261,42 +262,6 @@ impl<P: Platform> Queue<P> {
             return None;
         }
         self.guarded.with(|guarded| guarded.ended)
-    }
-
-    /// Sends the *destroy* of a session without uses, now or as soon as there is a slot. Any
-    /// context.
-    pub(crate) fn destroy(&self, session: SessionIndex) {
-        let mut batch = Batch::default();
-        self.guarded.with(|guarded| {
-            let Some(ledger) = &mut guarded.ledger else {
-                return;
-            };
-            ledger.push_backlog(session);
-            guarded.start_backlog(&self.shared, &mut batch);
-        });
-        self.finish(&mut batch);
-    }
-
-    /// Sends the *destroy* of a session from before a reset, if there is a place for it.
-    pub(crate) fn destroy_stray(&self, id: u64, destroy_opcode: u32) {
-        let place = self.with_ledger(Ledger::reserve);
-        if let Some(Ok(place)) = place {
-            self.shared.sessions.prepare(place, destroy_opcode);
-            self.shared.sessions.record(place, id);
-            self.destroy(place);
-        }
-    }
-
-    /// Takes the sessions that wait for their *destroy* on a queue that has ended.
-    pub(crate) fn take_backlog(&self) -> impl Iterator<Item = SessionIndex> {
-        core::iter::from_fn(|| self.with_ledger(Ledger::pop_backlog).flatten())
-    }
-
-    /// Takes the sessions that the device has made and whose callers have not looked yet. Nothing is
-    /// created any more.
-    pub(crate) fn take_answered_creates(&self) -> impl Iterator<Item = SessionIndex> {
-        let next = |guarded: &mut Guarded<P>| guarded.take_answered_create(&self.shared);
-        core::iter::from_fn(move || self.guarded.with(next))
     }
 
     /// Empties the slots that the device gave back after their caller had gone.

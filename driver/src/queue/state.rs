@@ -10,15 +10,15 @@ use pin_list::{PinList, id};
 
 use super::{
     accounting::Accounting,
-    block::{ANSWER, ANSWER_LEN, Blocks, HEADER, HEADER_LEN},
-    sessions::{Ledger, SessionIndex, SessionTable},
+    block::Blocks,
+    ending::created_session,
+    sessions::{Ledger, SessionTable},
     slot::{Batch, NONE, Purpose, Slot, State, Word},
 };
 use crate::{
     Breakage, Error, Platform,
     stats::QueueStats,
     virtqueue::{Segment, SplitQueue},
-    wire,
 };
 
 /// A caller that waits for a slot is a node of this list, in the caller's own future.
@@ -129,36 +129,6 @@ impl<P: Platform> Guarded<P> {
         kick
     }
 
-    /// Sends the *destroy* of a session in `slot`, which holds nothing of anybody's.
-    pub(super) fn send_destroy(
-        &mut self,
-        shared: &Shared<P>,
-        slot: u16,
-        session: SessionIndex,
-        state: State,
-        batch: &mut Batch,
-    ) {
-        let header = wire::destroy_session(
-            shared.sessions.destroy_opcode(session),
-            shared.sessions.id(session),
-        );
-        let block = shared.blocks.block(slot);
-        block.write(HEADER, &header);
-        // Never a status that the device could have meant.
-        block.write(ANSWER, &[0xff; ANSWER_LEN]);
-        let segments = [
-            block.readable(HEADER, HEADER_LEN),
-            block.writable(ANSWER, ANSWER_LEN),
-        ];
-        block.write_table(&segments);
-        let entry = &mut self.slots[usize::from(slot)];
-        entry.purpose = Purpose::Destroy(session);
-        entry.writable_bytes = ANSWER_LEN as u32;
-        shared.words[usize::from(slot)].set(state);
-        self.publish(shared, slot, &segments);
-        batch.kick |= self.decide_kick();
-    }
-
     /// Takes used elements until the ring is empty (`false`) or the batch is full (`true`).
     ///
     /// # Errors
@@ -251,24 +221,20 @@ impl<P: Platform> Guarded<P> {
         let purpose = self.slots[usize::from(slot)].purpose;
         match purpose {
             Purpose::Create(session) => {
-                match created_session(shared, slot, written_bytes) {
+                let created = created_session(shared, slot, written_bytes);
+                if let Ok(id) = created {
+                    shared.sessions.record(session, id);
                     // The session that nobody wants ends in the slot of its own beginning.
-                    Ok(id) if self.ended.is_none() => {
-                        shared.sessions.record(session, id);
+                    if self.ended.is_none() {
                         self.send_destroy(shared, slot, session, State::Orphaned, batch);
                         return;
                     }
-                    // It waits for a recovery to end it.
-                    Ok(id) => {
-                        shared.sessions.record(session, id);
-                        if let Some(ledger) = &mut self.ledger {
-                            ledger.push_backlog(session);
-                        }
-                    }
-                    Err(_) => {
-                        if let Some(ledger) = &mut self.ledger {
-                            ledger.free(session);
-                        }
+                }
+                if let Some(ledger) = &mut self.ledger {
+                    match created {
+                        // It waits for a recovery to end it.
+                        Ok(_) => ledger.push_backlog(session),
+                        Err(_) => ledger.free(session),
                     }
                 }
             }
@@ -295,78 +261,6 @@ impl<P: Platform> Guarded<P> {
             cursor.move_next();
         }
         self.start_backlog(shared, batch);
-    }
-
-    /// Sends *destroys* that wait, as far as there are slots. One that still has to be wiped will
-    /// do, and is wiped afterwards: an interrupt may come here, and does not wipe.
-    pub(super) fn start_backlog(&mut self, shared: &Shared<P>, batch: &mut Batch) {
-        if self.ended.is_some() {
-            return;
-        }
-        while self.free != NONE || self.reapable != NONE {
-            let Some(session) = self.ledger.as_mut().and_then(Ledger::pop_backlog) else {
-                return;
-            };
-            let (list, state) = if self.free != NONE {
-                (&mut self.free, State::Detached)
-            } else {
-                (&mut self.reapable, State::Orphaned)
-            };
-            let slot = *list;
-            *list = self.slots[usize::from(slot)].next;
-            self.send_destroy(shared, slot, session, state, batch);
-        }
-    }
-
-    /// Takes a session whose *create* the device has answered and whose caller has not looked yet; the
-    /// caller will be told that the driver is shut down.
-    pub(super) fn take_answered_create(&mut self, shared: &Shared<P>) -> Option<SessionIndex> {
-        for (slot, entry) in (0..).zip(&mut self.slots) {
-            let word = &shared.words[usize::from(slot)];
-            let Purpose::Create(session) = entry.purpose else {
-                continue;
-            };
-            if !word.is(State::Completed) {
-                continue;
-            }
-            entry.purpose = Purpose::Destroy(session);
-            match created_session(shared, slot, word.written_bytes()) {
-                Ok(id) => {
-                    shared.sessions.record(session, id);
-                    return Some(session);
-                }
-                Err(_) => {
-                    if let Some(ledger) = &mut self.ledger {
-                        ledger.free(session);
-                    }
-                }
-            }
-        }
-        None
-    }
-
-    fn finish_destroy(
-        &mut self,
-        shared: &Shared<P>,
-        slot: u16,
-        purpose: Purpose,
-        written_bytes: u32,
-        batch: &mut Batch,
-    ) {
-        let (Purpose::Destroy(session), Some(ledger)) = (purpose, &mut self.ledger) else {
-            return;
-        };
-        let mut status = [0xff];
-        shared.blocks.block(slot).read(ANSWER, &mut status);
-        let result = if written_bytes == 0 {
-            Err(Error::ShortAnswer {
-                written_bytes,
-                expected_bytes: 1,
-            })
-        } else {
-            wire::check_status(u32::from(status[0])).map_err(Error::Refused)
-        };
-        batch.wake(ledger.finish(session, result));
     }
 
     /// Takes a slot that waits to be emptied.
@@ -405,23 +299,4 @@ impl<P: Platform> Guarded<P> {
         }
         true
     }
-}
-
-/// Reads the answer to a *create*.
-pub(super) fn created_session<P: Platform>(
-    shared: &Shared<P>,
-    slot: u16,
-    written_bytes: u32,
-) -> Result<u64, Error> {
-    let mut answer = [0xff; ANSWER_LEN];
-    shared.blocks.block(slot).read(ANSWER, &mut answer);
-    // Session id and status; the padding behind them says nothing.
-    const NEEDED: u32 = 12;
-    if written_bytes < NEEDED {
-        return Err(Error::ShortAnswer {
-            written_bytes,
-            expected_bytes: NEEDED,
-        });
-    }
-    wire::parse_session_answer(&answer).map_err(Error::Refused)
 }

@@ -20,6 +20,15 @@ fn request<'s>(
     request
 }
 
+/// A device that sends a message for every publication.
+fn without_event_index() -> Rig {
+    let options = Options {
+        refuse: Features::EVENT_IDX,
+        ..Rig::options()
+    };
+    Rig::new(Setup::default(), options).unwrap()
+}
+
 #[test]
 fn message_of_what_a_task_drained_is_not_unhandled() {
     for refuse in [Features::empty(), Features::EVENT_IDX] {
@@ -56,12 +65,7 @@ fn message_of_what_a_task_drained_is_not_unhandled() {
 
 #[test]
 fn second_message_of_what_the_first_handler_took_is_not_unhandled() {
-    // Without EVENT_IDX every publication sends a message.
-    let options = Options {
-        refuse: Features::EVENT_IDX,
-        ..Rig::options()
-    };
-    let rig = Rig::new(Setup::default(), options).unwrap();
+    let rig = without_event_index();
     let session = rig.session(Direction::Encrypt);
     rig.device.settle();
     rig.fake.hold_interrupts(true);
@@ -84,11 +88,7 @@ fn second_message_of_what_the_first_handler_took_is_not_unhandled() {
 
 #[test]
 fn moved_vector_owes_what_it_left_behind_until_it_is_settled() {
-    let options = Options {
-        refuse: Features::EVENT_IDX,
-        ..Rig::options()
-    };
-    let rig = Rig::new(Setup::default(), options).unwrap();
+    let rig = without_event_index();
     let session = rig.session(Direction::Encrypt);
     rig.device.settle();
     rig.fake.hold_interrupts(true);

@@ -1,0 +1,175 @@
+//! The ends of sessions: *destroys* that are sent, wait for a slot, or are answered.
+//!
+//! A *destroy* needs no caller: it is sent from wherever the last use of its session went, an
+//! interrupt included, in a free slot or in the one that brought the session to life.
+
+use super::{
+    Queue,
+    block::{ANSWER, ANSWER_LEN, HEADER, HEADER_LEN},
+    sessions::{Ledger, SessionIndex},
+    slot::{Batch, NONE, Purpose, State},
+    state::{Guarded, Shared},
+};
+use crate::{Error, Platform, wire};
+
+impl<P: Platform> Queue<P> {
+    /// Sends the *destroy* of a session without uses, now or as soon as there is a slot. Any
+    /// context.
+    pub(crate) fn destroy(&self, session: SessionIndex) {
+        let mut batch = Batch::default();
+        self.guarded.with(|guarded| {
+            let Some(ledger) = &mut guarded.ledger else {
+                return;
+            };
+            ledger.push_backlog(session);
+            guarded.start_backlog(&self.shared, &mut batch);
+        });
+        self.finish(&mut batch);
+    }
+
+    /// Sends the *destroy* of a session from before a reset, if there is a place for it.
+    pub(crate) fn destroy_stray(&self, id: u64, destroy_opcode: u32) {
+        let place = self.with_ledger(Ledger::reserve);
+        if let Some(Ok(place)) = place {
+            self.shared.sessions.prepare(place, destroy_opcode);
+            self.shared.sessions.record(place, id);
+            self.destroy(place);
+        }
+    }
+
+    /// Takes the sessions that wait for their *destroy* on a queue that has ended.
+    pub(crate) fn take_backlog(&self) -> impl Iterator<Item = SessionIndex> {
+        core::iter::from_fn(|| self.with_ledger(Ledger::pop_backlog).flatten())
+    }
+
+    /// Takes the sessions that the device has made and whose callers have not looked yet. Nothing is
+    /// created any more.
+    pub(crate) fn take_answered_creates(&self) -> impl Iterator<Item = SessionIndex> {
+        let next = |guarded: &mut Guarded<P>| guarded.take_answered_create(&self.shared);
+        core::iter::from_fn(move || self.guarded.with(next))
+    }
+}
+
+impl<P: Platform> Guarded<P> {
+    /// Sends the *destroy* of a session in `slot`, which holds nothing of anybody's.
+    pub(super) fn send_destroy(
+        &mut self,
+        shared: &Shared<P>,
+        slot: u16,
+        session: SessionIndex,
+        state: State,
+        batch: &mut Batch,
+    ) {
+        let header = wire::destroy_session(
+            shared.sessions.destroy_opcode(session),
+            shared.sessions.id(session),
+        );
+        let block = shared.blocks.block(slot);
+        block.write(HEADER, &header);
+        // Never a status that the device could have meant.
+        block.write(ANSWER, &[0xff; ANSWER_LEN]);
+        let segments = [
+            block.readable(HEADER, HEADER_LEN),
+            block.writable(ANSWER, ANSWER_LEN),
+        ];
+        block.write_table(&segments);
+        let entry = &mut self.slots[usize::from(slot)];
+        entry.purpose = Purpose::Destroy(session);
+        entry.writable_bytes = ANSWER_LEN as u32;
+        shared.words[usize::from(slot)].set(state);
+        self.publish(shared, slot, &segments);
+        batch.kick |= self.decide_kick();
+    }
+
+    /// Sends *destroys* that wait, as far as there are slots. One that still has to be wiped will
+    /// do, and is wiped afterwards: an interrupt may come here, and does not wipe.
+    pub(super) fn start_backlog(&mut self, shared: &Shared<P>, batch: &mut Batch) {
+        if self.ended.is_some() {
+            return;
+        }
+        while self.free != NONE || self.reapable != NONE {
+            let Some(session) = self.ledger.as_mut().and_then(Ledger::pop_backlog) else {
+                return;
+            };
+            let (list, state) = if self.free != NONE {
+                (&mut self.free, State::Detached)
+            } else {
+                (&mut self.reapable, State::Orphaned)
+            };
+            let slot = *list;
+            *list = self.slots[usize::from(slot)].next;
+            self.send_destroy(shared, slot, session, state, batch);
+        }
+    }
+
+    /// Takes a session whose *create* the device has answered and whose caller has not looked yet; the
+    /// caller will be told that the driver is shut down.
+    pub(super) fn take_answered_create(&mut self, shared: &Shared<P>) -> Option<SessionIndex> {
+        for (slot, entry) in (0..).zip(&mut self.slots) {
+            let word = &shared.words[usize::from(slot)];
+            let Purpose::Create(session) = entry.purpose else {
+                continue;
+            };
+            if !word.is(State::Completed) {
+                continue;
+            }
+            entry.purpose = Purpose::Destroy(session);
+            match created_session(shared, slot, word.written_bytes()) {
+                Ok(id) => {
+                    shared.sessions.record(session, id);
+                    return Some(session);
+                }
+                Err(_) => {
+                    if let Some(ledger) = &mut self.ledger {
+                        ledger.free(session);
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    /// The device has answered a *destroy*.
+    pub(super) fn finish_destroy(
+        &mut self,
+        shared: &Shared<P>,
+        slot: u16,
+        purpose: Purpose,
+        written_bytes: u32,
+        batch: &mut Batch,
+    ) {
+        let (Purpose::Destroy(session), Some(ledger)) = (purpose, &mut self.ledger) else {
+            return;
+        };
+        let mut status = [0xff];
+        shared.blocks.block(slot).read(ANSWER, &mut status);
+        let result = if written_bytes == 0 {
+            Err(Error::ShortAnswer {
+                written_bytes,
+                expected_bytes: 1,
+            })
+        } else {
+            wire::check_status(u32::from(status[0])).map_err(Error::Refused)
+        };
+        batch.wake(ledger.finish(session, result));
+    }
+}
+
+/// Reads the answer to a *create*.
+pub(super) fn created_session<P: Platform>(
+    shared: &Shared<P>,
+    slot: u16,
+    written_bytes: u32,
+) -> Result<u64, Error> {
+    let mut answer = [0xff; ANSWER_LEN];
+    shared.blocks.block(slot).read(ANSWER, &mut answer);
+    // Session id and status; the padding behind them says nothing.
+    const NEEDED: u32 = 12;
+    if written_bytes < NEEDED {
+        return Err(Error::ShortAnswer {
+            written_bytes,
+            expected_bytes: NEEDED,
+        });
+    }
+    wire::parse_session_answer(&answer).map_err(Error::Refused)
+}
