@@ -6,6 +6,8 @@ use core::{
     sync::atomic::{AtomicU8, Ordering},
 };
 
+use spin::mutex::SpinMutex;
+
 use crate::{
     Capabilities, Error, ForcedReset, Options, Platform,
     interrupts::{InterruptMode, Interrupts},
@@ -17,7 +19,6 @@ use crate::{
     transport::{MsixMessage, Transport},
     wire::Features,
 };
-use spin::mutex::SpinMutex;
 
 /// A virtio-crypto device.
 ///
@@ -231,10 +232,11 @@ impl<P: Platform> Device<P> {
         let link = bring_up::<P>(&self.transport, &self.options, &messages, &self.interrupts)?;
         // Nobody has the new link yet, so no new session can get an id that is ended here. A
         // device that forgot its sessions refuses, which is as good.
-        let waiting = old.control.take_backlog();
-        let waiting = waiting.chain(old.control.take_answered_creates());
-        let waiting = waiting.map(|session| old.sessions.id_and_opcode(session));
-        for (id, destroy_opcode) in waiting.chain(old.sessions.take_idle()) {
+        let unheld = old.control.take_answered_creates();
+        let unheld = unheld.chain(old.control.take_backlog());
+        let unheld = unheld.map(|session| old.sessions.id_and_opcode(session));
+        // Those that are held first: one that is dropped meanwhile is found in the backlog.
+        for (id, destroy_opcode) in old.sessions.take_idle().chain(unheld) {
             link.control.destroy_stray(id, destroy_opcode);
         }
         let deadline_ns = P::now_ns().saturating_add(limit_ns);
