@@ -260,10 +260,12 @@ boot() {
         reason=${reason#failed: }
         reason=${reason:-the kernel says that it failed} ;;
     0) reason="the machine reset (a triple fault)"
+        [ -s "$log" ] || reason="$qemu ended without running the kernel, or $reason"
         # A Linux switches the machine off.
-        [ "$ends" = poweroff ] && reason="Linux ended without its closing line" &&
-            grep -q '^bench: pass' <(tr -d '\r' <"$log") && reason=
-        [ -s "$log" ] || [ -n "$ends" ] || reason="$qemu ended without running the kernel, or the machine reset (a triple fault)" ;;
+        if [ "$ends" = poweroff ]; then
+            reason=
+            grep -q '^bench: pass' <(tr -d '\r' <"$log") || reason="Linux ended without its closing line"
+        fi ;;
     124 | 137) reason="no end after $timeout s" ;;
     *) reason="QEMU ended with status $status: $(tail -n 1 "$log")" ;;
     esac
@@ -340,10 +342,14 @@ host_bench_tests() {
     (cd "$here" && host cargo test -q --target host-tuple -p bench -- "$@")
 }
 
-loom_tests() {
+# loom_cargo ..: cargo with the driver as loom sees it.
+loom_cargo() {
     # Its own directory: another flag would build everything anew each time.
-    (cd "$here" && host env RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/loom" \
-        cargo host-test --release --lib -- --test-threads=1 "${@:-loom_}")
+    host env RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/loom" cargo "$@"
+}
+
+loom_tests() {
+    (cd "$here" && loom_cargo host-test --release --lib -- --test-threads=1 "${@:-loom_}")
 }
 
 # must_fail NAME LINE [VARIABLE=VALUE..] [-- WORDS]: the demonstration has to end as failed with LINE.
@@ -410,7 +416,7 @@ lint() {
     cd "$here" || return
     lint_step host cargo fmt --all --check
     lint_step host cargo host-clippy -q -- -D warnings
-    lint_step host loom_clippy
+    lint_step loom_cargo clippy --target host-tuple -q -p virtio-crypto --lib --tests -- -D warnings
     lint_step kernel_clippy -q -p kernel --all-features --lib --bins --tests --benches -- -D warnings
     export RUSTDOCFLAGS="-D warnings"
     lint_step host cargo host-doc -q
@@ -420,11 +426,6 @@ lint() {
 lint_step() {
     say "$*"
     "$@" || fail "$*"
-}
-
-loom_clippy() {
-    RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/loom" \
-        cargo clippy --target host-tuple -q -p virtio-crypto --lib --tests -- -D warnings
 }
 
 # Clippy has to be of one version with the compiler.
@@ -474,7 +475,6 @@ setup_peer() {
         # What is not there is built in.
         [ -z "$file" ] || cp "$file" "$peer/modules/"
     done
-    echo "$package" >"$peer/package"
     cp "$peer"/tree/boot/vmlinuz-* "$peer/vmlinuz" && rm -r "$peer/tree"
 }
 
@@ -485,6 +485,7 @@ build_peer() {
         cargo build -q --release --target host-tuple -p bench --bin linux-guest) || return
     local init
     init=$(ls "$peer"/build/*/release/linux-guest) || return
+    [ "$peer/initramfs" -nt "$init" ] && return
     mkdir -p "$peer/root" && cp -r "$peer/modules" "$peer/root/" && cp "$init" "$peer/root/init" || return
     (cd "$peer/root" && find . | cpio -o -H newc --quiet) >"$peer/initramfs"
 }
@@ -502,6 +503,7 @@ bench() {
     case ${1:-all} in
     all) shift $(($# > 0)) ;;
     --peer)
+        [ "${2:-}" = linux ] || fail "--peer: linux is the one that there is"
         build_peer || return
         say "guest instructions, one vCPU, ioeventfd=off:"
         ACCEL=tcg QEMU_ARGS="-icount shift=0,sleep=off -global virtio-crypto-pci.ioeventfd=off" \

@@ -43,6 +43,14 @@ impl Placement {
     }
 }
 
+/// A machine in QEMU, and where its threads run.
+#[derive(Clone, Copy, Debug)]
+pub struct Machine {
+    pub vcpus: usize,
+    pub ioeventfd: bool,
+    pub placement: Placement,
+}
+
 /// What is run, and on which machine.
 #[derive(Clone, Debug)]
 pub struct Run {
@@ -50,9 +58,7 @@ pub struct Run {
     pub command: &'static [&'static str],
     /// Words for its command line.
     pub words: Vec<String>,
-    pub vcpus: usize,
-    pub ioeventfd: bool,
-    pub placement: Placement,
+    pub machine: Machine,
     /// Count the messages that QEMU sends, by its own trace.
     pub trace: bool,
 }
@@ -90,6 +96,13 @@ impl std::fmt::Display for Failure {
     }
 }
 
+impl Machine {
+    /// Returns `on` or `off`.
+    pub fn ioeventfd_name(self) -> &'static str {
+        if self.ioeventfd { "on" } else { "off" }
+    }
+}
+
 impl Run {
     /// Boots it and reads what it prints; `scratch` is a directory for QEMU's files.
     pub fn go(&self, scratch: &Path) -> Result<Results, Failure> {
@@ -100,7 +113,7 @@ impl Run {
         let mut child = Command::new("./run.sh")
             .args(self.command)
             .args(&self.words)
-            .env("SMP", self.vcpus.to_string())
+            .env("SMP", self.machine.vcpus.to_string())
             .env("QEMU_ARGS", self.qemu_args(&pid_file, &trace_file))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -138,7 +151,7 @@ impl Run {
             "-name guest,debug-threads=on -pidfile {}",
             pid_file.display()
         );
-        if !self.ioeventfd {
+        if !self.machine.ioeventfd {
             args += " -global virtio-crypto-pci.ioeventfd=off";
         }
         if self.trace {
@@ -189,9 +202,9 @@ impl Run {
             Some(_) => "threads",
             None => "placement",
         };
-        line.push(key, self.placement.name());
-        line.push("ioeventfd", if self.ioeventfd { "on" } else { "off" });
-        if self.vcpus > cores() {
+        line.push(key, self.machine.placement.name());
+        line.push("ioeventfd", self.machine.ioeventfd_name());
+        if self.machine.vcpus > cores() {
             line.push("overcommitted", "yes");
         }
     }
@@ -206,7 +219,7 @@ impl Run {
                 && let Ok(process) = text.trim().parse()
                 && self
                     .pin_threads(process)
-                    .is_ok_and(|vcpus| vcpus == self.vcpus)
+                    .is_ok_and(|vcpus| vcpus == self.machine.vcpus)
             {
                 return Ok(process);
             }
@@ -232,7 +245,7 @@ impl Run {
                 .and_then(|name| name.to_str()?.parse().ok());
             let id = id.and_then(Pid::from_raw).ok_or(Failure::NotPinned)?;
             let mut set = CpuSet::new();
-            set.set(self.placement.core_of(vcpu, cores()));
+            set.set(self.machine.placement.core_of(vcpu, cores()));
             sched_setaffinity(Some(id), &set).map_err(io::Error::from)?;
         }
         Ok(vcpus)
@@ -255,8 +268,12 @@ fn cpu_time(process: u32) -> io::Result<Duration> {
     // Fields 14 and 15 of proc(5); the name in parentheses may hold spaces.
     let fields = stat.rsplit(')').next().unwrap_or("").split_whitespace();
     let ticks: u64 = fields.skip(11).take(2).flat_map(str::parse::<u64>).sum();
-    let per_second = rustix::param::clock_ticks_per_second().max(1);
-    Ok(Duration::from_millis(ticks * 1000 / per_second))
+    Ok(from_ticks(ticks))
+}
+
+/// Returns how long so many ticks of the kernel's accounting are.
+fn from_ticks(ticks: u64) -> Duration {
+    Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second().max(1))
 }
 
 /// What others may use of the host's cores while something is measured, of 100 for each.
@@ -274,9 +291,7 @@ fn host_busy() -> io::Result<Duration> {
         .enumerate()
         .filter(|(field, _)| !matches!(field, 3 | 4));
     let ticks: u64 = busy.map(|(_, ticks)| ticks).sum();
-    Ok(Duration::from_millis(
-        ticks * 1000 / rustix::param::clock_ticks_per_second().max(1),
-    ))
+    Ok(from_ticks(ticks))
 }
 
 /// Waits until the host's cores have next to nothing to do, for half a minute at most.

@@ -31,19 +31,15 @@ fn run(mut arguments: Vec<String>) -> Result<(), String> {
     }
     let header = format!("# {}, {} host cores", arguments.remove(0), guest::cores());
     let mut bench = Bench::new(header)?;
-    match arguments.first().map(String::as_str) {
-        Some("--peer") => {
-            if arguments.get(1).map(String::as_str) != Some("linux") {
-                return Err("--peer: linux is the one that there is".to_owned());
-            }
-            bench.beside_linux(&plan::Words::parse(&arguments[2..])?)?;
+    match &arguments[..] {
+        [peer, linux, words @ ..] if peer == "--peer" && linux == "linux" => {
+            bench.beside_linux(&plan::Words::parse(words)?)?;
         }
-        Some(name) if !name.contains('=') => {
-            let name = name.to_owned();
-            bench.experiment(&name, &plan::Words::parse(&arguments[1..])?)?;
+        [name, words @ ..] if !name.contains('=') => {
+            bench.experiment(name, &plan::Words::parse(words)?)?;
         }
-        _ => {
-            let words = plan::Words::parse(&arguments)?;
+        words => {
+            let words = plan::Words::parse(words)?;
             for name in plan::NAMES {
                 bench.experiment(name, &words)?;
             }
@@ -80,9 +76,10 @@ impl Bench {
     }
 
     fn experiment(&mut self, name: &str, words: &plan::Words) -> Result<(), String> {
-        let (lines, histograms) = self.go(name, &plan::runs(name, words)?, Results::default())?;
-        print!("{}", report::table(&lines));
-        self.report.add(name, &lines, &histograms)
+        let mut results = Results::default();
+        self.go(name, &plan::runs(name, words)?, &mut results)?;
+        print!("{}", report::table(&results.lines));
+        self.report.add(name, &results.lines, &results.histograms)
     }
 
     fn beside_linux(&mut self, words: &plan::Words) -> Result<(), String> {
@@ -90,11 +87,11 @@ impl Bench {
         let (round, limits) = plan::peer_runs(words)?;
         let mut results = Results::default();
         for _ in 0..ROUNDS {
-            let (lines, histograms) = self.go("linux", &round, results)?;
-            results = Results { lines, histograms };
+            self.go("linux", &round, &mut results)?;
         }
-        let (limits, _) = self.go("linux-device-limit", &limits, Results::default())?;
-        let ratios = peer::ratios(&results.lines, &limits);
+        let mut device = Results::default();
+        self.go("linux-device-limit", &limits, &mut device)?;
+        let ratios = peer::ratios(&results.lines, &device.lines);
         print!("{}", report::table(&ratios));
         self.write("linux-ratios", &ratios, &[])?;
         self.report.add("beside Linux", &ratios, &[])?;
@@ -102,25 +99,16 @@ impl Bench {
             .add("beside Linux, every run", &results.lines, &[])
     }
 
-    /// Does the runs and returns all results, `before` first.
-    fn go(
-        &self,
-        name: &str,
-        runs: &[guest::Run],
-        before: Results,
-    ) -> Result<(Vec<Line>, Vec<Line>), String> {
-        let Results {
-            mut lines,
-            mut histograms,
-        } = before;
+    /// Does the runs, and adds what comes of them to `all`.
+    fn go(&self, name: &str, runs: &[guest::Run], all: &mut Results) -> Result<(), String> {
         for (number, run) in (1..).zip(runs) {
             eprintln!(
                 "{name} {number}/{}: {} vcpus={} ioeventfd={} placement={} {}",
                 runs.len(),
                 run.command.join(" "),
-                run.vcpus,
-                if run.ioeventfd { "on" } else { "off" },
-                run.placement.name(),
+                run.machine.vcpus,
+                run.machine.ioeventfd_name(),
+                run.machine.placement.name(),
                 run.words.join(" "),
             );
             let failed = |error: guest::Failure| format!("{name}: {error}");
@@ -136,12 +124,12 @@ impl Bench {
                     break;
                 }
             }
-            lines.extend(results.lines);
-            histograms.extend(results.histograms);
+            all.lines.extend(results.lines);
+            all.histograms.extend(results.histograms);
             // After every run: whatever ends this, what was measured stays.
-            self.write(name, &lines, &histograms)?;
+            self.write(name, &all.lines, &all.histograms)?;
         }
-        Ok((lines, histograms))
+        Ok(())
     }
 
     fn write(&self, name: &str, lines: &[Line], histograms: &[Line]) -> Result<(), String> {

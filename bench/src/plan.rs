@@ -1,6 +1,6 @@
 //! Which runs make up each experiment.
 
-use crate::guest::{Placement, Run};
+use crate::guest::{Machine, Placement, Run};
 
 /// The experiments, in the order in which they are run.
 pub const NAMES: &[&str] = &[
@@ -65,24 +65,9 @@ impl Words {
 ///
 /// # Errors
 ///
-/// A value that no machine can have.
+/// An experiment that there is not, or a value that no machine can have.
 pub fn runs(name: &str, words: &Words) -> Result<Vec<Run>, String> {
     let mut runs = Vec::new();
-    let mut add = |command, words, machine: &Machine, trace| {
-        let Machine {
-            vcpus,
-            ioeventfd,
-            placement,
-        } = *machine;
-        runs.push(Run {
-            command,
-            words,
-            vcpus,
-            ioeventfd,
-            placement,
-            trace,
-        });
-    };
     match name {
         "control-sessions" => {
             let modes = words.values("mode", &["poll", "held-sleep", "released-spin", "wait"]);
@@ -90,12 +75,12 @@ pub fn runs(name: &str, words: &Words) -> Result<Vec<Run>, String> {
                 for mode in &modes {
                     let default = [("workers", "1,2,4,8,64"), ("ms", "300")];
                     let words = words.guest(&[("mode", mode)], &default);
-                    add(CONTROL_SESSIONS, words, &machine, false);
+                    runs.push(run(CONTROL_SESSIONS, words, machine));
                 }
                 if words.0.is_empty() {
                     let own = [("mode", "wait"), ("workers", "1"), ("batch", "32")];
                     let words = words.guest(&own, &[("ms", "300")]);
-                    add(CONTROL_SESSIONS, words, &machine, false);
+                    runs.push(run(CONTROL_SESSIONS, words, machine));
                 }
             }
         }
@@ -108,7 +93,7 @@ pub fn runs(name: &str, words: &Words) -> Result<Vec<Run>, String> {
                     for wait in &waits {
                         let own = [("queue", queue.as_str()), ("wait", wait.as_str())];
                         let words = words.guest(&own, &default);
-                        add(DEVICE_LIMIT, words, &machine, false);
+                        runs.push(run(DEVICE_LIMIT, words, machine));
                     }
                 }
             }
@@ -127,12 +112,15 @@ pub fn runs(name: &str, words: &Words) -> Result<Vec<Run>, String> {
                                 ("placement", race),
                             ];
                             let words = words.guest(&own, &[("requests", "70000")]);
-                            add(INTERRUPT_RACE, words, &machine, true);
+                            runs.push(Run {
+                                trace: true,
+                                ..run(INTERRUPT_RACE, words, machine)
+                            });
                         }
                     }
                 }
                 let words = words.guest(&[("part", "injected")], &[]);
-                add(INTERRUPT_RACE, words, &machine, false);
+                runs.push(run(INTERRUPT_RACE, words, machine));
             }
         }
         "aes-cbc" => {
@@ -142,7 +130,7 @@ pub fn runs(name: &str, words: &Words) -> Result<Vec<Run>, String> {
                 ("ms", "200"),
             ];
             for machine in machines(words, &["2"], &["on"])? {
-                add(DATA_QUEUE, words.guest(&[], &default), &machine, false);
+                runs.push(run(DATA_QUEUE, words.guest(&[], &default), machine));
             }
         }
         _ => {
@@ -165,30 +153,22 @@ pub fn peer_runs(words: &Words) -> Result<(Vec<Run>, Vec<Run>), String> {
     const SIZES: (&str, &str) = ("size", "16,4096,65536");
     const MS: (&str, &str) = ("ms", "500");
     let (mut round, mut limits) = (Vec::new(), Vec::new());
-    let run = |command, words, machine: &Machine| Run {
-        command,
-        words,
-        vcpus: machine.vcpus,
-        ioeventfd: machine.ioeventfd,
-        placement: machine.placement,
-        trace: false,
-    };
     for machine in machines(words, &["2", "8"], &["on"])? {
         let workers = ("workers", if machine.vcpus > 2 { "8" } else { "1,8" });
-        round.push(run(LINUX, words.guest(&[], &[workers, MS]), &machine));
+        round.push(run(LINUX, words.guest(&[], &[workers, MS]), machine));
         let wait = words.guest(&[("mode", "wait")], &[workers, MS]);
-        round.push(run(CONTROL_SESSIONS, wait, &machine));
+        round.push(run(CONTROL_SESSIONS, wait, machine));
         if machine.vcpus > 2 {
             continue;
         }
         let batch = [("mode", "wait"), ("workers", "1"), ("batch", "32")];
-        round.push(run(CONTROL_SESSIONS, words.guest(&batch, &[MS]), &machine));
-        round.push(run(LINUX, words.guest(&[SIZES], &[workers, MS]), &machine));
+        round.push(run(CONTROL_SESSIONS, words.guest(&batch, &[MS]), machine));
+        round.push(run(LINUX, words.guest(&[SIZES], &[workers, MS]), machine));
         let aes = words.guest(
             &[SIZES, ("key_bits", "128"), ("depth", "1")],
             &[workers, MS],
         );
-        round.push(run(DATA_QUEUE, aes, &machine));
+        round.push(run(DATA_QUEUE, aes, machine));
         for wait in ["spin", "sleep"] {
             let wait = ("wait", wait);
             let depth = ("depth", "1,8,32");
@@ -197,19 +177,21 @@ pub fn peer_runs(words: &Words) -> Result<(Vec<Run>, Vec<Run>), String> {
                 ..machine
             };
             let control = words.guest(&[("queue", "control"), wait, depth], &[MS]);
-            limits.push(run(DEVICE_LIMIT, control, &one));
+            limits.push(run(DEVICE_LIMIT, control, one));
             let data = words.guest(&[("queue", "data"), wait, depth, SIZES], &[MS]);
-            limits.push(run(DEVICE_LIMIT, data, &one));
+            limits.push(run(DEVICE_LIMIT, data, one));
         }
     }
     Ok((round, limits))
 }
 
-#[derive(Clone, Copy)]
-struct Machine {
-    vcpus: usize,
-    ioeventfd: bool,
-    placement: Placement,
+fn run(command: &'static [&'static str], words: Vec<String>, machine: Machine) -> Run {
+    Run {
+        command,
+        words,
+        machine,
+        trace: false,
+    }
 }
 
 fn machines(words: &Words, vcpus: &[&str], ioeventfd: &[&str]) -> Result<Vec<Machine>, String> {
@@ -255,7 +237,10 @@ mod tests {
         let words = words(&["workers=8", "vcpus=2", "mode=wait", "ioeventfd=on"]);
         let runs = runs("control-sessions", &words).unwrap();
         assert_eq!(runs.len(), 2, "one for each placement: {runs:?}");
-        assert!(runs.iter().all(|run| run.vcpus == 2 && run.ioeventfd));
+        assert!(
+            runs.iter()
+                .all(|run| run.machine.vcpus == 2 && run.machine.ioeventfd)
+        );
         assert_eq!(runs[0].words, ["mode=wait", "ms=300", "workers=8"]);
     }
 

@@ -25,7 +25,7 @@ pub fn table(lines: &[Line]) -> String {
     text
 }
 
-/// Puts lines with the same keys together, in order; what all share is left to the caller.
+/// Puts lines with the same keys together, in order.
 fn groups(lines: &[Line]) -> Vec<(Vec<String>, Vec<&Line>)> {
     let mut groups: Vec<(Vec<String>, Vec<&Line>)> = Vec::new();
     for line in lines {

@@ -18,9 +18,9 @@ use virtio_drivers::transport::pci::{
 
 use crate::{
     acpi::{self, Firmware, Tables},
-    ioapic, memory, pci,
+    executor, ioapic, memory, pci,
     platform::KernelPlatform,
-    testing, vectors,
+    testing, time, vectors,
 };
 
 static TABLES: Once<Tables> = Once::new();
@@ -209,4 +209,26 @@ pub fn open_crypto(
         pin.unmask();
     }
     Ok(Some(device))
+}
+
+/// Polls `device` until nothing is in flight and `sessions` sessions are taken.
+///
+/// # Panics
+///
+/// If that is not so within `limit_ns`.
+pub fn wait_until_idle(device: &CryptoDevice, sessions: usize, limit_ns: u64) {
+    let end_ns = time::now_ns() + limit_ns;
+    loop {
+        device.poll();
+        let in_flight = device.control_stats().in_flight + device.data_stats().in_flight;
+        let taken = device.sessions_taken();
+        if in_flight == 0 && taken == sessions {
+            return;
+        }
+        assert!(
+            time::now_ns() < end_ns,
+            "{in_flight} in flight, {taken} sessions, expected {sessions}"
+        );
+        executor::block_on(executor::yield_now());
+    }
 }

@@ -113,20 +113,7 @@ fn pair(key: &[u8]) -> (AesCbc<KernelPlatform>, AesCbc<KernelPlatform>) {
 
 /// Waits until nothing is in flight and `sessions` are open.
 fn settle_to(sessions: usize) {
-    let end_ns = time::now_ns() + 10_000_000_000;
-    loop {
-        device().poll();
-        let in_flight = device().control_stats().in_flight + device().data_stats().in_flight;
-        if in_flight == 0 && device().sessions_taken() == sessions {
-            return;
-        }
-        assert!(
-            time::now_ns() < end_ns,
-            "{in_flight} in flight, {} sessions, expected {sessions}",
-            device().sessions_taken()
-        );
-        executor::block_on(executor::yield_now());
-    }
+    machine::wait_until_idle(device(), sessions, 10_000_000_000);
 }
 
 /// Numbers that look random, the same in every run.

@@ -171,20 +171,7 @@ const KEY: [u8; 16] = [0x42; 16];
 const IV: [u8; 16] = [0x17; 16];
 
 fn settle() {
-    let end_ns = time::now_ns() + 20_000_000_000;
-    loop {
-        device().poll();
-        let in_flight = device().control_stats().in_flight + device().data_stats().in_flight;
-        if in_flight == 0 && device().sessions_taken() == 0 {
-            return;
-        }
-        let sessions = device().sessions_taken();
-        assert!(
-            time::now_ns() < end_ns,
-            "{in_flight} in flight, {sessions} sessions"
-        );
-        executor::block_on(executor::yield_now());
-    }
+    machine::wait_until_idle(device(), 0, 20_000_000_000);
 }
 
 fn check_interrupts() {

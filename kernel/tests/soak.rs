@@ -79,21 +79,8 @@ async fn lane(device: Arc<CryptoDevice>, seed: u64, end_ns: u64) {
     }
 }
 
-fn wait_until_idle(device: &CryptoDevice) {
-    let end_ns = time::now_ns() + 20_000_000_000;
-    loop {
-        device.poll();
-        let stats = [device.control_stats(), device.data_stats()];
-        let sessions = device.sessions_taken();
-        if stats.iter().all(|queue| queue.in_flight == 0) && sessions == 0 {
-            return;
-        }
-        assert!(
-            time::now_ns() < end_ns,
-            "{sessions} sessions left, {stats:?}"
-        );
-        executor::block_on(executor::yield_now());
-    }
+fn settle(device: &CryptoDevice) {
+    machine::wait_until_idle(device, 0, 20_000_000_000);
 }
 
 fn random_drops_for_a_minute_leave_nothing() {
@@ -118,7 +105,7 @@ fn random_drops_for_a_minute_leave_nothing() {
             lane.await;
         }
     });
-    wait_until_idle(&device);
+    settle(&device);
 
     let (finished, dropped) = (
         FINISHED.load(Ordering::Relaxed),
@@ -146,6 +133,6 @@ fn random_drops_for_a_minute_leave_nothing() {
     let refused = sessions.iter().filter(|session| session.is_err()).count();
     assert_eq!(refused, 0, "the device kept {refused} sessions");
     drop(sessions);
-    wait_until_idle(&device);
+    settle(&device);
     kernel::println!("{finished} finished, {dropped} dropped");
 }

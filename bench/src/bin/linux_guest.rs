@@ -39,7 +39,7 @@ const DRIVER: &str = "virtio_crypto_aes_cbc";
 const KEY: [u8; 16] = [7; 16];
 const IV: [u8; 16] = [1; 16];
 /// `ALG_OP_ENCRYPT`.
-const ENCRYPT: u32 = 1;
+const ENCRYPT: i32 = 1;
 /// Control requests of a *setkey*, but for a socket's first.
 const REQUESTS_A_SETKEY: u64 = 4;
 const WARM_UP: Duration = Duration::from_millis(200);
@@ -130,16 +130,17 @@ fn open(key: &[u8]) -> Outcome<OwnedFd> {
 /// Encrypts `data` in place, through the kernel's copies.
 fn encrypt(request: &OwnedFd, data: &mut [u8]) -> Outcome<()> {
     let control = [
-        ControlMessage::AlgSetOp(&(ENCRYPT as i32)),
+        ControlMessage::AlgSetOp(&ENCRYPT),
         ControlMessage::AlgSetIv(&IV),
     ];
     let parts = [IoSlice::new(data)];
     let fd = request.as_raw_fd();
     let sent = sendmsg::<AlgAddr>(fd, &parts, &control, MsgFlags::empty(), None)?;
     let received = rustix::io::read(request, &mut *data)?;
-    match (sent, received) {
-        (sent, received) if sent == data.len() && received == data.len() => Ok(()),
-        _ => Err(format!("{sent} bytes sent, {received} received").into()),
+    if sent == data.len() && received == data.len() {
+        Ok(())
+    } else {
+        Err(format!("{sent} bytes sent, {received} received").into())
     }
 }
 
