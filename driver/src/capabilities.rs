@@ -1,9 +1,11 @@
 //! What a device advertises, read once.
 
+use core::ops::RangeInclusive;
+
 use zerocopy::IntoBytes;
 
 use crate::{
-    Error,
+    Error, Requirement,
     transport::Transport,
     wire::{CipherAlgorithm, Config, Services},
 };
@@ -55,11 +57,48 @@ impl Capabilities {
         Err(Error::ConfigUnstable)
     }
 
+    /// Checks a cipher's key, and returns its length.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidLength`]: not one of the algorithm's, or more than the device takes.
+    pub(crate) fn check_cipher_key(
+        &self,
+        algorithm: CipherAlgorithm,
+        key: &[u8],
+    ) -> Result<u32, Error> {
+        check_key(
+            key,
+            algorithm.key_lens_bytes(),
+            self.max_cipher_key_len_bytes,
+        )
+    }
+
     /// Tells whether the device advertises a cipher algorithm.
     pub fn advertises(&self, algorithm: CipherAlgorithm) -> bool {
         self.services.contains(Services::CIPHER)
             && self.cipher_algorithms & (1 << algorithm as u32) != 0
     }
+}
+
+/// Checks a key against what the algorithm and the device take, and returns its length.
+fn check_key(
+    key: &[u8],
+    lens_bytes: &'static [RangeInclusive<usize>],
+    max_bytes: u32,
+) -> Result<u32, Error> {
+    let invalid = |requirement| Error::InvalidLength {
+        field: "key",
+        len_bytes: key.len(),
+        requirement,
+    };
+    if !lens_bytes.iter().any(|lens| lens.contains(&key.len())) {
+        return Err(invalid(Requirement::OneOf { lens_bytes }));
+    }
+    let len_bytes = u32::try_from(key.len()).ok();
+    let len_bytes = len_bytes.filter(|len_bytes| *len_bytes <= max_bytes);
+    let max_bytes = u64::from(max_bytes);
+    len_bytes.ok_or(invalid(Requirement::AtMost { max_bytes }))
 }
 
 impl From<&Config> for Capabilities {

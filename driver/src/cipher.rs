@@ -1,22 +1,20 @@
-//! Symmetric ciphers: AES in CBC mode.
+//! Symmetric ciphers, each alone: the CIPHER service (Virtio 1.3, 5.9.7.6).
+
+use alloc::vec::Vec;
 
 use crate::{
     Device, Error, Failed, Platform, Requirement,
     dma::DmaBuffer,
-    link::Which,
-    queue::{Buffers, Intent},
-    request::{Admission, Body, INLINE_PAYLOAD_LEN, transact},
+    queue::{Buffers, INLINE, List},
+    request::{Admission, Body, INLINE_PAYLOAD_LEN, check_answer},
     session::Session,
-    wire::{self, CipherAlgorithm, ControlOpcode, DataOpcode, Direction, REQUEST_LEN},
+    wire::{self, CipherAlgorithm, CipherParameters, Direction, REQUEST_LEN, SessionParameters},
 };
 
-/// Bytes of an AES block and of a CBC initialisation vector.
-pub const AES_BLOCK_LEN: usize = 16;
-
-/// A session for AES-CBC in one direction, with a key that the device holds.
+/// A session for one cipher algorithm in one direction, with a key that the device holds.
 ///
-/// Many requests may be in flight at once; each is a chain of its own, with its own IV. Data is a
-/// whole number of 16-byte blocks, at least one; there is no padding.
+/// Many requests may be in flight at once; each is a chain of its own, with its own IV. How long
+/// key, IV and data are is up to the algorithm ([`CipherAlgorithm`]); there is no padding.
 ///
 /// Dropping the session ends it on the device as soon as none of its requests is in flight, and
 /// never waits; [`close`](Self::close) waits for the device's answer.
@@ -27,13 +25,15 @@ pub const AES_BLOCK_LEN: usize = 16;
 /// nothing has happened, and a buffer given to it is freed. Afterwards the device finishes the
 /// request for nobody; a buffer given to it is freed when the device has let go of it.
 #[derive(Debug)]
-pub struct AesCbc<P: Platform> {
+pub struct Cipher<P: Platform> {
     session: Session<P>,
+    algorithm: CipherAlgorithm,
     direction: Direction,
 }
 
-impl<P: Platform> AesCbc<P> {
-    /// Opens a session with a key of 16, 24 or 32 bytes (AES-128, -192, -256; NIST SP 800-38A).
+impl<P: Platform> Cipher<P> {
+    /// Opens a session with a key of one of the algorithm's lengths
+    /// ([`CipherAlgorithm::key_lens_bytes`]).
     ///
     /// The key is copied into device memory, which is wiped when the device has answered; `key`
     /// itself is the caller's to wipe.
@@ -42,36 +42,50 @@ impl<P: Platform> AesCbc<P> {
     ///
     /// [`Error::InvalidLength`] for a key of another length; [`Error::TooManySessions`];
     /// [`Error::Refused`] as the device says (QEMU: `Error` when its own limit of 256 sessions is
-    /// met); [`Error::Broken`]; [`Error::ShutDown`].
+    /// met or it does not know the algorithm); [`Error::Broken`]; [`Error::ShutDown`].
     ///
     /// # Cancellation
     ///
     /// Dropped before it is ready, the session does not stay behind on the device.
-    pub async fn open(device: &Device<P>, direction: Direction, key: &[u8]) -> Result<Self, Error> {
-        let len_bytes = key.len();
-        let invalid = |requirement| Error::InvalidLength {
-            field: "key",
-            len_bytes,
-            requirement,
-        };
-        if !matches!(len_bytes, 16 | 24 | 32) {
-            return Err(invalid(Requirement::AesKey));
-        }
+    pub async fn open(
+        device: &Device<P>,
+        algorithm: CipherAlgorithm,
+        direction: Direction,
+        key: &[u8],
+    ) -> Result<Self, Error> {
         let link = device.link();
-        let max_bytes = u64::from(link.capabilities.max_cipher_key_len_bytes);
-        if len_bytes as u64 > max_bytes {
-            return Err(invalid(Requirement::AtMost { max_bytes }));
-        }
-        let header =
-            wire::create_cipher_session(CipherAlgorithm::AesCbc, direction, len_bytes as u32);
-        let destroy = ControlOpcode::DestroyCipherSession as u32;
-        let session = Session::create(link, header, key, destroy).await?;
-        Ok(Self { session, direction })
+        let key_len_bytes = link.capabilities.check_cipher_key(algorithm, key)?;
+        let parameters = SessionParameters::Cipher(CipherParameters {
+            algorithm,
+            direction,
+            key_len_bytes,
+        });
+        let session = Session::create(link, parameters, &[key]).await?;
+        Ok(Self {
+            session,
+            algorithm,
+            direction,
+        })
+    }
+
+    /// Returns the algorithm that the session was opened for.
+    pub fn algorithm(&self) -> CipherAlgorithm {
+        self.algorithm
     }
 
     /// Returns the direction that the session was opened for.
     pub fn direction(&self) -> Direction {
         self.direction
+    }
+
+    /// Returns how many bytes one request takes at most.
+    pub fn max_len_bytes(&self) -> usize {
+        // QEMU counts header, IV, source, destination and status.
+        let overhead = (REQUEST_LEN + self.algorithm.iv_len_bytes() + 1) as u64;
+        let room = self.session.link.capabilities.max_size_bytes;
+        let max_bytes = (room.saturating_sub(overhead) / 2).min(u64::from(u32::MAX));
+        let max_bytes = usize::try_from(max_bytes).unwrap_or(usize::MAX);
+        max_bytes - max_bytes % self.algorithm.granule_len_bytes()
     }
 
     /// Ends the session and waits for the device's answer.
@@ -97,7 +111,7 @@ impl<P: Platform> AesCbc<P> {
     /// without it, if the device had it.
     pub async fn process(
         &self,
-        iv: &[u8; AES_BLOCK_LEN],
+        iv: &[u8],
         buffer: DmaBuffer<P>,
     ) -> Result<DmaBuffer<P>, Failed<DmaBuffer<P>>> {
         self.process_one(iv, buffer, Admission::Wait).await
@@ -110,7 +124,7 @@ impl<P: Platform> AesCbc<P> {
     /// Also [`Error::QueueFull`], with the buffer.
     pub async fn try_process(
         &self,
-        iv: &[u8; AES_BLOCK_LEN],
+        iv: &[u8],
         buffer: DmaBuffer<P>,
     ) -> Result<DmaBuffer<P>, Failed<DmaBuffer<P>>> {
         self.process_one(iv, buffer, Admission::Try).await
@@ -118,21 +132,31 @@ impl<P: Platform> AesCbc<P> {
 
     async fn process_one(
         &self,
-        iv: &[u8; AES_BLOCK_LEN],
+        iv: &[u8],
         buffer: DmaBuffer<P>,
         admission: Admission,
     ) -> Result<DmaBuffer<P>, Failed<DmaBuffer<P>>> {
-        let mut buffers = [Some(buffer), None];
+        let mut buffers = Buffers::in_place(List::One(buffer));
         let outcome = self.transfer(iv, &mut buffers, admission).await;
-        let [buffer, _] = buffers;
-        match (outcome, buffer) {
-            (Ok(()), Some(buffer)) => Ok(buffer),
-            (Ok(()), None) => Err(Failed {
-                error: Error::ShutDown,
-                given: None,
-            }),
-            (Err(error), given) => Err(Failed { error, given }),
-        }
+        Failed::judge(outcome, buffers.source.and_then(List::into_one))
+    }
+
+    /// Processes several buffers in place, as if they were one, without copying; waits for a slot
+    /// if none is free. None of them may be empty; their lengths together are what counts as the
+    /// length of the data.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`process`](Self::process), and [`Error::TooManyBuffers`]: each buffer takes two
+    /// descriptors of a request's 16 (8 without INDIRECT_DESC), beside two for the rest.
+    pub async fn process_list(
+        &self,
+        iv: &[u8],
+        buffers: Vec<DmaBuffer<P>>,
+    ) -> Result<Vec<DmaBuffer<P>>, Failed<Vec<DmaBuffer<P>>>> {
+        let mut buffers = Buffers::in_place(List::Many(buffers));
+        let outcome = self.transfer(iv, &mut buffers, Admission::Wait).await;
+        Failed::judge(outcome, buffers.source.and_then(List::into_many))
     }
 
     /// Processes `source` into `destination`, which is as long, without copying; waits for a slot
@@ -143,32 +167,27 @@ impl<P: Platform> AesCbc<P> {
     /// Those of [`process`](Self::process), about both buffers.
     pub async fn process_into(
         &self,
-        iv: &[u8; AES_BLOCK_LEN],
+        iv: &[u8],
         source: DmaBuffer<P>,
         destination: DmaBuffer<P>,
     ) -> Result<(DmaBuffer<P>, DmaBuffer<P>), Failed<(DmaBuffer<P>, DmaBuffer<P>)>> {
-        if destination.len() != source.len() {
-            let error = Error::InvalidLength {
+        let lens = (source.len(), destination.len());
+        let mut buffers = Buffers::apart(List::One(source), List::One(destination));
+        let outcome = if lens.0 == lens.1 {
+            self.transfer(iv, &mut buffers, Admission::Wait).await
+        } else {
+            Err(Error::InvalidLength {
                 field: "destination",
-                len_bytes: destination.len(),
+                len_bytes: lens.1,
                 requirement: Requirement::SameAs {
                     field: "source",
-                    len_bytes: source.len(),
+                    len_bytes: lens.0,
                 },
-            };
-            return Err(Failed::back(error, (source, destination)));
-        }
-        let mut buffers = [Some(source), Some(destination)];
-        let outcome = self.transfer(iv, &mut buffers, Admission::Wait).await;
-        let [source, destination] = buffers;
-        match (outcome, source.zip(destination)) {
-            (Ok(()), Some(buffers)) => Ok(buffers),
-            (Ok(()), None) => Err(Failed {
-                error: Error::ShutDown,
-                given: None,
-            }),
-            (Err(error), given) => Err(Failed { error, given }),
-        }
+            })
+        };
+        let (source, destination) = buffers.into_lists();
+        let given = source.and_then(List::into_one);
+        Failed::judge(outcome, given.zip(destination.and_then(List::into_one)))
     }
 
     /// Processes `data` in place through a copy in device memory; waits for a slot if none is
@@ -185,30 +204,25 @@ impl<P: Platform> AesCbc<P> {
     /// # Cancellation
     ///
     /// Dropped, `data` is unchanged: the device never sees it.
-    pub async fn process_slice(
-        &self,
-        iv: &[u8; AES_BLOCK_LEN],
-        data: &mut [u8],
-    ) -> Result<(), Error> {
-        self.check_len(data.len())?;
+    pub async fn process_slice(&self, iv: &[u8], data: &mut [u8]) -> Result<(), Error> {
+        self.check_lens(iv, data.len())?;
         if data.len() > INLINE_PAYLOAD_LEN {
             let buffer = DmaBuffer::from_slice(data)?;
             let buffer = self.process(iv, buffer).await.map_err(Error::from)?;
             data.copy_from_slice(&buffer);
             return Ok(());
         }
-        let header = self.header(data.len());
-        let body = Body::Inline { iv, payload: data };
-        let intent = Intent::Data(self.session.index);
-        let link = &*self.session.link;
-        let sent = transact(link, Which::Data, &header, body, intent, Admission::Wait).await;
-        let in_flight = sent?;
-        let start = crate::queue::INLINE + iv.len();
-        let mut status = [0xff];
-        in_flight.block().read(start + data.len(), &mut status);
-        let outcome = check_answer(in_flight.written_bytes(), data.len(), status[0]);
+        let head = self.head(data.len());
+        let body = Body::Inline {
+            parts: &[iv, data],
+            output_at: iv.len(),
+            output_len_bytes: data.len(),
+        };
+        let in_flight = self.session.request(&head, body, Admission::Wait).await?;
+        let output = INLINE + iv.len();
+        let outcome = check_answer(&in_flight, output + data.len(), data.len());
         if outcome.is_ok() {
-            in_flight.block().read(start, data);
+            in_flight.block().read(output, data);
         }
         in_flight.finish();
         outcome
@@ -217,79 +231,68 @@ impl<P: Platform> AesCbc<P> {
     /// Sends what `buffers` hold. They come back unless the device may still touch them.
     async fn transfer(
         &self,
-        iv: &[u8; AES_BLOCK_LEN],
+        iv: &[u8],
         buffers: &mut Buffers<P>,
         admission: Admission,
     ) -> Result<(), Error> {
-        let len_bytes = buffers[0].as_ref().map_or(0, |source| source.len());
-        self.check_len(len_bytes)?;
-        let header = self.header(len_bytes);
-        let body = Body::Buffers { iv, buffers };
-        let intent = Intent::Data(self.session.index);
-        let link = &*self.session.link;
-        let in_flight = transact(link, Which::Data, &header, body, intent, admission).await?;
-        let mut status = [0xff];
-        in_flight.block().read(crate::queue::ANSWER, &mut status);
-        let outcome = check_answer(in_flight.written_bytes(), len_bytes, status[0]);
+        let len_bytes = buffers.source.as_ref().map_or(0, List::len_bytes);
+        self.check_lens(iv, len_bytes)?;
+        buffers.check_none_empty()?;
+        let head = self.head(len_bytes);
+        let body = Body::Buffers {
+            before: &[iv],
+            buffers,
+            after: &[],
+            result_len_bytes: 0,
+        };
+        let in_flight = self.session.request(&head, body, admission).await?;
+        let outcome = check_answer(&in_flight, INLINE + iv.len(), len_bytes);
         *buffers = in_flight.finish_with_buffers();
         outcome
     }
 
-    fn header(&self, len_bytes: usize) -> [u8; REQUEST_LEN] {
-        let opcode = DataOpcode::from(self.direction);
-        wire::cipher_request(
-            opcode,
-            self.session.id(),
-            AES_BLOCK_LEN as u32,
-            len_bytes as u32,
-        )
+    #[inline]
+    fn head(&self, len_bytes: usize) -> [u8; REQUEST_LEN] {
+        let iv_len_bytes = self.algorithm.iv_len_bytes() as u32;
+        let id = self.session.id();
+        wire::cipher_request(self.direction, id, iv_len_bytes, len_bytes as u32)
     }
 
-    /// Checks what the device would choke on: an empty descriptor, a partial block, more than it
-    /// takes in one request.
-    fn check_len(&self, len_bytes: usize) -> Result<(), Error> {
-        let invalid = |requirement| Error::InvalidLength {
-            field: "data",
-            len_bytes,
-            requirement,
+    /// Checks what the device would choke on: an IV that is missing (QEMU goes on with the state that
+    /// the last request left), an empty descriptor, a partial block, more than it takes in one
+    /// request.
+    #[inline]
+    fn check_lens(&self, iv: &[u8], len_bytes: usize) -> Result<(), Error> {
+        let invalid = |field, len_bytes, requirement| {
+            Err(Error::InvalidLength {
+                field,
+                len_bytes,
+                requirement,
+            })
         };
-        if len_bytes == 0 || !len_bytes.is_multiple_of(AES_BLOCK_LEN) {
-            return Err(invalid(Requirement::BlocksOf {
-                block_bytes: AES_BLOCK_LEN,
-            }));
+        let iv_len_bytes = self.algorithm.iv_len_bytes();
+        if iv.len() != iv_len_bytes {
+            let requirement = Requirement::Exactly {
+                len_bytes: iv_len_bytes,
+            };
+            return invalid("IV", iv.len(), requirement);
         }
-        // QEMU counts header, IV, source, destination and status.
-        let overhead = (REQUEST_LEN + AES_BLOCK_LEN + 1) as u64;
-        let max_size = self
-            .session
-            .link
-            .capabilities
-            .max_size_bytes
-            .saturating_sub(overhead)
-            / 2;
-        let max_bytes = max_size.min(u64::from(u32::MAX)) & !(AES_BLOCK_LEN as u64 - 1);
-        if len_bytes as u64 > max_bytes {
-            return Err(invalid(Requirement::AtMost { max_bytes }));
+        let granule = self.algorithm.granule_len_bytes();
+        let min_bytes = self.algorithm.min_len_bytes();
+        if granule > 1 && (len_bytes == 0 || !len_bytes.is_multiple_of(granule)) {
+            let requirement = Requirement::BlocksOf {
+                block_bytes: granule,
+            };
+            return invalid("data", len_bytes, requirement);
+        }
+        if len_bytes < min_bytes {
+            return invalid("data", len_bytes, Requirement::AtLeast { min_bytes });
+        }
+        let max_bytes = self.max_len_bytes();
+        if len_bytes > max_bytes {
+            let max_bytes = max_bytes as u64;
+            return invalid("data", len_bytes, Requirement::AtMost { max_bytes });
         }
         Ok(())
     }
-}
-
-/// Judges an answer: whether there is one, its status, then whether all of it was written. On an
-/// error nothing of the output counts.
-fn check_answer(written_bytes: u32, len_bytes: usize, status: u8) -> Result<(), Error> {
-    let expected_bytes = len_bytes as u32 + 1;
-    let short = Error::ShortAnswer {
-        written_bytes,
-        expected_bytes,
-    };
-    // Nothing at all was written, so no status either.
-    if written_bytes == 0 {
-        return Err(short);
-    }
-    wire::check_status(u32::from(status)).map_err(Error::Refused)?;
-    if written_bytes < expected_bytes {
-        return Err(short);
-    }
-    Ok(())
 }

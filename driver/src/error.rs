@@ -1,6 +1,6 @@
 //! What can go wrong, and what to do about it.
 
-use core::fmt;
+use core::{fmt, ops::RangeInclusive};
 
 use crate::transport::{MsixEntry, QueueIndex, TransportError};
 
@@ -57,6 +57,14 @@ pub enum Error {
         /// What it has to be.
         requirement: Requirement,
     },
+    /// A request of so many buffers needs more descriptors than the queue has room for; nothing was
+    /// sent.
+    TooManyBuffers {
+        /// Descriptors that it takes.
+        descriptors: usize,
+        /// Descriptors of a request at most.
+        max: usize,
+    },
     /// Every slot of the queue is taken.
     QueueFull,
     /// As many sessions are open or still closing as the driver was set up for.
@@ -111,8 +119,21 @@ pub enum Requirement {
         /// Its length.
         len_bytes: usize,
     },
-    /// One of the key sizes of AES: 16, 24 or 32 bytes.
-    AesKey,
+    /// At least so many bytes.
+    AtLeast {
+        /// The limit.
+        min_bytes: usize,
+    },
+    /// Exactly so many bytes.
+    Exactly {
+        /// How many.
+        len_bytes: usize,
+    },
+    /// One of these lengths in bytes.
+    OneOf {
+        /// The lengths.
+        lens_bytes: &'static [RangeInclusive<usize>],
+    },
 }
 
 /// Why a device refused a request: the status codes of Virtio 1.3, 5.9.7.
@@ -204,6 +225,10 @@ impl fmt::Display for Error {
             } => {
                 write!(f, "{field} of {len_bytes} bytes has to be {requirement}")
             }
+            Self::TooManyBuffers { descriptors, max } => write!(
+                f,
+                "the request takes {descriptors} descriptors, {max} is the most: use fewer buffers"
+            ),
             Self::QueueFull => f.write_str("every slot of the queue is taken: wait for one"),
             Self::TooManySessions { max } => {
                 write!(
@@ -249,7 +274,19 @@ impl fmt::Display for Requirement {
             }
             Self::AtMost { max_bytes } => write!(f, "at most {max_bytes} bytes"),
             Self::SameAs { field, len_bytes } => write!(f, "as long as {field}, {len_bytes} bytes"),
-            Self::AesKey => f.write_str("16, 24 or 32 bytes"),
+            Self::AtLeast { min_bytes } => write!(f, "at least {min_bytes} bytes"),
+            Self::Exactly { len_bytes } => write!(f, "{len_bytes} bytes"),
+            Self::OneOf { lens_bytes } => {
+                for (position, lens) in lens_bytes.iter().enumerate() {
+                    let separator = if position > 0 { " or " } else { "" };
+                    match (lens.start(), lens.end()) {
+                        (start, end) if start == end => write!(f, "{separator}{start}")?,
+                        (start, &usize::MAX) => write!(f, "{separator}{start} or more")?,
+                        (start, end) => write!(f, "{separator}{start} to {end}")?,
+                    }
+                }
+                f.write_str(" bytes")
+            }
         }
     }
 }
@@ -297,10 +334,15 @@ pub struct Failed<T> {
 }
 
 impl<T> Failed<T> {
-    pub(crate) fn back(error: Error, given: T) -> Self {
-        Self {
-            error,
-            given: Some(given),
+    /// Puts the outcome of a request and what came back of its buffers together.
+    pub(crate) fn judge(outcome: Result<(), Error>, given: Option<T>) -> Result<T, Self> {
+        match (outcome, given) {
+            (Ok(()), Some(given)) => Ok(given),
+            (Ok(()), None) => Err(Self {
+                error: Error::ShutDown,
+                given: None,
+            }),
+            (Err(error), given) => Err(Self { error, given }),
         }
     }
 }

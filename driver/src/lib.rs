@@ -11,14 +11,15 @@
 //! 3. Set it up: [`Device::new`], with one MSI-X message for each interrupt vector that you have
 //!    for it in [`Options::messages`], and call [`Device::handle_interrupt`] from their handlers.
 //!    With fewer vectors, INTx or none at all it works too ([`InterruptMode`]).
-//! 4. Use it: [`AesCbc::open`], then [`AesCbc::process_slice`] or, without a copy,
-//!    [`AesCbc::process`] with a [`DmaBuffer`]. Every operation is a future; [`block_on`] runs one
+//! 4. Use it: [`Cipher::open`], then [`Cipher::process_slice`] or, without a copy,
+//!    [`Cipher::process`] with a [`DmaBuffer`]. Every operation is a future; [`block_on`] runs one
 //!    without an executor.
 //!
 //! ```no_run
-//! # use virtio_crypto::{AesCbc, Device, Direction, Error, Platform};
+//! # use virtio_crypto::{Cipher, CipherAlgorithm, Device, Direction, Error, Platform};
 //! # async fn example<P: Platform>(device: &Device<P>) -> Result<(), Error> {
-//! let session = AesCbc::open(device, Direction::Encrypt, &[0x2b; 16]).await?;
+//! let session =
+//!     Cipher::open(device, CipherAlgorithm::AesCbc, Direction::Encrypt, &[0x2b; 16]).await?;
 //! let mut block = *b"sixteen bytes ok";
 //! session.process_slice(&[0; 16], &mut block).await?;
 //! session.close().await
@@ -71,11 +72,16 @@ pub mod sync;
 mod tests;
 pub mod transport;
 mod virtqueue;
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "the wire format of services that follow"
+)]
 mod wire;
 
 pub use self::{
     capabilities::Capabilities,
-    cipher::{AES_BLOCK_LEN, AesCbc},
+    cipher::Cipher,
     device::{Device, Drained},
     dma::DmaBuffer,
     error::{Breakage, Error, Failed, Refusal, Requirement},
@@ -84,7 +90,10 @@ pub use self::{
     request::{Woken, block_on},
     setup::{ForcedReset, Options},
     stats::{InterruptStats, QueueStats},
-    wire::{CipherAlgorithm, DEVICE_ID, Direction, Features, Services},
+    wire::{
+        AeadAlgorithm, AkcipherAlgorithm, ChainOrder, CipherAlgorithm, Curve, DEVICE_ID, Direction,
+        EcdsaNumber, Features, HashAlgorithm, MacAlgorithm, RsaHash, Services,
+    },
 };
 
 /// The README's code, compiled.

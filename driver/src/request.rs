@@ -17,21 +17,22 @@ use core::{
 
 use alloc::{sync::Arc, task::Wake};
 
+use arrayvec::ArrayVec;
+
 use crate::{
     Error, Platform,
     dma::DmaBuffer,
     link::{Link, Which},
     queue::{
-        ANSWER, ANSWER_LEN, Buffers, HEADER, HEADER_LEN, INLINE, INLINE_LEN, InFlight, Intent,
-        Reserved, Submission,
+        ANSWER, ANSWER_LEN, Block, Buffers, INLINE, InFlight, Intent, MAX_SEGMENTS, Reserved,
+        Submission,
     },
     virtqueue::Segment,
+    wire,
 };
 
 /// Most payload bytes that travel in the slot's own memory.
 pub(crate) const INLINE_PAYLOAD_LEN: usize = 512;
-
-const _: () = assert!(16 + INLINE_PAYLOAD_LEN < INLINE_LEN);
 
 /// What happens when no slot is free.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,18 +43,29 @@ pub(crate) enum Admission {
     Try,
 }
 
-/// What to send, beside the header.
+/// What to send behind the head.
 #[derive(Debug)]
 pub(crate) enum Body<'a, P: Platform> {
-    /// A key after the header; the answer is a session id with a status.
-    Control { key: &'a [u8] },
-    /// An IV and a short payload after the header; the device writes over the payload.
-    Inline { iv: &'a [u8], payload: &'a [u8] },
-    /// An IV after the header; source and destination in buffers of their own, or one buffer that
-    /// is both.
-    Buffers {
-        iv: &'a [u8],
+    /// A key or two; the answer is a session id with a status.
+    Control {
+        keys: &'a [&'a [u8]],
+        /// In which the keys are, if the slot has no room for them; `keys` is empty then.
         buffers: &'a mut Buffers<P>,
+    },
+    /// Everything in the slot's own memory. The device writes so many bytes and a status, from an
+    /// offset on that may lie within the parts: it has read them before it writes.
+    Inline {
+        parts: &'a [&'a [u8]],
+        output_at: usize,
+        output_len_bytes: usize,
+    },
+    /// A payload in buffers, between short parts in the slot's own memory. What the device writes
+    /// beside the destination, and the status, come behind the short parts.
+    Buffers {
+        before: &'a [&'a [u8]],
+        buffers: &'a mut Buffers<P>,
+        after: &'a [u8],
+        result_len_bytes: usize,
     },
 }
 
@@ -65,7 +77,7 @@ pub(crate) enum Body<'a, P: Platform> {
 pub(crate) async fn transact<'l, P: Platform>(
     link: &'l Link<P>,
     which: Which,
-    header: &[u8; HEADER_LEN],
+    head: &[u8],
     body: Body<'_, P>,
     intent: Intent,
     admission: Admission,
@@ -77,92 +89,155 @@ pub(crate) async fn transact<'l, P: Platform>(
     };
     let reserved = reserved?;
     let waker = poll_fn(|context| Poll::Ready(context.waker().clone())).await;
-    let mut in_flight = publish(reserved, header, body, intent, waker)?;
+    let mut in_flight = publish(reserved, head, body, intent, waker)?;
     drive(link, poll_fn(|context| in_flight.poll(context))).await?;
     Ok(in_flight)
+}
+
+/// A status that no device means: an answer that was never written is not taken for one.
+const NO_ANSWER: u8 = 0xff;
+
+/// Writes parts one after the other, from the start of the inline bytes on; returns their length.
+#[inline(always)]
+fn write_inline(block: Block<'_>, parts: &[&[u8]]) -> usize {
+    let mut len_bytes = 0;
+    for part in parts {
+        block.write(INLINE + len_bytes, part);
+        len_bytes += part.len();
+    }
+    len_bytes
 }
 
 /// Fills the slot's block and sends it.
 #[inline]
 fn publish<'l, P: Platform>(
     reserved: Reserved<'l, P>,
-    header: &[u8; HEADER_LEN],
+    head: &[u8],
     body: Body<'_, P>,
     intent: Intent,
     waker: Waker,
 ) -> Result<InFlight<'l, P>, Error> {
     let block = reserved.block();
-    block.write(HEADER, header);
-    // A status that no device means: an answer that was never written is not taken for one.
-    const NO_ANSWER: u8 = 0xff;
+    let start = block.write_head(head);
     let waker = Some(waker);
     match body {
-        Body::Control { key } => {
+        Body::Control { keys, buffers } => {
             block.write(ANSWER, &[NO_ANSWER; ANSWER_LEN]);
-            block.write(INLINE, key);
-            let segments = [
-                block.readable(HEADER, HEADER_LEN + key.len()),
-                block.writable(ANSWER, ANSWER_LEN),
+            let keys_len_bytes = write_inline(block, keys);
+            let answer = block.writable(ANSWER, ANSWER_LEN);
+            let mut segments = [
+                block.readable(start, head.len() + keys_len_bytes),
+                answer,
+                answer,
             ];
-            let inline_bytes = key.len() as u16;
-            let buffers = &mut [None, None];
-            let segments = &segments;
-            reserved.publish(Submission {
-                segments,
-                inline_bytes,
-                intent,
-                buffers,
-                waker,
-            })
-        }
-        Body::Inline { iv, payload } => {
-            let start = INLINE + iv.len();
-            block.write(INLINE, iv);
-            block.write(start, payload);
-            block.write(start + payload.len(), &[NO_ANSWER]);
-            let segments = [
-                block.readable(HEADER, HEADER_LEN + iv.len() + payload.len()),
-                // The destination lies over the source, and the status right behind it: one
-                // descriptor for both. The device has read the source before it writes.
-                block.writable(start, payload.len() + 1),
-            ];
-            let inline_bytes = (iv.len() + payload.len()) as u16;
-            let buffers = &mut [None, None];
-            let segments = &segments;
-            reserved.publish(Submission {
-                segments,
-                inline_bytes,
-                intent,
-                buffers,
-                waker,
-            })
-        }
-        Body::Buffers { iv, buffers } => {
-            block.write(INLINE, iv);
-            block.write(ANSWER, &[NO_ANSWER]);
-            let segment = |buffer: Option<&DmaBuffer<P>>, writable| Segment {
-                bus_address: buffer.map_or(0, DmaBuffer::bus_address),
-                len_bytes: buffer.map_or(0, |buffer| buffer.len()) as u32,
-                writable,
+            let count = match buffers.sources() {
+                [] => 2,
+                [keys, ..] => {
+                    segments[1] = segment(keys, false);
+                    3
+                }
             };
-            let [source, destination] = &*buffers;
-            let segments = [
-                block.readable(HEADER, HEADER_LEN + iv.len()),
-                segment(source.as_ref(), false),
-                segment(destination.as_ref().or(source.as_ref()), true),
-                block.writable(ANSWER, 1),
-            ];
-            let inline_bytes = iv.len() as u16;
-            let segments = &segments;
             reserved.publish(Submission {
-                segments,
-                inline_bytes,
+                segments: &segments[..count],
+                inline_bytes: keys_len_bytes as u16,
+                intent,
+                buffers,
+                waker,
+            })
+        }
+        Body::Inline {
+            parts,
+            output_at,
+            output_len_bytes,
+        } => {
+            let parts_len_bytes = write_inline(block, parts);
+            let output = INLINE + output_at;
+            block.write(output + output_len_bytes, &[NO_ANSWER]);
+            let segments = [
+                block.readable(start, head.len() + parts_len_bytes),
+                // One descriptor for the output and the status right behind it.
+                block.writable(output, output_len_bytes + 1),
+            ];
+            reserved.publish(Submission {
+                segments: &segments,
+                inline_bytes: parts_len_bytes.max(output_at + output_len_bytes) as u16,
+                intent,
+                buffers: &mut Buffers::default(),
+                waker,
+            })
+        }
+        Body::Buffers {
+            before,
+            buffers,
+            after,
+            result_len_bytes,
+        } => {
+            let before_len_bytes = write_inline(block, before);
+            let output_at = before_len_bytes + after.len();
+            block.write(INLINE + before_len_bytes, after);
+            block.write(INLINE + output_at + result_len_bytes, &[NO_ANSWER]);
+            let (sources, destinations) = (buffers.sources(), buffers.destinations());
+            let descriptors =
+                2 + sources.len() + usize::from(!after.is_empty()) + destinations.len();
+            let max = reserved.max_segments();
+            if descriptors > max {
+                block.wipe_inline(output_at);
+                return Err(Error::TooManyBuffers { descriptors, max });
+            }
+            let mut segments = ArrayVec::<Segment, MAX_SEGMENTS>::new();
+            segments.push(block.readable(start, head.len() + before_len_bytes));
+            segments.extend(sources.iter().map(|buffer| segment(buffer, false)));
+            if !after.is_empty() {
+                segments.push(block.readable(INLINE + before_len_bytes, after.len()));
+            }
+            segments.extend(destinations.iter().map(|buffer| segment(buffer, true)));
+            segments.push(block.writable(INLINE + output_at, result_len_bytes + 1));
+            reserved.publish(Submission {
+                segments: &segments,
+                inline_bytes: (output_at + result_len_bytes) as u16,
                 intent,
                 buffers,
                 waker,
             })
         }
     }
+}
+
+#[inline]
+fn segment<P: Platform>(buffer: &DmaBuffer<P>, writable: bool) -> Segment {
+    Segment {
+        bus_address: buffer.bus_address(),
+        len_bytes: buffer.len() as u32,
+        writable,
+    }
+}
+
+/// Judges an answer of `output_len_bytes` bytes and a status, which lies at `status_at` in the slot's
+/// block: whether there is one, its status, then whether all of it was written. On an error nothing
+/// of the output counts.
+#[inline]
+pub(crate) fn check_answer<P: Platform>(
+    in_flight: &InFlight<'_, P>,
+    status_at: usize,
+    output_len_bytes: usize,
+) -> Result<(), Error> {
+    let written_bytes = in_flight.written_bytes();
+    let expected_bytes = output_len_bytes as u32 + 1;
+    let short = Error::ShortAnswer {
+        written_bytes,
+        expected_bytes,
+    };
+    // Nothing at all was written, so no status either.
+    if written_bytes == 0 {
+        return Err(short);
+    }
+    let mut status = [NO_ANSWER];
+    in_flight.block().read(status_at, &mut status);
+    wire::check_status(u32::from(status[0])).map_err(Error::Refused)?;
+    if written_bytes < expected_bytes {
+        return Err(short);
+    }
+    Ok(())
 }
 
 /// Awaits `future`; where no interrupt comes, drains before every look and asks to be polled

@@ -8,10 +8,11 @@ use core::{
 
 use crate::{
     Error, Platform,
+    dma::DmaBuffer,
     link::{Link, Which},
-    queue::{Intent, SessionIndex},
+    queue::{Buffers, INLINE_LEN, InFlight, Intent, List, SessionIndex},
     request::{Admission, Body, drive, transact},
-    wire::REQUEST_LEN,
+    wire::SessionParameters,
 };
 
 /// A session of the device. Dropping it ends it, without waiting, as soon as none of its requests
@@ -23,8 +24,7 @@ pub(crate) struct Session<P: Platform> {
 }
 
 impl<P: Platform> Session<P> {
-    /// Creates a session: `header` and `key` are what the device is sent, `destroy_opcode` is what
-    /// will end it.
+    /// Creates a session with these parameters, whose key is `keys`, one after the other.
     ///
     /// # Cancellation
     ///
@@ -32,23 +32,50 @@ impl<P: Platform> Session<P> {
     /// as soon as the device gives it an id.
     pub(crate) async fn create(
         link: Arc<Link<P>>,
-        header: [u8; REQUEST_LEN],
-        key: &[u8],
-        destroy_opcode: u32,
+        parameters: SessionParameters,
+        keys: &[&[u8]],
     ) -> Result<Self, Error> {
+        let head = parameters.encode(link.sessions.form());
+        let destroy_opcode = parameters.destroy_opcode();
+        let mut buffers = Buffers::default();
+        let len_bytes: usize = keys.iter().map(|key| key.len()).sum();
+        let mut inline = keys;
+        // A private key of RSA has no room in a slot.
+        if len_bytes > INLINE_LEN {
+            let mut buffer = DmaBuffer::new(len_bytes)?;
+            let mut rest = &mut buffer[..];
+            for key in keys {
+                let (part, behind) = rest.split_at_mut(key.len());
+                part.copy_from_slice(key);
+                rest = behind;
+            }
+            buffers = Buffers::read_only(List::One(buffer));
+            inline = &[];
+        }
+        let body = Body::Control {
+            keys: inline,
+            buffers: &mut buffers,
+        };
         let intent = Intent::Create { destroy_opcode };
-        let body = Body::Control { key };
-        let sent = transact(
-            &link,
-            Which::Control,
-            &header,
-            body,
-            intent,
-            Admission::Wait,
-        )
-        .await;
+        let sent = transact(&link, Which::Control, &head, body, intent, Admission::Wait).await;
         let index = sent?.take_session()?;
         Ok(Self { link, index })
+    }
+
+    /// Sends a data request of this session and waits for its completion.
+    ///
+    /// # Cancellation
+    ///
+    /// That of [`transact`].
+    #[inline]
+    pub(crate) async fn request(
+        &self,
+        head: &[u8],
+        body: Body<'_, P>,
+        admission: Admission,
+    ) -> Result<InFlight<'_, P>, Error> {
+        let intent = Intent::Data(self.index);
+        transact(&self.link, Which::Data, head, body, intent, admission).await
     }
 
     /// Returns the id that the device gave.

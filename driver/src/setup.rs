@@ -10,7 +10,7 @@ use crate::{
     link::{Link, Which},
     queue::{Layout, Queue, SessionTable},
     transport::{MsixMessage, QueueIndex, Transport},
-    wire::Features,
+    wire::{Features, Form},
 };
 
 /// Features that the driver makes use of when they are offered.
@@ -137,7 +137,7 @@ fn set_up<P: Platform>(
     let data_queue = QueueIndex(0);
     let control_index = u16::try_from(capabilities.max_data_queues.max(1));
     let control_queue = QueueIndex(control_index.unwrap_or(u16::MAX));
-    let sessions = Arc::new(SessionTable::new(options.sessions));
+    let sessions = Arc::new(SessionTable::new(options.sessions, Form::of(features)));
     let make = |queue, slots, places| {
         let layout = Layout {
             queue,

@@ -33,7 +33,7 @@ use kernel::{
     platform::KernelPlatform,
     println, smp, testing, time, usage,
 };
-use virtio_crypto::{AesCbc, Direction, Error, Options, sync::IrqMutex};
+use virtio_crypto::{Cipher, CipherAlgorithm, Direction, Error, Options, sync::IrqMutex};
 
 kernel::entry!(main);
 
@@ -175,7 +175,7 @@ async fn request<T>(mode: Mode, request: impl Future<Output = Result<T, Error>>)
 }
 
 async fn worker(device: Arc<CryptoDevice>, mode: Mode, batch: usize) {
-    let open = || AesCbc::open(&device, Direction::Encrypt, &KEY);
+    let open = || Cipher::open(&device, CipherAlgorithm::AesCbc, Direction::Encrypt, &KEY);
     for round in 1u32.. {
         if STOP.load(Ordering::Relaxed) {
             break;

@@ -21,7 +21,7 @@ use kernel::{
     platform::KernelPlatform,
     println, smp, testing, time,
 };
-use virtio_crypto::{AesCbc, Direction, DmaBuffer, Options};
+use virtio_crypto::{Cipher, CipherAlgorithm, Direction, DmaBuffer, Options};
 
 kernel::entry!(main);
 
@@ -56,7 +56,7 @@ fn count(start_ns: u64) {
 }
 
 /// Sends one request after the other.
-async fn lane(session: Arc<AesCbc<KernelPlatform>>, size: u64) {
+async fn lane(session: Arc<Cipher<KernelPlatform>>, size: u64) {
     if size <= SLICE_BYTES {
         let mut data = vec![0; size as usize];
         while !STOP.load(Ordering::Relaxed) {
@@ -81,7 +81,7 @@ fn duration_ns() -> u64 {
 async fn run(device: &CryptoDevice, case: Case) {
     let vcpus = smp::online();
     let key = &KEY[..case.key_bits as usize / 8];
-    let session = AesCbc::open(device, Direction::Encrypt, key).await;
+    let session = Cipher::open(device, CipherAlgorithm::AesCbc, Direction::Encrypt, key).await;
     let session = Arc::new(measure::expect(session));
     LATENCIES.clear();
     STOP.store(false, Ordering::Relaxed);

@@ -12,7 +12,7 @@ use kernel::{
     measure::{self, Counts, Ratio},
     println, testing,
 };
-use virtio_crypto::{AesCbc, Direction, Error, Options};
+use virtio_crypto::{Cipher, CipherAlgorithm, Direction, Error, Options};
 
 kernel::entry!(
     main,
@@ -52,11 +52,11 @@ fn report(device: &CryptoDevice, name: &str, before: &Counts) {
 
 async fn run(device: &CryptoDevice) -> Result<(), Error> {
     let key = [7; 16];
-    let session = AesCbc::open(device, Direction::Encrypt, &key).await?;
+    let session = Cipher::open(device, CipherAlgorithm::AesCbc, Direction::Encrypt, &key).await?;
 
     let create_and_close = async |rounds| {
         for _ in 0..rounds {
-            AesCbc::open(device, Direction::Encrypt, &key)
+            Cipher::open(device, CipherAlgorithm::AesCbc, Direction::Encrypt, &key)
                 .await?
                 .close()
                 .await?;

@@ -37,7 +37,9 @@ use kernel::{
     platform::KernelPlatform,
     println, smp, testing, time, vectors,
 };
-use virtio_crypto::{AesCbc, Direction, InterruptStats, Options, transport::MsixEntry};
+use virtio_crypto::{
+    Cipher, CipherAlgorithm, Direction, InterruptStats, Options, transport::MsixEntry,
+};
 use x86_64::instructions::interrupts;
 
 kernel::entry!(main);
@@ -55,7 +57,7 @@ const IV: [u8; 16] = [1; 16];
 /// The data queue's entry when each queue has one of its own.
 const DATA_ENTRY: usize = 1;
 
-type Session = Arc<AesCbc<KernelPlatform>>;
+type Session = Arc<Cipher<KernelPlatform>>;
 
 fn idle(duration_ns: u64) {
     let end_ns = time::now_ns() + duration_ns;
@@ -285,7 +287,12 @@ fn main() -> ! {
     }
     let options = Options::default();
     let device = measure::expect_device(machine::open_crypto(0, Reach::Pci, Wiring::Best, options));
-    let session = executor::block_on(AesCbc::open(&device, Direction::Encrypt, &KEY));
+    let session = executor::block_on(Cipher::open(
+        &device,
+        CipherAlgorithm::AesCbc,
+        Direction::Encrypt,
+        &KEY,
+    ));
     let session = Arc::new(measure::expect(session));
     match measure::choice("part", &["race", "injected"]) {
         "race" => race(&device, &session),

@@ -9,7 +9,7 @@ use kernel::{
     machine::{self, CryptoDevice, Reach, Wiring},
     memory, println, testing, time,
 };
-use virtio_crypto::{AesCbc, Direction, DmaBuffer, Error, Options};
+use virtio_crypto::{Cipher, CipherAlgorithm, Direction, DmaBuffer, Error, Options};
 
 kernel::entry!(main);
 
@@ -63,8 +63,8 @@ fn main() -> ! {
 }
 
 async fn demonstrate(device: &CryptoDevice) -> Result<(), Error> {
-    let encrypt = AesCbc::open(device, Direction::Encrypt, &KEY).await?;
-    let decrypt = AesCbc::open(device, Direction::Decrypt, &KEY).await?;
+    let encrypt = Cipher::open(device, CipherAlgorithm::AesCbc, Direction::Encrypt, &KEY).await?;
+    let decrypt = Cipher::open(device, CipherAlgorithm::AesCbc, Direction::Decrypt, &KEY).await?;
 
     let mut data = PLAINTEXT;
     encrypt.process_slice(&IV, &mut data).await?;

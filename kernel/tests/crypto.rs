@@ -23,8 +23,8 @@ use kernel::{
 };
 use spin::Once;
 use virtio_crypto::{
-    AesCbc, Direction, DmaBuffer, Error, Failed, Features, InterruptMode, Options, Requirement,
-    block_on,
+    Cipher, CipherAlgorithm, Direction, DmaBuffer, Error, Failed, Features, InterruptMode, Options,
+    Requirement, block_on,
 };
 
 kernel::tests! {
@@ -103,11 +103,17 @@ fn device() -> &'static Arc<CryptoDevice> {
     })
 }
 
-fn open(direction: Direction, key: &[u8]) -> AesCbc<KernelPlatform> {
-    executor::block_on(AesCbc::open(device(), direction, key)).unwrap()
+fn open(direction: Direction, key: &[u8]) -> Cipher<KernelPlatform> {
+    executor::block_on(Cipher::open(
+        device(),
+        CipherAlgorithm::AesCbc,
+        direction,
+        key,
+    ))
+    .unwrap()
 }
 
-fn pair(key: &[u8]) -> (AesCbc<KernelPlatform>, AesCbc<KernelPlatform>) {
+fn pair(key: &[u8]) -> (Cipher<KernelPlatform>, Cipher<KernelPlatform>) {
     (open(Direction::Encrypt, key), open(Direction::Decrypt, key))
 }
 
@@ -319,18 +325,25 @@ fn wrong_lengths_come_back_with_the_buffer() {
             .is_some_and(|(source, destination)| { source.len() == 32 && destination.len() == 48 })
     );
     for len in [0, 8, 15, 17, 33, 64] {
-        let opened = executor::block_on(AesCbc::open(device(), Direction::Encrypt, &vec![1; len]));
+        let opened = executor::block_on(Cipher::open(
+            device(),
+            CipherAlgorithm::AesCbc,
+            Direction::Encrypt,
+            &vec![1; len],
+        ));
         let expected = Error::InvalidLength {
             field: "key",
             len_bytes: len,
-            requirement: Requirement::AesKey,
+            requirement: Requirement::OneOf {
+                lens_bytes: CipherAlgorithm::AesCbc.key_lens_bytes(),
+            },
         };
         assert_eq!(opened.map(drop), Err(expected));
     }
     nist_vectors_still_work(&encrypt);
 }
 
-fn nist_vectors_still_work(encrypt: &AesCbc<KernelPlatform>) {
+fn nist_vectors_still_work(encrypt: &Cipher<KernelPlatform>) {
     let mut data = PLAINTEXT;
     executor::block_on(encrypt.process_slice(&IV, &mut data)).unwrap();
     assert_eq!(data, *VECTORS[0].1);
@@ -372,7 +385,7 @@ fn full_queue_gives_the_buffer_back() {
 fn requests_allocate_nothing() {
     let key = VECTORS[0].0;
     let counted = executor::block_on(async {
-        let encrypt = AesCbc::open(device(), Direction::Encrypt, key)
+        let encrypt = Cipher::open(device(), CipherAlgorithm::AesCbc, Direction::Encrypt, key)
             .await
             .unwrap();
         let mut data = PLAINTEXT;
@@ -380,12 +393,12 @@ fn requests_allocate_nothing() {
         let before = heap::allocations();
         for _ in 0..20 {
             encrypt.process_slice(&IV, &mut data).await.unwrap();
-            let session = AesCbc::open(device(), Direction::Encrypt, key)
+            let session = Cipher::open(device(), CipherAlgorithm::AesCbc, Direction::Encrypt, key)
                 .await
                 .unwrap();
             session.close().await.unwrap();
             drop(
-                AesCbc::open(device(), Direction::Encrypt, key)
+                Cipher::open(device(), CipherAlgorithm::AesCbc, Direction::Encrypt, key)
                     .await
                     .unwrap(),
             );
@@ -427,7 +440,12 @@ fn cancelled_creates_leave_no_session() {
     settle_to(0);
     // More than the device has room for, if one stayed behind.
     for _ in 0..600 {
-        let mut create = Box::pin(AesCbc::open(device(), Direction::Decrypt, &[9; 32]));
+        let mut create = Box::pin(Cipher::open(
+            device(),
+            CipherAlgorithm::AesCbc,
+            Direction::Decrypt,
+            &[9; 32],
+        ));
         let _ = poll_once(create.as_mut());
         drop(create);
         if device().sessions_taken() > 200 {
@@ -465,7 +483,12 @@ fn session_limit_is_an_error() {
     settle_to(0);
     let mut open_sessions = Vec::new();
     let error = loop {
-        let session = AesCbc::open(device(), Direction::Encrypt, VECTORS[0].0);
+        let session = Cipher::open(
+            device(),
+            CipherAlgorithm::AesCbc,
+            Direction::Encrypt,
+            VECTORS[0].0,
+        );
         match executor::block_on(session) {
             Ok(session) => open_sessions.push(session),
             Err(error) => break error,
@@ -492,7 +515,12 @@ fn blocking_form_sleeps() {
         }
         ControlFlow::Continue(())
     };
-    let session = AesCbc::open(device(), Direction::Encrypt, VECTORS[0].0);
+    let session = Cipher::open(
+        device(),
+        CipherAlgorithm::AesCbc,
+        Direction::Encrypt,
+        VECTORS[0].0,
+    );
     let session = block_on(session, &mut idle).unwrap().unwrap();
     for _ in 0..50 {
         let mut data = PLAINTEXT;
@@ -622,7 +650,12 @@ fn shutdown_refuses_what_comes_after() {
     let mut data = PLAINTEXT;
     let refused = executor::block_on(session.process_slice(&IV, &mut data));
     assert_eq!(refused, Err(Error::ShutDown));
-    let opened = AesCbc::open(device(), Direction::Encrypt, VECTORS[0].0);
+    let opened = Cipher::open(
+        device(),
+        CipherAlgorithm::AesCbc,
+        Direction::Encrypt,
+        VECTORS[0].0,
+    );
     assert_eq!(executor::block_on(opened).map(drop), Err(Error::ShutDown));
     drop(session);
     device().shutdown(1_000_000_000).unwrap();

@@ -15,8 +15,8 @@ use kernel::{
 };
 use spin::Once;
 use virtio_crypto::{
-    AesCbc, Direction, DmaBuffer, Features, InterruptMode, Options, sync::IrqMutex,
-    transport::MsixEntry,
+    Cipher, CipherAlgorithm, Direction, DmaBuffer, Features, InterruptMode, Options,
+    sync::IrqMutex, transport::MsixEntry,
 };
 
 kernel::tests! {
@@ -180,7 +180,15 @@ fn check_interrupts() {
 }
 
 fn every_cpu_uses_the_device() {
-    let open = |direction| executor::block_on(AesCbc::open(device(), direction, &KEY)).unwrap();
+    let open = |direction| {
+        executor::block_on(Cipher::open(
+            device(),
+            CipherAlgorithm::AesCbc,
+            direction,
+            &KEY,
+        ))
+        .unwrap()
+    };
     let encrypt = Arc::new(open(Direction::Encrypt));
     let decrypt = Arc::new(open(Direction::Decrypt));
     on_every_cpu(|cpu| {
@@ -206,7 +214,7 @@ fn every_cpu_uses_the_device() {
 fn every_cpu_opens_and_closes_sessions() {
     on_every_cpu(|cpu| async move {
         for round in 0..40 {
-            let session = AesCbc::open(device(), Direction::Encrypt, &KEY)
+            let session = Cipher::open(device(), CipherAlgorithm::AesCbc, Direction::Encrypt, &KEY)
                 .await
                 .unwrap();
             let mut data = [cpu as u8; 32];
@@ -225,9 +233,10 @@ fn drops_on_every_cpu_leave_nothing() {
     on_every_cpu(|cpu| async move {
         for round in 0..30u64 {
             let task = executor::spawn(async move {
-                let session = AesCbc::open(device(), Direction::Encrypt, &KEY)
-                    .await
-                    .unwrap();
+                let session =
+                    Cipher::open(device(), CipherAlgorithm::AesCbc, Direction::Encrypt, &KEY)
+                        .await
+                        .unwrap();
                 let mut data = vec![1; 4096];
                 for _ in 0..4 {
                     session.process_slice(&IV, &mut data).await.unwrap();
@@ -243,7 +252,13 @@ fn drops_on_every_cpu_leave_nothing() {
 }
 
 fn tasks_that_drain_and_interrupts_make_no_false_report() {
-    let session = executor::block_on(AesCbc::open(device(), Direction::Encrypt, &KEY)).unwrap();
+    let session = executor::block_on(Cipher::open(
+        device(),
+        CipherAlgorithm::AesCbc,
+        Direction::Encrypt,
+        &KEY,
+    ))
+    .unwrap();
     let session = Arc::new(session);
     on_every_cpu(|cpu| {
         let session = session.clone();
@@ -300,9 +315,10 @@ fn vectors_move_between_cpus_and_lose_nothing() {
             let work = async move {
                 let mut rounds = 0;
                 while STOP.load(Ordering::Relaxed) == 0 {
-                    let session = AesCbc::open(device(), Direction::Encrypt, &KEY)
-                        .await
-                        .unwrap();
+                    let session =
+                        Cipher::open(device(), CipherAlgorithm::AesCbc, Direction::Encrypt, &KEY)
+                            .await
+                            .unwrap();
                     session.process_slice(&IV, &mut [0; 16]).await.unwrap();
                     session.close().await.unwrap();
                     rounds += 1;
@@ -333,7 +349,13 @@ fn vectors_move_between_cpus_and_lose_nothing() {
         // Messages that still wait on a CPU are taken before it runs a task.
         on_every_cpu(|_| async {});
         let before: Vec<_> = (0..cpus()).map(answered).collect();
-        let session = executor::block_on(AesCbc::open(device(), Direction::Encrypt, &KEY)).unwrap();
+        let session = executor::block_on(Cipher::open(
+            device(),
+            CipherAlgorithm::AesCbc,
+            Direction::Encrypt,
+            &KEY,
+        ))
+        .unwrap();
         executor::block_on(session.close()).unwrap();
         for (other, before) in (0..cpus()).zip(before) {
             assert_eq!(

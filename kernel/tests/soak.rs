@@ -13,7 +13,7 @@ use kernel::{
     machine::{self, CryptoDevice, Reach, Wiring},
     memory, smp, time,
 };
-use virtio_crypto::{AesCbc, Direction, InterruptStats, Options};
+use virtio_crypto::{Cipher, CipherAlgorithm, Direction, InterruptStats, Options};
 
 kernel::tests! {
     machines: ["smp=8"],
@@ -47,7 +47,7 @@ impl Random {
 
 /// One session's life, whole: inline and buffered requests, closed or dropped.
 async fn life(device: Arc<CryptoDevice>, kind: u64) {
-    let session = AesCbc::open(&device, Direction::Encrypt, &KEY).await;
+    let session = Cipher::open(&device, CipherAlgorithm::AesCbc, Direction::Encrypt, &KEY).await;
     let session = session.expect("a session");
     for size in [16, 512, 4096] {
         let mut data = vec![kind as u8; size];
@@ -127,7 +127,7 @@ fn random_drops_for_a_minute_leave_nothing() {
     assert_eq!(unhandled, 0);
 
     // The device's own opinion: it has room for as many sessions as ever.
-    let open = || AesCbc::open(&device, Direction::Encrypt, &KEY);
+    let open = || Cipher::open(&device, CipherAlgorithm::AesCbc, Direction::Encrypt, &KEY);
     let sessions = executor::join_all((0..DEVICE_SESSIONS).map(|_| open()));
     let sessions = executor::block_on(device.batch(sessions));
     let refused = sessions.iter().filter(|session| session.is_err()).count();

@@ -1,4 +1,4 @@
-//! The device: serves requests with real AES, and breaks the rules when told to.
+//! The device: serves requests with real cryptography, and breaks the rules when told to.
 
 use alloc::{sync::Arc, vec, vec::Vec};
 use std::{
@@ -6,12 +6,13 @@ use std::{
     sync::{Condvar, Mutex, MutexGuard},
 };
 
-use aes::{Aes128, Aes192, Aes256};
-use cbc::cipher::{BlockModeDecrypt, BlockModeEncrypt, KeyIvInit, block_padding::NoPadding};
 use virtio_queue::{Queue, QueueT};
 use vm_memory::{Bytes, GuestAddress};
 
-use super::platform::{is_live, memory};
+use super::{
+    platform::{is_live, memory},
+    services::{self, ERROR, INVALID_SESSION, OK, Request, Session},
+};
 use crate::transport::{MsixMessage, QueueAddresses};
 
 /// How the device breaks the rules, at the next request that it completes.
@@ -29,13 +30,6 @@ pub(crate) enum Fault {
     NoStatus,
     /// Writes the output, but answers with this status.
     Status(u8),
-}
-
-/// A session of the device.
-#[derive(Clone, Debug)]
-struct Session {
-    key: Vec<u8>,
-    encrypt: bool,
 }
 
 /// A chain that was taken from the ring and not used yet.
@@ -103,10 +97,6 @@ impl core::fmt::Debug for FakeDevice {
         f.write_str("FakeDevice")
     }
 }
-
-const OK: u8 = 0;
-const ERROR: u8 = 1;
-const INVALID_SESSION: u8 = 4;
 
 fn new_ring() -> Ring {
     let zero = QueueAddresses {
@@ -239,116 +229,83 @@ impl Chain {
     }
 }
 
-fn u32_at(bytes: &[u8], at: usize) -> u32 {
-    u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap())
-}
-
-fn u64_at(bytes: &[u8], at: usize) -> u64 {
-    u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap())
-}
-
-fn cbc(session: &Session, iv: &[u8], data: &mut [u8]) {
-    let len = data.len();
-    macro_rules! with {
-        ($aes:ty) => {
-            if session.encrypt {
-                let mode = cbc::Encryptor::<$aes>::new_from_slices(&session.key, iv).unwrap();
-                mode.encrypt_padded::<NoPadding>(data, len).unwrap();
-            } else {
-                let mode = cbc::Decryptor::<$aes>::new_from_slices(&session.key, iv).unwrap();
-                mode.decrypt_padded::<NoPadding>(data).unwrap();
-            }
-        };
-    }
-    match session.key.len() {
-        16 => with!(Aes128),
-        24 => with!(Aes192),
-        _ => with!(Aes256),
-    }
-}
-
 impl State {
-    fn create(&mut self, request: &[u8]) -> Result<u64, u8> {
-        let key = request[72..].to_vec();
-        assert_eq!(u32_at(request, 20) as usize, key.len(), "key length");
-        assert_eq!(
-            (u32_at(request, 0), u32_at(request, 16), u32_at(request, 64)),
-            (2, 3, 1)
-        );
+    fn create(&mut self, request: Request<'_>) -> Result<u64, u8> {
+        let session = services::create(request)?;
         if self.sessions.len() >= self.session_limit {
             return Err(ERROR);
         }
         // The lowest free id, at once, as QEMU does: an id that comes back too early is seen.
         let id = (0..).find(|id| !self.sessions.contains_key(id)).unwrap();
-        let encrypt = u32_at(request, 24) == 1;
-        self.sessions.insert(id, Session { key, encrypt });
+        self.sessions.insert(id, session);
         Ok(id)
+    }
+
+    fn destroy(&mut self, request: Request<'_>) -> u64 {
+        let id = request.u64(16);
+        // What is still in the data queue for it would meet the id's next owner.
+        for other in &self.rings[0].taken {
+            let bytes = other.read();
+            let other = Request {
+                bytes: &bytes,
+                writable_bytes: 0,
+            };
+            assert_ne!(other.u64(8), id, "destroyed with a request queued");
+        }
+        let session = self.sessions.remove(&id);
+        let session = session.expect("a session was destroyed that is not there");
+        assert_eq!(session.destroy_opcode(), request.opcode());
+        id
     }
 
     /// Does what a chain asks for, and returns what to log and how much was written.
     fn serve(&mut self, queue: usize, chain: &Chain, fault: Option<Fault>) -> (Served, u32) {
         chain.check_live();
-        let request = chain.read();
+        let bytes = chain.read();
+        let request = Request {
+            bytes: &bytes,
+            writable_bytes: chain.writable() as usize,
+        };
         let status_as = |status: u8| match fault {
             Some(Fault::Status(status)) => status,
             _ => status,
         };
         let silent = fault == Some(Fault::NoStatus);
-        assert!(request.len() >= 72, "a header of {} bytes", request.len());
         if queue == 1 {
-            return match u32_at(&request, 0) {
-                2 => {
-                    let created = self.create(&request);
-                    let mut answer = created.unwrap_or(0).to_le_bytes().to_vec();
-                    answer.extend(u32::from(status_as(created.err().unwrap_or(OK))).to_le_bytes());
-                    if !silent {
-                        chain.write(0, &answer);
-                    }
-                    (created.map_or(Served::Refused, Served::Create), 12)
+            // Destroys have odd opcodes.
+            if request.opcode() & 1 == 1 {
+                let id = self.destroy(request);
+                if !silent {
+                    chain.write(0, &[status_as(OK)]);
                 }
-                3 => {
-                    let id = u64_at(&request, 16);
-                    // What is still in the data queue for it would meet the id's next owner.
-                    for other in &self.rings[0].taken {
-                        assert_ne!(
-                            u64_at(&other.read(), 8),
-                            id,
-                            "destroyed with a request queued"
-                        );
-                    }
-                    let known = self.sessions.remove(&id).is_some();
-                    assert!(known, "a session was destroyed that is not there");
-                    if !silent {
-                        chain.write(0, &[status_as(OK)]);
-                    }
-                    (Served::Destroy(id), 1)
-                }
-                other => panic!("control opcode {other:#x}"),
-            };
-        }
-        let id = u64_at(&request, 8);
-        let (iv_len, len) = (u32_at(&request, 24) as usize, u32_at(&request, 28) as usize);
-        assert_eq!(u32_at(&request, 32) as usize, len, "destination length");
-        assert_eq!(
-            (iv_len, request.len()),
-            (16, 72 + 16 + len),
-            "the request's parts"
-        );
-        assert_eq!(chain.writable() as usize, len + 1, "room for the answer");
-        let (iv, source) = request[72..].split_at(16);
-        let mut data = source.to_vec();
-        let status = match self.sessions.get(&id) {
-            Some(session) => {
-                cbc(session, iv, &mut data);
-                OK
+                return (Served::Destroy(id), 1);
             }
-            None => INVALID_SESSION,
-        };
-        chain.write(0, &data);
-        if !silent {
-            chain.write(len, &[status_as(status)]);
+            let created = self.create(request);
+            let mut answer = created.unwrap_or(0).to_le_bytes().to_vec();
+            answer.extend(u32::from(status_as(created.err().unwrap_or(OK))).to_le_bytes());
+            if !silent {
+                chain.write(0, &answer);
+            }
+            return (created.map_or(Served::Refused, Served::Create), 12);
         }
-        (Served::Data(id, source[0]), len as u32 + 1)
+        let id = request.u64(8);
+        let served = Served::Data(id, services::first_source_byte(request));
+        let outcome = match self.sessions.get(&id) {
+            Some(session) => session.serve(request),
+            None => Err(INVALID_SESSION),
+        };
+        let last = request.writable_bytes - 1;
+        let written = match &outcome {
+            Ok(output) => {
+                chain.write(0, output);
+                output.len() as u32 + 1
+            }
+            Err(_) => request.writable_bytes as u32,
+        };
+        if !silent {
+            chain.write(last, &[status_as(outcome.err().unwrap_or(OK))]);
+        }
+        (served, written)
     }
 }
 

@@ -19,7 +19,7 @@ use cbc::cipher::{BlockModeEncrypt, KeyIvInit, block_padding::NoPadding};
 
 use super::{FakeDevice, FakePlatform, FakeTransport, Setup, platform::forget_live_pages};
 use crate::{
-    AesCbc, Device, Direction, Error, InterruptMode, Options,
+    Cipher, CipherAlgorithm, Device, Direction, Error, InterruptMode, Options,
     transport::{MsixEntry, MsixMessage},
 };
 
@@ -129,8 +129,13 @@ impl Rig {
     }
 
     /// Opens a session on a device that serves when the test says so.
-    pub(crate) fn session(&self, direction: Direction) -> AesCbc<FakePlatform> {
-        let mut open = core::pin::pin!(AesCbc::open(&self.device, direction, &KEY));
+    pub(crate) fn session(&self, direction: Direction) -> Cipher<FakePlatform> {
+        let mut open = core::pin::pin!(Cipher::open(
+            &self.device,
+            CipherAlgorithm::AesCbc,
+            direction,
+            &KEY
+        ));
         for _ in 0..10 {
             if let Poll::Ready(session) = poll_once(open.as_mut()) {
                 return session.unwrap();

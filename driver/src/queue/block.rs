@@ -2,10 +2,10 @@
 //!
 //! ```text
 //! 0        TABLE   indirect descriptors (unused without INDIRECT_DESC)
-//! 128      ANSWER  status, or session id and status
-//! 144      HEADER  request header and body, 72 bytes
-//! 216      INLINE  key, or IV and payload
-//! 1024
+//! 256      ANSWER  session id and status
+//! 272      head    header and fixed-length fields, which end where the inline bytes begin
+//! 376      INLINE  keys, IV, additional data, a short payload, a short result
+//! 2048
 //! ```
 //!
 //! One block a slot and one allocation a queue: a request of a few hundred bytes allocates
@@ -15,27 +15,23 @@ use crate::{
     Error, Platform,
     dma::{DmaPart, DmaRegion},
     virtqueue::{DESCRIPTOR_LEN, Segment, write_table},
+    wire::MAX_HEAD_LEN,
 };
 
 /// Bytes of a block.
-const BLOCK_LEN: usize = 1024;
+const BLOCK_LEN: usize = 2048;
 /// Where the indirect table lies.
 const TABLE: usize = 0;
-/// Where the answer lies.
-pub(crate) const ANSWER: usize = 128;
+/// Most descriptors of one request.
+pub(crate) const MAX_SEGMENTS: usize = 16;
+/// Where the answer to a control request lies.
+pub(crate) const ANSWER: usize = TABLE + MAX_SEGMENTS * DESCRIPTOR_LEN;
 /// Bytes kept for the answer.
 pub(crate) const ANSWER_LEN: usize = 16;
-/// Where the header lies.
-pub(crate) const HEADER: usize = ANSWER + ANSWER_LEN;
-/// Bytes of header and body of every request of the 72-byte form.
-pub(crate) const HEADER_LEN: usize = 72;
-/// Where inline bytes begin.
-pub(crate) const INLINE: usize = HEADER + HEADER_LEN;
+/// Where inline bytes begin, and the head ends.
+pub(crate) const INLINE: usize = ANSWER + ANSWER_LEN + MAX_HEAD_LEN;
 /// How many inline bytes fit.
 pub(crate) const INLINE_LEN: usize = BLOCK_LEN - INLINE;
-
-/// Most descriptors of one request: header, source, destination, answer.
-pub(crate) const MAX_SEGMENTS: usize = 4;
 
 /// The blocks of a queue's slots.
 #[derive(Debug)]
@@ -118,10 +114,17 @@ impl Block<'_> {
         self.memory.bus_address(TABLE)
     }
 
-    /// Writes the indirect table.
+    /// Writes a head, so that it ends where the inline bytes begin; returns where it begins.
+    #[inline(always)]
+    pub(crate) fn write_head(&self, head: &[u8]) -> usize {
+        let start = INLINE - head.len();
+        self.memory.write(start, head);
+        start
+    }
+
+    /// Writes the indirect table, of at most [`MAX_SEGMENTS`].
     #[inline]
-    pub(crate) fn write_table<const N: usize>(&self, segments: &[Segment; N]) {
-        const { assert!(N <= MAX_SEGMENTS) };
+    pub(crate) fn write_table(&self, segments: &[Segment]) {
         write_table(segments, |index, descriptor| {
             self.memory
                 .write(TABLE + index * DESCRIPTOR_LEN, descriptor);

@@ -5,7 +5,7 @@
 
 use super::{
     Queue,
-    block::{ANSWER, ANSWER_LEN, HEADER, HEADER_LEN},
+    block::{ANSWER, ANSWER_LEN},
     sessions::{Ledger, SessionIndex},
     slot::{Batch, NONE, Purpose, State},
     state::{Guarded, Shared},
@@ -60,16 +60,13 @@ impl<P: Platform> Guarded<P> {
         state: State,
         batch: &mut Batch,
     ) {
-        let header = wire::destroy_session(
-            shared.sessions.destroy_opcode(session),
-            shared.sessions.id(session),
-        );
+        let head = shared.sessions.encode_destroy(session);
         let block = shared.blocks.block(slot);
-        block.write(HEADER, &header);
+        let start = block.write_head(&head);
         // Never a status that the device could have meant.
         block.write(ANSWER, &[0xff; ANSWER_LEN]);
         let segments = [
-            block.readable(HEADER, HEADER_LEN),
+            block.readable(start, head.len()),
             block.writable(ANSWER, ANSWER_LEN),
         ];
         block.write_table(&segments);

@@ -32,8 +32,8 @@ pub(crate) enum Intent {
 
 /// What is sent in a slot, beside the bytes in its block.
 #[derive(Debug)]
-pub(crate) struct Submission<'a, P: Platform, const N: usize> {
-    pub(crate) segments: &'a [Segment; N],
+pub(crate) struct Submission<'a, P: Platform> {
+    pub(crate) segments: &'a [Segment],
     /// Bytes after the header to wipe afterwards.
     pub(crate) inline_bytes: u16,
     pub(crate) intent: Intent,
@@ -51,17 +51,19 @@ impl<'q, P: Platform> Reserved<'q, P> {
         self.queue.shared.blocks.block(self.slot)
     }
 
-    /// Sends the request.
+    /// Returns how many segments a request can have.
+    pub(crate) fn max_segments(&self) -> usize {
+        usize::from(self.queue.max_segments)
+    }
+
+    /// Sends the request, of at most [`max_segments`](Self::max_segments).
     ///
     /// # Errors
     ///
     /// The reason for which the queue is closed, or that all places for sessions are taken; the
     /// buffers are where they were.
     #[inline]
-    pub(crate) fn publish<const N: usize>(
-        self,
-        submission: Submission<'_, P, N>,
-    ) -> Result<InFlight<'q, P>, Error> {
+    pub(crate) fn publish(self, submission: Submission<'_, P>) -> Result<InFlight<'q, P>, Error> {
         let Submission {
             segments,
             inline_bytes,
@@ -98,10 +100,8 @@ impl<'q, P: Platform> Reserved<'q, P> {
             entry.inline_bytes = inline_bytes;
             // A free slot holds nothing, so nothing is dropped here. Swapped only if there is
             // something: most requests have no buffers.
-            for (held, given) in entry.buffers.iter_mut().zip(buffers) {
-                if given.is_some() {
-                    core::mem::swap(held, given);
-                }
+            if !buffers.is_none() {
+                core::mem::swap(&mut entry.buffers, buffers);
             }
             core::mem::swap(&mut entry.waker, &mut waker);
             queue.shared.words[usize::from(slot)].set(State::Submitted);
@@ -226,7 +226,7 @@ impl<'q, P: Platform> InFlight<'q, P> {
     /// Ends a request without buffers after `poll` was ready.
     #[inline]
     pub(crate) fn finish(self) {
-        self.take(|_, entry| debug_assert!(entry.buffers.iter().all(Option::is_none)));
+        self.take(|_, entry| debug_assert!(entry.buffers.is_none()));
     }
 
     /// Ends a *create* after `poll` was ready: the session, or why there is none.
@@ -234,18 +234,25 @@ impl<'q, P: Platform> InFlight<'q, P> {
     pub(crate) fn take_session(self) -> Result<SessionIndex, Error> {
         let shared = &self.queue.shared;
         let created = created_session(shared, self.slot, self.written_bytes());
-        self.take(|ledger, entry| match (entry.purpose, created) {
-            (Purpose::Create(session), Ok(id)) => {
-                shared.sessions.open(session, id);
-                Ok(session)
+        // A long key comes back in a buffer, to be wiped and freed without the lock.
+        let mut key = Buffers::default();
+        self.take(|ledger, entry| {
+            if !entry.buffers.is_none() {
+                key = core::mem::take(&mut entry.buffers);
             }
-            (Purpose::Create(session), Err(error)) => {
-                if let Some(ledger) = ledger {
-                    ledger.free(session);
+            match (entry.purpose, created) {
+                (Purpose::Create(session), Ok(id)) => {
+                    shared.sessions.open(session, id);
+                    Ok(session)
                 }
-                Err(error)
+                (Purpose::Create(session), Err(error)) => {
+                    if let Some(ledger) = ledger {
+                        ledger.free(session);
+                    }
+                    Err(error)
+                }
+                (Purpose::Data(_) | Purpose::Destroy(_), _) => Err(Error::ShutDown),
             }
-            (Purpose::Data(_) | Purpose::Destroy(_), _) => Err(Error::ShutDown),
         })
     }
 

@@ -1,7 +1,13 @@
 //! How many entries a ring has, and how many slots.
 
-use super::block::MAX_SEGMENTS;
+use super::block;
 use crate::{Error, transport::QueueIndex};
+
+/// Descriptors that the plainest requests take: head, source, destination, status.
+const MIN_SEGMENTS: u16 = 4;
+/// Descriptors of a slot in the ring without indirect tables: room for additional data, and for lists
+/// of a few buffers.
+const DIRECT_SEGMENTS: u16 = 8;
 
 /// How a queue is laid out.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +31,8 @@ pub(super) struct Size {
     pub(super) slots: u16,
     /// Descriptors of the ring that a slot owns: 1 with indirect tables.
     pub(super) stride: u16,
+    /// Most descriptors of one request.
+    pub(super) max_segments: u16,
 }
 
 impl Layout {
@@ -38,9 +46,7 @@ impl Layout {
         if self.max_entries == 0 {
             return Err(Error::QueueMissing { queue });
         }
-        // The longest chain of a request; an indirect table may not be longer than the queue
-        // either (2.7.5.3.1).
-        let needed = MAX_SEGMENTS as u16;
+        let needed = MIN_SEGMENTS;
         // A device's limit need not be a power of two; a split ring's size has to be (2.7).
         let largest = 1 << self.max_entries.ilog2();
         if largest < needed {
@@ -50,8 +56,17 @@ impl Layout {
                 needed,
             });
         }
-        let stride = if self.indirect { 1 } else { needed };
-        let wanted = self.slots.max(1).saturating_mul(stride).max(needed);
+        let longest = if self.indirect {
+            block::MAX_SEGMENTS as u16
+        } else {
+            DIRECT_SEGMENTS
+        };
+        let stride = if self.indirect {
+            1
+        } else {
+            longest.min(largest)
+        };
+        let wanted = self.slots.max(1).saturating_mul(stride).max(longest);
         let entries = wanted
             .checked_next_power_of_two()
             .unwrap_or(largest)
@@ -61,6 +76,8 @@ impl Layout {
             entries,
             slots,
             stride,
+            // An indirect table may not be longer than the queue either (2.7.5.3.1).
+            max_segments: longest.min(entries),
         })
     }
 }
@@ -84,12 +101,13 @@ mod tests {
 
     #[test]
     fn slots_fit_into_the_entries_there_are() {
-        let fits = |max, slots, indirect, entries, got| {
-            let stride = if indirect { 1 } else { 4 };
+        let fits = |max, slots, indirect, entries, got, max_segments| {
+            let stride = if indirect { 1 } else { max_segments };
             let expected = Size {
                 entries,
                 slots: got,
                 stride,
+                max_segments,
             };
             assert_eq!(
                 size(max, slots, indirect),
@@ -97,15 +115,16 @@ mod tests {
                 "{max} {slots} {indirect}"
             );
         };
-        fits(1024, 64, true, 64, 64);
-        fits(1024, 64, false, 256, 64);
-        fits(1024, 65, true, 128, 65);
-        fits(64, 64, false, 64, 16);
-        fits(4, 64, false, 4, 1);
-        fits(4, 0, true, 4, 1);
-        fits(7, 7, true, 4, 4);
-        fits(u16::MAX, u16::MAX, true, 32_768, 32_768);
-        fits(u16::MAX, u16::MAX, false, 32_768, 8192);
+        fits(1024, 64, true, 64, 64, 16);
+        fits(1024, 64, false, 512, 64, 8);
+        fits(1024, 65, true, 128, 65, 16);
+        fits(64, 64, false, 64, 8, 8);
+        fits(4, 64, false, 4, 1, 4);
+        fits(4, 0, true, 4, 1, 4);
+        fits(7, 7, true, 4, 4, 4);
+        fits(1024, 1, true, 16, 1, 16);
+        fits(u16::MAX, u16::MAX, true, 32_768, 32_768, 16);
+        fits(u16::MAX, u16::MAX, false, 32_768, 4096, 8);
     }
 
     #[test]

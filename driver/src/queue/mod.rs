@@ -8,6 +8,7 @@
 
 mod accounting;
 mod block;
+mod buffers;
 mod ending;
 mod holder;
 mod layout;
@@ -27,7 +28,8 @@ use self::{
     state::{Guarded, Shared},
 };
 pub(crate) use self::{
-    block::{ANSWER, ANSWER_LEN, HEADER, HEADER_LEN, INLINE, INLINE_LEN},
+    block::{ANSWER, ANSWER_LEN, Block, INLINE, INLINE_LEN, MAX_SEGMENTS},
+    buffers::{Buffers, List},
     holder::{InFlight, Intent, Reserved, Submission},
     layout::Layout,
     sessions::{SessionIndex, SessionTable},
@@ -35,7 +37,6 @@ pub(crate) use self::{
 };
 use crate::{
     Error, Platform,
-    dma::DmaBuffer,
     stats::QueueStats,
     sync::{
         IrqMutex,
@@ -44,9 +45,6 @@ use crate::{
     transport::{Doorbell, QueueAddresses},
     virtqueue::SplitQueue,
 };
-
-/// A buffer or two that a request holds.
-pub(crate) type Buffers<P> = [Option<DmaBuffer<P>>; 2];
 
 /// One virtqueue with its slots.
 #[derive(Debug)]
@@ -58,6 +56,7 @@ pub(crate) struct Queue<P: Platform> {
     doorbell: Doorbell,
     addresses: QueueAddresses,
     entries: u16,
+    max_segments: u16,
     /// The device may touch the queue's memory and whatever is in flight.
     lent: AtomicBool,
     /// Counted without the lock: the first poll after a publish does not take it.
@@ -84,6 +83,7 @@ impl<P: Platform> Queue<P> {
             entries,
             slots,
             stride,
+            max_segments,
         } = layout.size()?;
         let ring = SplitQueue::new(entries, layout.event_index)?;
         let addresses = ring.addresses();
@@ -121,6 +121,7 @@ impl<P: Platform> Queue<P> {
             doorbell,
             addresses,
             entries,
+            max_segments,
             lent: AtomicBool::new(false),
             pending_polls: AtomicU64::new(0),
         })
@@ -363,9 +364,7 @@ impl<P: Platform> Drop for Queue<P> {
             self.guarded.with(|guarded| {
                 guarded.ring.quarantine();
                 for slot in &mut guarded.slots {
-                    for buffer in core::mem::take(&mut slot.buffers).into_iter().flatten() {
-                        buffer.quarantine();
-                    }
+                    core::mem::take(&mut slot.buffers).quarantine();
                 }
             });
             self.shared.blocks.quarantine();

@@ -14,6 +14,7 @@ use core::task::Waker;
 use crate::{
     Error,
     sync::atomic::{AtomicU32, AtomicU64, Ordering},
+    wire::{self, Form, Head},
 };
 
 /// The use of the caller that has the session value, apart from those of requests in flight.
@@ -27,6 +28,7 @@ pub(crate) struct SessionIndex(pub(crate) u16);
 #[derive(Debug)]
 pub(crate) struct SessionTable {
     entries: Box<[Entry]>,
+    form: Form,
 }
 
 #[derive(Debug)]
@@ -47,7 +49,7 @@ impl Entry {
 }
 
 impl SessionTable {
-    pub(crate) fn new(sessions: u16) -> Self {
+    pub(crate) fn new(sessions: u16, form: Form) -> Self {
         let entry = |_| Entry {
             id: AtomicU64::new(0),
             uses: AtomicU32::new(0),
@@ -55,7 +57,14 @@ impl SessionTable {
         };
         Self {
             entries: (0..sessions).map(entry).collect(),
+            form,
         }
+    }
+
+    /// Returns the form that requests of these sessions have.
+    #[inline]
+    pub(crate) fn form(&self) -> Form {
+        self.form
     }
 
     fn entry(&self, index: SessionIndex) -> &Entry {
@@ -110,9 +119,10 @@ impl SessionTable {
         self.entry(index).id_and_opcode()
     }
 
-    /// Returns the opcode that ends the session.
-    pub(crate) fn destroy_opcode(&self, index: SessionIndex) -> u32 {
-        self.entry(index).destroy_opcode.load(Ordering::Relaxed)
+    /// Encodes the session's *destroy*.
+    pub(crate) fn encode_destroy(&self, index: SessionIndex) -> Head {
+        let (id, opcode) = self.id_and_opcode(index);
+        wire::destroy_session(self.form, opcode, id)
     }
 
     /// Returns the id that the device gave.

@@ -113,7 +113,7 @@ impl<P: Platform> Slot<P> {
         Self {
             purpose: Purpose::Destroy(SessionIndex(0)),
             waker: None,
-            buffers: [None, None],
+            buffers: Buffers::default(),
             writable_bytes: 0,
             inline_bytes: 0,
             next,

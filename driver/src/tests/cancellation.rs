@@ -4,7 +4,7 @@ use alloc::{boxed::Box, vec::Vec};
 use core::pin::pin;
 
 use crate::{
-    AesCbc, Direction, DmaBuffer, Error, Options,
+    Cipher, CipherAlgorithm, Direction, DmaBuffer, Error, Options,
     fake::{IV, KEY, Rig, Served, Setup, live_pages, oracle, poll_once},
 };
 
@@ -129,7 +129,12 @@ fn cancelled_create_is_destroyed_in_its_own_slot() {
     )
     .unwrap();
     for answered_first in [false, true] {
-        let mut open = Box::pin(AesCbc::open(&rig.device, Direction::Encrypt, &KEY));
+        let mut open = Box::pin(Cipher::open(
+            &rig.device,
+            CipherAlgorithm::AesCbc,
+            Direction::Encrypt,
+            &KEY,
+        ));
         assert!(poll_once(open.as_mut()).is_pending());
         if answered_first {
             rig.fake.serve(1, 1);
@@ -155,7 +160,12 @@ fn cancelled_create_is_destroyed_in_its_own_slot() {
 fn refused_and_cancelled_create_gives_its_place_back() {
     let rig = Rig::simple();
     rig.fake.limit_sessions(0);
-    let mut open = Box::pin(AesCbc::open(&rig.device, Direction::Encrypt, &KEY));
+    let mut open = Box::pin(Cipher::open(
+        &rig.device,
+        CipherAlgorithm::AesCbc,
+        Direction::Encrypt,
+        &KEY,
+    ));
     let _ = poll_once(open.as_mut());
     drop(open);
     rig.serve_all();
@@ -257,7 +267,9 @@ fn drops_at_random_leave_nothing_behind() {
                 next(3),
             );
             futures.push(Box::pin(async move {
-                let Ok(session) = AesCbc::open(&device, direction, &KEY).await else {
+                let Ok(session) =
+                    Cipher::open(&device, CipherAlgorithm::AesCbc, direction, &KEY).await
+                else {
                     return;
                 };
                 for _ in 0..requests {
@@ -290,7 +302,12 @@ fn drops_at_random_leave_nothing_behind() {
         let state = (rig.fake.sessions(), rig.device.sessions_taken());
         assert_eq!(state, (0, 0));
     }
-    let mut last = Box::pin(AesCbc::open(&rig.device, Direction::Encrypt, &KEY));
+    let mut last = Box::pin(Cipher::open(
+        &rig.device,
+        CipherAlgorithm::AesCbc,
+        Direction::Encrypt,
+        &KEY,
+    ));
     let _ = poll_once(last.as_mut());
     drop(last);
     rig.serve_all();

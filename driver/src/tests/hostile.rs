@@ -7,7 +7,7 @@ use core::{
 };
 
 use crate::{
-    AesCbc, Breakage, Direction, DmaBuffer, Error, ForcedReset, Options, Refusal,
+    Breakage, Cipher, CipherAlgorithm, Direction, DmaBuffer, Error, ForcedReset, Options, Refusal,
     fake::{Fault, IV, KEY, Rig, Setup, Wakes, live_pages, oracle, poll_once},
 };
 
@@ -150,7 +150,12 @@ fn refused_create_and_unwritten_answers_are_errors() {
         Fault::Length(11),
         Fault::Length(0),
     ] {
-        let mut open = Box::pin(AesCbc::open(&rig.device, Direction::Encrypt, &KEY));
+        let mut open = Box::pin(Cipher::open(
+            &rig.device,
+            CipherAlgorithm::AesCbc,
+            Direction::Encrypt,
+            &KEY,
+        ));
         let _ = poll_once(open.as_mut());
         rig.fake.set_fault(fault);
         rig.fake.serve(1, 1);
@@ -180,9 +185,19 @@ fn device_that_needs_a_reset_ends_every_wait() {
     let mut context = Context::from_waker(&waker);
     let mut in_flight = Box::pin(session.process(&IV, DmaBuffer::new(16).unwrap()));
     let mut in_line = Box::pin(session.process(&IV, DmaBuffer::new(16).unwrap()));
-    let mut create = Box::pin(AesCbc::open(&rig.device, Direction::Encrypt, &KEY));
+    let mut create = Box::pin(Cipher::open(
+        &rig.device,
+        CipherAlgorithm::AesCbc,
+        Direction::Encrypt,
+        &KEY,
+    ));
     let mut close = Box::pin(closing.close());
-    let mut create_in_line = Box::pin(AesCbc::open(&rig.device, Direction::Encrypt, &KEY));
+    let mut create_in_line = Box::pin(Cipher::open(
+        &rig.device,
+        CipherAlgorithm::AesCbc,
+        Direction::Encrypt,
+        &KEY,
+    ));
     assert!(in_flight.as_mut().poll(&mut context).is_pending());
     assert!(in_line.as_mut().poll(&mut context).is_pending());
     assert!(create.as_mut().poll(&mut context).is_pending());
@@ -207,7 +222,12 @@ fn device_that_needs_a_reset_ends_every_wait() {
     assert_eq!(close.as_mut().poll(&mut context), Poll::Ready(Err(broken)));
     let in_line = create_in_line.as_mut().poll(&mut context).map(Result::err);
     assert_eq!(in_line, Poll::Ready(Some(broken)));
-    let opened = crate::fake::run(AesCbc::open(&rig.device, Direction::Encrypt, &KEY));
+    let opened = crate::fake::run(Cipher::open(
+        &rig.device,
+        CipherAlgorithm::AesCbc,
+        Direction::Encrypt,
+        &KEY,
+    ));
     assert_eq!(opened.err(), Some(broken));
 }
 

@@ -10,7 +10,7 @@ use crate::{
 };
 
 fn request<'s>(
-    session: &'s crate::AesCbc<crate::fake::FakePlatform>,
+    session: &'s crate::Cipher<crate::fake::FakePlatform>,
 ) -> core::pin::Pin<Box<impl Future + 's>> {
     let mut request = Box::pin(async move {
         let mut data = [1; 16];
@@ -207,8 +207,9 @@ fn vectors_shared_by_queues_answer_for_both() {
 
 /// Opens a session that nobody waits for: the control queue has something to tell, too.
 fn cancelled_create(rig: &Rig) {
-    let mut open = Box::pin(crate::AesCbc::open(
+    let mut open = Box::pin(crate::Cipher::open(
         &rig.device,
+        crate::CipherAlgorithm::AesCbc,
         Direction::Encrypt,
         &crate::fake::KEY,
     ));

@@ -23,11 +23,12 @@ use crate::{
     dma::DmaBuffer,
     fake::{FakePlatform, live_pages, use_chain},
     queue::{
-        ANSWER, Batch, HEADER, HEADER_LEN, InFlight, Intent, Layout, Queue, Reserved, SessionIndex,
-        SessionTable, Submission,
+        ANSWER, Batch, Buffers, INLINE, InFlight, Intent, Layout, List, Queue, Reserved,
+        SessionIndex, SessionTable, Submission,
     },
     sync::IrqMutex,
     transport::{Doorbell, Notify, QueueIndex},
+    wire::Form,
 };
 
 type TestQueue = Queue<FakePlatform>;
@@ -54,7 +55,7 @@ fn queue(slots: u16) -> (Arc<TestQueue>, Arc<SessionTable>) {
         event_index: true,
         sessions: 0,
     };
-    let sessions = Arc::new(SessionTable::new(1));
+    let sessions = Arc::new(SessionTable::new(1, Form::Padded));
     sessions.open(SessionIndex(0), 7);
     let doorbell = Doorbell::shared(Arc::new(Silent), QueueIndex(0));
     (
@@ -72,11 +73,8 @@ fn publish_for(
     waker: Option<Waker>,
 ) -> InFlight<'_, FakePlatform> {
     let block = reserved.block();
-    let segments = [
-        block.readable(HEADER, HEADER_LEN),
-        block.writable(ANSWER, 1),
-    ];
-    let buffers = &mut [Some(DmaBuffer::new(16).unwrap()), None];
+    let segments = [block.readable(INLINE, 16), block.writable(ANSWER, 1)];
+    let buffers = &mut Buffers::in_place(List::One(DmaBuffer::new(16).unwrap()));
     let intent = Intent::Data(SessionIndex(0));
     let submission = Submission {
         segments: &segments,

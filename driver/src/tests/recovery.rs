@@ -9,7 +9,8 @@ use core::{
 use std::sync::Mutex;
 
 use crate::{
-    AesCbc, Breakage, Device, Direction, DmaBuffer, Error, ForcedReset, Options, block_on,
+    Breakage, Cipher, CipherAlgorithm, Device, Direction, DmaBuffer, Error, ForcedReset, Options,
+    block_on,
     fake::{
         FakePlatform, IV, KEY, Rig, Served, Setup, Wakes, is_in_freed_memory, live_pages, poll_once,
     },
@@ -18,7 +19,12 @@ use crate::{
 const LIMIT_NS: u64 = 100_000_000;
 
 fn open<'d>(rig: &'d Rig, key: &'d [u8]) -> Pin<Box<impl Future + 'd>> {
-    let mut open = Box::pin(AesCbc::open(&rig.device, Direction::Encrypt, key));
+    let mut open = Box::pin(Cipher::open(
+        &rig.device,
+        CipherAlgorithm::AesCbc,
+        Direction::Encrypt,
+        key,
+    ));
     assert!(poll_once(open.as_mut()).is_pending());
     open
 }
@@ -31,7 +37,12 @@ fn break_device(rig: &Rig) {
 #[test]
 fn answered_create_that_nobody_took_ends_with_the_device() {
     let rig = Rig::simple();
-    let mut open = Box::pin(AesCbc::open(&rig.device, Direction::Encrypt, &KEY));
+    let mut open = Box::pin(Cipher::open(
+        &rig.device,
+        CipherAlgorithm::AesCbc,
+        Direction::Encrypt,
+        &KEY,
+    ));
     assert!(poll_once(open.as_mut()).is_pending());
     assert_eq!(rig.fake.serve(1, 1), 1);
     rig.fake.be_eager();
@@ -122,13 +133,21 @@ fn interrupts_during_a_recovery_are_not_lost() {
     rig.device.recover(0).unwrap();
     drop(session);
     let mut looks = 0;
-    let opened = block_on(AesCbc::open(&rig.device, Direction::Encrypt, &KEY), |_| {
-        looks += 1;
-        match looks {
-            ..1000 => ControlFlow::Continue(()),
-            _ => ControlFlow::Break(()),
-        }
-    });
+    let opened = block_on(
+        Cipher::open(
+            &rig.device,
+            CipherAlgorithm::AesCbc,
+            Direction::Encrypt,
+            &KEY,
+        ),
+        |_| {
+            looks += 1;
+            match looks {
+                ..1000 => ControlFlow::Continue(()),
+                _ => ControlFlow::Break(()),
+            }
+        },
+    );
     assert_eq!(rig.fake.sessions(), 1, "the device has answered");
     opened.expect("and somebody was woken").unwrap();
 }

@@ -4,7 +4,7 @@ use alloc::{vec, vec::Vec};
 use core::{pin::pin, task::Poll};
 
 use crate::{
-    AesCbc, Direction, DmaBuffer, Error, Options, Requirement,
+    Cipher, CipherAlgorithm, Direction, DmaBuffer, Error, Options, Requirement,
     fake::{IV, KEY, Rig, Setup, is_in_memory, oracle, poll_once, run},
 };
 
@@ -32,12 +32,22 @@ fn nist_vectors() {
     let rig = Rig::simple().go();
     run(async {
         for (key, ciphertext) in NIST {
-            let encrypt = AesCbc::open(&rig.device, Direction::Encrypt, key)
-                .await
-                .unwrap();
-            let decrypt = AesCbc::open(&rig.device, Direction::Decrypt, key)
-                .await
-                .unwrap();
+            let encrypt = Cipher::open(
+                &rig.device,
+                CipherAlgorithm::AesCbc,
+                Direction::Encrypt,
+                key,
+            )
+            .await
+            .unwrap();
+            let decrypt = Cipher::open(
+                &rig.device,
+                CipherAlgorithm::AesCbc,
+                Direction::Decrypt,
+                key,
+            )
+            .await
+            .unwrap();
             let mut data = NIST_PLAINTEXT;
             encrypt.process_slice(&NIST_IV, &mut data).await.unwrap();
             assert_eq!(data, ciphertext);
@@ -53,9 +63,14 @@ fn every_form_equals_the_oracle() {
     run(async {
         for key_len in [16, 24, 32] {
             let key: Vec<u8> = (0..key_len).collect();
-            let session = AesCbc::open(&rig.device, Direction::Encrypt, &key)
-                .await
-                .unwrap();
+            let session = Cipher::open(
+                &rig.device,
+                CipherAlgorithm::AesCbc,
+                Direction::Encrypt,
+                &key,
+            )
+            .await
+            .unwrap();
             for len in [16, 32, 496, 512, 528, 4080, 4096, 65_536] {
                 let data: Vec<u8> = (0..len).map(|i| (i * 7) as u8).collect();
                 let expected = oracle(&key, &IV, &data);
@@ -103,7 +118,12 @@ fn keys_and_plaintext_do_not_stay_in_device_memory() {
     let rig = Rig::simple();
     let key = *b"not to be found!";
     let secret = *b"nor is this text";
-    let mut open = alloc::boxed::Box::pin(AesCbc::open(&rig.device, Direction::Encrypt, &key));
+    let mut open = alloc::boxed::Box::pin(Cipher::open(
+        &rig.device,
+        CipherAlgorithm::AesCbc,
+        Direction::Encrypt,
+        &key,
+    ));
     assert!(poll_once(open.as_mut()).is_pending());
     assert!(is_in_memory(&key), "the test looks in the wrong place");
     rig.fake.serve(1, 1);
@@ -113,7 +133,12 @@ fn keys_and_plaintext_do_not_stay_in_device_memory() {
     };
     assert!(!is_in_memory(&key), "the key stays behind");
     // Cancelled: emptied by the next caller.
-    let mut cancelled = alloc::boxed::Box::pin(AesCbc::open(&rig.device, Direction::Encrypt, &key));
+    let mut cancelled = alloc::boxed::Box::pin(Cipher::open(
+        &rig.device,
+        CipherAlgorithm::AesCbc,
+        Direction::Encrypt,
+        &key,
+    ));
     assert!(poll_once(cancelled.as_mut()).is_pending());
     drop(cancelled);
     rig.serve_all();
@@ -273,7 +298,14 @@ fn sessions_have_a_limit_with_its_number() {
     .unwrap()
     .go();
     run(async {
-        let open = || AesCbc::open(&rig.device, Direction::Encrypt, &KEY);
+        let open = || {
+            Cipher::open(
+                &rig.device,
+                CipherAlgorithm::AesCbc,
+                Direction::Encrypt,
+                &KEY,
+            )
+        };
         let held = [
             open().await.unwrap(),
             open().await.unwrap(),
@@ -291,13 +323,25 @@ fn sessions_have_a_limit_with_its_number() {
 #[test]
 fn recovery_starts_anew_and_old_sessions_are_stale() {
     let rig = Rig::simple().go();
-    let old = run(AesCbc::open(&rig.device, Direction::Encrypt, &KEY)).unwrap();
+    let old = run(Cipher::open(
+        &rig.device,
+        CipherAlgorithm::AesCbc,
+        Direction::Encrypt,
+        &KEY,
+    ))
+    .unwrap();
     rig.device.recover(1_000_000_000).unwrap();
     assert_eq!(rig.fake.sessions(), 0, "a session was left on the device");
     let mut data = [1; 16];
     assert_eq!(run(old.process_slice(&IV, &mut data)), Err(Error::ShutDown));
     assert_eq!(run(old.close()), Err(Error::ShutDown));
-    let new = run(AesCbc::open(&rig.device, Direction::Encrypt, &KEY)).unwrap();
+    let new = run(Cipher::open(
+        &rig.device,
+        CipherAlgorithm::AesCbc,
+        Direction::Encrypt,
+        &KEY,
+    ))
+    .unwrap();
     run(new.process_slice(&IV, &mut data)).unwrap();
     assert_eq!(data[..], oracle(&KEY, &IV, &[1; 16]));
 }
@@ -318,9 +362,14 @@ fn recovery_of_a_broken_device_ends_its_sessions() {
     drop(sessions);
     let mut data = [1; 16];
     run(async {
-        let new = AesCbc::open(&rig.device, Direction::Encrypt, &KEY)
-            .await
-            .unwrap();
+        let new = Cipher::open(
+            &rig.device,
+            CipherAlgorithm::AesCbc,
+            Direction::Encrypt,
+            &KEY,
+        )
+        .await
+        .unwrap();
         new.process_slice(&IV, &mut data).await.unwrap();
     });
     assert_eq!(data[..], oracle(&KEY, &IV, &[1; 16]));

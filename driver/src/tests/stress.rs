@@ -4,7 +4,7 @@ use alloc::vec;
 use std::thread;
 
 use crate::{
-    AesCbc, Direction, DmaBuffer, Features, Options,
+    Cipher, CipherAlgorithm, Direction, DmaBuffer, Features, Options,
     fake::{IV, KEY, Rig, Setup, oracle, run},
 };
 
@@ -40,9 +40,14 @@ fn submitters_on_many_cpus_are_all_answered() {
 
 fn one_session(rig: &Rig, cpu: u8, round: u8) {
     run(async {
-        let session = AesCbc::open(&rig.device, Direction::Encrypt, &KEY)
-            .await
-            .unwrap();
+        let session = Cipher::open(
+            &rig.device,
+            CipherAlgorithm::AesCbc,
+            Direction::Encrypt,
+            &KEY,
+        )
+        .await
+        .unwrap();
         for i in 0..10u8 {
             let plaintext = vec![cpu ^ round ^ i; 16 * (1 + usize::from(i))];
             let expected = oracle(&KEY, &IV, &plaintext);
@@ -67,9 +72,14 @@ fn requests_one_at_a_time_lose_no_kick() {
     // The device goes to sleep after every request, so every kick decision races with it.
     let rig = Rig::simple().go();
     run(async {
-        let session = AesCbc::open(&rig.device, Direction::Encrypt, &KEY)
-            .await
-            .unwrap();
+        let session = Cipher::open(
+            &rig.device,
+            CipherAlgorithm::AesCbc,
+            Direction::Encrypt,
+            &KEY,
+        )
+        .await
+        .unwrap();
         let mut data = [0; 16];
         for _ in 0..20_000 {
             session.process_slice(&IV, &mut data).await.unwrap();

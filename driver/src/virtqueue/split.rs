@@ -86,12 +86,12 @@ fn raw(bus_address: u64, len_bytes: u32, flags: u16, next: u16) -> [u8; DESCRIPT
 
 /// Encodes a chain as a table of descriptors, for `write` to put each in its place.
 #[inline(always)]
-pub(crate) fn write_table<const N: usize>(
-    segments: &[Segment; N],
+pub(crate) fn write_table(
+    segments: &[Segment],
     mut write: impl FnMut(usize, &[u8; DESCRIPTOR_LEN]),
 ) {
     for (index, segment) in segments.iter().enumerate() {
-        let next = (index + 1 < N).then_some(index as u16 + 1);
+        let next = (index + 1 < segments.len()).then_some(index as u16 + 1);
         write(index, &encode(*segment, next));
     }
 }

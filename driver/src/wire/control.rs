@@ -5,16 +5,11 @@ use zerocopy::{
     little_endian::{U32, U64},
 };
 
-use super::{CipherAlgorithm, Direction, REQUEST_LEN, SYMMETRIC_CIPHER, check_status};
+use super::{
+    AeadAlgorithm, AkcipherAlgorithm, CipherAlgorithm, Curve, Direction, Form, HashAlgorithm, Head,
+    MacAlgorithm, RsaHash, SYMMETRIC_CHAIN, SYMMETRIC_CIPHER, Service, check_status,
+};
 use crate::Refusal;
-
-/// The opcode of a control request: service number and operation (Virtio 1.3, 5.9.7.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u32)]
-pub(crate) enum ControlOpcode {
-    CreateCipherSession = 0x002,
-    DestroyCipherSession = 0x003,
-}
 
 /// `struct virtio_crypto_ctrl_header`.
 #[derive(IntoBytes, Immutable, KnownLayout)]
@@ -26,64 +21,384 @@ struct Header {
     reserved: U32,
 }
 
-/// A *create* of a symmetric session, plain cipher: header, parameters, padding up to `op_type`.
+/// `struct virtio_crypto_cipher_session_flf`.
+#[derive(IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+struct CipherFields {
+    algo: U32,
+    key_len: U32,
+    op: U32,
+    padding: U32,
+}
+
+/// `struct virtio_crypto_sym_create_session_flf` of a plain cipher.
 #[derive(IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 struct CreateCipher {
-    header: Header,
-    algo: U32,
-    keylen: U32,
-    op: U32,
-    padding: [U32; 9],
+    cipher: CipherFields,
+    unused: [U32; 8],
     op_type: U32,
-    padding_2: U32,
+    padding: U32,
 }
 
+/// `struct virtio_crypto_sym_create_session_flf` of a chain.
 #[derive(IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
-struct Destroy {
-    header: Header,
-    session_id: U64,
-    padding: [U32; 12],
+struct CreateChain {
+    alg_chain_order: U32,
+    hash_mode: U32,
+    cipher: CipherFields,
+    hash: CreateMac,
+    aad_len: U32,
+    unused: U32,
+    op_type: U32,
+    padding: U32,
 }
 
-/// Encodes a *create* of a cipher session; the key follows it.
-pub(crate) fn create_cipher_session(
-    algorithm: CipherAlgorithm,
-    direction: Direction,
-    key_len_bytes: u32,
-) -> [u8; REQUEST_LEN] {
-    zerocopy::transmute!(CreateCipher {
-        header: Header {
-            opcode: U32::new(ControlOpcode::CreateCipherSession as u32),
-            algo: U32::new(algorithm as u32),
+/// `struct virtio_crypto_hash_create_session_flf`.
+#[derive(IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+struct CreateHash {
+    algo: U32,
+    hash_result_len: U32,
+}
+
+/// `struct virtio_crypto_mac_create_session_flf`.
+#[derive(IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+struct CreateMac {
+    algo: U32,
+    hash_result_len: U32,
+    auth_key_len: U32,
+    padding: U32,
+}
+
+/// `struct virtio_crypto_aead_create_session_flf`.
+#[derive(IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+struct CreateAead {
+    algo: U32,
+    key_len: U32,
+    tag_len: U32,
+    aad_len: U32,
+    op: U32,
+    padding: U32,
+}
+
+/// `struct virtio_crypto_akcipher_create_session_flf`.
+#[derive(IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+struct CreateAkcipher {
+    algo: U32,
+    key_type: U32,
+    key_len: U32,
+    /// Padding and hash for RSA, the curve for ECDSA.
+    specific: [U32; 2],
+    unused: [U32; 9],
+}
+
+/// What a session is created with, beside its key or keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SessionParameters {
+    Cipher(CipherParameters),
+    Chain {
+        order: ChainOrder,
+        cipher: CipherParameters,
+        hash: ChainHash,
+        aad_len_bytes: u32,
+    },
+    Hash {
+        algorithm: HashAlgorithm,
+        result_len_bytes: u32,
+    },
+    Mac {
+        algorithm: MacAlgorithm,
+        result_len_bytes: u32,
+        key_len_bytes: u32,
+    },
+    Aead {
+        algorithm: AeadAlgorithm,
+        direction: Direction,
+        key_len_bytes: u32,
+        tag_len_bytes: u32,
+        aad_len_bytes: u32,
+    },
+    Akcipher {
+        scheme: AkcipherScheme,
+        key_type: KeyType,
+        key_len_bytes: u32,
+    },
+}
+
+/// What a cipher's session is created with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CipherParameters {
+    pub(crate) algorithm: CipherAlgorithm,
+    pub(crate) direction: Direction,
+    pub(crate) key_len_bytes: u32,
+}
+
+/// Which part of a chain comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum ChainOrder {
+    /// The hash is over what goes into the cipher.
+    HashThenCipher = 1,
+    /// The hash is over what comes out of the cipher.
+    CipherThenHash = 2,
+}
+
+/// The hash of a chain, by its `hash_mode`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ChainHash {
+    Plain {
+        algorithm: HashAlgorithm,
+        result_len_bytes: u32,
+    },
+    Authenticated {
+        algorithm: MacAlgorithm,
+        result_len_bytes: u32,
+        key_len_bytes: u32,
+    },
+    Nested {
+        algorithm: HashAlgorithm,
+        result_len_bytes: u32,
+    },
+}
+
+/// What a public-key session computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AkcipherScheme {
+    /// The modular exponentiation alone (`VIRTIO_CRYPTO_RSA_RAW_PADDING`).
+    RsaRaw,
+    /// RSAES-PKCS1-v1_5 and RSASSA-PKCS1-v1_5 (RFC 8017, 7.2 and 8.2). Encryption ignores the hash;
+    /// QEMU refuses a session without one.
+    RsaPkcs1(RsaHash),
+    Ecdsa(Curve, EcdsaNumber),
+}
+
+/// Under which number a device knows ECDSA.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EcdsaNumber {
+    /// 2, as in the specification.
+    Specification,
+    /// 3, as in Linux's and QEMU's headers.
+    Linux,
+}
+
+/// `VIRTIO_CRYPTO_AKCIPHER_KEY_TYPE_*`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub(crate) enum KeyType {
+    Public = 1,
+    Private = 2,
+}
+
+impl AkcipherScheme {
+    pub(crate) fn algorithm(self) -> AkcipherAlgorithm {
+        match self {
+            Self::RsaRaw | Self::RsaPkcs1(_) => AkcipherAlgorithm::Rsa,
+            Self::Ecdsa(_, EcdsaNumber::Specification) => AkcipherAlgorithm::Ecdsa,
+            Self::Ecdsa(_, EcdsaNumber::Linux) => AkcipherAlgorithm::EcdsaLinux,
+        }
+    }
+
+    /// Returns `algo_flf`, as far as it is used.
+    pub(super) fn specific(self) -> [U32; 2] {
+        const RAW_PADDING: u32 = 0;
+        const PKCS1_PADDING: u32 = 1;
+        match self {
+            Self::RsaRaw => [U32::new(RAW_PADDING), U32::ZERO],
+            Self::RsaPkcs1(hash) => [U32::new(PKCS1_PADDING), U32::new(hash as u32)],
+            Self::Ecdsa(curve, _) => [U32::new(curve as u32), U32::ZERO],
+        }
+    }
+}
+
+/// The hash of a chain in numbers.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ChainHashNumbers {
+    pub(super) mode: u32,
+    pub(super) algorithm: u32,
+    result_len_bytes: u32,
+    pub(super) key_len_bytes: u32,
+}
+
+impl ChainHash {
+    pub(super) fn numbers(self) -> ChainHashNumbers {
+        let (mode, algorithm, result_len_bytes, key_len_bytes) = match self {
+            Self::Plain {
+                algorithm,
+                result_len_bytes,
+            } => (1, algorithm as u32, result_len_bytes, 0),
+            Self::Authenticated {
+                algorithm,
+                result_len_bytes,
+                key_len_bytes,
+            } => (2, algorithm as u32, result_len_bytes, key_len_bytes),
+            Self::Nested {
+                algorithm,
+                result_len_bytes,
+            } => (3, algorithm as u32, result_len_bytes, 0),
+        };
+        ChainHashNumbers {
+            mode,
+            algorithm,
+            result_len_bytes,
+            key_len_bytes,
+        }
+    }
+}
+
+impl CipherParameters {
+    fn fields(self) -> CipherFields {
+        CipherFields {
+            algo: U32::new(self.algorithm as u32),
+            key_len: U32::new(self.key_len_bytes),
+            op: U32::new(self.direction as u32),
+            padding: U32::ZERO,
+        }
+    }
+}
+
+impl SessionParameters {
+    fn service(self) -> Service {
+        match self {
+            Self::Cipher(_) | Self::Chain { .. } => Service::Cipher,
+            Self::Hash { .. } => Service::Hash,
+            Self::Mac { .. } => Service::Mac,
+            Self::Aead { .. } => Service::Aead,
+            Self::Akcipher { .. } => Service::Akcipher,
+        }
+    }
+
+    /// Returns the opcodes that make and end such a session.
+    fn opcodes(self) -> (u32, u32) {
+        let service = self.service();
+        // The public-key service counts on where its data requests end.
+        let create = if service == Service::Akcipher { 4 } else { 2 };
+        (service.opcode(create), service.opcode(create + 1))
+    }
+
+    /// Returns the opcode that ends such a session.
+    pub(crate) fn destroy_opcode(self) -> u32 {
+        self.opcodes().1
+    }
+
+    /// Encodes the *create*; the key or keys follow it.
+    pub(crate) fn encode(self, form: Form) -> Head {
+        let header = |algorithm: u32| Header {
+            opcode: U32::new(self.opcodes().0),
+            algo: U32::new(algorithm),
             flag: U32::ZERO,
             reserved: U32::ZERO,
-        },
-        algo: U32::new(algorithm as u32),
-        keylen: U32::new(key_len_bytes),
-        op: U32::new(direction as u32),
-        padding: [U32::ZERO; 9],
-        op_type: U32::new(SYMMETRIC_CIPHER),
-        padding_2: U32::ZERO,
-    })
+        };
+        match self {
+            Self::Cipher(cipher) => {
+                let fields = CreateCipher {
+                    cipher: cipher.fields(),
+                    unused: [U32::ZERO; 8],
+                    op_type: U32::new(SYMMETRIC_CIPHER),
+                    padding: U32::ZERO,
+                };
+                form.head(&header(cipher.algorithm as u32), &fields)
+            }
+            Self::Chain {
+                order,
+                cipher,
+                hash,
+                aad_len_bytes,
+            } => {
+                let hash = hash.numbers();
+                let fields = CreateChain {
+                    alg_chain_order: U32::new(order as u32),
+                    hash_mode: U32::new(hash.mode),
+                    cipher: cipher.fields(),
+                    hash: CreateMac {
+                        algo: U32::new(hash.algorithm),
+                        hash_result_len: U32::new(hash.result_len_bytes),
+                        auth_key_len: U32::new(hash.key_len_bytes),
+                        padding: U32::ZERO,
+                    },
+                    aad_len: U32::new(aad_len_bytes),
+                    unused: U32::ZERO,
+                    op_type: U32::new(SYMMETRIC_CHAIN),
+                    padding: U32::ZERO,
+                };
+                form.head(&header(cipher.algorithm as u32), &fields)
+            }
+            Self::Hash {
+                algorithm,
+                result_len_bytes,
+            } => {
+                let fields = CreateHash {
+                    algo: U32::new(algorithm as u32),
+                    hash_result_len: U32::new(result_len_bytes),
+                };
+                form.head(&header(algorithm as u32), &fields)
+            }
+            Self::Mac {
+                algorithm,
+                result_len_bytes,
+                key_len_bytes,
+            } => {
+                let fields = CreateMac {
+                    algo: U32::new(algorithm as u32),
+                    hash_result_len: U32::new(result_len_bytes),
+                    auth_key_len: U32::new(key_len_bytes),
+                    padding: U32::ZERO,
+                };
+                form.head(&header(algorithm as u32), &fields)
+            }
+            Self::Aead {
+                algorithm,
+                direction,
+                key_len_bytes,
+                tag_len_bytes,
+                aad_len_bytes,
+            } => {
+                let fields = CreateAead {
+                    algo: U32::new(algorithm as u32),
+                    key_len: U32::new(key_len_bytes),
+                    tag_len: U32::new(tag_len_bytes),
+                    aad_len: U32::new(aad_len_bytes),
+                    op: U32::new(direction as u32),
+                    padding: U32::ZERO,
+                };
+                form.head(&header(algorithm as u32), &fields)
+            }
+            Self::Akcipher {
+                scheme,
+                key_type,
+                key_len_bytes,
+            } => {
+                let algorithm = scheme.algorithm() as u32;
+                let fields = CreateAkcipher {
+                    algo: U32::new(algorithm),
+                    key_type: U32::new(key_type as u32),
+                    key_len: U32::new(key_len_bytes),
+                    specific: scheme.specific(),
+                    unused: [U32::ZERO; 9],
+                };
+                form.head(&header(algorithm), &fields)
+            }
+        }
+    }
 }
 
 /// Encodes a *destroy* of a session; `opcode` is that of the session's service.
-pub(crate) fn destroy_session(opcode: u32, session_id: u64) -> [u8; REQUEST_LEN] {
-    zerocopy::transmute!(Destroy {
-        header: Header {
-            opcode: U32::new(opcode),
-            algo: U32::ZERO,
-            flag: U32::ZERO,
-            reserved: U32::ZERO,
-        },
-        session_id: U64::new(session_id),
-        padding: [U32::ZERO; 12],
-    })
+pub(crate) fn destroy_session(form: Form, opcode: u32, session_id: u64) -> Head {
+    let header = Header {
+        opcode: U32::new(opcode),
+        algo: U32::ZERO,
+        flag: U32::ZERO,
+        reserved: U32::ZERO,
+    };
+    form.head(&header, &U64::new(session_id))
 }
 
-/// Reads `struct virtio_crypto_session_input`: the id of the new session, if the status is OK.
+/// Reads `struct virtio_crypto_create_session_input`: the id of the new session, if the status is
+/// OK.
 pub(crate) fn parse_session_answer(bytes: &[u8; 16]) -> Result<u64, Refusal> {
     let [i0, i1, i2, i3, i4, i5, i6, i7, s0, s1, s2, s3, ..] = *bytes;
     check_status(u32::from_le_bytes([s0, s1, s2, s3]))?;
@@ -93,27 +408,156 @@ pub(crate) fn parse_session_answer(bytes: &[u8; 16]) -> Result<u64, Refusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::REQUEST_LEN;
+
+    /// 32-bit words at byte offsets, zeros elsewhere.
+    fn golden(len: usize, words: &[(usize, u32)]) -> std::vec::Vec<u8> {
+        let mut bytes = std::vec![0; len];
+        for (at, word) in words {
+            bytes[*at..at + 4].copy_from_slice(&word.to_le_bytes());
+        }
+        bytes
+    }
+
+    /// Both forms: the exact one has `exact_len` bytes and is where the padded one begins.
+    fn check(parameters: SessionParameters, exact_len: usize, words: &[(usize, u32)]) {
+        let padded = parameters.encode(Form::Padded);
+        assert_eq!(padded[..], golden(REQUEST_LEN, words), "{parameters:?}");
+        let exact = parameters.encode(Form::Exact);
+        assert_eq!(exact[..], padded[..exact_len], "{parameters:?}");
+        assert!(padded[exact_len..].iter().all(|byte| *byte == 0));
+    }
+
+    const CIPHER: CipherParameters = CipherParameters {
+        algorithm: CipherAlgorithm::AesCbc,
+        direction: Direction::Decrypt,
+        key_len_bytes: 32,
+    };
 
     #[test]
     fn create_cipher_session_has_the_golden_bytes() {
-        let bytes = create_cipher_session(CipherAlgorithm::AesCbc, Direction::Decrypt, 32);
-        let mut golden = [0; 72];
-        golden[0..4].copy_from_slice(&[0x02, 0x00, 0, 0]);
-        golden[4] = 3;
-        golden[16] = 3;
-        golden[20] = 32;
-        golden[24] = 2;
-        golden[64] = 1;
-        assert_eq!(bytes, golden);
+        let words = &[(0, 2), (4, 3), (16, 3), (20, 32), (24, 2), (64, 1)];
+        check(SessionParameters::Cipher(CIPHER), 72, words);
+        assert_eq!(SessionParameters::Cipher(CIPHER).destroy_opcode(), 3);
+    }
+
+    #[test]
+    fn create_chain_session_has_the_golden_bytes() {
+        let chain = |order, hash| SessionParameters::Chain {
+            order,
+            cipher: CIPHER,
+            hash,
+            aad_len_bytes: 5,
+        };
+        let mac = ChainHash::Authenticated {
+            algorithm: MacAlgorithm::HmacSha256,
+            result_len_bytes: 32,
+            key_len_bytes: 20,
+        };
+        let common = [(0, 2), (4, 3), (24, 3), (28, 32), (32, 2), (56, 5), (64, 2)];
+        let words = [
+            &common[..],
+            &[(16, 2), (20, 2), (40, 4), (44, 32), (48, 20)],
+        ]
+        .concat();
+        check(chain(ChainOrder::CipherThenHash, mac), 72, &words);
+        let plain = ChainHash::Plain {
+            algorithm: HashAlgorithm::Sha1,
+            result_len_bytes: 20,
+        };
+        let words = [&common[..], &[(16, 1), (20, 1), (40, 2), (44, 20)]].concat();
+        check(chain(ChainOrder::HashThenCipher, plain), 72, &words);
+        let nested = ChainHash::Nested {
+            algorithm: HashAlgorithm::Sha512,
+            result_len_bytes: 64,
+        };
+        let words = [&common[..], &[(16, 1), (20, 3), (40, 6), (44, 64)]].concat();
+        check(chain(ChainOrder::HashThenCipher, nested), 72, &words);
+    }
+
+    #[test]
+    fn create_hash_and_mac_sessions_have_the_golden_bytes() {
+        let hash = SessionParameters::Hash {
+            algorithm: HashAlgorithm::Sha3_384,
+            result_len_bytes: 48,
+        };
+        check(hash, 24, &[(0, 0x102), (4, 9), (16, 9), (20, 48)]);
+        assert_eq!(hash.destroy_opcode(), 0x103);
+        let mac = SessionParameters::Mac {
+            algorithm: MacAlgorithm::CmacAes,
+            result_len_bytes: 16,
+            key_len_bytes: 24,
+        };
+        let words = &[(0, 0x202), (4, 26), (16, 26), (20, 16), (24, 24)];
+        check(mac, 32, words);
+        assert_eq!(mac.destroy_opcode(), 0x203);
+    }
+
+    #[test]
+    fn create_aead_session_has_the_golden_bytes() {
+        let aead = SessionParameters::Aead {
+            algorithm: AeadAlgorithm::Ccm,
+            direction: Direction::Encrypt,
+            key_len_bytes: 16,
+            tag_len_bytes: 8,
+            aad_len_bytes: 13,
+        };
+        let words = &[
+            (0, 0x302),
+            (4, 2),
+            (16, 2),
+            (20, 16),
+            (24, 8),
+            (28, 13),
+            (32, 1),
+        ];
+        check(aead, 40, words);
+        assert_eq!(aead.destroy_opcode(), 0x303);
+    }
+
+    #[test]
+    fn create_akcipher_session_has_the_golden_bytes() {
+        let akcipher = |scheme, key_type| SessionParameters::Akcipher {
+            scheme,
+            key_type,
+            key_len_bytes: 270,
+        };
+        let rsa = akcipher(AkcipherScheme::RsaPkcs1(RsaHash::Sha256), KeyType::Public);
+        let words = &[
+            (0, 0x404),
+            (4, 1),
+            (16, 1),
+            (20, 1),
+            (24, 270),
+            (28, 1),
+            (32, 6),
+        ];
+        check(rsa, 72, words);
+        assert_eq!(rsa.destroy_opcode(), 0x405);
+        let raw = akcipher(AkcipherScheme::RsaRaw, KeyType::Private);
+        check(raw, 72, &[(0, 0x404), (4, 1), (16, 1), (20, 2), (24, 270)]);
+        for (number, value) in [(EcdsaNumber::Specification, 2), (EcdsaNumber::Linux, 3)] {
+            let scheme = AkcipherScheme::Ecdsa(Curve::P384, number);
+            let words = &[
+                (0, 0x404),
+                (4, value),
+                (16, value),
+                (20, 2),
+                (24, 270),
+                (28, 4),
+            ];
+            check(akcipher(scheme, KeyType::Private), 72, words);
+        }
     }
 
     #[test]
     fn destroy_session_has_the_golden_bytes() {
-        let bytes = destroy_session(0x405, 0x1122_3344_5566_7788);
-        let mut golden = [0; 72];
-        golden[0..4].copy_from_slice(&[0x05, 0x04, 0, 0]);
-        golden[16..24].copy_from_slice(&[0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11]);
-        assert_eq!(bytes, golden);
+        let words = &[(0, 0x405), (16, 0x5566_7788), (20, 0x1122_3344)];
+        let id = 0x1122_3344_5566_7788;
+        let padded = destroy_session(Form::Padded, 0x405, id);
+        assert_eq!(padded[..], golden(REQUEST_LEN, words));
+        let exact = destroy_session(Form::Exact, 0x405, id);
+        assert_eq!(exact[..], golden(24, words));
     }
 
     #[test]

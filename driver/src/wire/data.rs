@@ -1,85 +1,585 @@
-//! Data requests (Virtio 1.3, 5.9.7.3 and 5.9.7.6).
+//! Data requests (Virtio 1.3, 5.9.7.3 to 5.9.7.8).
+//!
+//! Session mode and stateless mode differ in the fixed-length fields. The specification says both
+//! that these go by what has been negotiated and that they go by the mode of each request; here they
+//! go by the request, whose `flag` tells the device.
 
 use zerocopy::{
     Immutable, IntoBytes, KnownLayout,
     little_endian::{U32, U64},
 };
 
-use super::{Direction, REQUEST_LEN, SYMMETRIC_CIPHER};
+use super::{
+    AeadAlgorithm, AkcipherScheme, ChainHash, ChainOrder, CipherAlgorithm, Direction, Form,
+    HashAlgorithm, Head, KeyType, MacAlgorithm, REQUEST_LEN, SYMMETRIC_CHAIN, SYMMETRIC_CIPHER,
+    Service,
+};
 
-/// The opcode of a data request. A device goes by the direction of the session all the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u32)]
-pub(crate) enum DataOpcode {
-    CipherEncrypt = 0x000,
-    CipherDecrypt = 0x001,
-}
+/// `VIRTIO_CRYPTO_FLAG_SESSION_MODE`; without REVISION_1 a device ignores the field.
+const SESSION_MODE: u32 = 1;
 
-impl From<Direction> for DataOpcode {
-    fn from(direction: Direction) -> Self {
-        match direction {
-            Direction::Encrypt => Self::CipherEncrypt,
-            Direction::Decrypt => Self::CipherDecrypt,
-        }
-    }
-}
-
-/// `struct virtio_crypto_op_data_req` of a plain cipher: header, parameters, padding up to
-/// `op_type`.
+/// `struct virtio_crypto_op_header`.
 #[derive(IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
-struct CipherRequest {
+struct Header {
     opcode: U32,
     algo: U32,
     session_id: U64,
     flag: U32,
     padding: U32,
+}
+
+impl Header {
+    #[inline]
+    fn of_session(opcode: u32, session_id: u64) -> Self {
+        Self {
+            opcode: U32::new(opcode),
+            algo: U32::ZERO,
+            session_id: U64::new(session_id),
+            flag: U32::new(SESSION_MODE),
+            padding: U32::ZERO,
+        }
+    }
+
+    fn stateless(opcode: u32, algorithm: u32) -> Self {
+        Self {
+            opcode: U32::new(opcode),
+            algo: U32::new(algorithm),
+            session_id: U64::ZERO,
+            flag: U32::ZERO,
+            padding: U32::ZERO,
+        }
+    }
+}
+
+impl Direction {
+    /// Returns the opcode of a request of `service`. A device goes by the direction of the session
+    /// all the same.
+    #[inline]
+    fn opcode(self, service: Service) -> u32 {
+        service.opcode(match self {
+            Self::Encrypt => 0,
+            Self::Decrypt => 1,
+        })
+    }
+}
+
+/// A request of a plain cipher in session mode; the same in both forms.
+#[derive(IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+struct CipherRequest {
+    header: Header,
     iv_len: U32,
     src_data_len: U32,
     dst_data_len: U32,
-    padding_2: [U32; 7],
+    unused: [U32; 7],
     op_type: U32,
-    padding_3: U32,
+    padding: U32,
 }
 
 /// Encodes a cipher request; IV and source follow it. Source and destination have one length:
 /// QEMU asks for a reset when they differ.
 #[inline]
 pub(crate) fn cipher_request(
-    opcode: DataOpcode,
+    direction: Direction,
     session_id: u64,
     iv_len_bytes: u32,
     len_bytes: u32,
 ) -> [u8; REQUEST_LEN] {
     zerocopy::transmute!(CipherRequest {
-        opcode: U32::new(opcode as u32),
-        algo: U32::ZERO,
-        session_id: U64::new(session_id),
-        flag: U32::ZERO,
-        padding: U32::ZERO,
+        header: Header::of_session(direction.opcode(Service::Cipher), session_id),
         iv_len: U32::new(iv_len_bytes),
         src_data_len: U32::new(len_bytes),
         dst_data_len: U32::new(len_bytes),
-        padding_2: [U32::ZERO; 7],
+        unused: [U32::ZERO; 7],
         op_type: U32::new(SYMMETRIC_CIPHER),
-        padding_3: U32::ZERO,
+        padding: U32::ZERO,
     })
+}
+
+/// `struct virtio_crypto_sym_data_flf_stateless` of a plain cipher.
+#[derive(IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+struct StatelessCipher {
+    algo: U32,
+    key_len: U32,
+    op: U32,
+    iv_len: U32,
+    src_data_len: U32,
+    dst_data_len: U32,
+    unused: [U32; 12],
+    op_type: U32,
+}
+
+/// Encodes a stateless cipher request; key, IV and source follow it.
+pub(crate) fn stateless_cipher_request(
+    algorithm: CipherAlgorithm,
+    direction: Direction,
+    key_len_bytes: u32,
+    len_bytes: u32,
+) -> Head {
+    let fields = StatelessCipher {
+        algo: U32::new(algorithm as u32),
+        key_len: U32::new(key_len_bytes),
+        op: U32::new(direction as u32),
+        iv_len: U32::new(algorithm.iv_len_bytes() as u32),
+        src_data_len: U32::new(len_bytes),
+        dst_data_len: U32::new(len_bytes),
+        unused: [U32::ZERO; 12],
+        op_type: U32::new(SYMMETRIC_CIPHER),
+    };
+    let opcode = direction.opcode(Service::Cipher);
+    Form::Exact.head(&Header::stateless(opcode, algorithm as u32), &fields)
+}
+
+/// What a request of a chain works on, beside IV, source and additional data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ChainLens {
+    pub(crate) iv_len_bytes: u32,
+    /// Source, and destination too.
+    pub(crate) len_bytes: u32,
+    pub(crate) cipher_start_bytes: u32,
+    pub(crate) cipher_len_bytes: u32,
+    pub(crate) hash_start_bytes: u32,
+    pub(crate) hash_len_bytes: u32,
+    pub(crate) aad_len_bytes: u32,
+    pub(crate) result_len_bytes: u32,
+}
+
+/// `struct virtio_crypto_alg_chain_data_flf`.
+#[derive(IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+struct ChainFields {
+    iv_len: U32,
+    src_data_len: U32,
+    dst_data_len: U32,
+    cipher_start_src_offset: U32,
+    len_to_cipher: U32,
+    hash_start_src_offset: U32,
+    len_to_hash: U32,
+    aad_len: U32,
+    hash_result_len: U32,
+    reserved: U32,
+}
+
+impl From<ChainLens> for ChainFields {
+    fn from(lens: ChainLens) -> Self {
+        Self {
+            iv_len: U32::new(lens.iv_len_bytes),
+            src_data_len: U32::new(lens.len_bytes),
+            dst_data_len: U32::new(lens.len_bytes),
+            cipher_start_src_offset: U32::new(lens.cipher_start_bytes),
+            len_to_cipher: U32::new(lens.cipher_len_bytes),
+            hash_start_src_offset: U32::new(lens.hash_start_bytes),
+            len_to_hash: U32::new(lens.hash_len_bytes),
+            aad_len: U32::new(lens.aad_len_bytes),
+            hash_result_len: U32::new(lens.result_len_bytes),
+            reserved: U32::ZERO,
+        }
+    }
+}
+
+#[derive(IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+struct ChainRequest {
+    chain: ChainFields,
+    op_type: U32,
+    padding: U32,
+}
+
+/// Encodes a request of a chain; IV, source and additional data follow it.
+pub(crate) fn chain_request(direction: Direction, session_id: u64, lens: ChainLens) -> Head {
+    let fields = ChainRequest {
+        chain: lens.into(),
+        op_type: U32::new(SYMMETRIC_CHAIN),
+        padding: U32::ZERO,
+    };
+    let opcode = direction.opcode(Service::Cipher);
+    Form::Exact.head(&Header::of_session(opcode, session_id), &fields)
+}
+
+/// `struct virtio_crypto_sym_data_flf_stateless` of a chain.
+#[derive(IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+struct StatelessChain {
+    alg_chain_order: U32,
+    sess_aad_len: U32,
+    cipher_algo: U32,
+    cipher_key_len: U32,
+    cipher_op: U32,
+    hash_algo: U32,
+    auth_key_len: U32,
+    hash_mode: U32,
+    chain: ChainFields,
+    op_type: U32,
+}
+
+/// Encodes a stateless request of a chain; cipher key, authentication key, IV, additional data and
+/// source follow it, in this order: it is not that of session mode.
+pub(crate) fn stateless_chain_request(
+    order: ChainOrder,
+    cipher: super::CipherParameters,
+    hash: ChainHash,
+    lens: ChainLens,
+) -> Head {
+    let hash = hash.numbers();
+    let fields = StatelessChain {
+        alg_chain_order: U32::new(order as u32),
+        sess_aad_len: U32::new(lens.aad_len_bytes),
+        cipher_algo: U32::new(cipher.algorithm as u32),
+        cipher_key_len: U32::new(cipher.key_len_bytes),
+        cipher_op: U32::new(cipher.direction as u32),
+        hash_algo: U32::new(hash.algorithm),
+        auth_key_len: U32::new(hash.key_len_bytes),
+        hash_mode: U32::new(hash.mode),
+        chain: lens.into(),
+        op_type: U32::new(SYMMETRIC_CHAIN),
+    };
+    let opcode = cipher.direction.opcode(Service::Cipher);
+    let header = Header::stateless(opcode, cipher.algorithm as u32);
+    Form::Exact.head(&header, &fields)
+}
+
+/// `struct virtio_crypto_hash_data_flf`, which is also that of MAC.
+#[derive(IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+struct HashFields {
+    src_data_len: U32,
+    hash_result_len: U32,
+}
+
+fn hash_or_mac(service: Service, form: Form, session_id: u64, lens: (u32, u32)) -> Head {
+    let fields = HashFields {
+        src_data_len: U32::new(lens.0),
+        hash_result_len: U32::new(lens.1),
+    };
+    form.head(&Header::of_session(service.opcode(0), session_id), &fields)
+}
+
+/// Encodes a hash request; the source follows it.
+pub(crate) fn hash_request(
+    form: Form,
+    session_id: u64,
+    len_bytes: u32,
+    result_len_bytes: u32,
+) -> Head {
+    hash_or_mac(
+        Service::Hash,
+        form,
+        session_id,
+        (len_bytes, result_len_bytes),
+    )
+}
+
+/// Encodes a MAC request; the source follows it.
+pub(crate) fn mac_request(
+    form: Form,
+    session_id: u64,
+    len_bytes: u32,
+    result_len_bytes: u32,
+) -> Head {
+    hash_or_mac(
+        Service::Mac,
+        form,
+        session_id,
+        (len_bytes, result_len_bytes),
+    )
+}
+
+/// Encodes a stateless hash request; the source follows it.
+pub(crate) fn stateless_hash_request(
+    algorithm: HashAlgorithm,
+    len_bytes: u32,
+    result_len_bytes: u32,
+) -> Head {
+    // algo, src_data_len, hash_result_len, reserved
+    let fields = [algorithm as u32, len_bytes, result_len_bytes, 0].map(U32::new);
+    let header = Header::stateless(Service::Hash.opcode(0), algorithm as u32);
+    Form::Exact.head(&header, &fields)
+}
+
+/// Encodes a stateless MAC request; key and source follow it.
+pub(crate) fn stateless_mac_request(
+    algorithm: MacAlgorithm,
+    key_len_bytes: u32,
+    len_bytes: u32,
+    result_len_bytes: u32,
+) -> Head {
+    // algo, auth_key_len, src_data_len, hash_result_len
+    let fields = [algorithm as u32, key_len_bytes, len_bytes, result_len_bytes].map(U32::new);
+    let header = Header::stateless(Service::Mac.opcode(0), algorithm as u32);
+    Form::Exact.head(&header, &fields)
+}
+
+/// What a request of authenticated encryption works on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct AeadLens {
+    pub(crate) iv_len_bytes: u32,
+    pub(crate) aad_len_bytes: u32,
+    pub(crate) source_len_bytes: u32,
+    pub(crate) destination_len_bytes: u32,
+    pub(crate) tag_len_bytes: u32,
+}
+
+/// Encodes a request of authenticated encryption; IV, source and additional data follow it.
+pub(crate) fn aead_request(
+    form: Form,
+    direction: Direction,
+    session_id: u64,
+    lens: AeadLens,
+) -> Head {
+    // iv_len, aad_len, src_data_len, dst_data_len, tag_len, reserved
+    let fields = [
+        lens.iv_len_bytes,
+        lens.aad_len_bytes,
+        lens.source_len_bytes,
+        lens.destination_len_bytes,
+        lens.tag_len_bytes,
+        0,
+    ]
+    .map(U32::new);
+    let opcode = direction.opcode(Service::Aead);
+    form.head(&Header::of_session(opcode, session_id), &fields)
+}
+
+/// Encodes a stateless request of authenticated encryption; key, IV, source and additional data
+/// follow it.
+pub(crate) fn stateless_aead_request(
+    algorithm: AeadAlgorithm,
+    direction: Direction,
+    key_len_bytes: u32,
+    lens: AeadLens,
+) -> Head {
+    // algo, key_len, op, iv_len, tag_len, aad_len, src_data_len, dst_data_len
+    let fields = [
+        algorithm as u32,
+        key_len_bytes,
+        direction as u32,
+        lens.iv_len_bytes,
+        lens.tag_len_bytes,
+        lens.aad_len_bytes,
+        lens.source_len_bytes,
+        lens.destination_len_bytes,
+    ]
+    .map(U32::new);
+    let opcode = direction.opcode(Service::Aead);
+    Form::Exact.head(&Header::stateless(opcode, algorithm as u32), &fields)
+}
+
+/// What a public-key request does: the lower part of its opcode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub(crate) enum AkcipherOperation {
+    Encrypt = 0,
+    Decrypt = 1,
+    Sign = 2,
+    Verify = 3,
+}
+
+/// Encodes a public-key request; the source follows it. For *verify* the source is the signature
+/// and `destination_len_bytes` is the length of the digest, which follows the signature.
+pub(crate) fn akcipher_request(
+    form: Form,
+    operation: AkcipherOperation,
+    session_id: u64,
+    source_len_bytes: u32,
+    destination_len_bytes: u32,
+) -> Head {
+    let fields = [source_len_bytes, destination_len_bytes].map(U32::new);
+    let opcode = Service::Akcipher.opcode(operation as u32);
+    form.head(&Header::of_session(opcode, session_id), &fields)
+}
+
+/// Encodes a stateless public-key request; key and source follow it.
+pub(crate) fn stateless_akcipher_request(
+    scheme: AkcipherScheme,
+    key_type: KeyType,
+    operation: AkcipherOperation,
+    key_len_bytes: u32,
+    source_len_bytes: u32,
+    destination_len_bytes: u32,
+) -> Head {
+    let algorithm = scheme.algorithm() as u32;
+    let [first, second] = scheme.specific().map(U32::get);
+    // algo, key_type, key_len, the algorithm's own, src_data_len, dst_data_len
+    let fields = [
+        algorithm,
+        key_type as u32,
+        key_len_bytes,
+        first,
+        second,
+        source_len_bytes,
+        destination_len_bytes,
+    ]
+    .map(U32::new);
+    let opcode = Service::Akcipher.opcode(operation as u32);
+    Form::Exact.head(&Header::stateless(opcode, algorithm), &fields)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::{CipherParameters, RsaHash};
+
+    fn golden(len: usize, words: &[(usize, u32)]) -> std::vec::Vec<u8> {
+        let mut bytes = std::vec![0; len];
+        for (at, word) in words {
+            bytes[*at..at + 4].copy_from_slice(&word.to_le_bytes());
+        }
+        bytes
+    }
+
+    const ID: u64 = 0x0102_0304_0506_0708;
+
+    /// The header of a request in session mode.
+    fn of_session(opcode: u32) -> [(usize, u32); 4] {
+        [(0, opcode), (8, 0x0506_0708), (12, 0x0102_0304), (16, 1)]
+    }
+
+    /// Both forms: the exact one has `exact_len` bytes and is where the padded one begins.
+    fn check(encode: impl Fn(Form) -> Head, opcode: u32, exact_len: usize, words: &[(usize, u32)]) {
+        let words = [&of_session(opcode), words].concat();
+        assert_eq!(encode(Form::Padded)[..], golden(REQUEST_LEN, &words));
+        assert_eq!(encode(Form::Exact)[..], golden(exact_len, &words));
+    }
 
     #[test]
     fn cipher_request_has_the_golden_bytes() {
-        let bytes = cipher_request(Direction::Decrypt.into(), 0x0102_0304_0506_0708, 16, 0x1234);
-        let mut golden = [0; 72];
-        golden[0] = 1;
-        golden[8..16].copy_from_slice(&[8, 7, 6, 5, 4, 3, 2, 1]);
-        golden[24] = 16;
-        golden[28..30].copy_from_slice(&[0x34, 0x12]);
-        golden[32..34].copy_from_slice(&[0x34, 0x12]);
-        golden[64] = 1;
-        assert_eq!(bytes, golden);
+        let bytes = cipher_request(Direction::Decrypt, ID, 16, 0x1234);
+        let words = [(24, 16), (28, 0x1234), (32, 0x1234), (64, 1)];
+        let words = [&of_session(1)[..], &words].concat();
+        assert_eq!(bytes[..], golden(72, &words));
+        let head =
+            stateless_cipher_request(CipherAlgorithm::AesXts, Direction::Decrypt, 64, 0x1234);
+        let words = [
+            (0, 1),
+            (4, 13),
+            (24, 13),
+            (28, 64),
+            (32, 2),
+            (36, 16),
+            (40, 0x1234),
+            (44, 0x1234),
+            (96, 1),
+        ];
+        assert_eq!(head[..], golden(100, &words));
+    }
+
+    #[test]
+    fn chain_request_has_the_golden_bytes() {
+        let lens = ChainLens {
+            iv_len_bytes: 16,
+            len_bytes: 100,
+            cipher_start_bytes: 4,
+            cipher_len_bytes: 96,
+            hash_start_bytes: 1,
+            hash_len_bytes: 99,
+            aad_len_bytes: 7,
+            result_len_bytes: 32,
+        };
+        let fields = [16, 100, 100, 4, 96, 1, 99, 7, 32];
+        let at = |start: usize| {
+            fields
+                .into_iter()
+                .enumerate()
+                .map(move |(i, v)| (start + 4 * i, v))
+        };
+        let words: std::vec::Vec<_> = of_session(0)
+            .into_iter()
+            .chain(at(24))
+            .chain([(64, 2)])
+            .collect();
+        assert_eq!(
+            chain_request(Direction::Encrypt, ID, lens)[..],
+            golden(72, &words)
+        );
+
+        let cipher = CipherParameters {
+            algorithm: CipherAlgorithm::AesCtr,
+            direction: Direction::Encrypt,
+            key_len_bytes: 24,
+        };
+        let hash = ChainHash::Authenticated {
+            algorithm: MacAlgorithm::HmacSha1,
+            result_len_bytes: 32,
+            key_len_bytes: 20,
+        };
+        let head = stateless_chain_request(ChainOrder::CipherThenHash, cipher, hash, lens);
+        let parameters = [
+            (0, 0),
+            (4, 4),
+            (24, 2),
+            (28, 7),
+            (32, 4),
+            (36, 24),
+            (40, 1),
+            (44, 2),
+            (48, 20),
+            (52, 2),
+            (96, 2),
+        ];
+        let words: std::vec::Vec<_> = parameters.into_iter().chain(at(56)).collect();
+        assert_eq!(head[..], golden(100, &words));
+    }
+
+    #[test]
+    fn hash_and_mac_requests_have_the_golden_bytes() {
+        let lens = &[(24, 999), (28, 32)];
+        check(|form| hash_request(form, ID, 999, 32), 0x100, 32, lens);
+        check(|form| mac_request(form, ID, 999, 32), 0x200, 32, lens);
+        let head = stateless_hash_request(HashAlgorithm::Sha256, 999, 32);
+        let words = [(0, 0x100), (4, 4), (24, 4), (28, 999), (32, 32)];
+        assert_eq!(head[..], golden(40, &words));
+        let head = stateless_mac_request(MacAlgorithm::HmacSha256, 20, 999, 32);
+        let words = [(0, 0x200), (4, 4), (24, 4), (28, 20), (32, 999), (36, 32)];
+        assert_eq!(head[..], golden(40, &words));
+    }
+
+    #[test]
+    fn aead_request_has_the_golden_bytes() {
+        let lens = AeadLens {
+            iv_len_bytes: 12,
+            aad_len_bytes: 20,
+            source_len_bytes: 100,
+            destination_len_bytes: 116,
+            tag_len_bytes: 16,
+        };
+        let words = &[(24, 12), (28, 20), (32, 100), (36, 116), (40, 16)];
+        let encode = |form| aead_request(form, Direction::Encrypt, ID, lens);
+        check(encode, 0x300, 48, words);
+        let head = stateless_aead_request(AeadAlgorithm::Gcm, Direction::Decrypt, 32, lens);
+        let fields = [1, 32, 2, 12, 16, 20, 100, 116];
+        let fields = fields.into_iter().enumerate().map(|(i, v)| (24 + 4 * i, v));
+        let words: std::vec::Vec<_> = [(0, 0x301), (4, 1)].into_iter().chain(fields).collect();
+        assert_eq!(head[..], golden(56, &words));
+    }
+
+    #[test]
+    fn akcipher_request_has_the_golden_bytes() {
+        let operations = [
+            (AkcipherOperation::Encrypt, 0x400),
+            (AkcipherOperation::Decrypt, 0x401),
+            (AkcipherOperation::Sign, 0x402),
+            (AkcipherOperation::Verify, 0x403),
+        ];
+        for (operation, opcode) in operations {
+            let encode = |form| akcipher_request(form, operation, ID, 256, 32);
+            check(encode, opcode, 32, &[(24, 256), (28, 32)]);
+            let scheme = AkcipherScheme::RsaPkcs1(RsaHash::Sha512);
+            let key_type = KeyType::Private;
+            let head = stateless_akcipher_request(scheme, key_type, operation, 1190, 64, 256);
+            let words = [
+                (0, opcode),
+                (4, 1),
+                (24, 1),
+                (28, 2),
+                (32, 1190),
+                (36, 1),
+                (40, 8),
+                (44, 64),
+                (48, 256),
+            ];
+            assert_eq!(head[..], golden(52, &words));
+        }
     }
 }

@@ -1,22 +1,98 @@
 //! The bytes of Virtio 1.3, section 5.9: structures, opcodes, status codes. Little-endian; no
 //! `unsafe`, no input or output.
 
+mod algorithm;
 mod config;
 mod control;
 mod data;
 
+use arrayvec::ArrayVec;
 use bitflags::bitflags;
+use zerocopy::{Immutable, IntoBytes};
 
+pub use self::algorithm::{
+    AeadAlgorithm, AkcipherAlgorithm, CipherAlgorithm, Curve, HashAlgorithm, MacAlgorithm, RsaHash,
+};
+pub use self::control::{ChainOrder, EcdsaNumber};
 pub(crate) use self::{
     config::Config,
-    control::{ControlOpcode, create_cipher_session, destroy_session, parse_session_answer},
-    data::{DataOpcode, cipher_request},
+    control::{
+        AkcipherScheme, ChainHash, CipherParameters, KeyType, SessionParameters, destroy_session,
+        parse_session_answer,
+    },
+    data::{
+        AeadLens, AkcipherOperation, ChainLens, aead_request, akcipher_request, chain_request,
+        cipher_request, hash_request, mac_request, stateless_aead_request,
+        stateless_akcipher_request, stateless_chain_request, stateless_cipher_request,
+        stateless_hash_request, stateless_mac_request,
+    },
 };
 use crate::Refusal;
 
-/// Bytes of header and body of every request in the form that all devices take (no
-/// `VIRTIO_CRYPTO_F_REVISION_1`, so no stateless mode): QEMU refuses a shorter one.
+/// Bytes of header and fixed-length fields of every request in the form that all devices take (no
+/// `VIRTIO_CRYPTO_F_REVISION_1`): QEMU refuses a shorter one.
 pub(crate) const REQUEST_LEN: usize = 72;
+
+/// Longest header with fixed-length fields: that of a stateless symmetric request.
+pub(crate) const MAX_HEAD_LEN: usize = 104;
+
+/// Header and fixed-length fields of a request; the variable-length ones follow.
+pub(crate) type Head = ArrayVec<u8, MAX_HEAD_LEN>;
+
+/// Which form the fixed-length fields have (Virtio 1.3, 5.9.7.2 and 5.9.7.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// Padded, so that every request has [`REQUEST_LEN`] bytes before its variable-length fields.
+    Padded,
+    /// As long as they are: `VIRTIO_CRYPTO_F_REVISION_1` has been negotiated.
+    Exact,
+}
+
+impl Form {
+    pub(crate) fn of(features: Features) -> Self {
+        if features.contains(Features::REVISION_1) {
+            Self::Exact
+        } else {
+            Self::Padded
+        }
+    }
+
+    /// Puts a header and fixed-length fields together.
+    fn head(
+        self,
+        header: &(impl IntoBytes + Immutable),
+        fixed: &(impl IntoBytes + Immutable),
+    ) -> Head {
+        let mut head = Head::new();
+        for part in [header.as_bytes(), fixed.as_bytes()] {
+            for byte in part {
+                head.push(*byte);
+            }
+        }
+        while self == Self::Padded && head.len() < REQUEST_LEN {
+            head.push(0);
+        }
+        head
+    }
+}
+
+/// A service of the device: the upper part of an opcode (Virtio 1.3, 5.9.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub(crate) enum Service {
+    Cipher = 0,
+    Hash = 1,
+    Mac = 2,
+    Aead = 3,
+    Akcipher = 4,
+}
+
+impl Service {
+    /// `VIRTIO_CRYPTO_OPCODE`.
+    pub(crate) const fn opcode(self, operation: u32) -> u32 {
+        (self as u32) << 8 | operation
+    }
+}
 
 /// The id of a crypto device (Virtio 1.3, 5.9.1).
 pub const DEVICE_ID: u16 = 20;
@@ -25,8 +101,18 @@ bitflags! {
     /// Feature bits that matter to a crypto driver (Virtio 1.3, 5.9.3 and 6).
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub struct Features: u64 {
-        /// `VIRTIO_CRYPTO_F_REVISION_1`: shorter headers, stateless mode. Not used.
+        /// `VIRTIO_CRYPTO_F_REVISION_1`: fixed-length fields without padding, stateless mode.
         const REVISION_1 = 1 << 0;
+        /// `VIRTIO_CRYPTO_F_CIPHER_STATELESS_MODE`.
+        const CIPHER_STATELESS_MODE = 1 << 1;
+        /// `VIRTIO_CRYPTO_F_HASH_STATELESS_MODE`.
+        const HASH_STATELESS_MODE = 1 << 2;
+        /// `VIRTIO_CRYPTO_F_MAC_STATELESS_MODE`.
+        const MAC_STATELESS_MODE = 1 << 3;
+        /// `VIRTIO_CRYPTO_F_AEAD_STATELESS_MODE`.
+        const AEAD_STATELESS_MODE = 1 << 4;
+        /// `VIRTIO_CRYPTO_F_AKCIPHER_STATELESS_MODE`.
+        const AKCIPHER_STATELESS_MODE = 1 << 5;
         /// `VIRTIO_F_INDIRECT_DESC`.
         const INDIRECT_DESC = 1 << 28;
         /// `VIRTIO_F_EVENT_IDX`.
@@ -59,15 +145,7 @@ bitflags! {
     }
 }
 
-/// A cipher algorithm by its number (Virtio 1.3, 5.9.7.2.1 "CIPHER").
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u32)]
-pub enum CipherAlgorithm {
-    /// AES in CBC mode: 16-byte blocks and IV, keys of 16, 24 or 32 bytes.
-    AesCbc = 3,
-}
-
-/// The direction of a cipher session.
+/// The direction of a session of a cipher, plain, chained or authenticated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Direction {
@@ -77,8 +155,10 @@ pub enum Direction {
     Decrypt = 2,
 }
 
-/// `op_type` of a symmetric request: a cipher alone, not a chain.
+/// `op_type` of a symmetric request: a cipher alone.
 const SYMMETRIC_CIPHER: u32 = 1;
+/// `op_type` of a symmetric request: a cipher and a hash or MAC, one after the other.
+const SYMMETRIC_CHAIN: u32 = 2;
 
 /// Tells what a status code means (Virtio 1.3, 5.9.7: `VIRTIO_CRYPTO_OK` and the others).
 #[inline]
