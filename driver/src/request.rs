@@ -77,7 +77,7 @@ pub(crate) enum Body<'a, P: Platform> {
 pub(crate) async fn transact<'l, P: Platform>(
     link: &'l Link<P>,
     which: Which,
-    head: &[u8],
+    head: &impl AsRef<[u8]>,
     body: Body<'_, P>,
     intent: Intent,
     admission: Admission,
@@ -112,12 +112,13 @@ fn write_inline(block: Block<'_>, parts: &[&[u8]]) -> usize {
 #[inline]
 fn publish<'l, P: Platform>(
     reserved: Reserved<'l, P>,
-    head: &[u8],
+    head: &impl AsRef<[u8]>,
     body: Body<'_, P>,
     intent: Intent,
     waker: Waker,
 ) -> Result<InFlight<'l, P>, Error> {
     let block = reserved.block();
+    let head = head.as_ref();
     let start = block.write_head(head);
     let waker = Some(waker);
     match body {

@@ -2,7 +2,7 @@
 
 use alloc::sync::Arc;
 use core::{
-    future::poll_fn,
+    future::{Future, poll_fn},
     task::{Context, Poll},
 };
 
@@ -68,14 +68,14 @@ impl<P: Platform> Session<P> {
     ///
     /// That of [`transact`].
     #[inline]
-    pub(crate) async fn request(
-        &self,
-        head: &[u8],
-        body: Body<'_, P>,
+    pub(crate) fn request<'s, 'b, H: AsRef<[u8]>>(
+        &'s self,
+        head: &'b H,
+        body: Body<'b, P>,
         admission: Admission,
-    ) -> Result<InFlight<'_, P>, Error> {
+    ) -> impl Future<Output = Result<InFlight<'s, P>, Error>> + use<'s, 'b, H, P> {
         let intent = Intent::Data(self.index);
-        transact(&self.link, Which::Data, head, body, intent, admission).await
+        transact(&self.link, Which::Data, head, body, intent, admission)
     }
 
     /// Returns the id that the device gave.

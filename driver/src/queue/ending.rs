@@ -61,8 +61,9 @@ impl<P: Platform> Guarded<P> {
         batch: &mut Batch,
     ) {
         let head = shared.sessions.encode_destroy(session);
+        let head = head.as_ref();
         let block = shared.blocks.block(slot);
-        let start = block.write_head(&head);
+        let start = block.write_head(head);
         // Never a status that the device could have meant.
         block.write(ANSWER, &[0xff; ANSWER_LEN]);
         let segments = [

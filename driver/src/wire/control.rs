@@ -422,10 +422,18 @@ mod tests {
     /// Both forms: the exact one has `exact_len` bytes and is where the padded one begins.
     fn check(parameters: SessionParameters, exact_len: usize, words: &[(usize, u32)]) {
         let padded = parameters.encode(Form::Padded);
-        assert_eq!(padded[..], golden(REQUEST_LEN, words), "{parameters:?}");
+        assert_eq!(
+            padded.as_ref(),
+            golden(REQUEST_LEN, words),
+            "{parameters:?}"
+        );
         let exact = parameters.encode(Form::Exact);
-        assert_eq!(exact[..], padded[..exact_len], "{parameters:?}");
-        assert!(padded[exact_len..].iter().all(|byte| *byte == 0));
+        assert_eq!(
+            exact.as_ref(),
+            &padded.as_ref()[..exact_len],
+            "{parameters:?}"
+        );
+        assert!(padded.as_ref()[exact_len..].iter().all(|byte| *byte == 0));
     }
 
     const CIPHER: CipherParameters = CipherParameters {
@@ -555,9 +563,9 @@ mod tests {
         let words = &[(0, 0x405), (16, 0x5566_7788), (20, 0x1122_3344)];
         let id = 0x1122_3344_5566_7788;
         let padded = destroy_session(Form::Padded, 0x405, id);
-        assert_eq!(padded[..], golden(REQUEST_LEN, words));
+        assert_eq!(padded.as_ref(), golden(REQUEST_LEN, words));
         let exact = destroy_session(Form::Exact, 0x405, id);
-        assert_eq!(exact[..], golden(24, words));
+        assert_eq!(exact.as_ref(), golden(24, words));
     }
 
     #[test]

@@ -439,8 +439,8 @@ mod tests {
     /// Both forms: the exact one has `exact_len` bytes and is where the padded one begins.
     fn check(encode: impl Fn(Form) -> Head, opcode: u32, exact_len: usize, words: &[(usize, u32)]) {
         let words = [&of_session(opcode), words].concat();
-        assert_eq!(encode(Form::Padded)[..], golden(REQUEST_LEN, &words));
-        assert_eq!(encode(Form::Exact)[..], golden(exact_len, &words));
+        assert_eq!(encode(Form::Padded).as_ref(), golden(REQUEST_LEN, &words));
+        assert_eq!(encode(Form::Exact).as_ref(), golden(exact_len, &words));
     }
 
     #[test]
@@ -462,7 +462,7 @@ mod tests {
             (44, 0x1234),
             (96, 1),
         ];
-        assert_eq!(head[..], golden(100, &words));
+        assert_eq!(head.as_ref(), golden(100, &words));
     }
 
     #[test]
@@ -490,7 +490,7 @@ mod tests {
             .chain([(64, 2)])
             .collect();
         assert_eq!(
-            chain_request(Direction::Encrypt, ID, lens)[..],
+            chain_request(Direction::Encrypt, ID, lens).as_ref(),
             golden(72, &words)
         );
 
@@ -519,7 +519,7 @@ mod tests {
             (96, 2),
         ];
         let words: std::vec::Vec<_> = parameters.into_iter().chain(at(56)).collect();
-        assert_eq!(head[..], golden(100, &words));
+        assert_eq!(head.as_ref(), golden(100, &words));
     }
 
     #[test]
@@ -529,10 +529,10 @@ mod tests {
         check(|form| mac_request(form, ID, 999, 32), 0x200, 32, lens);
         let head = stateless_hash_request(HashAlgorithm::Sha256, 999, 32);
         let words = [(0, 0x100), (4, 4), (24, 4), (28, 999), (32, 32)];
-        assert_eq!(head[..], golden(40, &words));
+        assert_eq!(head.as_ref(), golden(40, &words));
         let head = stateless_mac_request(MacAlgorithm::HmacSha256, 20, 999, 32);
         let words = [(0, 0x200), (4, 4), (24, 4), (28, 20), (32, 999), (36, 32)];
-        assert_eq!(head[..], golden(40, &words));
+        assert_eq!(head.as_ref(), golden(40, &words));
     }
 
     #[test]
@@ -551,7 +551,7 @@ mod tests {
         let fields = [1, 32, 2, 12, 16, 20, 100, 116];
         let fields = fields.into_iter().enumerate().map(|(i, v)| (24 + 4 * i, v));
         let words: std::vec::Vec<_> = [(0, 0x301), (4, 1)].into_iter().chain(fields).collect();
-        assert_eq!(head[..], golden(56, &words));
+        assert_eq!(head.as_ref(), golden(56, &words));
     }
 
     #[test]
@@ -579,7 +579,7 @@ mod tests {
                 (44, 64),
                 (48, 256),
             ];
-            assert_eq!(head[..], golden(52, &words));
+            assert_eq!(head.as_ref(), golden(52, &words));
         }
     }
 }

@@ -6,7 +6,6 @@ mod config;
 mod control;
 mod data;
 
-use arrayvec::ArrayVec;
 use bitflags::bitflags;
 use zerocopy::{Immutable, IntoBytes};
 
@@ -37,7 +36,32 @@ pub(crate) const REQUEST_LEN: usize = 72;
 pub(crate) const MAX_HEAD_LEN: usize = 104;
 
 /// Header and fixed-length fields of a request; the variable-length ones follow.
-pub(crate) type Head = ArrayVec<u8, MAX_HEAD_LEN>;
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Head {
+    bytes: [u8; MAX_HEAD_LEN],
+    len_bytes: usize,
+}
+
+impl Head {
+    fn new<H: IntoBytes + Immutable, F: IntoBytes + Immutable>(header: &H, fixed: &F) -> Self {
+        const { assert!(size_of::<H>() + size_of::<F>() <= MAX_HEAD_LEN) };
+        let mut bytes = [0; MAX_HEAD_LEN];
+        let (first, rest) = bytes.split_at_mut(size_of::<H>());
+        first.copy_from_slice(header.as_bytes());
+        rest[..size_of::<F>()].copy_from_slice(fixed.as_bytes());
+        Self {
+            bytes,
+            len_bytes: size_of::<H>() + size_of::<F>(),
+        }
+    }
+}
+
+impl AsRef<[u8]> for Head {
+    #[inline]
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes[..self.len_bytes]
+    }
+}
 
 /// Which form the fixed-length fields have (Virtio 1.3, 5.9.7.2 and 5.9.7.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,14 +87,9 @@ impl Form {
         header: &(impl IntoBytes + Immutable),
         fixed: &(impl IntoBytes + Immutable),
     ) -> Head {
-        let mut head = Head::new();
-        for part in [header.as_bytes(), fixed.as_bytes()] {
-            for byte in part {
-                head.push(*byte);
-            }
-        }
-        while self == Self::Padded && head.len() < REQUEST_LEN {
-            head.push(0);
+        let mut head = Head::new(header, fixed);
+        if self == Self::Padded {
+            head.len_bytes = head.len_bytes.max(REQUEST_LEN);
         }
         head
     }
