@@ -93,14 +93,16 @@ impl<P: Platform> Link<P> {
         for queue in self.queues() {
             loop {
                 let mut batch = Batch::default();
-                let more = queue.drain(&mut batch);
+                let answer = queue.drain(&mut batch);
                 self.finish(queue, &mut batch);
-                if !more {
+                if answer.ended {
+                    self.spread_end();
+                }
+                if !answer.more {
                     break;
                 }
             }
         }
-        self.spread_end();
     }
 
     /// Like [`drain`](Self::drain), for who waits where no interrupt comes, not even one that tells of
@@ -134,20 +136,23 @@ impl<P: Platform> Link<P> {
     /// Answers an interrupt that stands for `which`, which spends a credit if `spend` says so.
     ///
     /// Bounded: each pass takes requests that are in flight, and a device can use each once.
-    #[inline]
+    #[inline(never)]
     pub(crate) fn interrupt(&self, which: Which, spend: bool) -> Answer {
         let queue = self.queue(which);
-        let mut total = Answer {
-            drained: 0,
-            spent: false,
-        };
+        let mut total = Answer::default();
         loop {
             let mut batch = Batch::default();
-            let (more, answer) = queue.interrupt(&mut batch, spend && !total.spent);
+            let answer = queue.interrupt(&mut batch, spend && !total.spent);
             self.finish(queue, &mut batch);
-            total.drained += answer.drained;
-            total.spent |= answer.spent;
-            if !more {
+            if answer.ended {
+                self.spread_end();
+            }
+            total = Answer {
+                drained: total.drained + answer.drained,
+                spent: total.spent | answer.spent,
+                ..answer
+            };
+            if !answer.more {
                 return total;
             }
         }
@@ -169,7 +174,8 @@ impl<P: Platform> Link<P> {
     }
 
     /// Ends everything if one queue has ended, because the other cannot outlive it.
-    pub(crate) fn spread_end(&self) {
+    #[cold]
+    fn spread_end(&self) {
         let ends = [self.data.ended(), self.control.ended()];
         if let [Some(error), None] | [None, Some(error)] = ends {
             self.end(error);

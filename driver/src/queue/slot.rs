@@ -73,8 +73,14 @@ impl Word {
     /// Tells whether the slot is in `state`. Only under the lock, or by the slot's waiter.
     #[inline]
     pub(super) fn is(&self, state: State) -> bool {
+        self.state() == state as u8
+    }
+
+    /// Returns the state's number. Only under the lock, or by the slot's waiter.
+    #[inline]
+    pub(super) fn state(&self) -> u8 {
         // Acquire: pairs with the release of `set`.
-        self.state.load(Ordering::Acquire) == state as u8
+        self.state.load(Ordering::Acquire)
     }
 
     #[inline]
