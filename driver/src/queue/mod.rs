@@ -8,6 +8,7 @@
 
 mod accounting;
 mod block;
+mod closing;
 mod ending;
 mod holder;
 mod layout;
@@ -32,6 +33,7 @@ pub(crate) use self::{
     layout::Layout,
     sessions::{SessionIndex, SessionTable},
     slot::Batch,
+    wait::{Admission, Reserve},
 };
 use crate::{
     Error, Platform,
@@ -154,18 +156,6 @@ impl<P: Platform> Queue<P> {
             guarded.polled = true;
             guarded.ring.suppress_interrupts();
         });
-    }
-
-    /// Reserves a slot if one is free and nobody has waited longer.
-    pub(crate) fn try_reserve(&self) -> Result<Reserved<'_, P>, Error> {
-        self.reap();
-        self.guarded.with(|guarded| {
-            if let Some(error) = guarded.closed {
-                return Err(error);
-            }
-            let slot = guarded.take_free(&self.shared).ok_or(Error::QueueFull)?;
-            Ok(Reserved { queue: self, slot })
-        })
     }
 
     /// Takes what the device has used; the caller then hands the batch to

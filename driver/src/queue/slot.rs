@@ -98,6 +98,8 @@ pub(super) enum Purpose {
     Create(SessionIndex),
     /// Ends the session.
     Destroy(SessionIndex),
+    /// Nothing, or nothing any more: somebody else sees to its session.
+    Nothing,
 }
 
 /// The part of a slot under the queue's lock.
@@ -117,7 +119,7 @@ pub(super) struct Slot<P: Platform> {
 impl<P: Platform> Slot<P> {
     pub(super) fn new(next: u16) -> Self {
         Self {
-            purpose: Purpose::Destroy(SessionIndex(0)),
+            purpose: Purpose::Nothing,
             waker: None,
             buffers: [None, None],
             writable_bytes: 0,

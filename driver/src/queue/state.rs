@@ -260,6 +260,7 @@ impl<P: Platform> Guarded<P> {
             Purpose::Destroy(_) => {
                 self.finish_destroy(shared, slot, purpose, written_bytes, batch);
             }
+            Purpose::Nothing => {}
         }
         shared.words[usize::from(slot)].set(State::Reapable);
         self.slots[usize::from(slot)].next = self.reapable;
