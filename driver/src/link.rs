@@ -136,31 +136,49 @@ impl<P: Platform> Link<P> {
     /// Answers an interrupt that stands for `which`, which spends a credit if `spend` says so.
     ///
     /// Bounded: each pass takes requests that are in flight, and a device can use each once.
-    #[inline(never)]
+    #[inline(always)]
     pub(crate) fn interrupt(&self, which: Which, spend: bool) -> Answer {
         let queue = self.queue(which);
-        let mut total = Answer::default();
-        loop {
+        let mut batch = Batch::default();
+        let answer = queue.interrupt(&mut batch, spend);
+        self.finish(queue, &mut batch);
+        if answer.more || answer.ended {
+            return self.go_on(queue, spend, answer);
+        }
+        answer
+    }
+
+    /// Goes on with an interrupt that found more than one batch, or the end of the queue.
+    #[cold]
+    fn go_on(&self, queue: &Queue<P>, spend: bool, first: Answer) -> Answer {
+        let mut total = first;
+        while total.more {
             let mut batch = Batch::default();
             let answer = queue.interrupt(&mut batch, spend && !total.spent);
             self.finish(queue, &mut batch);
-            if answer.ended {
-                self.spread_end();
-            }
             total = Answer {
                 drained: total.drained + answer.drained,
                 spent: total.spent | answer.spent,
-                ..answer
+                more: answer.more,
+                ended: total.ended | answer.ended,
             };
-            if !answer.more {
-                return total;
-            }
+        }
+        if total.ended {
+            self.spread_end();
+        }
+        total
+    }
+
+    #[inline(always)]
+    fn finish(&self, queue: &Queue<P>, batch: &mut Batch) {
+        queue.finish(batch);
+        if !batch.unused_sessions().is_empty() {
+            self.end_sessions(batch);
         }
     }
 
-    #[inline]
-    fn finish(&self, queue: &Queue<P>, batch: &mut Batch) {
-        queue.finish(batch);
+    #[cold]
+    fn end_sessions(&self, batch: &Batch) {
         for session in batch.unused_sessions() {
             self.control.destroy(*session);
         }

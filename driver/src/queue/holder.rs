@@ -57,7 +57,7 @@ impl<'q, P: Platform> Reserved<'q, P> {
     ///
     /// The reason for which the queue is closed, or that all places for sessions are taken; the
     /// buffers are where they were.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn publish<const N: usize>(
         self,
         submission: Submission<'_, P, N>,

@@ -165,7 +165,7 @@ impl<P: Platform> Queue<P> {
     }
 
     /// Like [`drain`](Self::drain), for an interrupt, which spends a credit if `spend` says so.
-    #[inline]
+    #[inline(never)]
     pub(crate) fn interrupt(&self, batch: &mut Batch, spend: bool) -> Answer {
         self.look::<true>(batch, spend)
     }

@@ -134,7 +134,7 @@ impl<P: Platform> Guarded<P> {
     /// # Errors
     ///
     /// The way in which the device broke the rules. The caller ends the queue.
-    #[inline]
+    #[inline(always)]
     pub(super) fn drain(
         &mut self,
         shared: &Shared<P>,
@@ -168,17 +168,19 @@ impl<P: Platform> Guarded<P> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn take_one(&mut self, shared: &Shared<P>, batch: &mut Batch) -> Result<(), Breakage> {
         let used = self.ring.take_used();
-        let stride = u32::from(self.stride);
-        let slot = used.id / stride;
+        let (slot, rest) = match u32::from(self.stride) {
+            1 => (used.id, 0),
+            stride => (used.id / stride, used.id % stride),
+        };
         let word = usize::try_from(slot)
             .ok()
             .and_then(|slot| shared.words.get(slot));
         let bad = Breakage::BadUsedId { id: used.id };
         // The whole id counts: its upper bits, and that it names a head.
-        let (Some(word), 0) = (word, used.id % stride) else {
+        let (Some(word), 0) = (word, rest) else {
             return Err(bad);
         };
         let index = slot as u16;
