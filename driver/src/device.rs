@@ -15,7 +15,7 @@ use crate::{
     queue::Queue,
     setup::{bring_up, reset},
     stats::{InterruptStats, QueueStats},
-    sync::IrqMutex,
+    sync::Current,
     transport::{MsixMessage, Transport},
     wire::Features,
 };
@@ -27,14 +27,12 @@ pub struct Device<P: Platform> {
     transport: Arc<dyn Transport>,
     options: Options,
     pub(crate) interrupts: Interrupts,
-    current: IrqMutex<P, Arc<Link<P>>>,
+    /// The link of now, and those from before a reset that somebody may still have.
+    pub(crate) links: Current<P, Link<P>>,
     /// What somebody is changing about the device as a whole.
     change: AtomicU8,
     /// The messages of the vectors now; never touched by an interrupt, and by one caller at a time.
     pub(crate) messages: SpinMutex<Vec<MsixMessage>>,
-    /// Links from before a reset. Kept until nobody but this list has them, so that the last
-    /// reference never goes in an interrupt handler, where nothing may be freed.
-    retired: IrqMutex<P, Vec<Arc<Link<P>>>>,
 }
 
 /// What [`Device::alone`] keeps apart.
@@ -72,17 +70,16 @@ impl<P: Platform> Device<P> {
             transport,
             options,
             interrupts,
-            current: IrqMutex::new("device", Arc::new(link)),
+            links: Current::new("links", Arc::new(link)),
             change: AtomicU8::new(Change::Nothing as u8),
             messages: SpinMutex::new(messages),
-            retired: IrqMutex::new("retired links", Vec::new()),
         })
     }
 
     /// Returns the link of now.
     #[inline]
     pub(crate) fn link(&self) -> Arc<Link<P>> {
-        self.current.with(|link| link.clone())
+        self.links.get()
     }
 
     pub(crate) fn transport(&self) -> &dyn Transport {
@@ -190,7 +187,7 @@ impl<P: Platform> Device<P> {
         self.alone(Change::Reset, || {
             let outcome = self.take_down(&self.link(), limit_ns);
             self.interrupts.disable(&*self.transport);
-            self.free_retired();
+            self.links.sweep();
             outcome
         })
     }
@@ -242,19 +239,9 @@ impl<P: Platform> Device<P> {
         let deadline_ns = P::now_ns().saturating_add(limit_ns);
         self.wait_for(&link, &link.control, deadline_ns);
 
-        let link = Arc::new(link);
-        self.free_retired();
-        // Room made without the lock: nothing is allocated under it.
-        let mut retired = Vec::with_capacity(1 + self.retired.with(|retired| retired.len()));
-        self.retired.with(|kept| {
-            retired.append(kept);
-            core::mem::swap(kept, &mut retired);
-        });
-        let old = self
-            .current
-            .with(|current| core::mem::replace(current, link));
-        self.retired.with(|retired| retired.push(old));
-        self.free_retired();
+        drop(old);
+        self.links.replace(Arc::new(link));
+        self.links.sweep();
         // Interrupts that came before met the old link.
         self.poll();
         Ok(drained)
@@ -301,20 +288,6 @@ impl<P: Platform> Device<P> {
             }
         }
         Ok(Drained { in_flight })
-    }
-
-    /// Frees the links that nobody else has any more.
-    fn free_retired(&self) {
-        let mut unused = None;
-        loop {
-            self.retired.with(|retired| {
-                let position = retired.iter().position(|link| Arc::strong_count(link) == 1);
-                unused = position.map(|position| retired.swap_remove(position));
-            });
-            if unused.take().is_none() {
-                break;
-            }
-        }
     }
 }
 

@@ -112,9 +112,10 @@ impl<P: Platform> DmaRegion<P> {
     }
 
     /// Returns the part of `LEN` bytes at `offset`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn part<const LEN: usize>(&self, offset: usize) -> DmaPart<'_, LEN> {
-        assert!(offset <= self.len_bytes && LEN <= self.len_bytes - offset);
+        let end = offset.checked_add(LEN);
+        assert!(end.is_some_and(|end| end <= self.len_bytes));
         assert!(offset.is_multiple_of(align_of::<u64>()));
         DmaPart {
             // SAFETY: `offset` lies inside the allocation (just checked).

@@ -7,7 +7,8 @@ use virtio_drivers::transport::InterruptStatus;
 use crate::{
     Device, Error, Platform,
     device::Change,
-    link::Which,
+    link::{Link, Which},
+    queue::Answer,
     stats::InterruptStats,
     transport::{MsixEntry, MsixMessage, QueueIndex, Transport},
 };
@@ -137,6 +138,7 @@ impl Interrupts {
             .store(transport.read_config_generation(), Ordering::Relaxed);
     }
 
+    #[inline(always)]
     fn count(&self, interrupt: Interrupt) -> Interrupt {
         let counter = match interrupt {
             Interrupt::Handled => &self.handled,
@@ -190,12 +192,12 @@ impl<P: Platform> Device<P> {
     /// Answers the interrupt of an MSI-X entry. Bounded, idempotent, on any CPU.
     #[inline]
     pub fn handle_interrupt(&self, entry: MsixEntry) -> Interrupt {
-        let mode = self.interrupts.mode();
-        let config = entry == CONFIG_ENTRY;
-        let of = |which| mode.entry_of(which) == entry;
-        let interrupt = match mode {
-            InterruptMode::Intx | InterruptMode::Polling => Interrupt::Unhandled,
-            _ => self.answer(of(Which::Data), of(Which::Control), config),
+        let interrupt = match (self.interrupts.mode(), entry) {
+            // Written out: a queue's own vector, which most interrupts come by.
+            (InterruptMode::PerQueue, MsixEntry(1)) => self.answer_queue(Which::Data),
+            (InterruptMode::PerQueue, MsixEntry(2)) => self.answer_queue(Which::Control),
+            (InterruptMode::Intx | InterruptMode::Polling, _) => Interrupt::Unhandled,
+            (mode, entry) => self.answer_entry(mode, entry),
         };
         self.interrupts.count(interrupt)
     }
@@ -234,6 +236,19 @@ impl<P: Platform> Device<P> {
         })
     }
 
+    /// Answers an interrupt that stands for one queue alone.
+    #[inline(always)]
+    fn answer_queue(&self, which: Which) -> Interrupt {
+        let answer = self.links.read(|link| link.interrupt(which, true));
+        self.judge(answer, false)
+    }
+
+    /// Answers the interrupt of an entry by all that the entry stands for.
+    fn answer_entry(&self, mode: InterruptMode, entry: MsixEntry) -> Interrupt {
+        let of = |which| mode.entry_of(which) == entry;
+        self.answer(of(Which::Data), of(Which::Control), entry == CONFIG_ENTRY)
+    }
+
     /// Answers an interrupt of the INTx pin, which other devices may share. Reading the ISR
     /// register lowers the pin; 0 means that the interrupt is another device's.
     pub fn handle_intx(&self) -> Interrupt {
@@ -256,26 +271,29 @@ impl<P: Platform> Device<P> {
     }
 
     /// Looks after all that one interrupt stands for. It spends one credit at most.
-    #[inline]
     fn answer(&self, data: bool, control: bool, config: bool) -> Interrupt {
-        let mut drained = 0;
-        let mut spent = false;
-        if data || control {
-            let link = self.link();
+        let total = self.links.read(|link| {
+            let mut total = Answer::default();
             for (wanted, which) in [(data, Which::Data), (control, Which::Control)] {
                 if wanted {
-                    let answer = link.interrupt(which, !spent);
-                    drained += answer.drained;
-                    spent |= answer.spent;
+                    let answer = link.interrupt(which, !total.spent);
+                    total.drained += answer.drained;
+                    total.spent |= answer.spent;
                 }
             }
-            link.spread_end();
-        }
+            total
+        });
         // A change of status or generation is the credit of a configuration message.
-        let news = config && (self.link().check_status() | self.generation_changed());
-        if drained > 0 || news {
+        let news = config && (self.links.read(Link::check_status) | self.generation_changed());
+        self.judge(total, news)
+    }
+
+    /// Tells what an interrupt was by what it found.
+    #[inline(always)]
+    fn judge(&self, answer: Answer, news: bool) -> Interrupt {
+        if answer.drained > 0 || news {
             Interrupt::Handled
-        } else if spent || self.is_resetting() {
+        } else if answer.spent || self.is_resetting() {
             // Around a reset, messages of the life before and of the one to come may arrive while
             // neither is the current one; no credit can tell them apart.
             Interrupt::AlreadyDrained

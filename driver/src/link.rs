@@ -93,14 +93,16 @@ impl<P: Platform> Link<P> {
         for queue in self.queues() {
             loop {
                 let mut batch = Batch::default();
-                let more = queue.drain(&mut batch);
+                let answer = queue.drain(&mut batch);
                 self.finish(queue, &mut batch);
-                if !more {
+                if answer.ended {
+                    self.spread_end();
+                }
+                if !answer.more {
                     break;
                 }
             }
         }
-        self.spread_end();
     }
 
     /// Like [`drain`](Self::drain), for who waits where no interrupt comes, not even one that tells of
@@ -134,28 +136,49 @@ impl<P: Platform> Link<P> {
     /// Answers an interrupt that stands for `which`, which spends a credit if `spend` says so.
     ///
     /// Bounded: each pass takes requests that are in flight, and a device can use each once.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn interrupt(&self, which: Which, spend: bool) -> Answer {
         let queue = self.queue(which);
-        let mut total = Answer {
-            drained: 0,
-            spent: false,
-        };
-        loop {
+        let mut batch = Batch::default();
+        let answer = queue.interrupt(&mut batch, spend);
+        self.finish(queue, &mut batch);
+        if answer.more || answer.ended {
+            return self.go_on(queue, spend, answer);
+        }
+        answer
+    }
+
+    /// Goes on with an interrupt that found more than one batch, or the end of the queue.
+    #[cold]
+    fn go_on(&self, queue: &Queue<P>, spend: bool, first: Answer) -> Answer {
+        let mut total = first;
+        while total.more {
             let mut batch = Batch::default();
-            let (more, answer) = queue.interrupt(&mut batch, spend && !total.spent);
+            let answer = queue.interrupt(&mut batch, spend && !total.spent);
             self.finish(queue, &mut batch);
-            total.drained += answer.drained;
-            total.spent |= answer.spent;
-            if !more {
-                return total;
-            }
+            total = Answer {
+                drained: total.drained + answer.drained,
+                spent: total.spent | answer.spent,
+                more: answer.more,
+                ended: total.ended | answer.ended,
+            };
+        }
+        if total.ended {
+            self.spread_end();
+        }
+        total
+    }
+
+    #[inline(always)]
+    fn finish(&self, queue: &Queue<P>, batch: &mut Batch) {
+        queue.finish(batch);
+        if !batch.unused_sessions().is_empty() {
+            self.end_sessions(batch);
         }
     }
 
-    #[inline]
-    fn finish(&self, queue: &Queue<P>, batch: &mut Batch) {
-        queue.finish(batch);
+    #[cold]
+    fn end_sessions(&self, batch: &Batch) {
         for session in batch.unused_sessions() {
             self.control.destroy(*session);
         }
@@ -169,7 +192,8 @@ impl<P: Platform> Link<P> {
     }
 
     /// Ends everything if one queue has ended, because the other cannot outlive it.
-    pub(crate) fn spread_end(&self) {
+    #[cold]
+    fn spread_end(&self) {
         let ends = [self.data.ended(), self.control.ended()];
         if let [Some(error), None] | [None, Some(error)] = ends {
             self.end(error);

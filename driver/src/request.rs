@@ -8,40 +8,34 @@
 //! the slot for good and endangers nothing.
 
 use core::{
-    future::{Future, poll_fn},
+    future::Future,
     ops::ControlFlow,
-    pin::pin,
+    pin::{Pin, pin},
     sync::atomic::{AtomicBool, Ordering},
-    task::{Context, Poll, Waker},
+    task::{Context, Poll, Waker, ready},
 };
 
 use alloc::{sync::Arc, task::Wake};
 
 use arrayvec::ArrayVec;
+use pin_project_lite::pin_project;
 
 use crate::{
     Error, Platform,
     dma::DmaBuffer,
     link::{Link, Which},
     queue::{
-        ANSWER, ANSWER_LEN, Block, Buffers, INLINE, InFlight, Intent, MAX_SEGMENTS, Reserved,
-        Submission,
+        ANSWER, ANSWER_LEN, Block, Buffers, INLINE, InFlight, Intent, MAX_SEGMENTS, Queue, Reserve,
+        Reserved, Submission,
     },
     virtqueue::Segment,
     wire,
 };
 
+pub(crate) use crate::queue::Admission;
+
 /// Most payload bytes that travel in the slot's own memory.
 pub(crate) const INLINE_PAYLOAD_LEN: usize = 512;
-
-/// What happens when no slot is free.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Admission {
-    /// Wait in line.
-    Wait,
-    /// [`Error::QueueFull`].
-    Try,
-}
 
 /// What to send behind the head.
 #[derive(Debug)]
@@ -74,24 +68,93 @@ pub(crate) enum Body<'a, P: Platform> {
 /// On an error, buffers that the device never had are where they were; those that it may still
 /// touch are gone.
 #[inline]
-pub(crate) async fn transact<'l, P: Platform>(
+pub(crate) fn transact<'l, 'b, P: Platform, H: AsRef<[u8]>>(
     link: &'l Link<P>,
     which: Which,
-    head: &impl AsRef<[u8]>,
-    body: Body<'_, P>,
+    head: &'b H,
+    body: Body<'b, P>,
     intent: Intent,
     admission: Admission,
-) -> Result<InFlight<'l, P>, Error> {
-    let queue = link.queue(which);
-    let reserved = match admission {
-        Admission::Try => queue.try_reserve(),
-        Admission::Wait => drive(link, queue.reserve()).await,
-    };
-    let reserved = reserved?;
-    let waker = poll_fn(|context| Poll::Ready(context.waker().clone())).await;
-    let mut in_flight = publish(reserved, head, body, intent, waker)?;
-    drive(link, poll_fn(|context| in_flight.poll(context))).await?;
-    Ok(in_flight)
+) -> Transact<'l, 'b, P, H> {
+    Transact {
+        link,
+        queue: link.queue(which),
+        unsent: Some((head, body)),
+        intent,
+        admission,
+        reserve: None,
+        in_flight: None,
+    }
+}
+
+pin_project! {
+    /// A request on its way. What [`transact`] returns; by hand, because every request comes
+    /// through here, and mostly without a wait for a slot.
+    #[derive(Debug)]
+    #[must_use = "a future does nothing unless it is polled"]
+    pub(crate) struct Transact<'l, 'b, P, H>
+    where
+        P: Platform,
+    {
+        link: &'l Link<P>,
+        queue: &'l Queue<P>,
+        // What to send, until it is.
+        unsent: Option<(&'b H, Body<'b, P>)>,
+        intent: Intent,
+        admission: Admission,
+        // The wait for a slot, if there is one.
+        #[pin]
+        reserve: Option<Reserve<'l, P>>,
+        in_flight: Option<InFlight<'l, P>>,
+    }
+}
+
+impl<'l, P: Platform, H: AsRef<[u8]>> Future for Transact<'l, '_, P, H> {
+    type Output = Result<InFlight<'l, P>, Error>;
+
+    #[inline(always)]
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let link = self.link;
+        look_and_poll(link, context, |context| self.advance(context))
+    }
+}
+
+impl<'l, P: Platform, H: AsRef<[u8]>> Transact<'l, '_, P, H> {
+    #[inline(always)]
+    fn advance(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<InFlight<'l, P>, Error>> {
+        let mut this = self.project();
+        if this.in_flight.is_none() {
+            let at_once = if this.reserve.is_none() {
+                this.queue.reserve_at_once()
+            } else {
+                None
+            };
+            let reserved = match at_once {
+                Some(reserved) => reserved,
+                None => ready!(this.queue.poll_reserve(
+                    this.reserve.as_mut(),
+                    *this.admission,
+                    context
+                ))?,
+            };
+            let Some((head, body)) = this.unsent.take() else {
+                return Poll::Pending;
+            };
+            let waker = context.waker().clone();
+            *this.in_flight = Some(publish(reserved, head, body, *this.intent, waker)?);
+        }
+        let Some(in_flight) = this.in_flight else {
+            return Poll::Pending;
+        };
+        ready!(in_flight.poll(context))?;
+        match this.in_flight.take() {
+            Some(in_flight) => Poll::Ready(Ok(in_flight)),
+            None => Poll::Pending,
+        }
+    }
 }
 
 /// A status that no device means: an answer that was never written is not taken for one.
@@ -109,7 +172,7 @@ fn write_inline(block: Block<'_>, parts: &[&[u8]]) -> usize {
 }
 
 /// Fills the slot's block and sends it.
-#[inline]
+#[inline(always)]
 fn publish<'l, P: Platform>(
     reserved: Reserved<'l, P>,
     head: &impl AsRef<[u8]>,
@@ -241,23 +304,22 @@ pub(crate) fn check_answer<P: Platform>(
     Ok(())
 }
 
-/// Awaits `future`; where no interrupt comes, drains before every look and asks to be polled
-/// again.
-#[inline]
-pub(crate) async fn drive<P: Platform, F: Future>(link: &Link<P>, future: F) -> F::Output {
-    let mut future = pin!(future);
-    poll_fn(|context| {
-        if !link.is_polled() {
-            return future.as_mut().poll(context);
-        }
+/// Polls by `poll`; where no interrupt comes, drains before every look and asks to be polled again.
+#[inline(always)]
+pub(crate) fn look_and_poll<P: Platform, T>(
+    link: &Link<P>,
+    context: &mut Context<'_>,
+    poll: impl FnOnce(&mut Context<'_>) -> Poll<T>,
+) -> Poll<T> {
+    let polled = link.is_polled();
+    if polled {
         link.look();
-        let outcome = future.as_mut().poll(context);
-        if outcome.is_pending() {
-            context.waker().wake_by_ref();
-        }
-        outcome
-    })
-    .await
+    }
+    let outcome = poll(context);
+    if polled && outcome.is_pending() {
+        context.waker().wake_by_ref();
+    }
+    outcome
 }
 
 /// Whether anything has happened since the last look: what the caller's way to idle asks.

@@ -1,17 +1,14 @@
 //! Sessions: created and destroyed on the control queue.
 
 use alloc::sync::Arc;
-use core::{
-    future::{Future, poll_fn},
-    task::{Context, Poll},
-};
+use core::future::{Future, poll_fn};
 
 use crate::{
     Error, Platform,
     dma::DmaBuffer,
     link::{Link, Which},
     queue::{Buffers, INLINE_LEN, InFlight, Intent, List, SessionIndex},
-    request::{Admission, Body, drive, transact},
+    request::{Admission, Body, look_and_poll, transact},
     wire::SessionParameters,
 };
 
@@ -21,6 +18,8 @@ use crate::{
 pub(crate) struct Session<P: Platform> {
     pub(crate) link: Arc<Link<P>>,
     pub(crate) index: SessionIndex,
+    /// Until it is closed.
+    is_held: bool,
 }
 
 impl<P: Platform> Session<P> {
@@ -59,7 +58,11 @@ impl<P: Platform> Session<P> {
         let intent = Intent::Create { destroy_opcode };
         let sent = transact(&link, Which::Control, &head, body, intent, Admission::Wait).await;
         let index = sent?.take_session()?;
-        Ok(Self { link, index })
+        Ok(Self {
+            link,
+            index,
+            is_held: true,
+        })
     }
 
     /// Sends a data request of this session and waits for its completion.
@@ -89,71 +92,26 @@ impl<P: Platform> Session<P> {
     /// # Cancellation
     ///
     /// Dropped, the session ends all the same.
-    pub(crate) async fn close(self) -> Result<(), Error> {
-        let link = self.link.clone();
-        let waker = poll_fn(|context| Poll::Ready(context.waker().clone())).await;
-        let mut end = End {
-            link: &link,
-            index: Some(self.index),
-        };
-        link.control
-            .with_ledger(|ledger| ledger.watch(self.index, waker));
-        // Gives back the caller's use; requests that are still in flight hold theirs.
-        drop(self);
-        drive(&link, poll_fn(|context| end.poll(context))).await
+    pub(crate) async fn close(mut self) -> Result<(), Error> {
+        // From here on its end is the queue's affair.
+        self.is_held = false;
+        let (link, index) = (&*self.link, self.index);
+        let mut closing = None;
+        poll_fn(|context| {
+            look_and_poll(link, context, |context| {
+                let closing = closing
+                    .get_or_insert_with(|| link.control.close_session(index, context.waker()));
+                closing.poll(context)
+            })
+        })
+        .await
     }
 }
 
 impl<P: Platform> Drop for Session<P> {
     fn drop(&mut self) {
-        if self.link.sessions.release_held(self.index) {
+        if self.is_held && self.link.sessions.release_held(self.index) {
             self.link.control.destroy(self.index);
-        }
-    }
-}
-
-/// Waits for the answer to a *destroy*, wherever in the line it is.
-struct End<'l, P: Platform> {
-    link: &'l Link<P>,
-    /// `None` once the answer has been taken, and the place with it.
-    index: Option<SessionIndex>,
-}
-
-impl<P: Platform> End<'_, P> {
-    #[inline]
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        let Some(index) = self.index else {
-            return Poll::Pending;
-        };
-        let control = &self.link.control;
-        // The second look has put the waker in place, so nothing falls between.
-        let mut waker = None;
-        for _ in 0..2 {
-            match control.with_ledger(|ledger| ledger.take_done(index, &mut waker)) {
-                Some(Some(result)) => {
-                    self.index = None;
-                    return Poll::Ready(result);
-                }
-                Some(None) => {}
-                None => return Poll::Ready(Err(Error::ShutDown)),
-            }
-            if let Some(error) = control.ended() {
-                return Poll::Ready(Err(error));
-            }
-            waker = Some(context.waker().clone());
-        }
-        Poll::Pending
-    }
-}
-
-impl<P: Platform> Drop for End<'_, P> {
-    fn drop(&mut self) {
-        if let Some(index) = self.index {
-            let waker = self
-                .link
-                .control
-                .with_ledger(|ledger| ledger.unwatch(index));
-            drop(waker);
         }
     }
 }

@@ -1,4 +1,5 @@
-//! The interrupt-disabling lock, and the atomics that it is tested with.
+//! The interrupt-disabling lock, what interrupt handlers read without it, and the atomics that both
+//! are tested with.
 //!
 //! # Invariant
 //!
@@ -14,8 +15,11 @@
 //! wrong. Builds with debug assertions check it.
 #![expect(unsafe_code, reason = "restores the interrupt state that it saved")]
 
+mod current;
+
 use core::{fmt, marker::PhantomData};
 
+pub(crate) use self::current::Current;
 use crate::Platform;
 
 #[cfg(not(loom))]
@@ -166,7 +170,7 @@ impl<P: Platform, T> IrqMutex<P, T> {
     /// # Panics
     ///
     /// If the calling CPU already holds this lock; with debug assertions, if it holds any.
-    #[inline]
+    #[inline(always)]
     pub fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
         let masked = Masked::<P>::new();
         let cpu = P::cpu();
@@ -193,7 +197,7 @@ impl<P: Platform, T> IrqMutex<P, T> {
         None
     }
 
-    #[inline]
+    #[inline(always)]
     fn hold<R>(
         &self,
         cpu: u32,

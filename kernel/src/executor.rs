@@ -26,6 +26,7 @@ struct Executor {
     live: AtomicUsize,
     /// The CPU sleeps, or is about to: whoever gives it something to do has to wake it.
     sleeping: AtomicBool,
+    cpu: u32,
     /// Its local APIC.
     apic_id: u32,
 }
@@ -40,6 +41,7 @@ pub(crate) fn prepare() {
             ready: ArrayQueue::new(MAX_TASKS),
             live: AtomicUsize::new(0),
             sleeping: AtomicBool::new(false),
+            cpu: cpu::number(),
             apic_id: apic::id(),
         })
     });
@@ -71,8 +73,18 @@ impl Executor {
         // Full barrier between leaving something and looking whether the CPU sleeps; pairs with the
         // one in `sleep`, between saying so and looking whether there is something.
         fence(Ordering::SeqCst);
-        if self.sleeping.load(Ordering::Relaxed) && self.apic_id != here().apic_id {
+        if self.sleeping.load(Ordering::Relaxed) && self.cpu != cpu::number() {
             apic::send(self.apic_id, apic::WAKE_VECTOR);
+        }
+    }
+
+    /// Runs the tasks that are ready now, each once.
+    fn run_round(&self) {
+        for _ in 0..self.ready.len() {
+            let Some(runnable) = self.ready.pop() else {
+                break;
+            };
+            runnable.run();
         }
     }
 
@@ -238,11 +250,8 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
             return output;
         }
         // One round: what these tasks wake waits for the next, after the future had its turn.
-        for _ in 0..executor.ready.len() {
-            let Some(runnable) = executor.ready.pop() else {
-                break;
-            };
-            runnable.run();
+        if !executor.ready.is_empty() {
+            executor.run_round();
         }
         executor.sleep(|| woken.0.load(Ordering::Acquire));
     }

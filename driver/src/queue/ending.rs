@@ -1,7 +1,8 @@
 //! The ends of sessions: *destroys* that are sent, wait for a slot, or are answered.
 //!
 //! A *destroy* needs no caller: it is sent from wherever the last use of its session went, an
-//! interrupt included, in a free slot or in the one that brought the session to life.
+//! interrupt included, in a free slot or in the one that brought the session to life. Where a caller
+//! waits for it, see `closing`.
 
 use super::{
     Queue,
@@ -111,7 +112,7 @@ impl<P: Platform> Guarded<P> {
             if !word.is(State::Completed) {
                 continue;
             }
-            entry.purpose = Purpose::Destroy(session);
+            entry.purpose = Purpose::Nothing;
             match created_session(shared, slot, word.written_bytes()) {
                 Ok(id) => {
                     shared.sessions.record(session, id);
@@ -139,21 +140,31 @@ impl<P: Platform> Guarded<P> {
         let (Purpose::Destroy(session), Some(ledger)) = (purpose, &mut self.ledger) else {
             return;
         };
-        let mut status = [0xff];
-        shared.blocks.block(slot).read(ANSWER, &mut status);
-        let result = if written_bytes == 0 {
-            Err(Error::ShortAnswer {
-                written_bytes,
-                expected_bytes: 1,
-            })
-        } else {
-            wire::check_status(u32::from(status[0])).map_err(Error::Refused)
-        };
+        let result = destroy_result(shared, slot, written_bytes);
         batch.wake(ledger.finish(session, result));
     }
 }
 
+/// Reads the answer to a *destroy*.
+#[inline]
+pub(super) fn destroy_result<P: Platform>(
+    shared: &Shared<P>,
+    slot: u16,
+    written_bytes: u32,
+) -> Result<(), Error> {
+    if written_bytes == 0 {
+        return Err(Error::ShortAnswer {
+            written_bytes,
+            expected_bytes: 1,
+        });
+    }
+    let mut status = [0xff];
+    shared.blocks.block(slot).read(ANSWER, &mut status);
+    wire::check_status(u32::from(status[0])).map_err(Error::Refused)
+}
+
 /// Reads the answer to a *create*.
+#[inline]
 pub(super) fn created_session<P: Platform>(
     shared: &Shared<P>,
     slot: u16,

@@ -5,7 +5,7 @@ use core::task::{Context, Poll, Waker};
 use super::{
     Buffers, Queue,
     block::Block,
-    ending::created_session,
+    ending::{created_session, destroy_result},
     sessions::{Ledger, SessionIndex},
     slot::{Batch, Purpose, Slot, State, Word},
 };
@@ -62,7 +62,7 @@ impl<'q, P: Platform> Reserved<'q, P> {
     ///
     /// The reason for which the queue is closed, or that all places for sessions are taken; the
     /// buffers are where they were.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn publish(self, submission: Submission<'_, P>) -> Result<InFlight<'q, P>, Error> {
         let Submission {
             segments,
@@ -146,6 +146,18 @@ pub(crate) struct InFlight<'q, P: Platform> {
 }
 
 impl<'q, P: Platform> InFlight<'q, P> {
+    /// A request that was sent with the waker of the task that polls it next.
+    #[inline]
+    pub(super) fn with_waker(queue: &'q Queue<P>, slot: u16) -> Self {
+        Self {
+            queue,
+            slot,
+            inline_bytes: 0,
+            waker_is_left: true,
+        }
+    }
+
+    #[inline]
     fn word(&self) -> &'q Word {
         &self.queue.shared.words[usize::from(self.slot)]
     }
@@ -175,6 +187,7 @@ impl<'q, P: Platform> InFlight<'q, P> {
     }
 
     /// Leaves the context's waker with the slot, unless there is nothing to wait for any more.
+    #[cold]
     fn leave_waker(&self, context: &Context<'_>) -> Poll<Result<(), Error>> {
         // A common second poll clones nothing; clones and drops happen without the lock.
         let mut spare: Option<Waker> = None;
@@ -251,9 +264,23 @@ impl<'q, P: Platform> InFlight<'q, P> {
                     }
                     Err(error)
                 }
-                (Purpose::Data(_) | Purpose::Destroy(_), _) => Err(Error::ShutDown),
+                (Purpose::Data(_) | Purpose::Destroy(_) | Purpose::Nothing, _) => {
+                    Err(Error::ShutDown)
+                }
             }
         })
+    }
+
+    /// Ends a *destroy* after `poll` was ready: what the device answered.
+    #[inline]
+    pub(crate) fn take_destroyed(self) -> Result<(), Error> {
+        let result = destroy_result(&self.queue.shared, self.slot, self.written_bytes());
+        self.take(|ledger, entry| {
+            if let (Some(ledger), Purpose::Destroy(session)) = (ledger, entry.purpose) {
+                ledger.free(session);
+            }
+        });
+        result
     }
 
     /// Wipes the block, takes what is wanted from the slot, and passes the slot on.
@@ -296,7 +323,7 @@ impl<P: Platform> Drop for InFlight<'_, P> {
                 word.set(State::Orphaned);
                 return (waker, false);
             }
-            if let Purpose::Create(_) = entry.purpose {
+            if let Purpose::Create(_) | Purpose::Destroy(_) = entry.purpose {
                 // Answered, and nobody took the answer: as if it were answered now.
                 guarded.settle_orphan(
                     &self.queue.shared,

@@ -9,6 +9,7 @@
 mod accounting;
 mod block;
 mod buffers;
+mod closing;
 mod ending;
 mod holder;
 mod layout;
@@ -34,6 +35,7 @@ pub(crate) use self::{
     layout::Layout,
     sessions::{SessionIndex, SessionTable},
     slot::Batch,
+    wait::{Admission, Reserve},
 };
 use crate::{
     Error, Platform,
@@ -63,13 +65,17 @@ pub(crate) struct Queue<P: Platform> {
     pending_polls: AtomicU64,
 }
 
-/// What an interrupt found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a look at the used ring found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Answer {
     /// Used elements that it took.
     pub(crate) drained: u32,
     /// A credit that it spent.
     pub(crate) spent: bool,
+    /// The batch was full before the ring was empty.
+    pub(crate) more: bool,
+    /// The queue has ended.
+    pub(crate) ended: bool,
 }
 
 impl<P: Platform> Queue<P> {
@@ -153,52 +159,41 @@ impl<P: Platform> Queue<P> {
         });
     }
 
-    /// Reserves a slot if one is free and nobody has waited longer.
-    pub(crate) fn try_reserve(&self) -> Result<Reserved<'_, P>, Error> {
-        self.reap();
-        self.guarded.with(|guarded| {
-            if let Some(error) = guarded.closed {
-                return Err(error);
-            }
-            let slot = guarded.take_free(&self.shared).ok_or(Error::QueueFull)?;
-            Ok(Reserved { queue: self, slot })
-        })
-    }
-
     /// Takes what the device has used; the caller then hands the batch to
-    /// [`finish`](Self::finish). `true` when there is more.
-    pub(crate) fn drain(&self, batch: &mut Batch) -> bool {
-        self.look(batch, false).0
+    /// [`finish`](Self::finish).
+    pub(crate) fn drain(&self, batch: &mut Batch) -> Answer {
+        self.look::<false>(batch, false)
     }
 
     /// Like [`drain`](Self::drain), for an interrupt, which spends a credit if `spend` says so.
-    pub(crate) fn interrupt(&self, batch: &mut Batch, spend: bool) -> (bool, Answer) {
-        self.look(batch, spend)
+    #[inline(never)]
+    pub(crate) fn interrupt(&self, batch: &mut Batch, spend: bool) -> Answer {
+        self.look::<true>(batch, spend)
     }
 
-    #[inline]
-    fn look(&self, batch: &mut Batch, spend: bool) -> (bool, Answer) {
-        let mut answer = Answer {
-            drained: 0,
-            spent: false,
-        };
+    /// Compiled twice, so that the interrupt's is in one piece.
+    #[inline(always)]
+    fn look<const INTERRUPT: bool>(&self, batch: &mut Batch, spend: bool) -> Answer {
+        let mut answer = Answer::default();
         let outcome = self.guarded.with(|guarded| {
-            if guarded.ended.is_some() {
-                // What the ring says no longer counts; what was owed still does.
-                answer.spent = spend && guarded.accounting.spend();
-                return Ok(false);
-            }
-            let more = guarded.drain(&self.shared, batch, &mut answer.drained);
+            // Of a queue that has ended the ring no longer counts; what was owed still does.
+            answer.ended = guarded.ended.is_some();
+            let outcome = if answer.ended {
+                Ok(false)
+            } else {
+                guarded.drain(&self.shared, batch, &mut answer.drained)
+            };
             answer.spent = spend && guarded.accounting.spend();
-            more
+            outcome
         });
         match outcome {
-            Ok(more) => (more, answer),
+            Ok(more) => answer.more = more,
             Err(breakage) => {
                 self.end(Error::Broken(breakage));
-                (false, answer)
+                answer.ended = true;
             }
         }
+        answer
     }
 
     /// Does what a batch calls for, without the lock: notify, then wake. The sessions in it are

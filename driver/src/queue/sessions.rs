@@ -224,8 +224,8 @@ impl Ledger {
     }
 
     /// Lets a closer wait for the end of `index`.
-    pub(crate) fn watch(&mut self, index: SessionIndex, waker: Waker) {
-        self.closing[usize::from(index.0)] = Closing::Watched(Some(waker));
+    pub(crate) fn watch(&mut self, index: SessionIndex, waker: Option<Waker>) {
+        self.closing[usize::from(index.0)] = Closing::Watched(waker);
     }
 
     /// Takes note that the device has answered a *destroy*; returns the closer to wake.

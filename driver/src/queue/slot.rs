@@ -73,8 +73,14 @@ impl Word {
     /// Tells whether the slot is in `state`. Only under the lock, or by the slot's waiter.
     #[inline]
     pub(super) fn is(&self, state: State) -> bool {
+        self.state() == state as u8
+    }
+
+    /// Returns the state's number. Only under the lock, or by the slot's waiter.
+    #[inline]
+    pub(super) fn state(&self) -> u8 {
         // Acquire: pairs with the release of `set`.
-        self.state.load(Ordering::Acquire) == state as u8
+        self.state.load(Ordering::Acquire)
     }
 
     #[inline]
@@ -92,6 +98,8 @@ pub(super) enum Purpose {
     Create(SessionIndex),
     /// Ends the session.
     Destroy(SessionIndex),
+    /// Nothing, or nothing any more: somebody else sees to its session.
+    Nothing,
 }
 
 /// The part of a slot under the queue's lock.
@@ -111,7 +119,7 @@ pub(super) struct Slot<P: Platform> {
 impl<P: Platform> Slot<P> {
     pub(super) fn new(next: u16) -> Self {
         Self {
-            purpose: Purpose::Destroy(SessionIndex(0)),
+            purpose: Purpose::Nothing,
             waker: None,
             buffers: Buffers::default(),
             writable_bytes: 0,

@@ -134,7 +134,7 @@ impl<P: Platform> Guarded<P> {
     /// # Errors
     ///
     /// The way in which the device broke the rules. The caller ends the queue.
-    #[inline]
+    #[inline(always)]
     pub(super) fn drain(
         &mut self,
         shared: &Shared<P>,
@@ -168,24 +168,27 @@ impl<P: Platform> Guarded<P> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn take_one(&mut self, shared: &Shared<P>, batch: &mut Batch) -> Result<(), Breakage> {
         let used = self.ring.take_used();
-        let stride = u32::from(self.stride);
-        let slot = used.id / stride;
+        let (slot, rest) = match u32::from(self.stride) {
+            1 => (used.id, 0),
+            stride => (used.id / stride, used.id % stride),
+        };
         let word = usize::try_from(slot)
             .ok()
             .and_then(|slot| shared.words.get(slot));
         let bad = Breakage::BadUsedId { id: used.id };
         // The whole id counts: its upper bits, and that it names a head.
-        let (Some(word), 0) = (word, used.id % stride) else {
+        let (Some(word), 0) = (word, rest) else {
             return Err(bad);
         };
         let index = slot as u16;
         let entry = &mut self.slots[usize::from(index)];
         let written_bytes = used.len_bytes.min(entry.writable_bytes);
 
-        if word.is(State::Submitted) {
+        let state = word.state();
+        if state == State::Submitted as u8 {
             word.complete(written_bytes);
             batch.wake(entry.waker.take());
             if let Purpose::Data(session) = entry.purpose
@@ -193,21 +196,34 @@ impl<P: Platform> Guarded<P> {
             {
                 batch.end_session(session);
             }
-        } else if word.is(State::Detached) {
-            let purpose = entry.purpose;
-            self.finish_destroy(shared, index, purpose, written_bytes, batch);
-            self.in_flight -= 1;
-            self.stats.completed += 1;
-            self.give(shared, index, batch);
-            return Ok(());
-        } else if word.is(State::Orphaned) {
-            self.settle_orphan(shared, index, written_bytes, batch);
-        } else {
+        } else if !self.take_unheld(shared, index, state, written_bytes, batch) {
             return Err(bad);
         }
         self.in_flight -= 1;
         self.stats.completed += 1;
         Ok(())
+    }
+
+    /// The device has used a slot that no caller holds: `false` if it did not have it.
+    #[inline(never)]
+    fn take_unheld(
+        &mut self,
+        shared: &Shared<P>,
+        slot: u16,
+        state: u8,
+        written_bytes: u32,
+        batch: &mut Batch,
+    ) -> bool {
+        if state == State::Detached as u8 {
+            let purpose = self.slots[usize::from(slot)].purpose;
+            self.finish_destroy(shared, slot, purpose, written_bytes, batch);
+            self.give(shared, slot, batch);
+        } else if state == State::Orphaned as u8 {
+            self.settle_orphan(shared, slot, written_bytes, batch);
+        } else {
+            return false;
+        }
+        true
     }
 
     /// The device has answered a request whose caller is gone, in flight or completed.
@@ -246,6 +262,7 @@ impl<P: Platform> Guarded<P> {
             Purpose::Destroy(_) => {
                 self.finish_destroy(shared, slot, purpose, written_bytes, batch);
             }
+            Purpose::Nothing => {}
         }
         shared.words[usize::from(slot)].set(State::Reapable);
         self.slots[usize::from(slot)].next = self.reapable;

@@ -3,7 +3,7 @@
 use core::{
     future::Future,
     pin::Pin,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll, Waker, ready},
 };
 
 use pin_list::Node;
@@ -60,7 +60,63 @@ enum Step {
     WantsWaker,
 }
 
+/// What happens when no slot is free.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Admission {
+    /// Wait in line.
+    Wait,
+    /// [`Error::QueueFull`].
+    Try,
+}
+
 impl<P: Platform> Queue<P> {
+    /// Reserves a slot if that is the matter of a moment: one is free, and none has to be emptied.
+    #[inline(always)]
+    pub(crate) fn reserve_at_once(&self) -> Option<Reserved<'_, P>> {
+        let slot = self.guarded.with(|guarded| {
+            if guarded.reapable != super::NONE || guarded.closed.is_some() {
+                return None;
+            }
+            guarded.take_free(&self.shared)
+        })?;
+        Some(Reserved { queue: self, slot })
+    }
+
+    /// Reserves a slot if one is free and nobody has waited longer.
+    pub(crate) fn try_reserve(&self) -> Result<Reserved<'_, P>, Error> {
+        self.reap();
+        self.guarded.with(|guarded| {
+            if let Some(error) = guarded.closed {
+                return Err(error);
+            }
+            let slot = guarded.take_free(&self.shared).ok_or(Error::QueueFull)?;
+            Ok(Reserved { queue: self, slot })
+        })
+    }
+
+    /// Reserves a slot where [`reserve_at_once`](Self::reserve_at_once) could not: at the caller's
+    /// place in the line, if it is willing to wait.
+    #[cold]
+    pub(crate) fn poll_reserve<'q>(
+        &'q self,
+        mut line: Pin<&mut Option<Reserve<'q, P>>>,
+        admission: Admission,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<Reserved<'q, P>, Error>> {
+        if admission == Admission::Try {
+            return Poll::Ready(self.try_reserve());
+        }
+        if line.is_none() {
+            line.set(Some(self.reserve()));
+        }
+        let Some(reserve) = line.as_mut().as_pin_mut() else {
+            return Poll::Pending;
+        };
+        let reserved = ready!(reserve.poll(context));
+        line.set(None);
+        Poll::Ready(reserved)
+    }
+
     /// Reserves a slot, waiting in line for it.
     #[inline]
     pub(crate) fn reserve(&self) -> Reserve<'_, P> {

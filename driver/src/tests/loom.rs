@@ -26,7 +26,7 @@ use crate::{
         ANSWER, Batch, Buffers, INLINE, InFlight, Intent, Layout, List, Queue, Reserved,
         SessionIndex, SessionTable, Submission,
     },
-    sync::IrqMutex,
+    sync::{Current, IrqMutex},
     transport::{Doorbell, Notify, QueueIndex},
     wire::Form,
 };
@@ -90,7 +90,7 @@ fn publish_for(
 fn complete(queue: &TestQueue) -> usize {
     use_chain(queue.addresses(), queue.entries(), 0);
     let mut batch = Batch::default();
-    assert!(!queue.drain(&mut batch));
+    assert!(!queue.drain(&mut batch).more);
     queue.finish(&mut batch);
     batch.unused_sessions().len()
 }
@@ -104,6 +104,38 @@ fn loom_lock_keeps_others_out() {
         lock.with(|count| *count += 1);
         thread.join().unwrap();
         assert_eq!(lock.with(|count| *count), 2);
+    });
+}
+
+/// Says when it is gone.
+struct Mortal(Arc<core::sync::atomic::AtomicBool>);
+
+impl Drop for Mortal {
+    fn drop(&mut self) {
+        self.0.store(true, core::sync::atomic::Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn loom_replaced_value_stays_while_it_is_read() {
+    check(|| {
+        let is_gone = || Arc::new(core::sync::atomic::AtomicBool::new(false));
+        let is_first_gone = is_gone();
+        let first = Arc::new(Mortal(is_first_gone.clone()));
+        let current = Arc::new(Current::<FakePlatform, _>::new("current", first));
+        let other = current.clone();
+        let thread = thread::spawn(move || {
+            other.read(|value| {
+                thread::yield_now();
+                assert!(!value.0.load(core::sync::atomic::Ordering::SeqCst));
+            });
+        });
+        current.replace(Arc::new(Mortal(is_gone())));
+        current.sweep();
+        thread.join().unwrap();
+        current.sweep();
+        assert!(is_first_gone.load(core::sync::atomic::Ordering::SeqCst));
+        current.read(|value| assert!(!value.0.load(core::sync::atomic::Ordering::SeqCst)));
     });
 }
 
