@@ -212,13 +212,14 @@ impl<P: Platform> Cipher<P> {
             data.copy_from_slice(&buffer);
             return Ok(());
         }
+        let slot = self.session.reserve(Admission::Wait).await?;
         let head = self.head(data.len());
         let body = Body::Inline {
             parts: &[iv, data],
             output_at: iv.len(),
             output_len_bytes: data.len(),
         };
-        let in_flight = self.session.request(&head, body, Admission::Wait).await?;
+        let in_flight = self.session.publish(slot, &head, body)?.await?;
         let output = INLINE + iv.len();
         let outcome = check_answer(&in_flight, output + data.len(), data.len());
         if outcome.is_ok() {

@@ -107,6 +107,7 @@ impl<P: Platform> Link<P> {
 
     /// Like [`drain`](Self::drain), for who waits where no interrupt comes, not even one that tells of
     /// a device that has broken.
+    #[cold]
     pub(crate) fn look(&self) {
         self.drain();
         let looks = self.looks.fetch_add(1, Ordering::Relaxed);

@@ -63,94 +63,113 @@ pub(crate) enum Body<'a, P: Platform> {
     },
 }
 
-/// Sends a request and waits for its completion.
+/// Sends a request and waits for its completion: [`reserve`], [`publish`] and [`complete`], which a
+/// caller in a hurry calls by themselves. What is borrowed between them then needs no place in its
+/// future.
 ///
 /// On an error, buffers that the device never had are where they were; those that it may still
 /// touch are gone.
 #[inline]
-pub(crate) fn transact<'l, 'b, P: Platform, H: AsRef<[u8]>>(
+pub(crate) async fn transact<'l, P: Platform>(
     link: &'l Link<P>,
     which: Which,
-    head: &'b H,
-    body: Body<'b, P>,
+    head: &impl AsRef<[u8]>,
+    body: Body<'_, P>,
     intent: Intent,
     admission: Admission,
-) -> Transact<'l, 'b, P, H> {
-    Transact {
+) -> Result<InFlight<'l, P>, Error> {
+    let (reserved, waker) = reserve(link, which, admission).await?;
+    let in_flight = publish(reserved, head, body, intent, waker)?;
+    complete(link, in_flight).await
+}
+
+/// Reserves a slot, and returns the waker of the task too, to be left with what is sent.
+#[inline(always)]
+pub(crate) fn reserve<P: Platform>(
+    link: &Link<P>,
+    which: Which,
+    admission: Admission,
+) -> Reserving<'_, P> {
+    Reserving {
         link,
         queue: link.queue(which),
-        unsent: Some((head, body)),
-        intent,
         admission,
-        reserve: None,
-        in_flight: None,
+        line: None,
     }
 }
 
 pin_project! {
-    /// A request on its way. What [`transact`] returns; by hand, because every request comes
-    /// through here, and mostly without a wait for a slot.
+    /// What [`reserve`] returns. By hand, because mostly there is a slot and nothing to wait for.
     #[derive(Debug)]
     #[must_use = "a future does nothing unless it is polled"]
-    pub(crate) struct Transact<'l, 'b, P, H>
+    pub(crate) struct Reserving<'l, P>
     where
         P: Platform,
     {
         link: &'l Link<P>,
         queue: &'l Queue<P>,
-        // What to send, until it is.
-        unsent: Option<(&'b H, Body<'b, P>)>,
-        intent: Intent,
         admission: Admission,
-        // The wait for a slot, if there is one.
+        // The place in the line for a slot, if there is a line.
         #[pin]
-        reserve: Option<Reserve<'l, P>>,
-        in_flight: Option<InFlight<'l, P>>,
+        line: Option<Reserve<'l, P>>,
     }
 }
 
-impl<'l, P: Platform, H: AsRef<[u8]>> Future for Transact<'l, '_, P, H> {
-    type Output = Result<InFlight<'l, P>, Error>;
+impl<'l, P: Platform> Future for Reserving<'l, P> {
+    type Output = Result<(Reserved<'l, P>, Waker), Error>;
 
     #[inline(always)]
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let link = self.link;
-        look_and_poll(link, context, |context| self.advance(context))
+        let this = self.project();
+        let at_once = if this.line.is_none() {
+            this.queue.reserve_at_once()
+        } else {
+            None
+        };
+        let reserved = match at_once {
+            Some(reserved) => reserved,
+            None => {
+                look(this.link);
+                let reserved = this.queue.poll_reserve(this.line, *this.admission, context);
+                ready!(look_again(this.link, context, reserved))?
+            }
+        };
+        Poll::Ready(Ok((reserved, context.waker().clone())))
     }
 }
 
-impl<'l, P: Platform, H: AsRef<[u8]>> Transact<'l, '_, P, H> {
+/// Waits until the device has used a request.
+#[inline(always)]
+pub(crate) fn complete<'l, P: Platform>(
+    link: &'l Link<P>,
+    in_flight: InFlight<'l, P>,
+) -> Complete<'l, P> {
+    Complete {
+        link,
+        in_flight: Some(in_flight),
+    }
+}
+
+/// What [`complete`] returns.
+#[derive(Debug)]
+#[must_use = "a future does nothing unless it is polled"]
+pub(crate) struct Complete<'l, P: Platform> {
+    link: &'l Link<P>,
+    in_flight: Option<InFlight<'l, P>>,
+}
+
+impl<'l, P: Platform> Future for Complete<'l, P> {
+    type Output = Result<InFlight<'l, P>, Error>;
+
     #[inline(always)]
-    fn advance(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Result<InFlight<'l, P>, Error>> {
-        let mut this = self.project();
-        if this.in_flight.is_none() {
-            let at_once = if this.reserve.is_none() {
-                this.queue.reserve_at_once()
-            } else {
-                None
-            };
-            let reserved = match at_once {
-                Some(reserved) => reserved,
-                None => ready!(this.queue.poll_reserve(
-                    this.reserve.as_mut(),
-                    *this.admission,
-                    context
-                ))?,
-            };
-            let Some((head, body)) = this.unsent.take() else {
-                return Poll::Pending;
-            };
-            let waker = context.waker().clone();
-            *this.in_flight = Some(publish(reserved, head, body, *this.intent, waker)?);
-        }
-        let Some(in_flight) = this.in_flight else {
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        look(self.link);
+        let Some(in_flight) = &mut self.in_flight else {
             return Poll::Pending;
         };
-        ready!(in_flight.poll(context))?;
-        match this.in_flight.take() {
+        let outcome = in_flight.poll(context);
+        ready!(look_again(self.link, context, outcome))?;
+        match self.in_flight.take() {
             Some(in_flight) => Poll::Ready(Ok(in_flight)),
             None => Poll::Pending,
         }
@@ -172,8 +191,12 @@ fn write_inline(block: Block<'_>, parts: &[&[u8]]) -> usize {
 }
 
 /// Fills the slot's block and sends it.
+///
+/// # Errors
+///
+/// Those of [`Reserved::publish`], and [`Error::TooManyBuffers`]; the buffers are where they were.
 #[inline(always)]
-fn publish<'l, P: Platform>(
+pub(crate) fn publish<'l, P: Platform>(
     reserved: Reserved<'l, P>,
     head: &impl AsRef<[u8]>,
     body: Body<'_, P>,
@@ -304,19 +327,22 @@ pub(crate) fn check_answer<P: Platform>(
     Ok(())
 }
 
-/// Polls by `poll`; where no interrupt comes, drains before every look and asks to be polled again.
+/// Drains before a request is polled, where no interrupt does it.
 #[inline(always)]
-pub(crate) fn look_and_poll<P: Platform, T>(
-    link: &Link<P>,
-    context: &mut Context<'_>,
-    poll: impl FnOnce(&mut Context<'_>) -> Poll<T>,
-) -> Poll<T> {
-    let polled = link.is_polled();
-    if polled {
+pub(crate) fn look<P: Platform>(link: &Link<P>) {
+    if link.is_polled() {
         link.look();
     }
-    let outcome = poll(context);
-    if polled && outcome.is_pending() {
+}
+
+/// Returns `outcome`; where no interrupt comes, a request that is pending asks to be polled again.
+#[inline(always)]
+pub(crate) fn look_again<P: Platform, T>(
+    link: &Link<P>,
+    context: &Context<'_>,
+    outcome: Poll<T>,
+) -> Poll<T> {
+    if outcome.is_pending() && link.is_polled() {
         context.waker().wake_by_ref();
     }
     outcome

@@ -1,14 +1,20 @@
 //! Sessions: created and destroyed on the control queue.
 
 use alloc::sync::Arc;
-use core::future::{Future, poll_fn};
+use core::{
+    future::{Future, poll_fn},
+    task::Waker,
+};
 
 use crate::{
     Error, Platform,
     dma::DmaBuffer,
     link::{Link, Which},
-    queue::{Buffers, INLINE_LEN, InFlight, Intent, List, SessionIndex},
-    request::{Admission, Body, look_and_poll, transact},
+    queue::{Buffers, INLINE_LEN, InFlight, Intent, List, Reserved, SessionIndex},
+    request::{
+        Admission, Body, Complete, Reserving, complete, look, look_again, publish, reserve,
+        transact,
+    },
     wire::SessionParameters,
 };
 
@@ -34,8 +40,6 @@ impl<P: Platform> Session<P> {
         parameters: SessionParameters,
         keys: &[&[u8]],
     ) -> Result<Self, Error> {
-        let head = parameters.encode(link.sessions.form());
-        let destroy_opcode = parameters.destroy_opcode();
         let mut buffers = Buffers::default();
         let len_bytes: usize = keys.iter().map(|key| key.len()).sum();
         let mut inline = keys;
@@ -51,13 +55,16 @@ impl<P: Platform> Session<P> {
             buffers = Buffers::read_only(List::One(buffer));
             inline = &[];
         }
+        let (reserved, waker) = reserve(&link, Which::Control, Admission::Wait).await?;
+        let head = parameters.encode(link.sessions.form());
+        let destroy_opcode = parameters.destroy_opcode();
+        let intent = Intent::Create { destroy_opcode };
         let body = Body::Control {
             keys: inline,
             buffers: &mut buffers,
         };
-        let intent = Intent::Create { destroy_opcode };
-        let sent = transact(&link, Which::Control, &head, body, intent, Admission::Wait).await;
-        let index = sent?.take_session()?;
+        let in_flight = publish(reserved, &head, body, intent, waker)?;
+        let index = complete(&link, in_flight).await?.take_session()?;
         Ok(Self {
             link,
             index,
@@ -81,6 +88,24 @@ impl<P: Platform> Session<P> {
         transact(&self.link, Which::Data, head, body, intent, admission)
     }
 
+    /// The first step of a request that is sent in steps: see [`transact`].
+    #[inline(always)]
+    pub(crate) fn reserve(&self, admission: Admission) -> Reserving<'_, P> {
+        reserve(&self.link, Which::Data, admission)
+    }
+
+    /// The steps that follow.
+    #[inline(always)]
+    pub(crate) fn publish<'s>(
+        &'s self,
+        (reserved, waker): (Reserved<'s, P>, Waker),
+        head: &impl AsRef<[u8]>,
+        body: Body<'_, P>,
+    ) -> Result<Complete<'s, P>, Error> {
+        let in_flight = publish(reserved, head, body, Intent::Data(self.index), waker)?;
+        Ok(complete(&self.link, in_flight))
+    }
+
     /// Returns the id that the device gave.
     #[inline]
     pub(crate) fn id(&self) -> u64 {
@@ -98,11 +123,11 @@ impl<P: Platform> Session<P> {
         let (link, index) = (&*self.link, self.index);
         let mut closing = None;
         poll_fn(|context| {
-            look_and_poll(link, context, |context| {
-                let closing = closing
-                    .get_or_insert_with(|| link.control.close_session(index, context.waker()));
-                closing.poll(context)
-            })
+            look(link);
+            let closing =
+                closing.get_or_insert_with(|| link.control.close_session(index, context.waker()));
+            let outcome = closing.poll(context);
+            look_again(link, context, outcome)
         })
         .await
     }

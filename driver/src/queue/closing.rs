@@ -6,11 +6,7 @@
 
 use core::task::{Context, Poll, Waker};
 
-use super::{
-    InFlight, Queue,
-    sessions::SessionIndex,
-    slot::{Batch, State},
-};
+use super::{InFlight, Queue, sessions::SessionIndex, slot::State};
 use crate::{Error, Platform, sync::atomic::Ordering};
 
 /// Waits for the answer to a *destroy*.
@@ -39,38 +35,43 @@ pub(crate) struct Watch<'q, P: Platform> {
 impl<P: Platform> Queue<P> {
     /// Gives the caller's use of a session back, which ends it with the last use; `waker` is woken
     /// at the device's answer.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn close_session(&self, session: SessionIndex, waker: &Waker) -> Closing<'_, P> {
         let mut waker = Some(waker.clone());
-        let mut batch = Batch::default();
         let sent = self.guarded.with(|guarded| {
-            let last = self.shared.sessions.release_held(session);
-            if last
+            let is_last = self.shared.sessions.release_held(session);
+            if is_last
                 && guarded.ended.is_none()
                 && let Some(slot) = guarded.take_free(&self.shared)
             {
                 guarded.slots[usize::from(slot)].waker = waker.take();
-                guarded.send_destroy(&self.shared, slot, session, State::Submitted, &mut batch);
-                return Some(slot);
+                let kick = guarded.send_destroy(&self.shared, slot, session, State::Submitted);
+                return Some((slot, kick));
             }
             if let Some(ledger) = &mut guarded.ledger {
                 ledger.watch(session, waker.take());
-                if last {
+                if is_last {
                     ledger.push_backlog(session);
-                    guarded.start_backlog(&self.shared, &mut batch);
                 }
             }
             None
         });
-        self.finish(&mut batch);
-        let queue = self;
-        match sent {
-            Some(slot) => Closing::Sent(InFlight::with_waker(queue, slot)),
-            None => Closing::Watched(Watch {
-                queue,
-                session: Some(session),
-            }),
+        let Some((slot, kick)) = sent else {
+            return self.watch(session);
+        };
+        if kick {
+            self.doorbell.ring();
         }
+        Closing::Sent(InFlight::with_waker(self, slot))
+    }
+
+    #[cold]
+    fn watch(&self, session: SessionIndex) -> Closing<'_, P> {
+        self.start_backlog();
+        Closing::Watched(Watch {
+            queue: self,
+            session: Some(session),
+        })
     }
 }
 

@@ -17,14 +17,15 @@ impl<P: Platform> Queue<P> {
     /// Sends the *destroy* of a session without uses, now or as soon as there is a slot. Any
     /// context.
     pub(crate) fn destroy(&self, session: SessionIndex) {
+        self.with_ledger(|ledger| ledger.push_backlog(session));
+        self.start_backlog();
+    }
+
+    /// Sends *destroys* that wait, as far as there are slots.
+    pub(super) fn start_backlog(&self) {
         let mut batch = Batch::default();
-        self.guarded.with(|guarded| {
-            let Some(ledger) = &mut guarded.ledger else {
-                return;
-            };
-            ledger.push_backlog(session);
-            guarded.start_backlog(&self.shared, &mut batch);
-        });
+        self.guarded
+            .with(|guarded| guarded.start_backlog(&self.shared, &mut batch));
         self.finish(&mut batch);
     }
 
@@ -52,15 +53,16 @@ impl<P: Platform> Queue<P> {
 }
 
 impl<P: Platform> Guarded<P> {
-    /// Sends the *destroy* of a session in `slot`, which holds nothing of anybody's.
+    /// Sends the *destroy* of a session in `slot`, which holds nothing of anybody's. `true` when the
+    /// device has to be notified.
+    #[inline]
     pub(super) fn send_destroy(
         &mut self,
         shared: &Shared<P>,
         slot: u16,
         session: SessionIndex,
         state: State,
-        batch: &mut Batch,
-    ) {
+    ) -> bool {
         let head = shared.sessions.encode_destroy(session);
         let head = head.as_ref();
         let block = shared.blocks.block(slot);
@@ -77,7 +79,7 @@ impl<P: Platform> Guarded<P> {
         entry.writable_bytes = ANSWER_LEN as u32;
         shared.words[usize::from(slot)].set(state);
         self.publish(shared, slot, &segments);
-        batch.kick |= self.decide_kick();
+        self.decide_kick()
     }
 
     /// Sends *destroys* that wait, as far as there are slots. One that still has to be wiped will
@@ -97,7 +99,7 @@ impl<P: Platform> Guarded<P> {
             };
             let slot = *list;
             *list = self.slots[usize::from(slot)].next;
-            self.send_destroy(shared, slot, session, state, batch);
+            batch.kick |= self.send_destroy(shared, slot, session, state);
         }
     }
 

@@ -299,14 +299,14 @@ impl<'q, P: Platform> InFlight<'q, P> {
             .blocks
             .block(slot)
             .wipe_inline(usize::from(inline_bytes));
-        let mut batch = Batch::default();
-        let taken = queue.guarded.with(|guarded| {
+        let (taken, is_free) = queue.guarded.with(|guarded| {
             let entry = &mut guarded.slots[usize::from(slot)];
             let taken = f(guarded.ledger.as_mut(), entry);
-            guarded.give(&queue.shared, slot, &mut batch);
-            taken
+            (taken, guarded.try_set_free(&queue.shared, slot))
         });
-        queue.finish(&mut batch);
+        if !is_free {
+            queue.give_back(slot);
+        }
         taken
     }
 }

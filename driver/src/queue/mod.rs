@@ -285,6 +285,8 @@ impl<P: Platform> Queue<P> {
         self.give_back(slot);
     }
 
+    /// Passes an empty slot on to whoever waits for one.
+    #[cold]
     fn give_back(&self, slot: u16) {
         let mut batch = Batch::default();
         self.guarded

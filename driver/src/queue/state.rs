@@ -88,7 +88,7 @@ impl<P: Platform> Guarded<P> {
         if self.ended.is_none()
             && let Some(session) = self.ledger.as_mut().and_then(Ledger::pop_backlog)
         {
-            self.send_destroy(shared, slot, session, State::Detached, batch);
+            batch.kick |= self.send_destroy(shared, slot, session, State::Detached);
             return;
         }
         match self.waiters.cursor_front_mut().remove_current(slot) {
@@ -96,12 +96,28 @@ impl<P: Platform> Guarded<P> {
                 shared.words[usize::from(slot)].set(State::Reserved);
                 batch.wake(waker);
             }
-            Err(slot) => {
-                shared.words[usize::from(slot)].set(State::Free);
-                self.slots[usize::from(slot)].next = self.free;
-                self.free = slot;
-            }
+            Err(slot) => self.set_free(shared, slot),
         }
+    }
+
+    /// Puts an empty slot on the list of free ones, unless somebody waits for one: `false` then, and
+    /// the slot is still the caller's to pass on.
+    #[inline(always)]
+    pub(super) fn try_set_free(&mut self, shared: &Shared<P>, slot: u16) -> bool {
+        let wanted = self.ledger.as_ref().is_some_and(Ledger::has_backlog);
+        if wanted || !self.waiters.is_empty() {
+            shared.words[usize::from(slot)].set(State::Emptying);
+            return false;
+        }
+        self.set_free(shared, slot);
+        true
+    }
+
+    #[inline(always)]
+    fn set_free(&mut self, shared: &Shared<P>, slot: u16) {
+        shared.words[usize::from(slot)].set(State::Free);
+        self.slots[usize::from(slot)].next = self.free;
+        self.free = slot;
     }
 
     /// Makes the request of `slot` available. Everything about it is recorded by now.
@@ -242,7 +258,7 @@ impl<P: Platform> Guarded<P> {
                     shared.sessions.record(session, id);
                     // The session that nobody wants ends in the slot of its own beginning.
                     if self.ended.is_none() {
-                        self.send_destroy(shared, slot, session, State::Orphaned, batch);
+                        batch.kick |= self.send_destroy(shared, slot, session, State::Orphaned);
                         return;
                     }
                 }
