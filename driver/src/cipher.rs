@@ -213,13 +213,16 @@ impl<P: Platform> Cipher<P> {
             return Ok(());
         }
         let slot = self.session.reserve(Admission::Wait).await?;
-        let head = self.head(data.len());
-        let body = Body::Inline {
-            parts: &[iv, data],
-            output_at: iv.len(),
-            output_len_bytes: data.len(),
+        let sent = {
+            let head = self.head(data.len());
+            let body = Body::Inline {
+                parts: &[iv, data],
+                output_at: iv.len(),
+                output_len_bytes: data.len(),
+            };
+            self.session.publish(slot, &head, body)?
         };
-        let in_flight = self.session.publish(slot, &head, body)?.await?;
+        let in_flight = sent.await?;
         let output = INLINE + iv.len();
         let outcome = check_answer(&in_flight, output + data.len(), data.len());
         if outcome.is_ok() {

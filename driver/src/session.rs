@@ -56,14 +56,16 @@ impl<P: Platform> Session<P> {
             inline = &[];
         }
         let (reserved, waker) = reserve(&link, Which::Control, Admission::Wait).await?;
-        let head = parameters.encode(link.sessions.form());
-        let destroy_opcode = parameters.destroy_opcode();
-        let intent = Intent::Create { destroy_opcode };
-        let body = Body::Control {
-            keys: inline,
-            buffers: &mut buffers,
+        let in_flight = {
+            let head = parameters.encode(link.sessions.form());
+            let destroy_opcode = parameters.destroy_opcode();
+            let intent = Intent::Create { destroy_opcode };
+            let body = Body::Control {
+                keys: inline,
+                buffers: &mut buffers,
+            };
+            publish(reserved, &head, body, intent, waker)?
         };
-        let in_flight = publish(reserved, &head, body, intent, waker)?;
         let index = complete(&link, in_flight).await?.take_session()?;
         Ok(Self {
             link,

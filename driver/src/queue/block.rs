@@ -123,7 +123,7 @@ impl Block<'_> {
     }
 
     /// Writes the indirect table, of at most [`MAX_SEGMENTS`].
-    #[inline]
+    #[inline(always)]
     pub(crate) fn write_table(&self, segments: &[Segment]) {
         write_table(segments, |index, descriptor| {
             self.memory

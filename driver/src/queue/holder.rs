@@ -63,33 +63,53 @@ impl<'q, P: Platform> Reserved<'q, P> {
     /// The reason for which the queue is closed, or that all places for sessions are taken; the
     /// buffers are where they were.
     #[inline(always)]
-    pub(crate) fn publish(self, submission: Submission<'_, P>) -> Result<InFlight<'q, P>, Error> {
-        let Submission {
-            segments,
-            inline_bytes,
-            intent,
-            buffers,
-            mut waker,
-        } = submission;
-        let waker_is_left = waker.is_some();
+    pub(crate) fn publish(
+        self,
+        mut submission: Submission<'_, P>,
+    ) -> Result<InFlight<'q, P>, Error> {
         let Self { queue, slot } = self;
-        let block = self.block();
-        block.write_table(segments);
-        let writable = segments.iter().filter(|segment| segment.writable);
+        let inline_bytes = submission.inline_bytes;
+        let waker_is_left = submission.waker.is_some();
+        // Here and not in `send`: here the compiler knows how many segments there are.
+        self.block().write_table(submission.segments);
+        let writable = submission
+            .segments
+            .iter()
+            .filter(|segment| segment.writable);
         let writable_bytes = writable.map(|segment| segment.len_bytes).sum();
+        // A slot that was not sent is given back by the drop.
+        queue.send(slot, writable_bytes, &mut submission)?;
+        core::mem::forget(self);
+        Ok(InFlight {
+            queue,
+            slot,
+            inline_bytes,
+            waker_is_left,
+        })
+    }
+}
 
-        let sent = queue.guarded.with(|guarded| {
+impl<P: Platform> Queue<P> {
+    /// Sends the request in `slot`, whose block is filled.
+    #[inline(never)]
+    fn send(
+        &self,
+        slot: u16,
+        writable_bytes: u32,
+        submission: &mut Submission<'_, P>,
+    ) -> Result<(), Error> {
+        let sent = self.guarded.with(|guarded| {
             if let Some(error) = guarded.closed {
                 return Err(error);
             }
-            let purpose = match (intent, &mut guarded.ledger) {
+            let purpose = match (submission.intent, &mut guarded.ledger) {
                 (Intent::Data(session), _) => {
-                    queue.shared.sessions.add_use(session);
+                    self.shared.sessions.add_use(session);
                     Purpose::Data(session)
                 }
                 (Intent::Create { destroy_opcode }, Some(ledger)) => {
                     let session = ledger.reserve()?;
-                    queue.shared.sessions.prepare(session, destroy_opcode);
+                    self.shared.sessions.prepare(session, destroy_opcode);
                     Purpose::Create(session)
                 }
                 (Intent::Create { .. }, None) => return Err(Error::TooManySessions { max: 0 }),
@@ -97,35 +117,27 @@ impl<'q, P: Platform> Reserved<'q, P> {
             let entry = &mut guarded.slots[usize::from(slot)];
             entry.purpose = purpose;
             entry.writable_bytes = writable_bytes;
-            entry.inline_bytes = inline_bytes;
+            entry.inline_bytes = submission.inline_bytes;
             // A free slot holds nothing, so nothing is dropped here. Swapped only if there is
             // something: most requests have no buffers.
-            if !buffers.is_none() {
-                core::mem::swap(&mut entry.buffers, buffers);
+            if !submission.buffers.is_none() {
+                core::mem::swap(&mut entry.buffers, submission.buffers);
             }
-            core::mem::swap(&mut entry.waker, &mut waker);
-            queue.shared.words[usize::from(slot)].set(State::Submitted);
-            guarded.publish(&queue.shared, slot, segments);
+            core::mem::swap(&mut entry.waker, &mut submission.waker);
+            self.shared.words[usize::from(slot)].set(State::Submitted);
+            guarded.publish(&self.shared, slot, submission.segments);
             Ok(guarded.decide_kick())
         });
         match sent {
-            Ok(kick) => {
-                core::mem::forget(self);
-                if kick {
-                    queue.doorbell.ring();
-                }
-                Ok(InFlight {
-                    queue,
-                    slot,
-                    inline_bytes,
-                    waker_is_left,
-                })
-            }
+            Ok(true) => self.doorbell.ring(),
+            Ok(false) => {}
             Err(error) => {
-                block.wipe_inline(usize::from(inline_bytes));
-                Err(error)
+                let block = self.shared.blocks.block(slot);
+                block.wipe_inline(usize::from(submission.inline_bytes));
+                return Err(error);
             }
         }
+        Ok(())
     }
 }
 
