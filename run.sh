@@ -334,8 +334,32 @@ part() {
     passed=$((passed + part_passed)) failed=$((failed + part_failed))
 }
 
+# The features of the driver, one a line, as Cargo sees them.
+driver_features() {
+    (cd "$here" && host cargo metadata --no-deps --format-version 1) |
+        sed -E 's/\{"name":"[^"]*","version"/\n&/g' |
+        sed -nE '/^\{"name":"virtio-crypto"/s/.*"features":\{([^}]*)\}.*/\1/p' |
+        grep -oE '"[^"]+":' | tr -d '":'
+}
+
+# each_feature cargo SUBCOMMAND ..: with every feature alone, and with none. Where there is none at all, there
+# is nothing to do: that is how everything else is built.
+each_feature() {
+    local features feature status=0
+    features=$(driver_features)
+    for feature in ${features:+"" $features}; do
+        say "virtio-crypto, no feature${feature:+ but $feature}"
+        (cd "$here" && host "$1" "$2" --no-default-features --features "$feature" "${@:3}") || status=1
+    done
+    return $status
+}
+
 driver_tests() {
-    (cd "$here" && host cargo host-test "$@")
+    (cd "$here" && host cargo host-test --all-features "$@")
+}
+
+feature_tests() {
+    each_feature cargo host-test -q --lib
 }
 
 host_bench_tests() {
@@ -381,6 +405,54 @@ must_fail() {
     fi
 }
 
+# must_print NAME PATTERN.. -- COMMAND..: it has to end well, with a line for each pattern.
+must_print() {
+    local name=$1 patterns=() pattern output status missing=
+    shift
+    while [ "$1" != -- ]; do
+        patterns+=("$1")
+        shift
+    done
+    shift
+    printf 'test %s ... ' "$name"
+    output=$("$@" 2>&1)
+    status=$?
+    for pattern in "${patterns[@]}"; do
+        grep -qE "^$pattern" <<<"$output" || missing+="$pattern"$'\n'
+    done
+    if [ $status = 0 ] && [ -z "$missing" ]; then
+        echo ok
+        echo "1 passed, 0 failed"
+    else
+        echo FAILED
+        printf 'status %s; missing:\n%sgot:\n%s\nalone: ./run.sh test %s\n' \
+            $status "$missing" "$output" "$name"
+        echo "0 passed, 1 failed"
+        return 1
+    fi
+}
+
+# Programs that are no test binaries, as far as the filter lets them.
+whole_runs() {
+    local status=0
+    if wanted minimal_kernel "$@"; then
+        must_print minimal_kernel "minimal: pass" -- \
+            kernel_cargo run -q -p kernel --example minimal || status=1
+    fi
+    return $status
+}
+
+# wanted NAME [filter..]: NAME contains one of the words, or there is none.
+wanted() {
+    local name=$1 word
+    shift
+    [ $# = 0 ] && return
+    for word in "$@"; do
+        [[ $name == *"$word"* ]] && return
+    done
+    return 1
+}
+
 failing_runs() {
     local status=0
     must_fail no_device "no virtio-crypto device" DEVICES=0 || status=1
@@ -396,9 +468,11 @@ test_all() {
     setup
     local filter=("$@")
     part "the driver on this host" driver_tests -- "${filter[@]}"
+    [ ${#filter[@]} = 0 ] && part "the driver's features, each alone" feature_tests
     part "the benchmarks' host side" host_bench_tests "${filter[@]}"
     part "the driver's lock and slots under loom" loom_tests "${filter[@]}"
     part "the kernel in QEMU" kernel_cargo test -q -p kernel --no-fail-fast -- "${filter[@]}"
+    part "whole programs in QEMU" whole_runs "${filter[@]}"
     if [ ${#filter[@]} = 0 ]; then
         part "the demonstration" kernel_cargo run -q -p kernel --bin demo
         [ "$failed" = 0 ] && passed=$((passed + 1))
@@ -415,12 +489,23 @@ test_all() {
 lint() {
     cd "$here" || return
     lint_step host cargo fmt --all --check
-    lint_step host cargo host-clippy -q -- -D warnings
+    lint_step host cargo host-clippy -q --all-features -- -D warnings
+    lint_step each_feature cargo clippy -q --target host-tuple -p virtio-crypto -- -D warnings
     lint_step loom_cargo clippy --target host-tuple -q -p virtio-crypto --lib --tests -- -D warnings
-    lint_step kernel_clippy -q -p kernel --all-features --lib --bins --tests --benches -- -D warnings
+    lint_step kernel_clippy -q -p kernel --all-features --lib --bins --tests --benches --examples -- -D warnings
     export RUSTDOCFLAGS="-D warnings"
-    lint_step host cargo host-doc -q
+    lint_step host cargo host-doc -q --all-features
+    # Warnings of packaging are all that is not seen above.
+    lint_step packages
     lint_step kernel_cargo doc -q -p kernel --lib --no-deps
+}
+
+# The crate as it would be published, built; what it leaves to say is that nothing is uploaded.
+packages() {
+    local output
+    output=$(host cargo publish --dry-run --allow-dirty --target host-tuple -p virtio-crypto 2>&1) ||
+        { echo "$output" && return 1; }
+    ! grep '^warning' <<<"$output" | grep -v 'aborting upload due to dry run'
 }
 
 lint_step() {

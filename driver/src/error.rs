@@ -325,6 +325,7 @@ impl core::error::Error for Error {}
 
 /// A failed request, with what the caller had put into it.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Failed<T> {
     /// What went wrong.
     pub error: Error,

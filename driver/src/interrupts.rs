@@ -15,6 +15,7 @@ use crate::{
 
 /// How interrupts come, best first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 #[repr(u8)]
 pub enum InterruptMode {
     /// Entry 0 for the configuration, 1 for the data queue, 2 for the control queue.
@@ -57,6 +58,7 @@ const CONFIG_ENTRY: MsixEntry = MsixEntry(0);
 
 /// What an interrupt was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Interrupt {
     /// It found something to do, which is done.
     Handled,

@@ -98,5 +98,5 @@ pub use self::{
 
 /// The README's code, compiled.
 #[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
+#[doc = include_str!("../README.md")]
 struct Readme;

@@ -19,8 +19,9 @@ const SUPPORTED: Features = Features::VERSION_1
     .union(Features::EVENT_IDX)
     .union(Features::ACCESS_PLATFORM);
 
-/// How a device is set up.
+/// How a device is set up: [`Options::default`], then its fields one by one.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Options {
     /// One message for each interrupt vector that the kernel has for this device, up to three:
     /// configuration, data queue, control queue. With two, the queues share the second; with one,
@@ -45,6 +46,7 @@ pub struct Options {
 
 /// What becomes of memory that the device still had when it was reset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ForcedReset {
     /// It is given up for good: some devices write on after their status reads 0 (QEMU 10 and
     /// later, with a throttled backend).

@@ -169,10 +169,8 @@ fn main() -> ! {
     if missing > 0 {
         testing::give_up(format_args!("{missing} CPUs did not come up"));
     }
-    let options = Options {
-        data_slots: MAX_IN_FLIGHT as u16,
-        ..Options::default()
-    };
+    let mut options = Options::default();
+    options.data_slots = MAX_IN_FLIGHT as u16;
     let device = measure::expect_device(machine::open_crypto(0, Reach::Pci, Wiring::Best, options));
     for key_bits in measure::numbers("key_bits", &[128]) {
         if !matches!(key_bits, 128 | 256) {
