@@ -49,7 +49,7 @@ pub(crate) enum Change {
 #[non_exhaustive]
 pub struct Drained {
     /// Requests that the device still had at its reset: none after an orderly shutdown.
-    pub in_flight: u16,
+    pub in_flight: u32,
 }
 
 impl<P: Platform> Device<P> {
@@ -110,9 +110,21 @@ impl<P: Platform> Device<P> {
         self.link().control.stats()
     }
 
-    /// Returns the counters of the data queue.
+    /// Returns the counters of all data queues together.
     pub fn data_stats(&self) -> QueueStats {
-        self.link().data.stats()
+        let link = self.link();
+        link.data.iter().map(Queue::stats).sum()
+    }
+
+    /// Returns the counters of one data queue, from 0 on; `None` beyond the last.
+    pub fn data_queue_stats(&self, queue: usize) -> Option<QueueStats> {
+        self.link().data.get(queue).map(Queue::stats)
+    }
+
+    /// Returns how many data queues are in use. A request goes to the one of the calling CPU: the
+    /// CPU's number modulo this.
+    pub fn data_queues(&self) -> usize {
+        self.link().data.len()
     }
 
     /// Returns the counters of the interrupts.
@@ -123,6 +135,11 @@ impl<P: Platform> Device<P> {
     /// Returns how many sessions are open, being opened or still closing.
     pub fn sessions_taken(&self) -> usize {
         self.link().control.sessions_taken()
+    }
+
+    /// Returns why the device takes no requests: it is broken or shut down. Reads no register.
+    pub fn ended(&self) -> Option<Error> {
+        self.links.read(|link| link.control.ended())
     }
 
     /// Takes whatever the device has used and wakes who waits for it. For kernels that poll; with
@@ -169,7 +186,7 @@ impl<P: Platform> Device<P> {
         let _ = self.transport.read_status();
         let link = self.link();
         link.drain();
-        link.queues().into_iter().all(Queue::settle)
+        link.queues().all(|queue| queue.stats().in_flight == 0) && link.queues().all(Queue::settle)
     }
 
     /// Shuts the device down: takes no new requests, waits up to `limit_ns` for those in flight,
@@ -185,8 +202,11 @@ impl<P: Platform> Device<P> {
     /// touch is given up for good. [`Error::Resetting`] when another caller is at it.
     pub fn shutdown(&self, limit_ns: u64) -> Result<Drained, Error> {
         self.alone(Change::Reset, || {
-            let outcome = self.take_down(&self.link(), limit_ns);
-            self.interrupts.disable(&*self.transport);
+            let link = self.link();
+            let outcome = self.take_down(&link, limit_ns);
+            let queues = link.queues().count();
+            drop(link);
+            self.interrupts.disable(&*self.transport, queues);
             self.links.sweep();
             outcome
         })
@@ -261,12 +281,15 @@ impl<P: Platform> Device<P> {
         for queue in link.queues() {
             queue.close(Error::ShutDown);
         }
-        self.wait_for(link, &link.data, deadline_ns);
-        self.wait_for(link, &link.control, deadline_ns);
+        for queue in link.queues() {
+            self.wait_for(link, queue, deadline_ns);
+        }
         // A *destroy* that meets the reset half way could end another's session after it: with no time
         // left the sessions stay, for `recover` to end afterwards.
         let in_time = P::now_ns() < deadline_ns;
-        if in_time && link.data.stats().in_flight == 0 && link.control.ended().is_none() {
+        let mut data = link.data.iter();
+        let idle = data.all(|queue| queue.stats().in_flight == 0);
+        if in_time && idle && link.control.ended().is_none() {
             let answered = link.control.take_answered_creates();
             for session in answered.chain(link.sessions.take_all()) {
                 link.control.destroy(session);
@@ -275,11 +298,7 @@ impl<P: Platform> Device<P> {
         }
         // First the end, then the count: what ends somewhere else sends nothing between.
         link.end(Error::ShutDown);
-        let in_flight = link
-            .queues()
-            .iter()
-            .map(|queue| queue.stats().in_flight)
-            .sum();
+        let in_flight = link.in_flight();
 
         reset::<P>(&*self.transport, self.options.reset_limit_ns)?;
         if in_flight == 0 || self.options.forced_reset == ForcedReset::Reclaim {
@@ -312,7 +331,7 @@ impl<P: Platform> fmt::Debug for Device<P> {
     }
 }
 
-/// Kicks put off, on both queues.
+/// Kicks put off, on all queues.
 struct Deferred<P: Platform>(Arc<Link<P>>);
 
 impl<P: Platform> Deferred<P> {

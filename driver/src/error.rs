@@ -34,6 +34,12 @@ pub enum Error {
         /// The queue.
         queue: QueueIndex,
     },
+    /// The device says that it has so many data queues that the control queue, which comes behind
+    /// them, has no number.
+    ControlQueueOutOfReach {
+        /// How many it says.
+        max_data_queues: u32,
+    },
     /// The queue has too few entries for a single request.
     QueueTooSmall {
         /// The queue.
@@ -160,6 +166,8 @@ pub enum Refusal {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Breakage {
+    /// Its registers read all ones: the device has been removed.
+    Gone,
     /// The device set DEVICE_NEEDS_RESET.
     NeedsReset,
     /// The device left DRIVER_OK without being told to.
@@ -205,6 +213,10 @@ impl fmt::Display for Error {
                 f.write_str("the device's configuration changed at every reading")
             }
             Self::QueueMissing { queue } => write!(f, "the device has no queue {}", queue.0),
+            Self::ControlQueueOutOfReach { max_data_queues } => write!(
+                f,
+                "no control queue behind the {max_data_queues} data queues that the device claims"
+            ),
             Self::QueueTooSmall {
                 queue,
                 entries,
@@ -308,6 +320,7 @@ impl fmt::Display for Refusal {
 impl fmt::Display for Breakage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Gone => f.write_str("its registers read all ones, as if it had been removed"),
             Self::NeedsReset => f.write_str("it set DEVICE_NEEDS_RESET"),
             Self::StatusLost => f.write_str("it left DRIVER_OK"),
             Self::UsedIndexJump { advance, in_flight } => {

@@ -5,9 +5,9 @@ use core::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use virtio_drivers::transport::InterruptStatus;
 
 use crate::{
-    Device, Error, Platform,
+    Breakage, Device, Error, Platform,
     device::Change,
-    link::{Link, Which},
+    link::Link,
     queue::Answer,
     stats::InterruptStats,
     transport::{MsixEntry, MsixMessage, QueueIndex, Transport},
@@ -18,9 +18,10 @@ use crate::{
 #[non_exhaustive]
 #[repr(u8)]
 pub enum InterruptMode {
-    /// Entry 0 for the configuration, 1 for the data queue, 2 for the control queue.
+    /// Entry 0 for the configuration, one for each data queue from 1 on, the next for the control
+    /// queue.
     PerQueue = 0,
-    /// Entry 0 for the configuration, 1 for both queues.
+    /// Entry 0 for the configuration, 1 for all queues.
     SharedQueues = 1,
     /// Entry 0 for everything.
     Shared = 2,
@@ -33,22 +34,22 @@ pub enum InterruptMode {
 impl InterruptMode {
     const MSIX_LADDER: [Self; 3] = [Self::PerQueue, Self::SharedQueues, Self::Shared];
 
-    /// Returns how many MSI-X entries it takes.
-    pub(crate) const fn entries(self) -> usize {
+    /// Returns how many MSI-X entries it takes for so many queues.
+    pub(crate) const fn entries(self, queues: usize) -> usize {
         match self {
-            Self::PerQueue => 3,
+            Self::PerQueue => 1 + queues,
             Self::SharedQueues => 2,
             Self::Shared => 1,
             Self::Intx | Self::Polling => 0,
         }
     }
 
-    /// Returns the entry of a queue.
-    const fn entry_of(self, which: Which) -> MsixEntry {
-        MsixEntry(match (self, which) {
-            (Self::PerQueue, Which::Data) | (Self::SharedQueues, _) => 1,
-            (Self::PerQueue, Which::Control) => 2,
-            (Self::Shared | Self::Intx | Self::Polling, _) => 0,
+    /// Returns the entry of the queue at a position, data queues first, control queue last.
+    const fn entry_of(self, position: usize) -> MsixEntry {
+        MsixEntry(match self {
+            Self::PerQueue => 1 + position as u16,
+            Self::SharedQueues => 1,
+            Self::Shared | Self::Intx | Self::Polling => 0,
         })
     }
 }
@@ -108,13 +109,16 @@ impl Interrupts {
         transport: &dyn Transport,
         messages: &[MsixMessage],
         intx: bool,
-        queues: [(Which, QueueIndex); 2],
+        queues: &[QueueIndex],
     ) -> InterruptMode {
         let available = messages.len().min(usize::from(transport.msix_entries()));
         let taken = InterruptMode::MSIX_LADDER
             .into_iter()
-            .filter(|mode| mode.entries() <= available)
-            .find(|mode| try_msix(transport, &messages[..mode.entries()], *mode, queues));
+            .filter(|mode| mode.entries(queues.len()) <= available)
+            .find(|mode| {
+                let messages = &messages[..mode.entries(queues.len())];
+                try_msix(transport, messages, *mode, queues)
+            });
         let mode = taken.unwrap_or_else(|| {
             clear_msix(transport, queues);
             if intx {
@@ -127,9 +131,9 @@ impl Interrupts {
         mode
     }
 
-    /// The device is shut down: nothing comes any more.
-    pub(crate) fn disable(&self, transport: &dyn Transport) {
-        for entry in 0..self.mode().entries() as u16 {
+    /// The device, with so many queues, is shut down: nothing comes any more.
+    pub(crate) fn disable(&self, transport: &dyn Transport, queues: usize) {
+        for entry in 0..self.mode().entries(queues) as u16 {
             transport.set_msix_message(MsixEntry(entry), None);
         }
     }
@@ -165,27 +169,27 @@ fn try_msix(
     transport: &dyn Transport,
     messages: &[MsixMessage],
     mode: InterruptMode,
-    queues: [(Which, QueueIndex); 2],
+    queues: &[QueueIndex],
 ) -> bool {
     transport.set_msix_enabled(true);
     for (entry, message) in messages.iter().enumerate() {
         transport.set_msix_message(MsixEntry(entry as u16), Some(*message));
     }
     let mut taken = transport.set_config_vector(Some(CONFIG_ENTRY)) == Some(CONFIG_ENTRY);
-    for (which, queue) in queues {
-        let entry = mode.entry_of(which);
-        taken = taken && transport.set_queue_vector(queue, Some(entry)) == Some(entry);
+    for (position, queue) in queues.iter().enumerate() {
+        let entry = mode.entry_of(position);
+        taken = taken && transport.set_queue_vector(*queue, Some(entry)) == Some(entry);
     }
     taken
 }
 
-fn clear_msix(transport: &dyn Transport, queues: [(Which, QueueIndex); 2]) {
+fn clear_msix(transport: &dyn Transport, queues: &[QueueIndex]) {
     if transport.msix_entries() == 0 {
         return;
     }
     transport.set_config_vector(None);
-    for (_, queue) in queues {
-        transport.set_queue_vector(queue, None);
+    for queue in queues {
+        transport.set_queue_vector(*queue, None);
     }
     transport.set_msix_enabled(false);
 }
@@ -194,12 +198,13 @@ impl<P: Platform> Device<P> {
     /// Answers the interrupt of an MSI-X entry. Bounded, idempotent, on any CPU.
     #[inline]
     pub fn handle_interrupt(&self, entry: MsixEntry) -> Interrupt {
-        let interrupt = match (self.interrupts.mode(), entry) {
-            // Written out: a queue's own vector, which most interrupts come by.
-            (InterruptMode::PerQueue, MsixEntry(1)) => self.answer_queue(Which::Data),
-            (InterruptMode::PerQueue, MsixEntry(2)) => self.answer_queue(Which::Control),
-            (InterruptMode::Intx | InterruptMode::Polling, _) => Interrupt::Unhandled,
-            (mode, entry) => self.answer_entry(mode, entry),
+        let interrupt = match (self.interrupts.mode(), entry.0) {
+            // First: a queue's own vector, which most interrupts come by.
+            (InterruptMode::PerQueue, 1..) => self.answer_queue(usize::from(entry.0) - 1),
+            (InterruptMode::PerQueue | InterruptMode::SharedQueues, 0) => self.answer(false, true),
+            (InterruptMode::SharedQueues, 1) => self.answer(true, false),
+            (InterruptMode::Shared, 0) => self.answer(true, true),
+            _ => Interrupt::Unhandled,
         };
         self.interrupts.count(interrupt)
     }
@@ -220,16 +225,16 @@ impl<P: Platform> Device<P> {
     pub fn move_interrupt(&self, entry: MsixEntry, message: MsixMessage) -> Result<(), Error> {
         self.alone(Change::Vector, || {
             let mode = self.interrupts.mode();
-            let used = mode.entries();
+            let link = self.link();
+            let used = mode.entries(link.queues().count());
             let mut messages = self.messages.lock();
             let place = messages[..].iter_mut().take(used).nth(entry.0.into());
             *place.ok_or(Error::NoSuchVector { entry, used })? = message;
             drop(messages);
             // Before the move, so that no message arrives from two CPUs with the credit of one.
-            let link = self.link();
-            for which in [Which::Data, Which::Control] {
-                if mode.entry_of(which) == entry {
-                    link.queue(which).move_vector();
+            for (position, queue) in link.queues().enumerate() {
+                if mode.entry_of(position) == entry {
+                    queue.move_vector();
                 }
             }
             self.transport().set_msix_message(entry, Some(message));
@@ -240,15 +245,12 @@ impl<P: Platform> Device<P> {
 
     /// Answers an interrupt that stands for one queue alone.
     #[inline(always)]
-    fn answer_queue(&self, which: Which) -> Interrupt {
-        let answer = self.links.read(|link| link.interrupt(which, true));
+    fn answer_queue(&self, position: usize) -> Interrupt {
+        let answer = self.links.read(|link| match link.queue_at(position) {
+            Some(queue) => link.interrupt(queue, true),
+            None => Answer::default(),
+        });
         self.judge(answer, false)
-    }
-
-    /// Answers the interrupt of an entry by all that the entry stands for.
-    fn answer_entry(&self, mode: InterruptMode, entry: MsixEntry) -> Interrupt {
-        let of = |which| mode.entry_of(which) == entry;
-        self.answer(of(Which::Data), of(Which::Control), entry == CONFIG_ENTRY)
     }
 
     /// Answers an interrupt of the INTx pin, which other devices may share. Reading the ISR
@@ -257,9 +259,10 @@ impl<P: Platform> Device<P> {
         let status = self.transport().read_interrupt_status();
         let queues = status.contains(InterruptStatus::QUEUE_INTERRUPT);
         let config = status.contains(InterruptStatus::DEVICE_CONFIGURATION_INTERRUPT);
-        let mut interrupt = self.answer(queues, queues, config);
-        // The device says that it was its own, whatever is left to do.
-        if (queues || config) && interrupt == Interrupt::Unhandled {
+        let mut interrupt = self.answer(queues, config);
+        // The device says that it was its own, whatever is left to do; one that is gone says so of
+        // everybody's.
+        if (queues || config) && interrupt == Interrupt::Unhandled && !self.is_gone() {
             interrupt = Interrupt::AlreadyDrained;
         }
         self.interrupts.count(interrupt)
@@ -273,15 +276,13 @@ impl<P: Platform> Device<P> {
     }
 
     /// Looks after all that one interrupt stands for. It spends one credit at most.
-    fn answer(&self, data: bool, control: bool, config: bool) -> Interrupt {
+    fn answer(&self, queues: bool, config: bool) -> Interrupt {
         let total = self.links.read(|link| {
             let mut total = Answer::default();
-            for (wanted, which) in [(data, Which::Data), (control, Which::Control)] {
-                if wanted {
-                    let answer = link.interrupt(which, !total.spent);
-                    total.drained += answer.drained;
-                    total.spent |= answer.spent;
-                }
+            for queue in link.queues().filter(|_| queues) {
+                let answer = link.interrupt(queue, !total.spent);
+                total.drained += answer.drained;
+                total.spent |= answer.spent;
             }
             total
         });
@@ -302,6 +303,11 @@ impl<P: Platform> Device<P> {
         } else {
             Interrupt::Unhandled
         }
+    }
+
+    fn is_gone(&self) -> bool {
+        let ended = self.links.read(|link| link.control.ended());
+        ended == Some(Error::Broken(Breakage::Gone))
     }
 
     fn generation_changed(&self) -> bool {

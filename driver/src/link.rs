@@ -13,7 +13,7 @@ use crate::{
     capabilities::Capabilities,
     queue::{Answer, Batch, Queue, SessionTable},
     sync::atomic::{AtomicBool, AtomicU32, Ordering},
-    transport::Transport,
+    transport::{Transport, is_gone},
     wire::Features,
 };
 
@@ -29,7 +29,8 @@ pub(crate) enum Which {
 pub(crate) struct Link<P: Platform> {
     transport: Arc<dyn Transport>,
     pub(crate) control: Queue<P>,
-    pub(crate) data: Queue<P>,
+    /// At least one.
+    pub(crate) data: Box<[Queue<P>]>,
     pub(crate) sessions: Arc<SessionTable>,
     /// Those agreed on.
     pub(crate) features: Features,
@@ -48,7 +49,7 @@ impl<P: Platform> Link<P> {
     pub(crate) fn new(
         transport: Arc<dyn Transport>,
         control: Queue<P>,
-        data: Queue<P>,
+        data: Box<[Queue<P>]>,
         sessions: Arc<SessionTable>,
         features: Features,
         capabilities: Capabilities,
@@ -65,15 +66,35 @@ impl<P: Platform> Link<P> {
         }
     }
 
+    /// Returns the control queue, or the data queue of the calling CPU.
+    #[inline]
     pub(crate) fn queue(&self, which: Which) -> &Queue<P> {
         match which {
             Which::Control => &self.control,
-            Which::Data => &self.data,
+            Which::Data => {
+                let cpu = P::cpu() as usize;
+                // No division where every CPU has a queue of its own.
+                let own = self.data.get(cpu);
+                own.unwrap_or_else(|| &self.data[cpu % self.data.len()])
+            }
         }
     }
 
-    pub(crate) fn queues(&self) -> [&Queue<P>; 2] {
-        [&self.data, &self.control]
+    /// Returns all queues, in the order of their interrupts: data queues first.
+    pub(crate) fn queues(&self) -> impl Iterator<Item = &Queue<P>> {
+        self.data.iter().chain([&self.control])
+    }
+
+    /// Returns the queue at a position of [`queues`](Self::queues).
+    #[inline]
+    pub(crate) fn queue_at(&self, position: usize) -> Option<&Queue<P>> {
+        let control = (position == self.data.len()).then_some(&self.control);
+        self.data.get(position).or(control)
+    }
+
+    /// Returns how many requests the device has.
+    pub(crate) fn in_flight(&self) -> u32 {
+        self.queues().map(|queue| queue.stats().in_flight).sum()
     }
 
     pub(crate) fn set_polled(&self) {
@@ -88,7 +109,7 @@ impl<P: Platform> Link<P> {
         self.polled.load(Ordering::Relaxed)
     }
 
-    /// Takes whatever the device has used, in both queues.
+    /// Takes whatever the device has used, in all queues.
     pub(crate) fn drain(&self) {
         for queue in self.queues() {
             loop {
@@ -116,30 +137,31 @@ impl<P: Platform> Link<P> {
         }
     }
 
-    /// Ends every request if the device asks for a reset or has lost its state; `true` if that is
-    /// news.
+    /// Ends every request if the device asks for a reset, has lost its state or is gone; `true` if
+    /// that is news.
     pub(crate) fn check_status(&self) -> bool {
         let status = self.transport.read_status();
-        let breakage = if status.contains(DeviceStatus::DEVICE_NEEDS_RESET) {
+        let breakage = if is_gone(status) {
+            Breakage::Gone
+        } else if status.contains(DeviceStatus::DEVICE_NEEDS_RESET) {
             Breakage::NeedsReset
         } else if !status.contains(DeviceStatus::DRIVER_OK) {
             Breakage::StatusLost
         } else {
             return false;
         };
-        let news = self.queues().iter().any(|queue| queue.ended().is_none());
+        let news = self.queues().any(|queue| queue.ended().is_none());
         if news {
             self.end(Error::Broken(breakage));
         }
         news
     }
 
-    /// Answers an interrupt that stands for `which`, which spends a credit if `spend` says so.
+    /// Answers an interrupt that stands for `queue`, which spends a credit if `spend` says so.
     ///
     /// Bounded: each pass takes requests that are in flight, and a device can use each once.
     #[inline(always)]
-    pub(crate) fn interrupt(&self, which: Which, spend: bool) -> Answer {
-        let queue = self.queue(which);
+    pub(crate) fn interrupt(&self, queue: &Queue<P>, spend: bool) -> Answer {
         let mut batch = Batch::default();
         let answer = queue.interrupt(&mut batch, spend);
         self.finish(queue, &mut batch);
@@ -192,11 +214,13 @@ impl<P: Platform> Link<P> {
         }
     }
 
-    /// Ends everything if one queue has ended, because the other cannot outlive it.
+    /// Ends everything if one queue has ended, because the others cannot outlive it.
     #[cold]
     fn spread_end(&self) {
-        let ends = [self.data.ended(), self.control.ended()];
-        if let [Some(error), None] | [None, Some(error)] = ends {
+        let error = self.queues().find_map(Queue::ended);
+        if let Some(error) = error
+            && self.queues().any(|queue| queue.ended().is_none())
+        {
             self.end(error);
         }
     }

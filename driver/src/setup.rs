@@ -5,11 +5,11 @@ use alloc::{sync::Arc, vec::Vec};
 use virtio_drivers::transport::DeviceStatus;
 
 use crate::{
-    Capabilities, Error, Platform,
+    Breakage, Capabilities, Error, Platform,
     interrupts::{InterruptMode, Interrupts},
-    link::{Link, Which},
+    link::Link,
     queue::{Layout, Queue, SessionTable},
-    transport::{MsixMessage, QueueIndex, Transport},
+    transport::{MsixMessage, QueueIndex, Transport, is_gone},
     wire::{Features, Form},
 };
 
@@ -23,14 +23,18 @@ const SUPPORTED: Features = Features::VERSION_1
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Options {
-    /// One message for each interrupt vector that the kernel has for this device, up to three:
-    /// configuration, data queue, control queue. With two, the queues share the second; with one,
-    /// all share it; with none, or where the device refuses, INTx or polling comes next.
+    /// One message for each interrupt vector that the kernel has for this device, up to two more than
+    /// data queues: configuration, each data queue, control queue. With fewer, all queues share the
+    /// second; with one, everything does; with none, or where the device refuses, INTx or polling
+    /// comes next.
     pub messages: Vec<MsixMessage>,
     /// The kernel has routed the device's INTx pin and calls
     /// [`Device::handle_intx`](crate::Device::handle_intx).
     pub intx: bool,
-    /// Data requests in flight at most; the queue's size is another limit.
+    /// Data queues at most; what the device has is another limit. As many as there are CPUs is best:
+    /// a request goes to the queue of the calling CPU.
+    pub data_queues: u16,
+    /// Requests in flight at most on each data queue; the queue's size is another limit.
     pub data_slots: u16,
     /// Control requests in flight at most; the queue's size is another limit.
     pub control_slots: u16,
@@ -60,6 +64,7 @@ impl Default for Options {
         Self {
             messages: Vec::new(),
             intx: false,
+            data_queues: 16,
             data_slots: 64,
             control_slots: 64,
             sessions: 256,
@@ -71,13 +76,17 @@ impl Default for Options {
 }
 
 /// Resets the device and waits, for a bounded time, until it says that it is done
-/// (Virtio 1.3, 2.4.2).
+/// (Virtio 1.3, 2.4.2). A device that is gone is not waited for.
 pub(crate) fn reset<P: Platform>(transport: &dyn Transport, limit_ns: u64) -> Result<(), Error> {
     let start_ns = P::now_ns();
     transport.write_status(DeviceStatus::empty());
     loop {
-        if transport.read_status().is_empty() {
+        let status = transport.read_status();
+        if status.is_empty() {
             return Ok(());
+        }
+        if is_gone(status) {
+            return Err(Error::Broken(Breakage::Gone));
         }
         let waited_ns = P::now_ns().saturating_sub(start_ns);
         if waited_ns >= limit_ns {
@@ -135,10 +144,14 @@ fn set_up<P: Platform>(
     }
 
     let (capabilities, _) = Capabilities::read(transport)?;
-    // Data queues come first, the control queue after all of them (5.9.2).
-    let data_queue = QueueIndex(0);
-    let control_index = u16::try_from(capabilities.max_data_queues.max(1));
-    let control_queue = QueueIndex(control_index.unwrap_or(u16::MAX));
+    // Data queues come first, the control queue after all that the device has (5.9.2).
+    let max_data_queues = capabilities.max_data_queues.max(1);
+    let control_index = u16::try_from(max_data_queues)
+        .map_err(|_| Error::ControlQueueOutOfReach { max_data_queues })?;
+    let indices: Vec<_> = (0..options.data_queues.clamp(1, control_index))
+        .chain([control_index])
+        .map(QueueIndex)
+        .collect();
     let sessions = Arc::new(SessionTable::new(options.sessions, Form::of(features)));
     let make = |queue, slots, places| {
         let layout = Layout {
@@ -151,16 +164,15 @@ fn set_up<P: Platform>(
         };
         Queue::<P>::new(layout, sessions.clone(), transport.doorbell(queue))
     };
-    let data = make(data_queue, options.data_slots, 0)?;
+    let (control_queue, data_queues) = (QueueIndex(control_index), &indices[..indices.len() - 1]);
+    let data = data_queues
+        .iter()
+        .map(|queue| make(*queue, options.data_slots, 0))
+        .collect::<Result<_, _>>()?;
     let control = make(control_queue, options.control_slots, options.sessions)?;
 
     // Vectors before the queues are enabled: an enabled queue's vector must not change.
-    let mode = interrupts.set_up(
-        transport,
-        messages,
-        options.intx,
-        [(Which::Data, data_queue), (Which::Control, control_queue)],
-    );
+    let mode = interrupts.set_up(transport, messages, options.intx, &indices);
     let link = Link::new(
         shared_transport.clone(),
         control,
@@ -172,10 +184,10 @@ fn set_up<P: Platform>(
     if mode == InterruptMode::Polling {
         link.set_polled();
     }
-    for (queue, index) in [(&link.data, data_queue), (&link.control, control_queue)] {
+    for (queue, index) in link.queues().zip(&indices) {
         queue.lend();
-        transport.set_queue(index, queue.entries(), queue.addresses());
-        transport.enable_queue(index);
+        transport.set_queue(*index, queue.entries(), queue.addresses());
+        transport.enable_queue(*index);
     }
     interrupts.note_generation(transport);
     status |= DeviceStatus::DRIVER_OK;
@@ -190,6 +202,11 @@ fn set_up<P: Platform>(
         }
         ready?;
         return Err(Error::HardwareNotReady);
+    }
+    // All ones say that the hardware is ready, too.
+    link.check_status();
+    if let Some(error) = link.control.ended() {
+        return Err(error);
     }
     Ok(link)
 }

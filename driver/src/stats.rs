@@ -1,6 +1,8 @@
 //! Counters: what the driver and the device have done.
 
-/// What one queue has done since the device was set up.
+use core::iter::Sum;
+
+/// What one queue has done since the device was set up, or several together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct QueueStats {
@@ -15,11 +17,26 @@ pub struct QueueStats {
     /// Requests whose future was dropped before it had taken the result.
     pub abandoned: u64,
     /// Requests in flight now.
-    pub in_flight: u16,
+    pub in_flight: u32,
     /// Elements that the device has used since its reset: the used index in 64 bits.
     pub published: u64,
     /// Messages that the device may have sent and that no interrupt has answered for.
     pub interrupt_credit: u16,
+}
+
+impl Sum for QueueStats {
+    fn sum<I: Iterator<Item = Self>>(queues: I) -> Self {
+        queues.fold(Self::default(), |sum, queue| Self {
+            submitted: sum.submitted + queue.submitted,
+            completed: sum.completed + queue.completed,
+            kicks: sum.kicks + queue.kicks,
+            pending_polls: sum.pending_polls + queue.pending_polls,
+            abandoned: sum.abandoned + queue.abandoned,
+            in_flight: sum.in_flight + queue.in_flight,
+            published: sum.published + queue.published,
+            interrupt_credit: sum.interrupt_credit.saturating_add(queue.interrupt_credit),
+        })
+    }
 }
 
 /// What the interrupts of a device were.

@@ -2,7 +2,7 @@
 
 use alloc::{sync::Arc, vec, vec::Vec};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Condvar, Mutex, MutexGuard},
 };
 
@@ -13,7 +13,7 @@ use super::{
     platform::{is_live, memory},
     services::{self, ERROR, INVALID_SESSION, OK, Request, Session},
 };
-use crate::transport::{MsixMessage, QueueAddresses};
+use crate::transport::{MsixEntry, MsixMessage, QueueAddresses};
 
 /// How the device breaks the rules, at the next request that it completes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,13 +59,18 @@ pub(super) struct Ring {
 }
 
 pub(super) struct State {
-    pub(super) rings: [Ring; 2],
+    /// Those that have been set, by the queue's index.
+    pub(super) rings: BTreeMap<usize, Ring>,
+    /// The control queue's index: the number of data queues.
+    control: usize,
+    /// The MSI-X entries of queues.
+    pub(super) vectors: BTreeMap<usize, MsixEntry>,
     sessions: BTreeMap<u64, Session>,
     session_limit: usize,
     fault: Option<Fault>,
     pub(super) needs_reset: bool,
     log: Vec<Served>,
-    kicked: [bool; 2],
+    kicked: BTreeSet<usize>,
     /// The device takes nothing by itself: tests serve.
     pub(super) manual: bool,
     shuffle: u64,
@@ -78,13 +83,15 @@ pub(super) struct State {
     hold: bool,
     held: Vec<usize>,
     pub(super) resets: bool,
+    /// It has been removed.
+    pub(super) gone: bool,
     /// It has served before the kick returns.
     eager: bool,
 }
 
 type OnUsed = dyn Fn(usize) + Send + Sync;
 
-/// The device. Queue 0 is the data queue, queue 1 the control queue.
+/// The device. Data queues come first, the control queue after them.
 pub(crate) struct FakeDevice {
     state: Mutex<State>,
     doorbell: Condvar,
@@ -98,38 +105,28 @@ impl core::fmt::Debug for FakeDevice {
     }
 }
 
-fn new_ring() -> Ring {
-    let zero = QueueAddresses {
-        descriptors: 0,
-        available: 0,
-        used: 0,
-    };
-    let queue = Queue::new(1024).unwrap();
-    Ring {
-        queue,
-        addresses: zero,
-        size: 0,
-        taken: vec![],
-        enabled: false,
-    }
-}
-
 fn half(address: u64) -> (Option<u32>, Option<u32>) {
     (Some(address as u32), Some((address >> 32) as u32))
 }
 
 impl Ring {
-    pub(super) fn set(&mut self, size: u16, addresses: QueueAddresses, event_index: bool) {
-        self.size = size;
-        self.addresses = addresses;
-        self.queue.set_size(size);
+    pub(super) fn new(size: u16, addresses: QueueAddresses, event_index: bool) -> Self {
+        let mut queue = Queue::new(1024).unwrap();
+        queue.set_size(size);
         let (low, high) = half(addresses.descriptors);
-        self.queue.set_desc_table_address(low, high);
+        queue.set_desc_table_address(low, high);
         let (low, high) = half(addresses.available);
-        self.queue.set_avail_ring_address(low, high);
+        queue.set_avail_ring_address(low, high);
         let (low, high) = half(addresses.used);
-        self.queue.set_used_ring_address(low, high);
-        self.queue.set_event_idx(event_index);
+        queue.set_used_ring_address(low, high);
+        queue.set_event_idx(event_index);
+        Self {
+            queue,
+            addresses,
+            size,
+            taken: vec![],
+            enabled: false,
+        }
     }
 
     pub(super) fn enable(&mut self) {
@@ -243,8 +240,9 @@ impl State {
 
     fn destroy(&mut self, request: Request<'_>) -> u64 {
         let id = request.u64(16);
-        // What is still in the data queue for it would meet the id's next owner.
-        for other in &self.rings[0].taken {
+        // What is still in a data queue for it would meet the id's next owner.
+        let data = self.rings.range(..self.control);
+        for other in data.flat_map(|(_, ring)| &ring.taken) {
             let bytes = other.read();
             let other = Request {
                 bytes: &bytes,
@@ -271,7 +269,7 @@ impl State {
             _ => status,
         };
         let silent = fault == Some(Fault::NoStatus);
-        if queue == 1 {
+        if queue == self.control {
             // Destroys have odd opcodes.
             if request.opcode() & 1 == 1 {
                 let id = self.destroy(request);
@@ -310,15 +308,17 @@ impl State {
 }
 
 impl FakeDevice {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(data_queues: usize) -> Self {
         let state = State {
-            rings: [new_ring(), new_ring()],
+            rings: BTreeMap::new(),
+            control: data_queues,
+            vectors: BTreeMap::new(),
             sessions: BTreeMap::new(),
             session_limit: 256,
             fault: None,
             needs_reset: false,
             log: vec![],
-            kicked: [false; 2],
+            kicked: BTreeSet::new(),
             manual: true,
             shuffle: 0,
             stop: false,
@@ -328,6 +328,7 @@ impl FakeDevice {
             hold: false,
             held: vec![],
             resets: true,
+            gone: false,
             eager: false,
         };
         Self {
@@ -335,6 +336,23 @@ impl FakeDevice {
             doorbell: Condvar::new(),
             on_used: Mutex::new(None),
         }
+    }
+
+    /// Returns the control queue's index.
+    pub(crate) fn control(&self) -> usize {
+        self.state().control
+    }
+
+    /// Returns the indices of the queues that the driver has enabled.
+    pub(crate) fn enabled(&self) -> Vec<usize> {
+        let state = self.state();
+        let enabled = state.rings.iter().filter(|(_, ring)| ring.enabled);
+        enabled.map(|(queue, _)| *queue).collect()
+    }
+
+    /// Returns the MSI-X entry of a queue.
+    pub(crate) fn vector(&self, queue: usize) -> Option<MsixEntry> {
+        self.state().vectors.get(&queue).copied()
     }
 
     /// Returns what an entry of the MSI-X table holds.
@@ -351,9 +369,10 @@ impl FakeDevice {
     /// Sessions survive, as QEMU's do.
     pub(super) fn reset(&self) {
         let mut state = self.state();
-        state.rings = [new_ring(), new_ring()];
+        state.rings.clear();
+        state.vectors.clear();
         state.needs_reset = false;
-        state.kicked = [false; 2];
+        state.kicked.clear();
     }
 
     pub(super) fn deliver_to(&self, on_used: Arc<OnUsed>) {
@@ -363,7 +382,7 @@ impl FakeDevice {
     pub(super) fn kick(&self, queue: usize) {
         let mut state = self.state();
         state.kicks += 1;
-        state.kicked[queue] = true;
+        state.kicked.insert(queue);
         let eager = state.eager;
         drop(state);
         self.doorbell.notify_all();
@@ -412,7 +431,7 @@ impl FakeDevice {
     /// From here on it serves everything before a kick returns.
     pub(crate) fn be_eager(&self) {
         self.state().eager = true;
-        for queue in [0, 1] {
+        for queue in self.enabled() {
             self.serve_eagerly(queue);
         }
     }
@@ -429,6 +448,13 @@ impl FakeDevice {
 
     pub(crate) fn refuse_resets(&self) {
         self.state().resets = false;
+    }
+
+    /// From here on every register reads all ones, and nothing is served.
+    pub(crate) fn vanish(&self) {
+        let mut state = self.state();
+        state.gone = true;
+        state.rings.clear();
     }
 
     pub(crate) fn need_reset(&self) {
@@ -452,15 +478,17 @@ impl FakeDevice {
     /// Takes what is available and completes nothing.
     pub(crate) fn take(&self, queue: usize) -> usize {
         let mut state = self.state();
-        state.rings[queue].take();
-        state.rings[queue].taken.len()
+        let Some(ring) = state.rings.get_mut(&queue) else {
+            return 0;
+        };
+        ring.take();
+        ring.taken.len()
     }
 
     fn serve_one(&self, queue: usize) -> bool {
         let mut state = self.state();
-        state.rings[0].take();
-        state.rings[1].take();
-        let count = state.rings[queue].taken.len();
+        state.rings.values_mut().for_each(Ring::take);
+        let count = state.rings.get(&queue).map_or(0, |ring| ring.taken.len());
         if count == 0 {
             return false;
         }
@@ -472,11 +500,11 @@ impl FakeDevice {
             state.shuffle ^= state.shuffle << 17;
             state.shuffle as usize % count
         };
-        let chain = state.rings[queue].taken.remove(which);
+        let chain = state.rings.get_mut(&queue).unwrap().taken.remove(which);
         let fault = state.fault.take();
         let (served, written) = state.serve(queue, &chain, fault);
         state.log.push(served);
-        let ring = &mut state.rings[queue];
+        let ring = state.rings.get_mut(&queue).unwrap();
         let head = u32::from(chain.head);
         match fault {
             Some(Fault::Id(id)) => ring.use_raw(id, written, 1),
@@ -516,7 +544,7 @@ impl FakeDevice {
     pub(super) fn run(&self) {
         loop {
             let mut state = self.state();
-            while !state.stop && (state.manual || state.kicked == [false; 2]) {
+            while !state.stop && (state.manual || state.kicked.is_empty()) {
                 state = self.doorbell.wait(state).unwrap();
             }
             if state.stop {
@@ -524,10 +552,7 @@ impl FakeDevice {
             }
             let kicked = core::mem::take(&mut state.kicked);
             drop(state);
-            for queue in [1, 0] {
-                if !kicked[queue] {
-                    continue;
-                }
+            for queue in kicked.into_iter().rev() {
                 loop {
                     if let Some(ring) = self.enabled_ring(queue) {
                         ring.disable();
@@ -546,9 +571,8 @@ impl FakeDevice {
 
     fn enabled_ring(&self, queue: usize) -> Option<Suppression<'_>> {
         let state = self.state();
-        state.rings[queue]
-            .enabled
-            .then_some(Suppression { state, queue })
+        let enabled = state.rings.get(&queue).is_some_and(|ring| ring.enabled);
+        enabled.then_some(Suppression { state, queue })
     }
 
     pub(super) fn stop(&self) {
@@ -569,18 +593,16 @@ struct Suppression<'a> {
 }
 
 impl Suppression<'_> {
+    fn ring(&mut self) -> &mut Queue {
+        &mut self.state.rings.get_mut(&self.queue).unwrap().queue
+    }
+
     fn disable(mut self) {
-        self.state.rings[self.queue]
-            .queue
-            .disable_notification(memory())
-            .unwrap();
+        self.ring().disable_notification(memory()).unwrap();
     }
 
     /// `true`: something was made available meanwhile.
     fn enable(mut self) -> bool {
-        self.state.rings[self.queue]
-            .queue
-            .enable_notification(memory())
-            .unwrap()
+        self.ring().enable_notification(memory()).unwrap()
     }
 }

@@ -17,7 +17,7 @@ mod transport;
 pub(crate) use self::platform::use_chain;
 pub(crate) use self::platform::{FakePlatform, live_pages};
 #[cfg(not(loom))]
-pub(crate) use self::platform::{is_in_freed_memory, is_in_memory, ring_field};
+pub(crate) use self::platform::{as_cpu, is_in_freed_memory, is_in_memory, ring_field};
 #[cfg(not(loom))]
 pub(crate) use self::{
     device::{FakeDevice, Fault, Served},

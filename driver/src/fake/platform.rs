@@ -2,6 +2,7 @@
 #![expect(unsafe_code, reason = "the fake machine's memory")]
 
 use core::{
+    cell::Cell,
     ptr::NonNull,
     sync::atomic::{AtomicU32, Ordering},
 };
@@ -109,6 +110,28 @@ pub(crate) fn is_live(bus_address: u64, len_bytes: u32) -> bool {
         })
 }
 
+fn next_cpu() -> Cell<u32> {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    Cell::new(NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+// Threads of loom are not threads of the system.
+#[cfg(not(loom))]
+thread_local!(static CPU: Cell<u32> = next_cpu());
+#[cfg(loom)]
+loom::thread_local!(static CPU: Cell<u32> = next_cpu());
+
+/// Runs `f` as a CPU whose number leaves the remainder that `cpu` leaves, for every divisor up to
+/// 10, and is none that a thread gets by itself.
+#[cfg(not(loom))]
+pub(crate) fn as_cpu<R>(cpu: u32, f: impl FnOnce() -> R) -> R {
+    const FIRST: u32 = 2520 << 8;
+    let before = CPU.with(|own| own.replace(FIRST + cpu));
+    let result = f();
+    CPU.with(|own| own.set(before));
+    result
+}
+
 #[derive(Debug)]
 pub(crate) struct FakePlatform;
 
@@ -164,13 +187,7 @@ unsafe impl Platform for FakePlatform {
     unsafe fn restore_interrupts(_: bool) {}
 
     fn cpu() -> u32 {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        // Threads of loom are not threads of the system.
-        #[cfg(not(loom))]
-        thread_local!(static CPU: u32 = NEXT.fetch_add(1, Ordering::Relaxed));
-        #[cfg(loom)]
-        loom::thread_local!(static CPU: u32 = NEXT.fetch_add(1, Ordering::Relaxed));
-        CPU.with(|cpu| *cpu)
+        CPU.with(Cell::get)
     }
 
     fn now_ns() -> u64 {

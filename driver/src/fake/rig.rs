@@ -20,7 +20,7 @@ use cbc::cipher::{BlockModeEncrypt, KeyIvInit, block_padding::NoPadding};
 use super::{FakeDevice, FakePlatform, FakeTransport, Setup, platform::forget_live_pages};
 use crate::{
     Cipher, CipherAlgorithm, Device, Direction, Error, InterruptMode, Options,
-    transport::{MsixEntry, MsixMessage},
+    transport::MsixMessage,
 };
 
 pub(crate) const KEY: [u8; 16] = [0x42; 16];
@@ -65,23 +65,19 @@ impl Rig {
         let alone = Arc::new(Alone::new());
         // Others may have given pages up, on purpose.
         forget_live_pages();
-        let fake = Arc::new(FakeDevice::new());
+        let fake = Arc::new(FakeDevice::new(setup.data_queues as usize));
         let transport = FakeTransport::new(setup, fake.clone());
         let device = Arc::new(Device::new(transport, options)?);
-        let weak = Arc::downgrade(&device);
+        let (weak, weak_fake) = (Arc::downgrade(&device), Arc::downgrade(&fake));
         fake.deliver_to(Arc::new(move |queue| {
-            let Some(device) = weak.upgrade() else { return };
-            let entry = match (device.interrupt_mode(), queue) {
-                (InterruptMode::PerQueue, queue) => 1 + queue as u16,
-                (InterruptMode::SharedQueues, _) => 1,
-                (InterruptMode::Shared, _) => 0,
-                (InterruptMode::Intx, _) => {
-                    device.handle_intx();
-                    return;
-                }
-                (InterruptMode::Polling, _) => return,
+            let (Some(device), Some(fake)) = (weak.upgrade(), weak_fake.upgrade()) else {
+                return;
             };
-            device.handle_interrupt(MsixEntry(entry));
+            match (device.interrupt_mode(), fake.vector(queue)) {
+                (InterruptMode::Intx, _) => drop(device.handle_intx()),
+                (_, Some(entry)) => drop(device.handle_interrupt(entry)),
+                (_, None) => {}
+            }
         }));
         Ok(Self {
             device,
@@ -140,14 +136,15 @@ impl Rig {
             if let Poll::Ready(session) = poll_once(open.as_mut()) {
                 return session.unwrap();
             }
-            self.fake.serve(1, 1);
+            self.fake.serve(self.fake.control(), 1);
         }
         panic!("no session");
     }
 
     /// Ends every session and waits until the device has nothing any more.
     pub(crate) fn serve_all(&self) {
-        while self.fake.serve(0, usize::MAX) + self.fake.serve(1, usize::MAX) > 0 {
+        let serve = |queue| self.fake.serve(queue, usize::MAX);
+        while self.fake.enabled().into_iter().map(serve).sum::<usize>() > 0 {
             self.device.poll();
         }
         self.device.poll();

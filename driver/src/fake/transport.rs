@@ -5,7 +5,7 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use virtio_drivers::transport::{DeviceStatus, InterruptStatus};
 
-use super::device::FakeDevice;
+use super::device::{FakeDevice, Ring};
 use crate::{
     Features,
     transport::{
@@ -21,7 +21,12 @@ pub(crate) struct Setup {
     pub(crate) accepts_features: bool,
     pub(crate) ready: bool,
     pub(crate) resets: bool,
+    /// It is removed when its first queue is enabled.
+    pub(crate) vanishes_when_enabled: bool,
     pub(crate) stable_config: bool,
+    /// Data queues that it says it has.
+    pub(crate) data_queues: u32,
+    /// Entries of each data queue, and of the control queue.
     pub(crate) queue_sizes: [u16; 2],
     pub(crate) msix_entries: u16,
     /// Vectors that read back as none.
@@ -36,7 +41,9 @@ impl Default for Setup {
             accepts_features: true,
             ready: true,
             resets: true,
+            vanishes_when_enabled: false,
             stable_config: true,
+            data_queues: 1,
             queue_sizes: [64, 64],
             msix_entries: 3,
             refused_vectors: vec![],
@@ -75,6 +82,10 @@ impl FakeTransport {
         }
     }
 
+    fn is_gone(&self) -> bool {
+        self.device.state().gone
+    }
+
     fn vector(&self, entry: Option<MsixEntry>) -> Option<MsixEntry> {
         let fits = |entry: &MsixEntry| {
             entry.0 < self.setup.msix_entries && !self.setup.refused_vectors.contains(&entry.0)
@@ -85,6 +96,9 @@ impl FakeTransport {
 
 impl Transport for FakeTransport {
     fn read_device_features(&self) -> u64 {
+        if self.is_gone() {
+            return u64::MAX;
+        }
         self.setup.features.bits()
     }
 
@@ -98,6 +112,9 @@ impl Transport for FakeTransport {
     }
 
     fn read_status(&self) -> DeviceStatus {
+        if self.is_gone() {
+            return DeviceStatus::from_bits_retain(0xff);
+        }
         let status = self.status.load(Ordering::Relaxed);
         let mut status = DeviceStatus::from_bits_retain(status);
         status.set(
@@ -108,6 +125,9 @@ impl Transport for FakeTransport {
     }
 
     fn write_status(&self, status: DeviceStatus) {
+        if self.is_gone() {
+            return;
+        }
         if status.is_empty() {
             self.device.reset();
             if !self.setup.resets || !self.device.state().resets {
@@ -122,11 +142,12 @@ impl Transport for FakeTransport {
     }
 
     fn read_max_queue_size(&self, queue: QueueIndex) -> u16 {
-        self.setup
-            .queue_sizes
-            .get(usize::from(queue.0))
-            .copied()
-            .unwrap_or(0)
+        let [data, control] = self.setup.queue_sizes;
+        match u32::from(queue.0).cmp(&self.setup.data_queues) {
+            core::cmp::Ordering::Less => data,
+            core::cmp::Ordering::Equal => control,
+            core::cmp::Ordering::Greater => 0,
+        }
     }
 
     fn set_queue(&self, queue: QueueIndex, size: u16, addresses: QueueAddresses) {
@@ -136,11 +157,17 @@ impl Transport for FakeTransport {
         );
         let features = Features::from_bits_retain(self.driver_features.load(Ordering::Relaxed));
         let event_index = features.contains(Features::EVENT_IDX);
-        self.device.state().rings[usize::from(queue.0)].set(size, addresses, event_index);
+        let ring = Ring::new(size, addresses, event_index);
+        self.device.state().rings.insert(queue.0.into(), ring);
     }
 
     fn enable_queue(&self, queue: QueueIndex) {
-        self.device.state().rings[usize::from(queue.0)].enable();
+        let mut state = self.device.state();
+        state.rings.get_mut(&queue.0.into()).unwrap().enable();
+        drop(state);
+        if self.setup.vanishes_when_enabled {
+            self.device.vanish();
+        }
     }
 
     fn doorbell(&self, queue: QueueIndex) -> Doorbell {
@@ -153,12 +180,16 @@ impl Transport for FakeTransport {
     }
 
     fn read_config(&self, offset: usize, bytes: &mut [u8]) -> Result<(), TransportError> {
+        if self.is_gone() {
+            bytes.fill(0xff);
+            return Ok(());
+        }
         let mut config = [0; 56];
         let mut put = |at: usize, value: u32| {
             config[at..at + 4].copy_from_slice(&value.to_le_bytes());
         };
         put(0, u32::from(self.setup.ready));
-        put(4, 1);
+        put(4, self.setup.data_queues);
         put(8, 1);
         put(12, 1 << 3);
         put(36, 64);
@@ -179,8 +210,14 @@ impl Transport for FakeTransport {
         state.table[usize::from(entry.0)] = message;
     }
 
-    fn set_queue_vector(&self, _: QueueIndex, entry: Option<MsixEntry>) -> Option<MsixEntry> {
-        self.vector(entry)
+    fn set_queue_vector(&self, queue: QueueIndex, entry: Option<MsixEntry>) -> Option<MsixEntry> {
+        let entry = self.vector(entry);
+        let vectors = &mut self.device.state().vectors;
+        match entry {
+            Some(entry) => vectors.insert(queue.0.into(), entry),
+            None => vectors.remove(&queue.0.into()),
+        };
+        entry
     }
 
     fn set_config_vector(&self, entry: Option<MsixEntry>) -> Option<MsixEntry> {
@@ -188,6 +225,9 @@ impl Transport for FakeTransport {
     }
 
     fn read_interrupt_status(&self) -> InterruptStatus {
+        if self.is_gone() {
+            return InterruptStatus::from_bits_retain(0xff);
+        }
         InterruptStatus::QUEUE_INTERRUPT
     }
 }

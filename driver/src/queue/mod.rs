@@ -329,7 +329,7 @@ impl<P: Platform> Queue<P> {
 
     pub(crate) fn stats(&self) -> QueueStats {
         self.guarded.with(|guarded| QueueStats {
-            in_flight: guarded.in_flight,
+            in_flight: guarded.in_flight.into(),
             published: guarded.accounting.published(),
             interrupt_credit: guarded.accounting.credit(),
             pending_polls: self.pending_polls.load(Ordering::Relaxed),

@@ -47,6 +47,18 @@ fn check(f: impl Fn() + Sync + Send + 'static) {
 }
 
 fn queue(slots: u16) -> (Arc<TestQueue>, Arc<SessionTable>) {
+    let sessions = sessions();
+    (queue_of(&sessions, slots), sessions)
+}
+
+/// A table with one session, which somebody has.
+fn sessions() -> Arc<SessionTable> {
+    let sessions = Arc::new(SessionTable::new(1, Form::Padded));
+    sessions.open(SessionIndex(0), 7);
+    sessions
+}
+
+fn queue_of(sessions: &Arc<SessionTable>, slots: u16) -> Arc<TestQueue> {
     let layout = Layout {
         queue: QueueIndex(0),
         max_entries: 4,
@@ -55,13 +67,8 @@ fn queue(slots: u16) -> (Arc<TestQueue>, Arc<SessionTable>) {
         event_index: true,
         sessions: 0,
     };
-    let sessions = Arc::new(SessionTable::new(1, Form::Padded));
-    sessions.open(SessionIndex(0), 7);
     let doorbell = Doorbell::shared(Arc::new(Silent), QueueIndex(0));
-    (
-        Arc::new(Queue::new(layout, sessions.clone(), doorbell).unwrap()),
-        sessions,
-    )
+    Arc::new(Queue::new(layout, sessions.clone(), doorbell).unwrap())
 }
 
 fn publish(reserved: Reserved<'_, FakePlatform>) -> InFlight<'_, FakePlatform> {
@@ -281,5 +288,22 @@ fn loom_last_use_ends_the_session_once() {
         let by_owner = usize::from(sessions.release_held(SessionIndex(0)));
         let by_device = thread.join().unwrap();
         assert_eq!(by_owner + by_device, 1);
+    });
+}
+
+#[test]
+fn loom_last_use_on_several_queues_ends_the_session_once() {
+    check(|| {
+        let sessions = sessions();
+        let queues = [(); 2].map(|()| queue_of(&sessions, 1));
+        for queue in &queues {
+            drop(publish(queue.try_reserve().unwrap()));
+        }
+        let [first, second] = queues;
+        let thread = thread::spawn(move || complete(&first));
+        let by_second = complete(&second);
+        let by_owner = usize::from(sessions.release_held(SessionIndex(0)));
+        let by_first = thread.join().unwrap();
+        assert_eq!(by_first + by_second + by_owner, 1);
     });
 }

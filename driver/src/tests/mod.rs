@@ -11,7 +11,11 @@ mod loom;
 #[cfg(not(loom))]
 mod negotiation;
 #[cfg(not(loom))]
+mod queues;
+#[cfg(not(loom))]
 mod recovery;
+#[cfg(not(loom))]
+mod removal;
 #[cfg(not(loom))]
 mod requests;
 #[cfg(not(loom))]

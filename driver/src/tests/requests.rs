@@ -379,7 +379,7 @@ fn recovery_of_a_broken_device_ends_its_sessions() {
 fn closed_queue_keeps_its_slots() {
     let rig = Rig::simple();
     let session = rig.session(Direction::Encrypt);
-    rig.device.link().data.close(Error::ShutDown);
+    rig.device.link().data[0].close(Error::ShutDown);
     for _ in 0..1000 {
         let mut request = core::pin::pin!(session.try_process(&IV, DmaBuffer::new(16).unwrap()));
         let Poll::Ready(Err(failed)) = poll_once(request.as_mut()) else {
@@ -388,7 +388,7 @@ fn closed_queue_keeps_its_slots() {
         assert_eq!(failed.error, Error::ShutDown);
     }
     assert_eq!(
-        rig.device.link().data.free_slots(),
+        rig.device.link().data[0].free_slots(),
         usize::from(Rig::options().data_slots)
     );
 }

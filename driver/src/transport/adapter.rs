@@ -10,10 +10,6 @@ use virtio_drivers::transport::{
 use super::{Doorbell, Notify, QueueAddresses, QueueIndex, Transport, TransportError};
 use crate::{DEVICE_ID, Platform, sync::IrqMutex};
 
-/// Queues of a crypto device that the driver uses at most: data, and control behind all of the
-/// data queues.
-const QUEUES: usize = 2;
-
 /// A transport of `virtio_drivers` (MMIO, PCI, a hypervisor's own) as one of this driver's.
 ///
 /// Their `notify` and `ack_interrupt` want `&mut self`, so all of it stands behind one lock, which
@@ -30,8 +26,8 @@ struct Shared<P: Platform, T>(IrqMutex<P, State<T>>);
 
 struct State<T> {
     transport: T,
-    /// What `set_queue` said, until `enable_queue`: theirs does both in one.
-    queues: [Option<(QueueIndex, u16, QueueAddresses)>; QUEUES],
+    /// What the last `set_queue` said, until `enable_queue`: theirs does both in one.
+    queue: Option<(QueueIndex, u16, QueueAddresses)>,
 }
 
 impl<P: Platform, T: VirtioTransport + Send + 'static> VirtioDriversTransport<P, T> {
@@ -54,7 +50,7 @@ impl<P: Platform, T: VirtioTransport + Send + 'static> VirtioDriversTransport<P,
         }
         let state = State {
             transport,
-            queues: [None; QUEUES],
+            queue: None,
         };
         let shared = Arc::new(Shared(IrqMutex::new("virtio transport", state)));
         Ok(Self { shared })
@@ -86,9 +82,6 @@ impl<P: Platform, T: VirtioTransport + Send + 'static> Transport for VirtioDrive
 
     fn write_status(&self, status: DeviceStatus) {
         self.with(|state| {
-            if status.is_empty() {
-                state.queues = [None; QUEUES];
-            }
             state.transport.set_status(status);
         });
     }
@@ -99,20 +92,13 @@ impl<P: Platform, T: VirtioTransport + Send + 'static> Transport for VirtioDrive
     }
 
     fn set_queue(&self, queue: QueueIndex, size: u16, addresses: QueueAddresses) {
-        self.with(|state| {
-            let place = state.queues.iter_mut().find(|place| place.is_none());
-            debug_assert!(place.is_some(), "more queues than the driver has");
-            if let Some(place) = place {
-                *place = Some((queue, size, addresses));
-            }
-        });
+        self.with(|state| state.queue = Some((queue, size, addresses)));
     }
 
     fn enable_queue(&self, queue: QueueIndex) {
         self.with(|state| {
-            let mut set = state.queues.iter_mut();
-            let place = set.find(|place| place.is_some_and(|(index, ..)| index == queue));
-            let Some((_, size, addresses)) = place.and_then(Option::take) else {
+            let set = state.queue.take_if(|(index, ..)| *index == queue);
+            let Some((_, size, addresses)) = set else {
                 return;
             };
             let QueueAddresses {

@@ -113,6 +113,12 @@ impl fmt::Display for TransportError {
 
 impl core::error::Error for TransportError {}
 
+/// Tells whether a status is what the registers of a device that has been removed read: all ones.
+/// No device shows all bits, as long as the driver does not write FAILED.
+pub(crate) fn is_gone(status: DeviceStatus) -> bool {
+    status.contains(DeviceStatus::all())
+}
+
 /// A device as its registers show it.
 pub trait Transport: Send + Sync + fmt::Debug {
     /// Reads the feature bits that the device offers.
@@ -130,7 +136,8 @@ pub trait Transport: Send + Sync + fmt::Debug {
     /// Reads how many entries the device allows for a queue; 0 means that there is no such queue.
     fn read_max_queue_size(&self, queue: QueueIndex) -> u16;
 
-    /// Tells the device where a queue lies and how many entries it has, without enabling it.
+    /// Tells the device where a queue lies and how many entries it has, without enabling it; that
+    /// comes next, before another queue is set.
     fn set_queue(&self, queue: QueueIndex, size: u16, addresses: QueueAddresses);
 
     /// Enables a queue that has its addresses and its vector.
