@@ -6,7 +6,7 @@ use crate::{
     Device, Error, Failed, Platform, Requirement,
     dma::DmaBuffer,
     queue::{Buffers, INLINE, List},
-    request::{Admission, Body, INLINE_PAYLOAD_LEN, check_answer},
+    request::{Admission, Body, INLINE_PAYLOAD_LEN, check_answer, own_waker, reserve_in_line},
     session::Session,
     wire::{self, CipherAlgorithm, CipherParameters, Direction, REQUEST_LEN, SessionParameters},
 };
@@ -212,7 +212,13 @@ impl<P: Platform> Cipher<P> {
             data.copy_from_slice(&buffer);
             return Ok(());
         }
-        let slot = self.session.reserve(Admission::Wait).await?;
+        let link = &*self.session.link;
+        let queue = link.data_queue();
+        let reserved = match queue.reserve_at_once() {
+            Some(reserved) => reserved,
+            None => reserve_in_line(link, queue, Admission::Wait).await?,
+        };
+        let waker = own_waker().await;
         let sent = {
             let head = self.head(data.len());
             let body = Body::Inline {
@@ -220,16 +226,16 @@ impl<P: Platform> Cipher<P> {
                 output_at: iv.len(),
                 output_len_bytes: data.len(),
             };
-            self.session.publish(slot, &head, body)?
+            self.session.publish(reserved, &head, body, waker)?
         };
         let in_flight = sent.await?;
         let output = INLINE + iv.len();
-        let outcome = check_answer(&in_flight, output + data.len(), data.len());
-        if outcome.is_ok() {
-            in_flight.block().read(output, data);
+        if let Err(error) = check_answer(&in_flight, output + data.len(), data.len()) {
+            return Err(in_flight.refuse(error));
         }
+        in_flight.block().read(output, data);
         in_flight.finish();
-        outcome
+        Ok(())
     }
 
     /// Sends what `buffers` hold. They come back unless the device may still touch them.

@@ -17,13 +17,6 @@ use crate::{
     wire::Features,
 };
 
-/// Which queue.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Which {
-    Control,
-    Data,
-}
-
 /// The queues and sessions of one life of the device.
 #[derive(Debug)]
 pub(crate) struct Link<P: Platform> {
@@ -66,18 +59,13 @@ impl<P: Platform> Link<P> {
         }
     }
 
-    /// Returns the control queue, or the data queue of the calling CPU.
+    /// Returns the data queue of the calling CPU.
     #[inline]
-    pub(crate) fn queue(&self, which: Which) -> &Queue<P> {
-        match which {
-            Which::Control => &self.control,
-            Which::Data => {
-                let cpu = P::cpu() as usize;
-                // No division where every CPU has a queue of its own.
-                let own = self.data.get(cpu);
-                own.unwrap_or_else(|| &self.data[cpu % self.data.len()])
-            }
-        }
+    pub(crate) fn data_queue(&self) -> &Queue<P> {
+        let cpu = P::cpu() as usize;
+        // No division where every CPU has a queue of its own.
+        let own = self.data.get(cpu);
+        own.unwrap_or_else(|| &self.data[cpu % self.data.len()])
     }
 
     /// Returns all queues, in the order of their interrupts: data queues first.

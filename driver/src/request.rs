@@ -8,7 +8,7 @@
 //! the slot for good and endangers nothing.
 
 use core::{
-    future::Future,
+    future::{Future, poll_fn},
     ops::ControlFlow,
     pin::{Pin, pin},
     sync::atomic::{AtomicBool, Ordering},
@@ -18,24 +18,30 @@ use core::{
 use alloc::{sync::Arc, task::Wake};
 
 use arrayvec::ArrayVec;
-use pin_project_lite::pin_project;
 
 use crate::{
     Error, Platform,
     dma::DmaBuffer,
-    link::{Link, Which},
+    link::Link,
     queue::{
-        ANSWER, ANSWER_LEN, Block, Buffers, INLINE, InFlight, Intent, MAX_SEGMENTS, Queue, Reserve,
+        ANSWER, ANSWER_LEN, Block, Buffers, INLINE, InFlight, Intent, MAX_SEGMENTS, Queue,
         Reserved, Submission,
     },
     virtqueue::Segment,
     wire,
 };
 
-pub(crate) use crate::queue::Admission;
-
 /// Most payload bytes that travel in the slot's own memory.
 pub(crate) const INLINE_PAYLOAD_LEN: usize = 512;
+
+/// What happens when no slot is free.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Admission {
+    /// Wait in line.
+    Wait,
+    /// [`Error::QueueFull`].
+    Try,
+}
 
 /// What to send behind the head.
 #[derive(Debug)]
@@ -63,79 +69,52 @@ pub(crate) enum Body<'a, P: Platform> {
     },
 }
 
-/// Sends a request and waits for its completion: [`reserve`], [`publish`] and [`complete`], which a
-/// caller in a hurry calls by themselves. What is borrowed between them then needs no place in its
-/// future.
+/// Sends a request and waits for its completion, in steps that a caller in a hurry takes by itself:
+/// what is borrowed between two waits then needs no place in its future.
 ///
 /// On an error, buffers that the device never had are where they were; those that it may still
 /// touch are gone.
 #[inline]
 pub(crate) async fn transact<'l, P: Platform>(
     link: &'l Link<P>,
-    which: Which,
+    queue: &'l Queue<P>,
     head: &impl AsRef<[u8]>,
     body: Body<'_, P>,
     intent: Intent,
     admission: Admission,
 ) -> Result<InFlight<'l, P>, Error> {
-    let (reserved, waker) = reserve(link, which, admission).await?;
+    let reserved = match queue.reserve_at_once() {
+        Some(reserved) => reserved,
+        None => reserve_in_line(link, queue, admission).await?,
+    };
+    let waker = own_waker().await;
     let in_flight = publish(reserved, head, body, intent, waker)?;
     complete(link, in_flight).await
 }
 
-/// Reserves a slot, and returns the waker of the task too, to be left with what is sent.
-#[inline(always)]
-pub(crate) fn reserve<P: Platform>(
-    link: &Link<P>,
-    which: Which,
+/// Reserves a slot where [`Queue::reserve_at_once`](crate::queue::Queue::reserve_at_once) could
+/// not: in the line, if the caller is willing to wait.
+pub(crate) async fn reserve_in_line<'l, P: Platform>(
+    link: &'l Link<P>,
+    queue: &'l Queue<P>,
     admission: Admission,
-) -> Reserving<'_, P> {
-    Reserving {
-        link,
-        queue: link.queue(which),
-        admission,
-        line: None,
+) -> Result<Reserved<'l, P>, Error> {
+    if admission == Admission::Try {
+        return queue.try_reserve();
     }
+    let mut reserve = pin!(queue.reserve());
+    poll_fn(|context| {
+        look(link);
+        let outcome = reserve.as_mut().poll(context);
+        look_again(link, context, outcome)
+    })
+    .await
 }
 
-pin_project! {
-    /// What [`reserve`] returns. By hand, because mostly there is a slot and nothing to wait for.
-    #[derive(Debug)]
-    #[must_use = "a future does nothing unless it is polled"]
-    pub(crate) struct Reserving<'l, P>
-    where
-        P: Platform,
-    {
-        link: &'l Link<P>,
-        queue: &'l Queue<P>,
-        admission: Admission,
-        // The place in the line for a slot, if there is a line.
-        #[pin]
-        line: Option<Reserve<'l, P>>,
-    }
-}
-
-impl<'l, P: Platform> Future for Reserving<'l, P> {
-    type Output = Result<(Reserved<'l, P>, Waker), Error>;
-
-    #[inline(always)]
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        let at_once = if this.line.is_none() {
-            this.queue.reserve_at_once()
-        } else {
-            None
-        };
-        let reserved = match at_once {
-            Some(reserved) => reserved,
-            None => {
-                look(this.link);
-                let reserved = this.queue.poll_reserve(this.line, *this.admission, context);
-                ready!(look_again(this.link, context, reserved))?
-            }
-        };
-        Poll::Ready(Ok((reserved, context.waker().clone())))
-    }
+/// Returns the waker of the task at hand, to be left with what it sends.
+#[inline(always)]
+pub(crate) fn own_waker() -> impl Future<Output = Waker> {
+    poll_fn(|context| Poll::Ready(context.waker().clone()))
 }
 
 /// Waits until the device has used a request.
@@ -302,7 +281,7 @@ fn segment<P: Platform>(buffer: &DmaBuffer<P>, writable: bool) -> Segment {
 /// Judges an answer of `output_len_bytes` bytes and a status, which lies at `status_at` in the slot's
 /// block: whether there is one, its status, then whether all of it was written. On an error nothing
 /// of the output counts.
-#[inline]
+#[inline(always)]
 pub(crate) fn check_answer<P: Platform>(
     in_flight: &InFlight<'_, P>,
     status_at: usize,
@@ -310,21 +289,26 @@ pub(crate) fn check_answer<P: Platform>(
 ) -> Result<(), Error> {
     let written_bytes = in_flight.written_bytes();
     let expected_bytes = output_len_bytes as u32 + 1;
-    let short = Error::ShortAnswer {
-        written_bytes,
-        expected_bytes,
-    };
-    // Nothing at all was written, so no status either.
-    if written_bytes == 0 {
-        return Err(short);
-    }
     let mut status = [NO_ANSWER];
     in_flight.block().read(status_at, &mut status);
-    wire::check_status(u32::from(status[0])).map_err(Error::Refused)?;
-    if written_bytes < expected_bytes {
-        return Err(short);
+    if written_bytes >= expected_bytes && u32::from(status[0]) == wire::STATUS_OK {
+        return Ok(());
     }
-    Ok(())
+    Err(bad_answer(written_bytes, expected_bytes, status[0]))
+}
+
+/// Tells what is wrong with an answer.
+#[cold]
+fn bad_answer(written_bytes: u32, expected_bytes: u32, status: u8) -> Error {
+    let refusal = wire::check_status(u32::from(status)).map_err(Error::Refused);
+    match refusal {
+        // Where nothing at all was written there is no status either.
+        Err(refused) if written_bytes > 0 => refused,
+        _ => Error::ShortAnswer {
+            written_bytes,
+            expected_bytes,
+        },
+    }
 }
 
 /// Drains before a request is polled, where no interrupt does it.

@@ -9,10 +9,10 @@ use core::{
 use crate::{
     Error, Platform,
     dma::DmaBuffer,
-    link::{Link, Which},
+    link::Link,
     queue::{Buffers, INLINE_LEN, InFlight, Intent, List, Reserved, SessionIndex},
     request::{
-        Admission, Body, Complete, Reserving, complete, look, look_again, publish, reserve,
+        Admission, Body, Complete, complete, look, look_again, own_waker, publish, reserve_in_line,
         transact,
     },
     wire::SessionParameters,
@@ -55,7 +55,11 @@ impl<P: Platform> Session<P> {
             buffers = Buffers::read_only(List::One(buffer));
             inline = &[];
         }
-        let (reserved, waker) = reserve(&link, Which::Control, Admission::Wait).await?;
+        let reserved = match link.control.reserve_at_once() {
+            Some(reserved) => reserved,
+            None => reserve_in_line(&link, &link.control, Admission::Wait).await?,
+        };
+        let waker = own_waker().await;
         let in_flight = {
             let head = parameters.encode(link.sessions.form());
             let destroy_opcode = parameters.destroy_opcode();
@@ -87,22 +91,25 @@ impl<P: Platform> Session<P> {
         admission: Admission,
     ) -> impl Future<Output = Result<InFlight<'s, P>, Error>> + use<'s, 'b, H, P> {
         let intent = Intent::Data(self.index);
-        transact(&self.link, Which::Data, head, body, intent, admission)
+        transact(
+            &self.link,
+            self.link.data_queue(),
+            head,
+            body,
+            intent,
+            admission,
+        )
     }
 
-    /// The first step of a request that is sent in steps: see [`transact`].
-    #[inline(always)]
-    pub(crate) fn reserve(&self, admission: Admission) -> Reserving<'_, P> {
-        reserve(&self.link, Which::Data, admission)
-    }
-
-    /// The steps that follow.
+    /// Sends a data request of this session in `reserved`: for a caller that takes the steps of
+    /// [`transact`] by itself.
     #[inline(always)]
     pub(crate) fn publish<'s>(
         &'s self,
-        (reserved, waker): (Reserved<'s, P>, Waker),
+        reserved: Reserved<'s, P>,
         head: &impl AsRef<[u8]>,
         body: Body<'_, P>,
+        waker: Waker,
     ) -> Result<Complete<'s, P>, Error> {
         let in_flight = publish(reserved, head, body, Intent::Data(self.index), waker)?;
         Ok(complete(&self.link, in_flight))

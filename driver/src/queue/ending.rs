@@ -148,25 +148,33 @@ impl<P: Platform> Guarded<P> {
 }
 
 /// Reads the answer to a *destroy*.
-#[inline]
+#[inline(always)]
 pub(super) fn destroy_result<P: Platform>(
     shared: &Shared<P>,
     slot: u16,
     written_bytes: u32,
 ) -> Result<(), Error> {
-    if written_bytes == 0 {
-        return Err(Error::ShortAnswer {
-            written_bytes,
-            expected_bytes: 1,
-        });
-    }
     let mut status = [0xff];
     shared.blocks.block(slot).read(ANSWER, &mut status);
-    wire::check_status(u32::from(status[0])).map_err(Error::Refused)
+    if written_bytes > 0 && u32::from(status[0]) == wire::STATUS_OK {
+        return Ok(());
+    }
+    Err(not_destroyed(written_bytes, status[0]))
+}
+
+#[cold]
+fn not_destroyed(written_bytes: u32, status: u8) -> Error {
+    match wire::check_status(u32::from(status)) {
+        Err(refusal) if written_bytes > 0 => Error::Refused(refusal),
+        _ => Error::ShortAnswer {
+            written_bytes,
+            expected_bytes: 1,
+        },
+    }
 }
 
 /// Reads the answer to a *create*.
-#[inline]
+#[inline(always)]
 pub(super) fn created_session<P: Platform>(
     shared: &Shared<P>,
     slot: u16,

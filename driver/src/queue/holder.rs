@@ -82,6 +82,7 @@ impl<'q, P: Platform> Reserved<'q, P> {
         core::mem::forget(self);
         Ok(InFlight {
             queue,
+            word: &queue.shared.words[usize::from(slot)],
             slot,
             inline_bytes,
             waker_is_left,
@@ -151,6 +152,7 @@ impl<P: Platform> Drop for Reserved<'_, P> {
 #[derive(Debug)]
 pub(crate) struct InFlight<'q, P: Platform> {
     queue: &'q Queue<P>,
+    word: &'q Word,
     slot: u16,
     inline_bytes: u16,
     /// The waker of the first poll has been left with the slot when it was published.
@@ -163,15 +165,11 @@ impl<'q, P: Platform> InFlight<'q, P> {
     pub(super) fn with_waker(queue: &'q Queue<P>, slot: u16) -> Self {
         Self {
             queue,
+            word: &queue.shared.words[usize::from(slot)],
             slot,
             inline_bytes: 0,
             waker_is_left: true,
         }
-    }
-
-    #[inline]
-    fn word(&self) -> &'q Word {
-        &self.queue.shared.words[usize::from(self.slot)]
     }
 
     /// Tells how the request is doing; when it is still in flight, the context's waker is woken at
@@ -182,7 +180,7 @@ impl<'q, P: Platform> InFlight<'q, P> {
     /// The reason for which the queue has ended, with this request in flight.
     #[inline]
     pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        let word = self.word();
+        let word = self.word;
         if word.is(State::Completed) {
             return Poll::Ready(Ok(()));
         }
@@ -205,7 +203,7 @@ impl<'q, P: Platform> InFlight<'q, P> {
         let mut spare: Option<Waker> = None;
         loop {
             let outcome = self.queue.guarded.with(|guarded| {
-                if self.word().is(State::Completed) {
+                if self.word.is(State::Completed) {
                     return Some(Poll::Ready(Ok(())));
                 }
                 if let Some(error) = guarded.ended {
@@ -233,7 +231,7 @@ impl<'q, P: Platform> InFlight<'q, P> {
     /// ready.
     #[inline]
     pub(crate) fn written_bytes(&self) -> u32 {
-        self.word().written_bytes()
+        self.word.written_bytes()
     }
 
     /// Returns the slot's device memory, for reading the answer. Once `poll` was ready.
@@ -252,6 +250,13 @@ impl<'q, P: Platform> InFlight<'q, P> {
     #[inline]
     pub(crate) fn finish(self) {
         self.take(|_, entry| debug_assert!(entry.buffers.is_none()));
+    }
+
+    /// Ends a request whose answer is an error, which it returns.
+    #[cold]
+    pub(crate) fn refuse(self, error: Error) -> Error {
+        drop(self.finish_with_buffers());
+        error
     }
 
     /// Ends a *create* after `poll` was ready: the session, or why there is none.
@@ -296,9 +301,9 @@ impl<'q, P: Platform> InFlight<'q, P> {
     }
 
     /// Wipes the block, takes what is wanted from the slot, and passes the slot on.
-    #[inline]
+    #[inline(always)]
     fn take<R>(self, f: impl FnOnce(Option<&mut Ledger>, &mut Slot<P>) -> R) -> R {
-        debug_assert!(self.word().is(State::Completed));
+        debug_assert!(self.word.is(State::Completed));
         let Self {
             queue,
             slot,
@@ -328,7 +333,7 @@ impl<P: Platform> Drop for InFlight<'_, P> {
         let mut batch = Batch::default();
         let (waker, empty) = self.queue.guarded.with(|guarded| {
             guarded.stats.abandoned += 1;
-            let word = self.word();
+            let word = self.word;
             let entry = &mut guarded.slots[usize::from(self.slot)];
             let waker = entry.waker.take();
             if word.is(State::Submitted) {

@@ -35,7 +35,6 @@ pub(crate) use self::{
     layout::Layout,
     sessions::{SessionIndex, SessionTable},
     slot::Batch,
-    wait::{Admission, Reserve},
 };
 use crate::{
     Error, Platform,

@@ -197,7 +197,10 @@ impl Ledger {
             self.free.len() < self.free.capacity(),
             "the ledger has room for all"
         );
-        self.closing[usize::from(index.0)] = Closing::Unwatched;
+        let closing = &mut self.closing[usize::from(index.0)];
+        if !matches!(closing, Closing::Unwatched) {
+            *closing = Closing::Unwatched;
+        }
         self.free.push(index);
     }
 

@@ -3,7 +3,7 @@
 use core::{
     future::Future,
     pin::Pin,
-    task::{Context, Poll, Waker, ready},
+    task::{Context, Poll, Waker},
 };
 
 use pin_list::Node;
@@ -60,15 +60,6 @@ enum Step {
     WantsWaker,
 }
 
-/// What happens when no slot is free.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Admission {
-    /// Wait in line.
-    Wait,
-    /// [`Error::QueueFull`].
-    Try,
-}
-
 impl<P: Platform> Queue<P> {
     /// Reserves a slot if that is the matter of a moment: one is free, and none has to be emptied.
     #[inline(always)]
@@ -92,29 +83,6 @@ impl<P: Platform> Queue<P> {
             let slot = guarded.take_free(&self.shared).ok_or(Error::QueueFull)?;
             Ok(Reserved { queue: self, slot })
         })
-    }
-
-    /// Reserves a slot where [`reserve_at_once`](Self::reserve_at_once) could not: at the caller's
-    /// place in the line, if it is willing to wait.
-    #[cold]
-    pub(crate) fn poll_reserve<'q>(
-        &'q self,
-        mut line: Pin<&mut Option<Reserve<'q, P>>>,
-        admission: Admission,
-        context: &mut Context<'_>,
-    ) -> Poll<Result<Reserved<'q, P>, Error>> {
-        if admission == Admission::Try {
-            return Poll::Ready(self.try_reserve());
-        }
-        if line.is_none() {
-            line.set(Some(self.reserve()));
-        }
-        let Some(reserve) = line.as_mut().as_pin_mut() else {
-            return Poll::Pending;
-        };
-        let reserved = ready!(reserve.poll(context));
-        line.set(None);
-        Poll::Ready(reserved)
     }
 
     /// Reserves a slot, waiting in line for it.

@@ -179,11 +179,14 @@ const SYMMETRIC_CIPHER: u32 = 1;
 /// `op_type` of a symmetric request: a cipher and a hash or MAC, one after the other.
 const SYMMETRIC_CHAIN: u32 = 2;
 
+/// `VIRTIO_CRYPTO_OK`.
+pub(crate) const STATUS_OK: u32 = 0;
+
 /// Tells what a status code means (Virtio 1.3, 5.9.7: `VIRTIO_CRYPTO_OK` and the others).
 #[inline]
 pub(crate) fn check_status(status: u32) -> Result<(), Refusal> {
     Err(match status {
-        0 => return Ok(()),
+        STATUS_OK => return Ok(()),
         1 => Refusal::Error,
         2 => Refusal::BadMessage,
         3 => Refusal::NotSupported,
