@@ -127,14 +127,13 @@ impl<P: Platform> Session<P> {
     ///
     /// Dropped, the session ends all the same.
     pub(crate) async fn close(mut self) -> Result<(), Error> {
+        let waker = own_waker().await;
         // From here on its end is the queue's affair.
         self.is_held = false;
-        let (link, index) = (&*self.link, self.index);
-        let mut closing = None;
+        let link = &*self.link;
+        let mut closing = link.control.close_session(self.index, waker);
         poll_fn(|context| {
             look(link);
-            let closing =
-                closing.get_or_insert_with(|| link.control.close_session(index, context.waker()));
             let outcome = closing.poll(context);
             look_again(link, context, outcome)
         })

@@ -13,10 +13,15 @@
 //!
 //! *One at a time*: a CPU that holds one of these locks takes no other, so there is no order to get
 //! wrong. Builds with debug assertions check it.
-#![expect(unsafe_code, reason = "restores the interrupt state that it saved")]
+#![expect(
+    unsafe_code,
+    reason = "the lock's inside, and interrupts put back to what they were"
+)]
 
 mod current;
 
+#[cfg(not(loom))]
+use core::cell::UnsafeCell;
 use core::{fmt, marker::PhantomData};
 
 pub(crate) use self::current::Current;
@@ -29,22 +34,101 @@ pub(crate) use loom::sync::atomic;
 
 use atomic::{AtomicU32, Ordering};
 
+/// The spinlock inside: one word, the number of the CPU that holds it or [`NOBODY`].
+///
+/// # Invariant
+///
+/// *Exclusive*: from the compare-exchange that replaces `NOBODY` in `holder` to the store that puts
+/// it back there is one [`InnerGuard`], and only through it is `value` reached.
 #[cfg(not(loom))]
-use spin::mutex::{SpinMutex as Inner, SpinMutexGuard as InnerGuard};
+struct Inner<T> {
+    holder: AtomicU32,
+    value: UnsafeCell<T>,
+}
+
+// SAFETY: *Exclusive*, so that sharing the lock lends the value to one CPU after the other.
+#[cfg(not(loom))]
+unsafe impl<T: Send> Sync for Inner<T> {}
+
+#[cfg(not(loom))]
+struct InnerGuard<'a, T>(&'a Inner<T>);
+
+#[cfg(not(loom))]
+impl<T> Inner<T> {
+    const fn new(value: T) -> Self {
+        Self {
+            holder: AtomicU32::new(NOBODY),
+            value: UnsafeCell::new(value),
+        }
+    }
+
+    #[inline(always)]
+    fn try_lock(&self, cpu: u32) -> Option<InnerGuard<'_, T>> {
+        // Acquire: pairs with the release in the guard's drop.
+        let taken = self
+            .holder
+            .compare_exchange(NOBODY, cpu, Ordering::Acquire, Ordering::Relaxed);
+        // A guard only if it is taken: dropping one releases.
+        taken.is_ok().then(|| InnerGuard(self))
+    }
+
+    fn holder(&self) -> u32 {
+        self.holder.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(not(loom))]
+impl<T> InnerGuard<'_, T> {
+    #[inline(always)]
+    fn value(&mut self) -> &mut T {
+        // SAFETY: *Exclusive*.
+        unsafe { &mut *self.0.value.get() }
+    }
+}
+
+#[cfg(not(loom))]
+impl<T> Drop for InnerGuard<'_, T> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        self.0.holder.store(NOBODY, Ordering::Release);
+    }
+}
 
 /// Stands in for the spinlock under loom, which must see every wait.
 #[cfg(loom)]
-#[derive(Debug)]
-struct Inner<T>(loom::sync::Mutex<T>);
+struct Inner<T> {
+    holder: AtomicU32,
+    value: loom::sync::Mutex<T>,
+}
 #[cfg(loom)]
-type InnerGuard<'a, T> = loom::sync::MutexGuard<'a, T>;
+struct InnerGuard<'a, T>(&'a AtomicU32, loom::sync::MutexGuard<'a, T>);
 #[cfg(loom)]
 impl<T> Inner<T> {
     fn new(value: T) -> Self {
-        Self(loom::sync::Mutex::new(value))
+        Self {
+            holder: AtomicU32::new(NOBODY),
+            value: loom::sync::Mutex::new(value),
+        }
     }
-    fn try_lock(&self) -> Option<InnerGuard<'_, T>> {
-        self.0.try_lock().ok()
+    fn try_lock(&self, cpu: u32) -> Option<InnerGuard<'_, T>> {
+        let guard = self.value.try_lock().ok()?;
+        self.holder.store(cpu, Ordering::Relaxed);
+        Some(InnerGuard(&self.holder, guard))
+    }
+    fn holder(&self) -> u32 {
+        self.holder.load(Ordering::Relaxed)
+    }
+}
+#[cfg(loom)]
+impl<T> InnerGuard<'_, T> {
+    fn value(&mut self) -> &mut T {
+        &mut self.1
+    }
+}
+#[cfg(loom)]
+impl<T> Drop for InnerGuard<'_, T> {
+    fn drop(&mut self) {
+        self.0.store(NOBODY, Ordering::Relaxed);
     }
 }
 
@@ -114,17 +198,14 @@ impl<P: Platform> Drop for Masked<P> {
 /// Taking it again on the CPU that already holds it is a bug of the caller and panics with the
 /// lock's name instead of hanging.
 pub struct IrqMutex<P, T> {
-    /// The CPU that holds the lock, for the report of a second taking; `NOBODY` when free.
-    owner: AtomicU32,
     name: &'static str,
     inner: Inner<T>,
     _platform: PhantomData<fn() -> P>,
 }
 
-/// Releases in the order that matters: the owner's name, the spinlock, the interrupts. Also when
-/// the closure panics.
+/// Releases in the order that matters: the check, the spinlock, the interrupts. Also when the closure
+/// panics.
 struct Held<'a, P: Platform, T> {
-    owner: &'a AtomicU32,
     /// The CPU, if this hold is a checked one.
     checked: Option<u32>,
     // Fields drop in order of declaration: the lock first, then the mask.
@@ -133,9 +214,8 @@ struct Held<'a, P: Platform, T> {
 }
 
 impl<P: Platform, T> Drop for Held<'_, P, T> {
+    #[inline(always)]
     fn drop(&mut self) {
-        // Relaxed: only this CPU ever compares the value with its own number.
-        self.owner.store(NOBODY, Ordering::Relaxed);
         if let Some(cpu) = self.checked {
             end_hold(cpu);
         }
@@ -147,7 +227,6 @@ impl<P: Platform, T> IrqMutex<P, T> {
     #[cfg(not(loom))]
     pub const fn new(name: &'static str, value: T) -> Self {
         Self {
-            owner: AtomicU32::new(NOBODY),
             name,
             inner: Inner::new(value),
             _platform: PhantomData,
@@ -158,7 +237,6 @@ impl<P: Platform, T> IrqMutex<P, T> {
     #[cfg(loom)]
     pub fn new(name: &'static str, value: T) -> Self {
         Self {
-            owner: AtomicU32::new(NOBODY),
             name,
             inner: Inner::new(value),
             _platform: PhantomData,
@@ -172,14 +250,19 @@ impl<P: Platform, T> IrqMutex<P, T> {
     /// If the calling CPU already holds this lock; with debug assertions, if it holds any.
     #[inline(always)]
     pub fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
-        let masked = Masked::<P>::new();
+        let _masked = Masked::<P>::new();
         let cpu = P::cpu();
-        let guard = match self.inner.try_lock() {
+        let guard = match self.inner.try_lock(cpu) {
             Some(guard) => guard,
             None => self.contend(cpu),
         };
         begin_hold(cpu, self.name);
-        self.hold(cpu, Some(cpu), masked, guard, f)
+        let mut held = Held {
+            checked: Some(cpu),
+            guard,
+            _masked,
+        };
+        f(held.guard.value())
     }
 
     /// Runs `f` on the value if the lock comes free within `tries` looks; else returns `None`.
@@ -187,45 +270,32 @@ impl<P: Platform, T> IrqMutex<P, T> {
     /// For a caller that must go on whatever holds the lock, such as the printer of a panic; it may
     /// hold another lock.
     pub fn try_with<R>(&self, tries: u32, f: impl FnOnce(&mut T) -> R) -> Option<R> {
-        let masked = Masked::<P>::new();
+        let _masked = Masked::<P>::new();
+        let cpu = P::cpu();
         for _ in 0..tries {
-            if let Some(guard) = self.inner.try_lock() {
-                return Some(self.hold(P::cpu(), None, masked, guard, f));
+            if let Some(guard) = self.inner.try_lock(cpu) {
+                let mut held = Held {
+                    checked: None,
+                    guard,
+                    _masked,
+                };
+                return Some(f(held.guard.value()));
             }
             spin_loop();
         }
         None
     }
 
-    #[inline(always)]
-    fn hold<R>(
-        &self,
-        cpu: u32,
-        checked: Option<u32>,
-        masked: Masked<P>,
-        guard: InnerGuard<'_, T>,
-        f: impl FnOnce(&mut T) -> R,
-    ) -> R {
-        self.owner.store(cpu, Ordering::Relaxed);
-        let mut held = Held {
-            owner: &self.owner,
-            checked,
-            guard,
-            _masked: masked,
-        };
-        f(&mut held.guard)
-    }
-
     #[cold]
     fn contend(&self, cpu: u32) -> InnerGuard<'_, T> {
         loop {
-            // Relaxed: a CPU sees its own stores in order, so if this CPU holds the lock it reads
-            // its own number here; any other number means that somebody else will release it.
-            if self.owner.load(Ordering::Relaxed) == cpu {
+            // A CPU sees its own stores in order, so if this CPU holds the lock it reads its own
+            // number here; any other number means that somebody else will release it.
+            if self.inner.holder() == cpu {
                 panic!("lock `{}` taken twice on CPU {cpu}", self.name);
             }
             spin_loop();
-            if let Some(guard) = self.inner.try_lock() {
+            if let Some(guard) = self.inner.try_lock(cpu) {
                 return guard;
             }
         }

@@ -4,7 +4,7 @@
 //! like any other, which its closer holds. Else the closer leaves its waker in the ledger, and the
 //! *destroy* is sent when the last use has gone and there is a slot.
 
-use core::task::{Context, Poll, Waker};
+use core::task::{Context, Poll, Waker, ready};
 
 use super::{InFlight, Queue, sessions::SessionIndex, slot::State};
 use crate::{Error, Platform, sync::atomic::Ordering};
@@ -15,13 +15,11 @@ use crate::{Error, Platform, sync::atomic::Ordering};
 ///
 /// Dropped, the session ends all the same.
 #[derive(Debug)]
-pub(crate) enum Closing<'q, P: Platform> {
-    /// The *destroy* is in flight.
-    Sent(InFlight<'q, P>),
-    /// It is, or waits to be sent, and nobody holds it.
-    Watched(Watch<'q, P>),
-    /// The answer has been taken.
-    Done,
+pub(crate) struct Closing<'q, P: Platform> {
+    /// The *destroy*, if it was sent at once.
+    in_flight: Option<InFlight<'q, P>>,
+    /// Else the wait for whoever sends it.
+    watch: Option<Watch<'q, P>>,
 }
 
 /// A closer's place in the ledger.
@@ -36,8 +34,8 @@ impl<P: Platform> Queue<P> {
     /// Gives the caller's use of a session back, which ends it with the last use; `waker` is woken
     /// at the device's answer.
     #[inline(always)]
-    pub(crate) fn close_session(&self, session: SessionIndex, waker: &Waker) -> Closing<'_, P> {
-        let mut waker = Some(waker.clone());
+    pub(crate) fn close_session(&self, session: SessionIndex, waker: Waker) -> Closing<'_, P> {
+        let mut waker = Some(waker);
         let sent = self.guarded.with(|guarded| {
             let is_last = self.shared.sessions.release_held(session);
             if is_last
@@ -62,34 +60,37 @@ impl<P: Platform> Queue<P> {
         if kick {
             self.doorbell.ring();
         }
-        Closing::Sent(InFlight::with_waker(self, slot))
+        Closing {
+            in_flight: Some(InFlight::with_waker(self, slot)),
+            watch: None,
+        }
     }
 
     #[cold]
     fn watch(&self, session: SessionIndex) -> Closing<'_, P> {
         self.start_backlog();
-        Closing::Watched(Watch {
+        let watch = Watch {
             queue: self,
             session: Some(session),
-        })
+        };
+        Closing {
+            in_flight: None,
+            watch: Some(watch),
+        }
     }
 }
 
 impl<P: Platform> Closing<'_, P> {
     /// Tells what the device answered, or why it never will.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        let outcome = match self {
-            Self::Sent(in_flight) => in_flight.poll(context),
-            Self::Watched(watch) => watch.poll(context),
-            Self::Done => Poll::Pending,
-        };
-        match outcome {
-            Poll::Ready(Ok(())) => match core::mem::replace(self, Self::Done) {
-                Self::Sent(in_flight) => Poll::Ready(in_flight.take_destroyed()),
-                Self::Watched(_) | Self::Done => Poll::Ready(Ok(())),
-            },
-            outcome => outcome,
+        if let Some(in_flight) = &mut self.in_flight {
+            ready!(in_flight.poll(context))?;
+        }
+        match (self.in_flight.take(), &mut self.watch) {
+            (Some(in_flight), _) => Poll::Ready(in_flight.take_destroyed()),
+            (None, Some(watch)) => watch.poll(context),
+            (None, None) => Poll::Pending,
         }
     }
 }
@@ -123,10 +124,18 @@ impl<P: Platform> Watch<'_, P> {
 }
 
 impl<P: Platform> Drop for Watch<'_, P> {
+    #[inline(always)]
     fn drop(&mut self) {
         if let Some(session) = self.session {
-            let waker = self.queue.with_ledger(|ledger| ledger.unwatch(session));
-            drop(waker);
+            self.leave(session);
         }
+    }
+}
+
+impl<P: Platform> Watch<'_, P> {
+    #[cold]
+    fn leave(&self, session: SessionIndex) {
+        let waker = self.queue.with_ledger(|ledger| ledger.unwatch(session));
+        drop(waker);
     }
 }

@@ -329,7 +329,16 @@ impl<'q, P: Platform> InFlight<'q, P> {
 }
 
 impl<P: Platform> Drop for InFlight<'_, P> {
+    #[inline(always)]
     fn drop(&mut self) {
+        self.abandon();
+    }
+}
+
+impl<P: Platform> InFlight<'_, P> {
+    /// Leaves the request to the device.
+    #[cold]
+    fn abandon(&mut self) {
         let mut batch = Batch::default();
         let (waker, empty) = self.queue.guarded.with(|guarded| {
             guarded.stats.abandoned += 1;
