@@ -7,7 +7,10 @@ use zerocopy::IntoBytes;
 use crate::{
     Error, Requirement,
     transport::Transport,
-    wire::{CipherAlgorithm, Config, Services},
+    wire::{
+        AeadAlgorithm, AkcipherAlgorithm, CipherAlgorithm, Config, HashAlgorithm, MacAlgorithm,
+        Services,
+    },
 };
 
 /// The device's configuration space as it was when the device was set up (Virtio 1.3, 5.9.4).
@@ -74,12 +77,94 @@ impl Capabilities {
         )
     }
 
-    /// Tells whether the device advertises a cipher algorithm.
-    pub fn advertises(&self, algorithm: CipherAlgorithm) -> bool {
-        self.services.contains(Services::CIPHER)
-            && self.cipher_algorithms & (1 << algorithm as u32) != 0
+    /// Tells whether the device advertises an algorithm, and the service that it belongs to.
+    pub fn advertises(&self, algorithm: impl Into<Algorithm>) -> bool {
+        let algorithm = algorithm.into();
+        let (service, number) = algorithm.service_and_number();
+        let algorithms = match algorithm {
+            Algorithm::Cipher(_) => self.cipher_algorithms,
+            Algorithm::Hash(_) => self.hash_algorithms.into(),
+            Algorithm::Mac(_) => self.mac_algorithms,
+            Algorithm::Aead(_) => self.aead_algorithms.into(),
+            Algorithm::Akcipher(_) => self.akcipher_algorithms.into(),
+        };
+        self.services.contains(service) && algorithms & (1 << number) != 0
+    }
+
+    /// Returns these as if the device advertised an algorithm, and the service that it belongs to:
+    /// for one that was found to work.
+    #[must_use]
+    pub fn with(self, algorithm: impl Into<Algorithm>) -> Self {
+        self.set(algorithm.into(), true)
+    }
+
+    /// Returns these as if the device did not advertise an algorithm: for one that was found not to
+    /// work.
+    #[must_use]
+    pub fn without(self, algorithm: impl Into<Algorithm>) -> Self {
+        self.set(algorithm.into(), false)
+    }
+
+    fn set(mut self, algorithm: Algorithm, works: bool) -> Self {
+        let (service, number) = algorithm.service_and_number();
+        self.services |= if works { service } else { Services::empty() };
+        let narrow = |bits: &mut u32| *bits = *bits & !(1 << number) | u32::from(works) << number;
+        let wide = |bits: &mut u64| *bits = *bits & !(1 << number) | u64::from(works) << number;
+        match algorithm {
+            Algorithm::Cipher(_) => wide(&mut self.cipher_algorithms),
+            Algorithm::Hash(_) => narrow(&mut self.hash_algorithms),
+            Algorithm::Mac(_) => wide(&mut self.mac_algorithms),
+            Algorithm::Aead(_) => narrow(&mut self.aead_algorithms),
+            Algorithm::Akcipher(_) => narrow(&mut self.akcipher_algorithms),
+        }
+        self
     }
 }
+
+/// An algorithm of any service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Algorithm {
+    /// Of the CIPHER service.
+    Cipher(CipherAlgorithm),
+    /// Of the HASH service.
+    Hash(HashAlgorithm),
+    /// Of the MAC service.
+    Mac(MacAlgorithm),
+    /// Of the AEAD service.
+    Aead(AeadAlgorithm),
+    /// Of the AKCIPHER service.
+    Akcipher(AkcipherAlgorithm),
+}
+
+impl Algorithm {
+    fn service_and_number(self) -> (Services, u32) {
+        match self {
+            Self::Cipher(algorithm) => (Services::CIPHER, algorithm as u32),
+            Self::Hash(algorithm) => (Services::HASH, algorithm as u32),
+            Self::Mac(algorithm) => (Services::MAC, algorithm as u32),
+            Self::Aead(algorithm) => (Services::AEAD, algorithm as u32),
+            Self::Akcipher(algorithm) => (Services::AKCIPHER, algorithm as u32),
+        }
+    }
+}
+
+macro_rules! algorithm_from {
+    ($($service:ident($algorithm:ident)),*) => {
+        $(impl From<$algorithm> for Algorithm {
+            fn from(algorithm: $algorithm) -> Self {
+                Self::$service(algorithm)
+            }
+        })*
+    };
+}
+algorithm_from!(
+    Cipher(CipherAlgorithm),
+    Hash(HashAlgorithm),
+    Mac(MacAlgorithm),
+    Aead(AeadAlgorithm),
+    Akcipher(AkcipherAlgorithm)
+);
 
 /// Checks a key against what the algorithm and the device take, and returns its length.
 fn check_key(

@@ -89,6 +89,8 @@ pub enum Error {
     },
     /// The device broke the rules or asks for a reset; every request in flight has ended.
     Broken(Breakage),
+    /// The manager has no device that serves this, or none that is up.
+    NoDevice,
     /// The driver has been shut down, or the device reset, since this was made.
     ShutDown,
     /// The driver does not use that entry of the MSI-X table.
@@ -259,6 +261,7 @@ impl fmt::Display for Error {
                 )
             }
             Self::Broken(breakage) => write!(f, "the device is broken: {breakage}; reset it"),
+            Self::NoDevice => f.write_str("no device that is up serves this: add or recover one"),
             Self::ShutDown => {
                 f.write_str("the driver was shut down or the device reset: open a new session")
             }

@@ -61,6 +61,7 @@ mod error;
 mod fake;
 mod interrupts;
 mod link;
+mod manager;
 pub mod platform;
 mod queue;
 mod request;
@@ -80,12 +81,13 @@ mod virtqueue;
 mod wire;
 
 pub use self::{
-    capabilities::Capabilities,
+    capabilities::{Algorithm, Capabilities},
     cipher::Cipher,
     device::{Device, Drained},
     dma::DmaBuffer,
     error::{Breakage, Error, Failed, Refusal, Requirement},
     interrupts::{Interrupt, InterruptMode},
+    manager::Manager,
     platform::Platform,
     request::{Woken, block_on},
     setup::{ForcedReset, Options},

@@ -65,6 +65,15 @@ impl Rig {
         let alone = Arc::new(Alone::new());
         // Others may have given pages up, on purpose.
         forget_live_pages();
+        Self::put_together(alone, setup, options)
+    }
+
+    /// Sets up another driver and device beside this one.
+    pub(crate) fn beside(&self, setup: Setup, options: Options) -> Result<Self, Error> {
+        Self::put_together(self.alone.clone(), setup, options)
+    }
+
+    fn put_together(alone: Arc<Alone>, setup: Setup, options: Options) -> Result<Self, Error> {
         let fake = Arc::new(FakeDevice::new(setup.data_queues as usize));
         let transport = FakeTransport::new(setup, fake.clone());
         let device = Arc::new(Device::new(transport, options)?);

@@ -9,6 +9,8 @@ mod interrupts;
 #[cfg(loom)]
 mod loom;
 #[cfg(not(loom))]
+mod manager;
+#[cfg(not(loom))]
 mod negotiation;
 #[cfg(not(loom))]
 mod queues;
