@@ -52,15 +52,20 @@ extern crate alloc;
 #[cfg(any(test, loom))]
 extern crate std;
 
+mod aead;
 mod capabilities;
+mod chain;
 mod cipher;
 mod device;
 mod dma;
 mod error;
 #[cfg(test)]
 mod fake;
+mod hash;
 mod interrupts;
 mod link;
+mod mac;
+mod mode;
 pub mod platform;
 mod queue;
 mod request;
@@ -80,12 +85,16 @@ mod virtqueue;
 mod wire;
 
 pub use self::{
+    aead::{AeadDecrypt, AeadEncrypt},
     capabilities::Capabilities,
+    chain::{Chain, ChainInput, ChainParameters, ChainedHash},
     cipher::Cipher,
     device::{Device, Drained},
     dma::DmaBuffer,
     error::{Breakage, Error, Failed, Refusal, Requirement},
+    hash::Hash,
     interrupts::{Interrupt, InterruptMode},
+    mac::Mac,
     platform::Platform,
     request::{Woken, block_on},
     setup::{ForcedReset, Options},
