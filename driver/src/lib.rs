@@ -52,16 +52,21 @@ extern crate alloc;
 #[cfg(any(test, loom))]
 extern crate std;
 
+mod aead;
 mod capabilities;
+mod chain;
 mod cipher;
 mod device;
 mod dma;
 mod error;
 #[cfg(test)]
 mod fake;
+mod hash;
 mod interrupts;
 mod link;
+mod mac;
 mod manager;
+mod mode;
 pub mod platform;
 mod queue;
 mod request;
@@ -81,12 +86,16 @@ mod virtqueue;
 mod wire;
 
 pub use self::{
+    aead::{AeadDecrypt, AeadEncrypt},
     capabilities::{Algorithm, Capabilities},
+    chain::{Chain, ChainInput, ChainParameters, ChainedHash},
     cipher::Cipher,
     device::{Device, Drained},
     dma::DmaBuffer,
     error::{Breakage, Error, Failed, Refusal, Requirement},
+    hash::Hash,
     interrupts::{Interrupt, InterruptMode},
+    mac::Mac,
     manager::Manager,
     platform::Platform,
     request::{Woken, block_on},

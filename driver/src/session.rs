@@ -8,12 +8,11 @@ use core::{
 
 use crate::{
     Error, Platform,
-    dma::DmaBuffer,
     link::Link,
-    queue::{Buffers, INLINE_LEN, InFlight, Intent, List, Reserved, SessionIndex},
+    queue::{Buffers, INLINE_LEN, InFlight, Intent, List, Reserved, SessionIndex, joined},
     request::{
-        Admission, Body, Complete, complete, look, look_again, own_waker, publish, reserve_in_line,
-        transact,
+        Admission, Body, Complete, complete, len_bytes, look, look_again, own_waker, publish,
+        reserve_in_line, transact,
     },
     wire::SessionParameters,
 };
@@ -41,18 +40,10 @@ impl<P: Platform> Session<P> {
         keys: &[&[u8]],
     ) -> Result<Self, Error> {
         let mut buffers = Buffers::default();
-        let len_bytes: usize = keys.iter().map(|key| key.len()).sum();
         let mut inline = keys;
         // A private key of RSA has no room in a slot.
-        if len_bytes > INLINE_LEN {
-            let mut buffer = DmaBuffer::new(len_bytes)?;
-            let mut rest = &mut buffer[..];
-            for key in keys {
-                let (part, behind) = rest.split_at_mut(key.len());
-                part.copy_from_slice(key);
-                rest = behind;
-            }
-            buffers = Buffers::read_only(List::One(buffer));
+        if len_bytes(keys) > INLINE_LEN {
+            buffers.source = joined(keys)?.map(List::One);
             inline = &[];
         }
         let reserved = match link.control.reserve_at_once() {
