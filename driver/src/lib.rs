@@ -52,6 +52,7 @@ extern crate alloc;
 #[cfg(any(test, loom))]
 extern crate std;
 
+mod akcipher;
 mod capabilities;
 mod cipher;
 mod device;
@@ -80,11 +81,16 @@ mod virtqueue;
 mod wire;
 
 pub use self::{
+    akcipher::{
+        EcdsaPrivateKey, EcdsaPublicKey, EcdsaSignature, EcdsaSigner, EcdsaVerifier, RsaDecryptor,
+        RsaEncryptor, RsaPrivateKey, RsaPublicKey, RsaRawDecryptor, RsaRawEncryptor, RsaSignature,
+        RsaSigner, RsaVerifier,
+    },
     capabilities::Capabilities,
     cipher::Cipher,
     device::{Device, Drained},
     dma::DmaBuffer,
-    error::{Breakage, Error, Failed, Refusal, Requirement},
+    error::{Breakage, Error, Failed, KeyFault, Refusal, Requirement},
     interrupts::{Interrupt, InterruptMode},
     platform::Platform,
     request::{Woken, block_on},
