@@ -53,6 +53,7 @@ extern crate alloc;
 extern crate std;
 
 mod aead;
+mod akcipher;
 mod capabilities;
 mod chain;
 mod cipher;
@@ -87,12 +88,17 @@ mod wire;
 
 pub use self::{
     aead::{AeadDecrypt, AeadEncrypt},
+    akcipher::{
+        EcdsaPrivateKey, EcdsaPublicKey, EcdsaSignature, EcdsaSigner, EcdsaVerifier, RsaDecryptor,
+        RsaEncryptor, RsaPrivateKey, RsaPublicKey, RsaRawDecryptor, RsaRawEncryptor, RsaSignature,
+        RsaSigner, RsaVerifier,
+    },
     capabilities::{Algorithm, Capabilities},
     chain::{Chain, ChainInput, ChainParameters, ChainedHash},
     cipher::Cipher,
     device::{Device, Drained},
     dma::DmaBuffer,
-    error::{Breakage, Error, Failed, Refusal, Requirement},
+    error::{Breakage, Error, Failed, KeyFault, Refusal, Requirement},
     hash::Hash,
     interrupts::{Interrupt, InterruptMode},
     mac::Mac,

@@ -328,6 +328,17 @@ fn bad_answer(written_bytes: u32, expected_bytes: u32, status: u8) -> Error {
     }
 }
 
+/// Like [`check_answer`], for an output whose length is up to the device; returns that length.
+pub(crate) fn check_answer_up_to<P: Platform>(
+    in_flight: &InFlight<'_, P>,
+    status_at: usize,
+    max_len_bytes: usize,
+) -> Result<usize, Error> {
+    check_answer(in_flight, status_at, 0)?;
+    let len_bytes = in_flight.written_bytes().saturating_sub(1) as usize;
+    Ok(len_bytes.min(max_len_bytes))
+}
+
 /// Drains before a request is polled, where no interrupt does it.
 #[inline(always)]
 pub(crate) fn look<P: Platform>(link: &Link<P>) {

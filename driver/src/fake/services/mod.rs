@@ -4,6 +4,7 @@
 //! status.
 
 mod aead;
+pub(super) mod akcipher;
 mod chain;
 mod cipher;
 mod hash;
@@ -26,6 +27,7 @@ const PADDED_LEN: usize = 72;
 /// A session of the device.
 #[derive(Clone, Debug)]
 pub(super) enum Session {
+    Akcipher(akcipher::Session),
     Cipher(cipher::Session),
     Hash(hash::Session),
     Mac(mac::Session),
@@ -145,6 +147,7 @@ pub(super) fn create(request: Request<'_>) -> Result<Session, u8> {
         0x102 => hash::Session::create(request).map(Session::Hash),
         0x202 => mac::Session::create(request).map(Session::Mac),
         0x302 => aead::Session::create(request).map(Session::Aead),
+        0x404 => akcipher::Session::create(request).map(Session::Akcipher),
         other => panic!("control opcode {other:#x}"),
     }
 }
@@ -157,6 +160,7 @@ impl Session {
             Self::Hash(_) => 0x103,
             Self::Mac(_) => 0x203,
             Self::Aead(_) => 0x303,
+            Self::Akcipher(_) => 0x405,
         }
     }
 
@@ -165,6 +169,7 @@ impl Session {
         // Said in session mode too, where a device goes by it.
         assert_eq!(request.u32(16), 1, "the flag of session mode");
         match self {
+            Self::Akcipher(session) => session.serve(request),
             Self::Cipher(session) => session.serve(request),
             Self::Hash(session) => session.serve(request),
             Self::Mac(session) => session.serve(request),
