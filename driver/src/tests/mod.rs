@@ -3,6 +3,9 @@
 #[cfg(not(loom))]
 mod cancellation;
 #[cfg(not(loom))]
+#[path = "../../../checks/mod.rs"]
+mod checks;
+#[cfg(not(loom))]
 mod hostile;
 #[cfg(not(loom))]
 mod interrupts;
@@ -18,3 +21,5 @@ mod requests;
 mod ring;
 #[cfg(not(loom))]
 mod stress;
+#[cfg(not(loom))]
+mod vectors;
