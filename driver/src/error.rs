@@ -81,6 +81,18 @@ pub enum Error {
         /// Bytes that it had to write.
         expected_bytes: u32,
     },
+    /// The device's answer cannot be one to the request, whatever its status says; nothing of it was
+    /// used.
+    InvalidAnswer,
+    /// A signature does not belong to the digest and the key.
+    InvalidSignature,
+    /// A number is 0, or not smaller than the key's modulus; nothing was sent.
+    NotBelowModulus {
+        /// Which number.
+        field: &'static str,
+    },
+    /// A key cannot be used; nothing was sent.
+    InvalidKey(KeyFault),
     /// The device broke the rules or asks for a reset; every request in flight has ended.
     Broken(Breakage),
     /// The driver has been shut down, or the device reset, since this was made.
@@ -134,6 +146,35 @@ pub enum Requirement {
         /// The lengths.
         lens_bytes: &'static [RangeInclusive<usize>],
     },
+}
+
+/// What is wrong with a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum KeyFault {
+    /// It is not the expected structure in DER, or has bytes behind it.
+    Encoding,
+    /// It is for another algorithm, or has other parameters.
+    Algorithm,
+    /// The modulus has another number of bits than 1024 to 4096.
+    ModulusBits {
+        /// How many it has.
+        bits: usize,
+    },
+    /// The modulus is even.
+    Modulus,
+    /// The public exponent is even, less than 3 or has more than 64 bits.
+    Exponent,
+    /// There are more than two primes.
+    MultiPrime,
+    /// The product of the primes is not the modulus.
+    Primes,
+    /// A private exponent or the coefficient is 0, or not below its modulus.
+    PrivateExponent,
+    /// A scalar is 0, or has not the curve's length.
+    Scalar,
+    /// A public key is not an uncompressed point of the curve's length.
+    Point,
 }
 
 /// Why a device refused a request: the status codes of Virtio 1.3, 5.9.7.
@@ -246,6 +287,12 @@ impl fmt::Display for Error {
                     "the device wrote {written_bytes} bytes of {expected_bytes}"
                 )
             }
+            Self::InvalidAnswer => f.write_str("the device's answer cannot be one to the request"),
+            Self::InvalidSignature => f.write_str("the signature is not that of digest and key"),
+            Self::NotBelowModulus { field } => {
+                write!(f, "{field} is 0, or not smaller than the key's modulus")
+            }
+            Self::InvalidKey(fault) => write!(f, "the key cannot be used: {fault}"),
             Self::Broken(breakage) => write!(f, "the device is broken: {breakage}; reset it"),
             Self::ShutDown => {
                 f.write_str("the driver was shut down or the device reset: open a new session")
@@ -288,6 +335,31 @@ impl fmt::Display for Requirement {
                 f.write_str(" bytes")
             }
         }
+    }
+}
+
+impl From<KeyFault> for Error {
+    fn from(fault: KeyFault) -> Self {
+        Self::InvalidKey(fault)
+    }
+}
+
+impl fmt::Display for KeyFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Encoding => "it is not the expected structure in DER",
+            Self::Algorithm => "it is for another algorithm",
+            Self::ModulusBits { bits } => {
+                return write!(f, "its modulus has {bits} bits, not 1024 to 4096");
+            }
+            Self::Modulus => "its modulus is even",
+            Self::Exponent => "its public exponent is even, less than 3 or longer than 64 bits",
+            Self::MultiPrime => "it has more than two primes",
+            Self::Primes => "its modulus is not the product of its primes",
+            Self::PrivateExponent => "a private exponent or the coefficient is out of range",
+            Self::Scalar => "its scalar is 0 or has not the curve's length",
+            Self::Point => "it is not an uncompressed point of the curve's length",
+        })
     }
 }
 

@@ -55,6 +55,7 @@ extern crate std;
 #[cfg(test)]
 extern crate self as virtio_crypto;
 
+mod akcipher;
 mod capabilities;
 mod cipher;
 mod device;
@@ -83,11 +84,16 @@ mod virtqueue;
 mod wire;
 
 pub use self::{
+    akcipher::{
+        EcdsaPrivateKey, EcdsaPublicKey, EcdsaSignature, EcdsaSigner, EcdsaVerifier, RsaDecryptor,
+        RsaEncryptor, RsaPrivateKey, RsaPublicKey, RsaRawDecryptor, RsaRawEncryptor, RsaSignature,
+        RsaSigner, RsaVerifier,
+    },
     capabilities::Capabilities,
     cipher::Cipher,
     device::{Device, Drained},
     dma::DmaBuffer,
-    error::{Breakage, Error, Failed, Refusal, Requirement},
+    error::{Breakage, Error, Failed, KeyFault, Refusal, Requirement},
     interrupts::{Interrupt, InterruptMode},
     platform::Platform,
     request::{Woken, block_on},

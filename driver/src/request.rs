@@ -304,6 +304,17 @@ pub(crate) fn check_answer<P: Platform>(
     Ok(())
 }
 
+/// Like [`check_answer`], for an output whose length is up to the device; returns that length.
+pub(crate) fn check_answer_up_to<P: Platform>(
+    in_flight: &InFlight<'_, P>,
+    status_at: usize,
+    max_len_bytes: usize,
+) -> Result<usize, Error> {
+    check_answer(in_flight, status_at, 0)?;
+    let len_bytes = in_flight.written_bytes().saturating_sub(1) as usize;
+    Ok(len_bytes.min(max_len_bytes))
+}
+
 /// Polls by `poll`; where no interrupt comes, drains before every look and asks to be polled again.
 #[inline(always)]
 pub(crate) fn look_and_poll<P: Platform, T>(

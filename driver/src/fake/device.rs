@@ -11,7 +11,7 @@ use vm_memory::{Bytes, GuestAddress};
 
 use super::{
     platform::{is_live, memory},
-    services::{self, ERROR, INVALID_SESSION, OK, Request, Session},
+    services::{self, ERROR, INVALID_SESSION, OK, Request, Session, akcipher::Results},
 };
 use crate::transport::{MsixMessage, QueueAddresses};
 
@@ -63,6 +63,7 @@ pub(super) struct State {
     sessions: BTreeMap<u64, Session>,
     session_limit: usize,
     fault: Option<Fault>,
+    results: Results,
     pub(super) needs_reset: bool,
     log: Vec<Served>,
     kicked: [bool; 2],
@@ -294,11 +295,16 @@ impl State {
             Some(session) => session.serve(request),
             None => Err(INVALID_SESSION),
         };
+        let outcome = outcome.map(|output| self.results.shorten(request, output));
         let last = request.writable_bytes - 1;
         let written = match &outcome {
             Ok(output) => {
                 chain.write(0, output);
-                output.len() as u32 + 1
+                // QEMU counts all that is writable where it writes nothing.
+                match output.len() {
+                    0 => request.writable_bytes as u32,
+                    len => len as u32 + 1,
+                }
             }
             Err(_) => request.writable_bytes as u32,
         };
@@ -316,6 +322,7 @@ impl FakeDevice {
             sessions: BTreeMap::new(),
             session_limit: 256,
             fault: None,
+            results: Results::Whole,
             needs_reset: false,
             log: vec![],
             kicked: [false; 2],
@@ -391,6 +398,11 @@ impl FakeDevice {
 
     pub(crate) fn set_fault(&self, fault: Fault) {
         self.state().fault = Some(fault);
+    }
+
+    /// Says what becomes of the results of public-key requests.
+    pub(crate) fn set_results(&self, results: Results) {
+        self.state().results = results;
     }
 
     /// Lets messages wait, and forgets those that waited.

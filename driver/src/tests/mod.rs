@@ -1,6 +1,8 @@
 //! The driver against a device that misbehaves on purpose.
 
 #[cfg(not(loom))]
+mod akcipher;
+#[cfg(not(loom))]
 mod cancellation;
 #[cfg(not(loom))]
 #[path = "../../../checks/mod.rs"]

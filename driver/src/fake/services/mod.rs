@@ -3,6 +3,7 @@
 //! What a driver must never send is asserted here; what it may send and a device refuses is a
 //! status.
 
+pub(super) mod akcipher;
 mod cipher;
 
 use alloc::vec::Vec;
@@ -17,6 +18,7 @@ const PADDED_LEN: usize = 72;
 /// A session of the device.
 #[derive(Clone, Debug)]
 pub(super) enum Session {
+    Akcipher(akcipher::Session),
     Cipher(cipher::Session),
 }
 
@@ -61,6 +63,7 @@ impl<'a> Request<'a> {
 pub(super) fn create(request: Request<'_>) -> Result<Session, u8> {
     match request.opcode() {
         0x002 => cipher::Session::create(request).map(Session::Cipher),
+        0x404 => akcipher::Session::create(request).map(Session::Akcipher),
         other => panic!("control opcode {other:#x}"),
     }
 }
@@ -69,6 +72,7 @@ impl Session {
     /// Returns the opcode that has to end it.
     pub(super) fn destroy_opcode(&self) -> u32 {
         match self {
+            Self::Akcipher(_) => 0x405,
             Self::Cipher(_) => 0x003,
         }
     }
@@ -76,6 +80,7 @@ impl Session {
     /// Computes what a data request of this session asks for: what goes before the status.
     pub(super) fn serve(&self, request: Request<'_>) -> Result<Vec<u8>, u8> {
         match self {
+            Self::Akcipher(session) => session.serve(request),
             Self::Cipher(session) => session.serve(request),
         }
     }

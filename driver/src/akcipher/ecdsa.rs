@@ -1,0 +1,338 @@
+//! ECDSA keys and sessions (FIPS 186-5; Virtio 1.3, 5.9.7.2.1 and 5.9.7.9).
+//!
+//! QEMU's builtin backend refuses them.
+
+use alloc::{boxed::Box, vec::Vec};
+use core::fmt;
+
+use arrayvec::ArrayVec;
+use pkcs1::der::{
+    self, Decode, Encode, Reader, SliceReader,
+    asn1::{ObjectIdentifier, UintRef},
+};
+use sec1::{EcParameters, EcPrivateKey};
+use zeroize::Zeroizing;
+
+use super::{KeySession, invalid_len};
+use crate::{
+    Device, Error, KeyFault, Platform, Requirement,
+    wire::{AkcipherOperation, AkcipherScheme, Curve, EcdsaNumber, KeyType},
+};
+
+/// The tag of an uncompressed point (SEC 1, 2.3.3).
+const UNCOMPRESSED: u8 = 4;
+/// Longest signature: two integers of P-521.
+const MAX_SIGNATURE_LEN: usize = 139;
+
+impl Curve {
+    /// Returns the bits of the group's order.
+    const fn order_bits(self) -> usize {
+        match self {
+            Self::P192 => 192,
+            Self::P224 => 224,
+            Self::P256 => 256,
+            Self::P384 => 384,
+            Self::P521 => 521,
+        }
+    }
+
+    /// Returns the bytes of a scalar, and of a coordinate.
+    const fn scalar_len_bytes(self) -> usize {
+        self.order_bits().div_ceil(8)
+    }
+
+    /// Returns the bytes of the longest `Ecdsa-Sig-Value` in DER.
+    const fn max_signature_len_bytes(self) -> usize {
+        // Tag, length, and a zero before a number whose first bit is set.
+        let integer = 2 + self.order_bits() / 8 + 1;
+        let header = if 2 * integer < 0x80 { 2 } else { 3 };
+        header + 2 * integer
+    }
+
+    /// Returns the name of the curve (RFC 5480, 2.1.1.1).
+    const fn oid(self) -> ObjectIdentifier {
+        ObjectIdentifier::new_unwrap(match self {
+            Self::P192 => "1.2.840.10045.3.1.1",
+            Self::P224 => "1.3.132.0.33",
+            Self::P256 => "1.2.840.10045.3.1.7",
+            Self::P384 => "1.3.132.0.34",
+            Self::P521 => "1.3.132.0.35",
+        })
+    }
+}
+
+/// A private key for ECDSA. Wiped when dropped.
+#[derive(Clone)]
+pub struct EcdsaPrivateKey {
+    curve: Curve,
+    /// `ECPrivateKey` with the curve's name.
+    der: Zeroizing<Vec<u8>>,
+}
+
+impl EcdsaPrivateKey {
+    /// Takes a scalar: big-endian, as long as the curve's order.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidKey`].
+    pub fn from_scalar(curve: Curve, scalar: &[u8]) -> Result<Self, Error> {
+        if scalar.len() != curve.scalar_len_bytes() || scalar.iter().all(|byte| *byte == 0) {
+            return Err(KeyFault::Scalar.into());
+        }
+        let key = EcPrivateKey {
+            private_key: scalar,
+            parameters: Some(EcParameters::NamedCurve(curve.oid())),
+            public_key: None,
+        };
+        let len = key.encoded_len().and_then(usize::try_from);
+        let mut der = Zeroizing::new(alloc::vec![0; len.map_err(|_| KeyFault::Encoding)?]);
+        let encoded = key.encode_to_slice(&mut der).map(drop);
+        encoded.map_err(|_| KeyFault::Encoding)?;
+        Ok(Self { curve, der })
+    }
+
+    /// Reads an `ECPrivateKey` in DER (RFC 5915). `curve` has to be its own, if it names one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidKey`].
+    pub fn from_sec1_der(curve: Curve, der: &[u8]) -> Result<Self, Error> {
+        let key = EcPrivateKey::from_der(der).map_err(|_| KeyFault::Encoding)?;
+        if let Some(EcParameters::NamedCurve(name)) = key.parameters
+            && name != curve.oid()
+        {
+            return Err(KeyFault::Algorithm.into());
+        }
+        if let Some(point) = key.public_key {
+            EcdsaPublicKey::from_sec1_bytes(curve, point)?;
+        }
+        Self::from_scalar(curve, key.private_key)
+    }
+
+    /// Returns the curve.
+    pub fn curve(&self) -> Curve {
+        self.curve
+    }
+}
+
+impl fmt::Debug for EcdsaPrivateKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "EcdsaPrivateKey({:?})", self.curve)
+    }
+}
+
+/// A public key for ECDSA: an uncompressed point. That it is on the curve is not checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EcdsaPublicKey {
+    curve: Curve,
+    point: Box<[u8]>,
+}
+
+impl EcdsaPublicKey {
+    /// Takes an uncompressed point (SEC 1, 2.3.3): 4, and both coordinates.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidKey`].
+    pub fn from_sec1_bytes(curve: Curve, point: &[u8]) -> Result<Self, Error> {
+        let len_bytes = 1 + 2 * curve.scalar_len_bytes();
+        if point.len() != len_bytes || point.first() != Some(&UNCOMPRESSED) {
+            return Err(KeyFault::Point.into());
+        }
+        let point = point.into();
+        Ok(Self { curve, point })
+    }
+
+    /// Returns the curve.
+    pub fn curve(&self) -> Curve {
+        self.curve
+    }
+}
+
+/// A signature of ECDSA: an `Ecdsa-Sig-Value` in DER (RFC 3279, 2.2.3).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct EcdsaSignature(ArrayVec<u8, MAX_SIGNATURE_LEN>);
+
+impl EcdsaSignature {
+    /// Checks that this is a signature of `curve` by its form: two numbers above 0 that are not
+    /// longer than the order.
+    fn is_of(&self, curve: Curve) -> bool {
+        let fits = |number: UintRef<'_>| {
+            let bytes = number.as_bytes();
+            bytes != [0] && bytes.len() <= curve.scalar_len_bytes()
+        };
+        parse(&self.0).is_ok_and(|(r, s)| fits(r) && fits(s))
+    }
+}
+
+fn parse(bytes: &[u8]) -> der::Result<(UintRef<'_>, UintRef<'_>)> {
+    let mut reader = SliceReader::new(bytes)?;
+    let numbers =
+        reader.sequence(|reader| Ok::<_, der::Error>((reader.decode()?, reader.decode()?)))?;
+    reader.finish()?;
+    Ok(numbers)
+}
+
+impl AsRef<[u8]> for EcdsaSignature {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl TryFrom<&[u8]> for EcdsaSignature {
+    type Error = Error;
+
+    /// Reads a signature in DER.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidSignature`]: of no curve.
+    fn try_from(bytes: &[u8]) -> Result<Self, Error> {
+        let copy = ArrayVec::try_from(bytes).map(Self);
+        let signature = copy.map_err(|_| Error::InvalidSignature)?;
+        match signature.is_of(Curve::P521) {
+            true => Ok(signature),
+            false => Err(Error::InvalidSignature),
+        }
+    }
+}
+
+/// A session in which the device signs with an ECDSA key that it holds.
+#[derive(Debug)]
+pub struct EcdsaSigner<P: Platform> {
+    inner: KeySession<P>,
+    curve: Curve,
+}
+
+impl<P: Platform> EcdsaSigner<P> {
+    /// Opens a session. The key is copied into device memory, which is wiped when the device has
+    /// answered. `number` is the one by which the device knows ECDSA.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooManySessions`]; [`Error::Refused`] as the device says; [`Error::Broken`];
+    /// [`Error::ShutDown`].
+    ///
+    /// # Cancellation
+    ///
+    /// Dropped before it is ready, the session does not stay behind on the device.
+    pub async fn open(
+        device: &Device<P>,
+        key: &EcdsaPrivateKey,
+        number: EcdsaNumber,
+    ) -> Result<Self, Error> {
+        let curve = key.curve;
+        let scheme = AkcipherScheme::Ecdsa(curve, number);
+        let inner = KeySession::open(device.link(), scheme, KeyType::Private, &key.der).await?;
+        Ok(Self { inner, curve })
+    }
+
+    /// Signs a digest, of the length of one of the SHA family's (FIPS 186-5, 6.4.1).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidLength`], [`Error::Refused`], [`Error::InvalidAnswer`], [`Error::Broken`],
+    /// [`Error::ShutDown`].
+    ///
+    /// # Cancellation
+    ///
+    /// Dropped, the device finishes the request for nobody.
+    pub async fn sign(&self, digest: &[u8]) -> Result<EcdsaSignature, Error> {
+        check_digest(digest)?;
+        let mut result = [0; MAX_SIGNATURE_LEN];
+        let result = &mut result[..self.curve.max_signature_len_bytes()];
+        let sent = self
+            .inner
+            .transform(AkcipherOperation::Sign, digest, result);
+        let len_bytes = sent.await?;
+        let signature = EcdsaSignature(result.iter().copied().take(len_bytes).collect());
+        match signature.is_of(self.curve) {
+            true => Ok(signature),
+            false => Err(Error::InvalidAnswer),
+        }
+    }
+
+    /// Ends the session and waits for the device's answer.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`], [`Error::Broken`] or [`Error::ShutDown`]; the session is gone for the
+    /// driver in any case.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropped, the session ends all the same.
+    pub async fn close(self) -> Result<(), Error> {
+        self.inner.close().await
+    }
+}
+
+/// A session in which the device verifies signatures of ECDSA.
+#[derive(Debug)]
+pub struct EcdsaVerifier<P: Platform> {
+    inner: KeySession<P>,
+    curve: Curve,
+}
+
+impl<P: Platform> EcdsaVerifier<P> {
+    /// Opens a session. `number` is the one by which the device knows ECDSA.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`EcdsaSigner::open`].
+    ///
+    /// # Cancellation
+    ///
+    /// Dropped before it is ready, the session does not stay behind on the device.
+    pub async fn open(
+        device: &Device<P>,
+        key: &EcdsaPublicKey,
+        number: EcdsaNumber,
+    ) -> Result<Self, Error> {
+        let curve = key.curve;
+        let scheme = AkcipherScheme::Ecdsa(curve, number);
+        let inner = KeySession::open(device.link(), scheme, KeyType::Public, &key.point).await?;
+        Ok(Self { inner, curve })
+    }
+
+    /// Verifies the signature of a digest, of the length of one of the SHA family's.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidSignature`]: it does not belong to this digest and key. Every other error says
+    /// that it is not known: [`Error::InvalidLength`], [`Error::Refused`], [`Error::Broken`],
+    /// [`Error::ShutDown`].
+    ///
+    /// # Cancellation
+    ///
+    /// Dropped, the device finishes the request for nobody.
+    pub async fn verify(&self, digest: &[u8], signature: &EcdsaSignature) -> Result<(), Error> {
+        check_digest(digest)?;
+        if !signature.is_of(self.curve) {
+            return Err(Error::InvalidSignature);
+        }
+        self.inner.verify(digest, &signature.0).await
+    }
+
+    /// Ends the session and waits for the device's answer.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`EcdsaSigner::close`].
+    ///
+    /// # Cancellation
+    ///
+    /// Dropped, the session ends all the same.
+    pub async fn close(self) -> Result<(), Error> {
+        self.inner.close().await
+    }
+}
+
+fn check_digest(digest: &[u8]) -> Result<(), Error> {
+    let lens_bytes = &[20..=20, 28..=28, 32..=32, 48..=48, 64..=64];
+    if lens_bytes.iter().any(|lens| lens.contains(&digest.len())) {
+        return Ok(());
+    }
+    let requirement = Requirement::OneOf { lens_bytes };
+    Err(invalid_len("digest", digest.len(), requirement))
+}

@@ -1,0 +1,219 @@
+//! RSA keys: read from DER, checked, and kept as the device takes them (RFC 8017, A.1).
+
+use alloc::{boxed::Box, vec::Vec};
+use core::fmt;
+
+use pkcs1::{
+    RsaPrivateKeyRef, RsaPublicKeyRef,
+    der::{Decode, Encode},
+};
+use zeroize::Zeroizing;
+
+use crate::{Error, KeyFault};
+
+/// Longest modulus in bytes.
+pub(super) const MAX_MODULUS_LEN: usize = 512;
+/// Lengths of a modulus in bits. Below, RSA is broken, and PKCS#1 v1.5 has no room for the longer
+/// digests; above, a request would not fit into a slot.
+const MODULUS_BITS: core::ops::RangeInclusive<usize> = 1024..=4096;
+/// Longest public exponent: longer ones are for making a verifier work hard.
+const MAX_EXPONENT_BITS: usize = 64;
+
+/// The public half of an RSA key, checked: a modulus that is odd and has 1024 to 4096 bits, and an
+/// exponent that is odd, at least 3, and has at most 64 bits.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RsaPublicKey {
+    /// `RSAPublicKey`.
+    der: Box<[u8]>,
+    /// Without leading zeros.
+    modulus: Box<[u8]>,
+}
+
+impl RsaPublicKey {
+    /// Reads an `RSAPublicKey` in DER (RFC 8017, A.1.1).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidKey`].
+    pub fn from_pkcs1_der(der: &[u8]) -> Result<Self, Error> {
+        Self::new(RsaPublicKeyRef::from_der(der).map_err(|_| KeyFault::Encoding)?)
+    }
+
+    /// Reads a `SubjectPublicKeyInfo` in DER (RFC 5280, 4.1.2.7; RFC 8017, A.1).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidKey`].
+    #[cfg(feature = "pkcs8")]
+    pub fn from_spki_der(der: &[u8]) -> Result<Self, Error> {
+        use pkcs8::{SubjectPublicKeyInfoRef, der::Decode as _};
+        let info = SubjectPublicKeyInfoRef::from_der(der).map_err(|_| KeyFault::Encoding)?;
+        if info.algorithm != pkcs1::ALGORITHM_ID {
+            return Err(KeyFault::Algorithm.into());
+        }
+        let key = info.subject_public_key.as_bytes();
+        Self::from_pkcs1_der(key.ok_or(KeyFault::Encoding)?)
+    }
+
+    fn new(key: RsaPublicKeyRef<'_>) -> Result<Self, Error> {
+        let (modulus, exponent) = (key.modulus.as_bytes(), key.public_exponent.as_bytes());
+        let bits = bits(modulus);
+        if !MODULUS_BITS.contains(&bits) {
+            return Err(KeyFault::ModulusBits { bits }.into());
+        }
+        if !is_odd(modulus) {
+            return Err(KeyFault::Modulus.into());
+        }
+        if !is_odd(exponent) || exponent == [1] || self::bits(exponent) > MAX_EXPONENT_BITS {
+            return Err(KeyFault::Exponent.into());
+        }
+        let der = key.to_der().map_err(|_| KeyFault::Encoding)?;
+        Ok(Self {
+            der: der.into(),
+            modulus: modulus.into(),
+        })
+    }
+
+    /// Returns the length of the modulus in bytes: that of ciphertexts and signatures.
+    pub fn modulus_len_bytes(&self) -> usize {
+        self.modulus.len()
+    }
+
+    /// Returns the length of the modulus in bits.
+    pub fn modulus_bits(&self) -> usize {
+        bits(&self.modulus)
+    }
+
+    /// Returns the key as an `RSAPublicKey` in DER.
+    pub fn as_pkcs1_der(&self) -> &[u8] {
+        &self.der
+    }
+
+    /// Checks that a number of the modulus' length is one that RSA is defined for, and not 0, which
+    /// no padded message is and some backends could not stand (CVE-2021-3580).
+    pub(super) fn check_number(&self, field: &'static str, number: &[u8]) -> Result<(), Error> {
+        super::check_exact(field, number, self.modulus.len())?;
+        if number < &*self.modulus && number.iter().any(|byte| *byte != 0) {
+            Ok(())
+        } else {
+            Err(Error::NotBelowModulus { field })
+        }
+    }
+}
+
+impl fmt::Debug for RsaPublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RsaPublicKey({} bits)", self.modulus_bits())
+    }
+}
+
+/// An RSA key pair, checked: a [public half](RsaPublicKey) as above, and two primes whose product is
+/// the modulus, with exponents and a coefficient below them. A device that meets another key may
+/// divide by zero. That the numbers are primes, and the exponents each other's inverses, is not
+/// checked.
+///
+/// Wiped when dropped.
+#[derive(Clone)]
+pub struct RsaPrivateKey {
+    /// `RSAPrivateKey`.
+    der: Zeroizing<Vec<u8>>,
+    public: RsaPublicKey,
+}
+
+impl RsaPrivateKey {
+    /// Reads an `RSAPrivateKey` in DER (RFC 8017, A.1.2), of which a copy is kept. `der` itself is
+    /// the caller's to wipe.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidKey`].
+    pub fn from_pkcs1_der(der: &[u8]) -> Result<Self, Error> {
+        let key = RsaPrivateKeyRef::from_der(der).map_err(|_| KeyFault::Encoding)?;
+        if key.other_prime_infos.is_some() {
+            return Err(KeyFault::MultiPrime.into());
+        }
+        let public = RsaPublicKey::new(key.public_key())?;
+        let (p, q) = (key.prime1.as_bytes(), key.prime2.as_bytes());
+        if !is_odd(p) || !is_odd(q) || p == [1] || q == [1] || !is_product(p, q, &public.modulus) {
+            return Err(KeyFault::Primes.into());
+        }
+        let below = |number: &[u8], limit: &[u8]| {
+            number != [0] && (number.len(), number) < (limit.len(), limit)
+        };
+        if !below(key.private_exponent.as_bytes(), &public.modulus)
+            || !below(key.exponent1.as_bytes(), p)
+            || !below(key.exponent2.as_bytes(), q)
+            || !below(key.coefficient.as_bytes(), p)
+        {
+            return Err(KeyFault::PrivateExponent.into());
+        }
+        let der = Zeroizing::new(der.to_vec());
+        Ok(Self { der, public })
+    }
+
+    /// Reads a `PrivateKeyInfo` in DER (RFC 5208 and 5958), not encrypted.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidKey`].
+    #[cfg(feature = "pkcs8")]
+    pub fn from_pkcs8_der(der: &[u8]) -> Result<Self, Error> {
+        use pkcs8::{PrivateKeyInfoRef, der::Decode as _};
+        let info = PrivateKeyInfoRef::from_der(der).map_err(|_| KeyFault::Encoding)?;
+        if info.algorithm != pkcs1::ALGORITHM_ID {
+            return Err(KeyFault::Algorithm.into());
+        }
+        Self::from_pkcs1_der(info.private_key.as_bytes())
+    }
+
+    /// Returns the public half.
+    pub fn public_key(&self) -> &RsaPublicKey {
+        &self.public
+    }
+
+    pub(super) fn as_pkcs1_der(&self) -> &[u8] {
+        &self.der
+    }
+}
+
+impl fmt::Debug for RsaPrivateKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RsaPrivateKey({} bits)", self.public.modulus_bits())
+    }
+}
+
+/// Returns the bits of a number without leading zero bytes.
+fn bits(number: &[u8]) -> usize {
+    let unused = number.first().map_or(0, |first| first.leading_zeros());
+    8 * number.len() - unused as usize
+}
+
+fn is_odd(number: &[u8]) -> bool {
+    number.last().is_some_and(|last| last & 1 == 1)
+}
+
+/// Tells whether `p` times `q` is `n`, in a time that the lengths alone decide.
+fn is_product(p: &[u8], q: &[u8], n: &[u8]) -> bool {
+    // Little-endian. A product has the bytes of both factors, or one less.
+    let mut product = Zeroizing::new([0u8; MAX_MODULUS_LEN + 1]);
+    let Some(room) = product.get_mut(..p.len() + q.len()) else {
+        return false;
+    };
+    for (shift, a) in p.iter().rev().enumerate() {
+        let mut carry = 0;
+        let row = &mut room[shift..];
+        for (digit, b) in row.iter_mut().zip(q.iter().rev().chain(&[0])) {
+            let sum = u32::from(*digit) + u32::from(*a) * u32::from(*b) + carry;
+            *digit = sum as u8;
+            carry = sum >> 8;
+        }
+    }
+    room.len() >= n.len()
+        && room
+            .iter()
+            .zip(n.iter().rev().chain(core::iter::repeat(&0)))
+            .all(|(a, b)| a == b)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,701 @@
+//! Public keys: what is right, what is refused before it is sent, and what comes back short.
+
+use alloc::{boxed::Box, vec, vec::Vec};
+
+use md5::{Digest, Md5};
+use sha1::Sha1;
+use sha2::{Sha224, Sha256, Sha384, Sha512};
+
+use crate::{
+    Curve, EcdsaNumber, EcdsaPrivateKey, EcdsaPublicKey, EcdsaSignature, EcdsaSigner,
+    EcdsaVerifier, Error, KeyFault, Refusal, Requirement, RsaDecryptor, RsaEncryptor, RsaHash,
+    RsaPrivateKey, RsaPublicKey, RsaRawDecryptor, RsaRawEncryptor, RsaSignature, RsaSigner,
+    RsaVerifier,
+    fake::{Fault, Results, Rig, Served, ecdsa_public, is_in_memory, poll_once, run},
+};
+
+const MESSAGE: &[u8] = include_bytes!("../../testdata/rsa/message");
+
+macro_rules! rsa_file {
+    ($($name:literal),+) => {
+        include_bytes!(concat!("../../testdata/rsa/", $($name),+))
+    };
+}
+
+struct Answers {
+    key: &'static [u8],
+    encrypted: &'static [u8],
+    signatures: [(RsaHash, &'static [u8]); 6],
+}
+
+macro_rules! answers {
+    ($bits:literal) => {
+        Answers {
+            key: rsa_file!($bits, ".pkcs1.der"),
+            encrypted: rsa_file!($bits, ".encrypted"),
+            signatures: [
+                (RsaHash::Md5, rsa_file!($bits, ".md5.sig")),
+                (RsaHash::Sha1, rsa_file!($bits, ".sha1.sig")),
+                (RsaHash::Sha224, rsa_file!($bits, ".sha224.sig")),
+                (RsaHash::Sha256, rsa_file!($bits, ".sha256.sig")),
+                (RsaHash::Sha384, rsa_file!($bits, ".sha384.sig")),
+                (RsaHash::Sha512, rsa_file!($bits, ".sha512.sig")),
+            ],
+        }
+    };
+}
+
+const ALL: [Answers; 4] = [
+    answers!("1024"),
+    answers!("2048"),
+    answers!("3072"),
+    answers!("4096"),
+];
+
+fn private(bits: usize) -> RsaPrivateKey {
+    RsaPrivateKey::from_pkcs1_der(ALL[bits / 1024 - 1].key).unwrap()
+}
+
+fn digest(hash: RsaHash, message: &[u8]) -> Vec<u8> {
+    match hash {
+        RsaHash::Md5 => Md5::digest(message).to_vec(),
+        RsaHash::Sha1 => Sha1::digest(message).to_vec(),
+        RsaHash::Sha224 => Sha224::digest(message).to_vec(),
+        RsaHash::Sha256 => Sha256::digest(message).to_vec(),
+        RsaHash::Sha384 => Sha384::digest(message).to_vec(),
+        RsaHash::Sha512 => Sha512::digest(message).to_vec(),
+    }
+}
+
+/// How many data requests the device has seen.
+fn requests(rig: &Rig) -> usize {
+    let log = rig.fake.log();
+    log.iter()
+        .filter(|served| matches!(served, Served::Data(..)))
+        .count()
+}
+
+async fn signer(
+    rig: &Rig,
+    bits: usize,
+    hash: RsaHash,
+) -> (
+    RsaSigner<crate::fake::FakePlatform>,
+    RsaVerifier<crate::fake::FakePlatform>,
+) {
+    let key = private(bits);
+    let signer = RsaSigner::open(&rig.device, &key, hash).await.unwrap();
+    let verifier = RsaVerifier::open(&rig.device, key.public_key(), hash)
+        .await
+        .unwrap();
+    (signer, verifier)
+}
+
+#[test]
+fn rsa_signatures_are_the_known_ones() {
+    let rig = Rig::simple().go();
+    run(async {
+        for (index, answers) in ALL.iter().enumerate() {
+            for (hash, expected) in answers.signatures {
+                let (signer, verifier) = signer(&rig, 1024 * (index + 1), hash).await;
+                let digest = digest(hash, MESSAGE);
+                let signature = signer.sign(&digest).await.unwrap();
+                assert_eq!(signature.as_ref(), expected, "{hash:?} {:?}", signer.key());
+                verifier.verify(&digest, expected).await.unwrap();
+                signer.close().await.unwrap();
+                verifier.close().await.unwrap();
+            }
+        }
+    });
+    assert_eq!(rig.fake.sessions(), 0);
+}
+
+#[test]
+fn rsa_messages_come_back() {
+    let rig = Rig::simple().go();
+    run(async {
+        for (index, answers) in ALL.iter().enumerate() {
+            let key = private(1024 * (index + 1));
+            let decrypt = RsaDecryptor::open(&rig.device, &key).await.unwrap();
+            let encrypt = RsaEncryptor::open(&rig.device, key.public_key())
+                .await
+                .unwrap();
+            let mut message = [0; 512];
+            let len = decrypt
+                .decrypt(answers.encrypted, &mut message)
+                .await
+                .unwrap();
+            assert_eq!(&message[..len], MESSAGE);
+            let max = encrypt.max_message_len_bytes();
+            assert_eq!(max, key.public_key().modulus_len_bytes() - 11);
+            for len in [1, 2, 64, max - 1, max] {
+                let sent: Vec<u8> = (0..len).map(|i| i as u8).collect();
+                let mut ciphertext = vec![0; max + 11];
+                encrypt.encrypt(&sent, &mut ciphertext).await.unwrap();
+                let software = rsa::pkcs1::DecodeRsaPrivateKey::from_pkcs1_der(answers.key);
+                let software: rsa::PrivateKey = software.unwrap();
+                assert_eq!(software.pkcs1v15_decrypt(&ciphertext).unwrap(), sent);
+                let mut message = vec![0xee; max];
+                let got = decrypt.decrypt(&ciphertext, &mut message).await.unwrap();
+                assert_eq!(message[..got], sent);
+                assert!(message[got..].iter().all(|byte| *byte == 0xee));
+            }
+        }
+    });
+}
+
+/// QEMU counts all that is writable where a message is empty.
+#[test]
+fn empty_message_is_told_from_a_long_one() {
+    let rig = Rig::simple().go();
+    let decrypt = run(RsaDecryptor::open(&rig.device, &private(1024))).unwrap();
+    let mut message = [0xee; 117];
+    let ciphertext = rsa_file!("1024.empty.encrypted");
+    assert_eq!(run(decrypt.decrypt(ciphertext, &mut message)), Ok(0));
+    assert_eq!(message, [0xee; 117]);
+    for len in [119, 129] {
+        rig.fake.set_fault(Fault::Length(len));
+        let answer = run(decrypt.decrypt(ALL[0].encrypted, &mut message));
+        assert_eq!(answer, Err(Error::InvalidAnswer), "{len}");
+    }
+    assert_eq!(message, [0xee; 117]);
+}
+
+#[test]
+fn rsa_primitives_undo_each_other() {
+    let rig = Rig::simple().go();
+    run(async {
+        let key = private(2048);
+        let encrypt = RsaRawEncryptor::open(&rig.device, key.public_key())
+            .await
+            .unwrap();
+        let decrypt = RsaRawDecryptor::open(&rig.device, &key).await.unwrap();
+        let mut number = [0; 256];
+        number[255] = 2;
+        let (mut raised, mut back) = ([0; 256], [0; 256]);
+        encrypt.encrypt(&number, &mut raised).await.unwrap();
+        decrypt.decrypt(&raised, &mut back).await.unwrap();
+        assert_eq!(number, back);
+        rig.fake.set_results(Results::AlwaysCut);
+        let short = Error::ShortAnswer {
+            written_bytes: 256,
+            expected_bytes: 257,
+        };
+        assert_eq!(encrypt.encrypt(&number, &mut raised).await, Err(short));
+        rig.fake.set_results(Results::Whole);
+        let too_short = encrypt.encrypt(&number[1..], &mut raised).await;
+        assert!(matches!(
+            too_short,
+            Err(Error::InvalidLength {
+                field: "number",
+                ..
+            })
+        ));
+        let too_short = decrypt.decrypt(&number, &mut back[1..]).await;
+        assert!(matches!(
+            too_short,
+            Err(Error::InvalidLength {
+                field: "result",
+                ..
+            })
+        ));
+        for number in [[0; 256], [0xff; 256]] {
+            let beyond = Err(Error::NotBelowModulus { field: "number" });
+            assert_eq!(encrypt.encrypt(&number, &mut raised).await, beyond);
+            assert_eq!(decrypt.decrypt(&number, &mut back).await, beyond);
+        }
+    });
+    assert_eq!(requests(&rig), 3);
+}
+
+#[test]
+fn wrong_lengths_are_not_sent() {
+    let rig = Rig::simple().go();
+    run(async {
+        let key = private(1024);
+        let encrypt = RsaEncryptor::open(&rig.device, key.public_key())
+            .await
+            .unwrap();
+        let decrypt = RsaDecryptor::open(&rig.device, &key).await.unwrap();
+        let (signer, verifier) = signer(&rig, 1024, RsaHash::Sha256).await;
+        let wrong = |field, len_bytes, requirement| {
+            Err(Error::InvalidLength {
+                field,
+                len_bytes,
+                requirement,
+            })
+        };
+        let exactly = |len_bytes| Requirement::Exactly { len_bytes };
+        let mut out = [0; 200];
+        let sent = encrypt.encrypt(&[], &mut out[..128]).await;
+        assert_eq!(
+            sent,
+            wrong("message", 0, Requirement::AtLeast { min_bytes: 1 })
+        );
+        let sent = encrypt.encrypt(&[1; 118], &mut out[..128]).await;
+        assert_eq!(
+            sent,
+            wrong("message", 118, Requirement::AtMost { max_bytes: 117 })
+        );
+        for len in [0, 127, 129, 200] {
+            let sent = encrypt.encrypt(b"message", &mut out[..len]).await;
+            assert_eq!(sent, wrong("ciphertext", len, exactly(128)));
+            let sent = decrypt.decrypt(&[1; 200][..len], &mut out).await.map(drop);
+            assert_eq!(sent, wrong("ciphertext", len, exactly(128)));
+            let sent = verifier.verify(&[1; 32], &[1; 200][..len]).await;
+            assert_eq!(sent, wrong("signature", len, exactly(128)));
+        }
+        let sent = decrypt.decrypt(&[1; 128], &mut out[..116]).await.map(drop);
+        assert_eq!(
+            sent,
+            wrong("message", 116, Requirement::AtLeast { min_bytes: 117 })
+        );
+        for len in [0, 1, 16, 20, 31, 33, 64] {
+            let sent = signer.sign(&[1; 64][..len]).await.map(drop);
+            assert_eq!(sent, wrong("digest", len, exactly(32)));
+            let sent = verifier.verify(&[1; 64][..len], &[1; 128]).await;
+            assert_eq!(sent, wrong("digest", len, exactly(32)));
+        }
+        for number in [[0; 128], [0xff; 128]] {
+            let beyond = Err(Error::NotBelowModulus {
+                field: "ciphertext",
+            });
+            assert_eq!(decrypt.decrypt(&number, &mut out).await, beyond);
+            let signed = verifier.verify(&[1; 32], &number).await;
+            assert_eq!(signed, Err(Error::InvalidSignature));
+        }
+    });
+    assert_eq!(requests(&rig), 0);
+}
+
+#[test]
+fn what_does_not_verify_is_told_from_what_failed() {
+    let rig = Rig::simple().go();
+    run(async {
+        let (signer, verifier) = signer(&rig, 1024, RsaHash::Sha256).await;
+        let digest = digest(RsaHash::Sha256, MESSAGE);
+        let signature = signer.sign(&digest).await.unwrap();
+        let mut other = digest.clone();
+        other[31] ^= 1;
+        let verified = verifier.verify(&other, signature.as_ref()).await;
+        assert_eq!(verified, Err(Error::InvalidSignature));
+        let mut other = signature.as_ref().to_vec();
+        other[127] ^= 1;
+        assert_eq!(
+            verifier.verify(&digest, &other).await,
+            Err(Error::InvalidSignature)
+        );
+        for (status, error) in [
+            (1, Error::Refused(Refusal::Error)),
+            (2, Error::InvalidSignature),
+            (3, Error::Refused(Refusal::NotSupported)),
+            (4, Error::Refused(Refusal::InvalidSession)),
+            (6, Error::InvalidSignature),
+        ] {
+            rig.fake.set_fault(Fault::Status(status));
+            let verified = verifier.verify(&digest, signature.as_ref()).await;
+            assert_eq!(verified, Err(error));
+        }
+        rig.fake.set_fault(Fault::NoStatus);
+        let verified = verifier.verify(&digest, signature.as_ref()).await;
+        assert_eq!(verified, Err(Error::Refused(Refusal::Unknown(0xff))));
+        verifier.verify(&digest, signature.as_ref()).await.unwrap();
+    });
+}
+
+#[test]
+fn a_ciphertext_of_another_key_is_refused() {
+    let rig = Rig::simple().go();
+    let decrypt = run(RsaDecryptor::open(&rig.device, &private(1024))).unwrap();
+    let mut message = [0xee; 117];
+    let refused = run(decrypt.decrypt(&[0x55; 128], &mut message));
+    assert_eq!(refused, Err(Error::Refused(Refusal::Error)));
+    assert_eq!(message, [0xee; 117]);
+}
+
+/// Signs until a signature begins with a zero byte.
+async fn sign_a_short_one(rig: &Rig, results: Results) {
+    let (signer, verifier) = signer(rig, 1024, RsaHash::Sha1).await;
+    rig.fake.set_results(results);
+    for number in 0u32.. {
+        let digest = Sha1::digest(number.to_le_bytes());
+        let signature = signer.sign(&digest).await.unwrap();
+        if signature.as_ref()[0] == 0 {
+            verifier.verify(&digest, signature.as_ref()).await.unwrap();
+            break;
+        }
+    }
+    signer.close().await.unwrap();
+    verifier.close().await.unwrap();
+}
+
+#[test]
+fn short_signatures_are_completed_and_proved() {
+    let rig = Rig::simple().go();
+    run(sign_a_short_one(&rig, Results::Cut));
+    run(sign_a_short_one(&rig, Results::Stripped));
+    assert_eq!(rig.fake.sessions(), 0);
+}
+
+#[test]
+fn what_cannot_be_proved_is_an_error() {
+    let rig = Rig::simple().go();
+    run(async {
+        let (signer, _verifier) = signer(&rig, 1024, RsaHash::Sha256).await;
+        let digest = digest(RsaHash::Sha256, MESSAGE);
+        let short = |written_bytes| {
+            Err(Error::ShortAnswer {
+                written_bytes,
+                expected_bytes: 129,
+            })
+        };
+        rig.fake.set_results(Results::AlwaysCut);
+        assert_eq!(signer.sign(&digest).await, short(128));
+        rig.fake.set_results(Results::Whole);
+        for len in [1, 2, 100, 127] {
+            rig.fake.set_fault(Fault::Length(len));
+            assert_eq!(signer.sign(&digest).await, short(len));
+        }
+        signer.sign(&digest).await.unwrap();
+    });
+    rig.serve_all();
+    assert_eq!(rig.fake.sessions(), 0);
+}
+
+/// The public half needs a session for a while: if there is none, that is said.
+#[test]
+fn no_session_for_the_proof_is_an_error() {
+    let rig = Rig::simple().go();
+    run(async {
+        let (signer, verifier) = signer(&rig, 1024, RsaHash::Sha256).await;
+        verifier.close().await.unwrap();
+        rig.fake.limit_sessions(1);
+        rig.fake.set_results(Results::AlwaysCut);
+        let signed = signer.sign(&[7; 32]).await;
+        assert_eq!(signed, Err(Error::Refused(Refusal::Error)));
+    });
+}
+
+#[test]
+fn a_signature_cancelled_in_its_proof_leaves_no_session() {
+    let rig = Rig::simple();
+    let mut open = Box::pin(signer(&rig, 1024, RsaHash::Sha256));
+    let (signer, verifier) = loop {
+        match poll_once(open.as_mut()) {
+            core::task::Poll::Ready(both) => break both,
+            core::task::Poll::Pending => rig.serve_all(),
+        }
+    };
+    drop((open, verifier));
+    rig.serve_all();
+    rig.fake.set_results(Results::AlwaysCut);
+    for served in [0, 1, 2] {
+        let mut sign = Box::pin(signer.sign(&[7; 32]));
+        for step in 0..=served {
+            assert!(poll_once(sign.as_mut()).is_pending(), "{step} of {served}");
+            if step < served {
+                assert_eq!(rig.fake.serve(step % 2, 1), 1);
+                rig.device.poll();
+            }
+        }
+        drop(sign);
+        rig.serve_all();
+        assert_eq!(rig.fake.sessions(), 1, "after {served}");
+    }
+}
+
+#[test]
+fn short_ciphertexts_are_made_anew() {
+    let rig = Rig::simple().go();
+    run(async {
+        let key = private(1024);
+        let encrypt = RsaEncryptor::open(&rig.device, key.public_key())
+            .await
+            .unwrap();
+        let decrypt = RsaDecryptor::open(&rig.device, &key).await.unwrap();
+        rig.fake.set_results(Results::Cut);
+        let mut encrypted = 0;
+        while requests(&rig) <= 2 * encrypted {
+            assert!(encrypted < 5000, "no short one");
+            let (mut ciphertext, mut message) = ([0; 128], [0; 117]);
+            encrypt.encrypt(b"message", &mut ciphertext).await.unwrap();
+            let len = decrypt.decrypt(&ciphertext, &mut message).await.unwrap();
+            assert_eq!(&message[..len], b"message");
+            encrypted += 1;
+        }
+        rig.fake.set_results(Results::AlwaysCut);
+        let before = requests(&rig);
+        let short = Error::ShortAnswer {
+            written_bytes: 128,
+            expected_bytes: 129,
+        };
+        assert_eq!(encrypt.encrypt(b"message", &mut [0; 128]).await, Err(short));
+        assert_eq!(requests(&rig) - before, 8);
+    });
+}
+
+#[test]
+fn private_keys_do_not_stay_in_device_memory() {
+    let rig = Rig::simple();
+    for bits in [1024, 4096] {
+        let key = private(bits);
+        let der = ALL[bits / 1024 - 1].key;
+        let mut open = Box::pin(RsaSigner::open(&rig.device, &key, RsaHash::Sha1));
+        assert!(poll_once(open.as_mut()).is_pending());
+        assert!(is_in_memory(der), "the test looks in the wrong place");
+        rig.fake.serve(1, 1);
+        rig.device.poll();
+        assert!(poll_once(open.as_mut()).is_ready());
+        assert!(!is_in_memory(&der[der.len() / 2..]), "the key stays behind");
+        drop(open);
+        rig.serve_all();
+    }
+}
+
+#[test]
+fn decrypted_messages_do_not_stay_in_device_memory() {
+    let rig = Rig::simple();
+    let key = private(1024);
+    let mut open = Box::pin(RsaDecryptor::open(&rig.device, &key));
+    assert!(poll_once(open.as_mut()).is_pending());
+    rig.serve_all();
+    let core::task::Poll::Ready(Ok(decrypt)) = poll_once(open.as_mut()) else {
+        panic!("no session");
+    };
+    let mut message = [0; 117];
+    let mut request = Box::pin(decrypt.decrypt(ALL[0].encrypted, &mut message));
+    assert!(poll_once(request.as_mut()).is_pending());
+    rig.fake.serve(0, 1);
+    assert!(is_in_memory(MESSAGE), "the test looks in the wrong place");
+    assert!(poll_once(request.as_mut()).is_ready());
+    assert!(!is_in_memory(MESSAGE), "the message stays behind");
+}
+
+const CURVES: [(Curve, usize); 5] = [
+    (Curve::P192, 24),
+    (Curve::P224, 28),
+    (Curve::P256, 32),
+    (Curve::P384, 48),
+    (Curve::P521, 66),
+];
+
+/// A key of a curve: the scalar has its length, and is below the order.
+fn ecdsa_keys(curve: Curve, len: usize) -> (EcdsaPrivateKey, EcdsaPublicKey) {
+    let mut scalar = vec![0x35; len];
+    scalar[0] = 0;
+    let private = EcdsaPrivateKey::from_scalar(curve, &scalar).unwrap();
+    let point = ecdsa_public(curve, &scalar);
+    (
+        private,
+        EcdsaPublicKey::from_sec1_bytes(curve, &point).unwrap(),
+    )
+}
+
+#[test]
+fn ecdsa_signatures_verify() {
+    let rig = Rig::simple().go();
+    run(async {
+        for (curve, len) in CURVES {
+            let (private, public) = ecdsa_keys(curve, len);
+            for number in [EcdsaNumber::Specification, EcdsaNumber::Linux] {
+                let signer = EcdsaSigner::open(&rig.device, &private, number)
+                    .await
+                    .unwrap();
+                let verifier = EcdsaVerifier::open(&rig.device, &public, number)
+                    .await
+                    .unwrap();
+                for digest in [&[7; 20][..], &[7; 28], &[7; 32], &[7; 48], &[7; 64]] {
+                    let signature = signer.sign(digest).await.unwrap();
+                    verifier.verify(digest, &signature).await.unwrap();
+                    let read = EcdsaSignature::try_from(signature.as_ref());
+                    assert_eq!(read, Ok(signature.clone()));
+                    let mut other = digest.to_vec();
+                    other[3] ^= 1;
+                    let verified = verifier.verify(&other, &signature).await;
+                    assert_eq!(verified, Err(Error::InvalidSignature), "{curve:?}");
+                }
+                for len in [0, 16, 33, 65] {
+                    let signed = signer.sign(&[7; 65][..len]).await.map(drop);
+                    assert!(matches!(
+                        signed,
+                        Err(Error::InvalidLength {
+                            field: "digest",
+                            ..
+                        })
+                    ));
+                }
+                // What the device cuts off is no signature any more.
+                for len in [0, 1, 2, 9, 40] {
+                    rig.fake.set_fault(Fault::Length(len));
+                    let signed = signer.sign(&[7; 32]).await;
+                    let short = Error::ShortAnswer {
+                        written_bytes: 0,
+                        expected_bytes: 1,
+                    };
+                    let expected = if len == 0 {
+                        short
+                    } else {
+                        Error::InvalidAnswer
+                    };
+                    assert_eq!(signed, Err(expected), "{len}");
+                }
+                signer.close().await.unwrap();
+                verifier.close().await.unwrap();
+            }
+        }
+    });
+    assert_eq!(rig.fake.sessions(), 0);
+}
+
+#[test]
+fn ecdsa_signatures_of_another_form_are_not_sent() {
+    let rig = Rig::simple().go();
+    run(async {
+        let (_, public) = ecdsa_keys(Curve::P192, 24);
+        let number = EcdsaNumber::Specification;
+        let verifier = EcdsaVerifier::open(&rig.device, &public, number)
+            .await
+            .unwrap();
+        // Longer than the order of P-192; P-256 would have it.
+        let long = [&[0x30, 0x24, 0x02, 0x1f][..], &[1; 31], &[2, 1, 1]].concat();
+        let long = EcdsaSignature::try_from(&long[..]).unwrap();
+        let verified = verifier.verify(&[7; 20], &long).await;
+        assert_eq!(verified, Err(Error::InvalidSignature));
+    });
+    assert_eq!(requests(&rig), 0);
+    for wrong in [
+        &[][..],
+        &[0x30, 0],
+        &[0x30, 6, 2, 1, 1, 2, 1, 0],
+        &[0x30, 6, 2, 1, 0, 2, 1, 1],
+        &[0x30, 6, 2, 1, 0x81, 2, 1, 1],
+        &[0x30, 7, 2, 2, 0, 1, 2, 1, 1],
+        &[0x30, 6, 2, 1, 1, 2, 1, 1, 0],
+        &[0x30, 9, 2, 1, 1, 2, 1, 1, 2, 1, 1],
+        &[1; 200],
+    ] {
+        assert_eq!(
+            EcdsaSignature::try_from(wrong),
+            Err(Error::InvalidSignature),
+            "{wrong:?}"
+        );
+    }
+    assert!(EcdsaSignature::try_from(&[0x30, 6, 2, 1, 1, 2, 1, 1][..]).is_ok());
+}
+
+#[test]
+fn ecdsa_keys_are_checked() {
+    let is = |key: Result<EcdsaPrivateKey, Error>, fault| {
+        assert_eq!(key.map(drop), Err(Error::InvalidKey(fault)));
+    };
+    for (curve, len) in CURVES {
+        for wrong in [vec![1; len - 1], vec![1; len + 1], vec![0; len], vec![]] {
+            is(
+                EcdsaPrivateKey::from_scalar(curve, &wrong),
+                KeyFault::Scalar,
+            );
+        }
+        let point = |first, len| {
+            let mut point = vec![1; len];
+            point[0] = first;
+            EcdsaPublicKey::from_sec1_bytes(curve, &point).map(drop)
+        };
+        assert_eq!(point(4, 1 + 2 * len), Ok(()));
+        for (first, len) in [
+            (2, 1 + len),
+            (4, 2 * len),
+            (4, 2 + 2 * len),
+            (6, 1 + 2 * len),
+        ] {
+            assert_eq!(point(first, len), Err(Error::InvalidKey(KeyFault::Point)));
+        }
+    }
+    // RFC 5915: version 1, the scalar 1, prime256v1.
+    let scalar: Vec<u8> = [&[0; 31][..], &[1]].concat();
+    let name = [0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
+    let der = [
+        &[0x30, 0x31, 2, 1, 1, 4, 32][..],
+        &scalar,
+        &[0xa0, 10, 6, 8],
+        &name,
+    ]
+    .concat();
+    let key = EcdsaPrivateKey::from_sec1_der(Curve::P256, &der).unwrap();
+    assert_eq!(key.curve(), Curve::P256);
+    assert_eq!(alloc::format!("{key:?}"), "EcdsaPrivateKey(P256)");
+    is(
+        EcdsaPrivateKey::from_sec1_der(Curve::P384, &der),
+        KeyFault::Algorithm,
+    );
+    is(
+        EcdsaPrivateKey::from_sec1_der(Curve::P256, &der[1..]),
+        KeyFault::Encoding,
+    );
+    is(
+        EcdsaPrivateKey::from_sec1_der(Curve::P256, &[&der[..], &[0]].concat()),
+        KeyFault::Encoding,
+    );
+}
+
+#[cfg(feature = "signature")]
+mod traits {
+    use signature::{AsyncSigner, AsyncVerifier, SignatureEncoding, hazmat::AsyncPrehashSigner};
+
+    use super::*;
+
+    #[test]
+    fn messages_are_hashed_and_signed() {
+        let rig = Rig::simple().go();
+        run(async {
+            for (hash, expected) in ALL[0].signatures {
+                let (signer, verifier) = signer(&rig, 1024, hash).await;
+                let signature: RsaSignature = signer.sign_async(MESSAGE).await.unwrap();
+                assert_eq!(signature.to_bytes().as_ref(), expected);
+                let digest = digest(hash, MESSAGE);
+                let again: RsaSignature = signer.sign_prehash_async(&digest).await.unwrap();
+                assert_eq!(again.to_vec(), expected);
+                verifier.verify_async(MESSAGE, &signature).await.unwrap();
+                let other = verifier
+                    .verify_async(b"another", &signature)
+                    .await
+                    .unwrap_err();
+                let source = core::error::Error::source(&other).unwrap();
+                let source = source.downcast_ref::<Error>();
+                assert_eq!(source, Some(&Error::InvalidSignature));
+                assert!(signer.sign_prehash_async(&digest[1..]).await.is_err());
+            }
+        });
+    }
+
+    #[test]
+    fn ecdsa_signs_digests() {
+        let rig = Rig::simple().go();
+        run(async {
+            let (private, public) = ecdsa_keys(Curve::P256, 32);
+            let number = EcdsaNumber::Linux;
+            let signer = EcdsaSigner::open(&rig.device, &private, number)
+                .await
+                .unwrap();
+            let verifier = EcdsaVerifier::open(&rig.device, &public, number)
+                .await
+                .unwrap();
+            let signature: EcdsaSignature = signer.sign_prehash_async(&[7; 32]).await.unwrap();
+            let again = EcdsaSignature::try_from(&signature.to_vec()[..]).unwrap();
+            verifier.verify(&[7; 32], &again).await.unwrap();
+        });
+    }
+}
+
+/// The trait a caller would otherwise miss: a signature from bytes.
+#[test]
+fn signatures_are_made_from_bytes() {
+    assert_eq!(
+        RsaSignature::try_from(&[7; 512][..]).unwrap().as_ref(),
+        [7; 512]
+    );
+    assert!(matches!(
+        RsaSignature::try_from(&[7; 513][..]),
+        Err(Error::InvalidLength { len_bytes: 513, .. })
+    ));
+    let _public: fn(&[u8]) -> Result<RsaPublicKey, Error> = RsaPublicKey::from_pkcs1_der;
+}
