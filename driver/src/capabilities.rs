@@ -6,8 +6,9 @@ use zerocopy::IntoBytes;
 
 use crate::{
     Error, Requirement,
+    error::check_one_of_lens,
     transport::Transport,
-    wire::{CipherAlgorithm, Config, Services},
+    wire::{AeadAlgorithm, CipherAlgorithm, Config, MacAlgorithm, Services},
 };
 
 /// The device's configuration space as it was when the device was set up (Virtio 1.3, 5.9.4).
@@ -74,6 +75,77 @@ impl Capabilities {
         )
     }
 
+    /// Checks the key of a message authentication code, and returns its length.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`check_cipher_key`](Self::check_cipher_key).
+    pub(crate) fn check_mac_key(&self, algorithm: MacAlgorithm, key: &[u8]) -> Result<u32, Error> {
+        check_key(key, algorithm.key_lens_bytes(), self.max_auth_key_len_bytes)
+    }
+
+    /// Checks the key of authenticated encryption, and returns its length.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`check_cipher_key`](Self::check_cipher_key).
+    pub(crate) fn check_aead_key(
+        &self,
+        algorithm: AeadAlgorithm,
+        key: &[u8],
+    ) -> Result<u32, Error> {
+        check_key(
+            key,
+            algorithm.key_lens_bytes(),
+            self.max_cipher_key_len_bytes,
+        )
+    }
+
+    /// Returns the most bytes of one request, of the device and of a chain of descriptors
+    /// (Virtio 1.3, 2.7.5.1).
+    fn room_bytes(&self) -> u64 {
+        self.max_size_bytes.min(u32::MAX.into())
+    }
+
+    /// Returns the most bytes of data in a request with so many other bytes, where the data counts
+    /// `times` times: once if it is read, twice if it is written too. QEMU counts header and status as
+    /// well.
+    #[inline]
+    pub(crate) fn max_data_len_bytes(&self, other_bytes: usize, times: u64) -> usize {
+        let max_bytes = self.room_bytes().saturating_sub(other_bytes as u64) / times;
+        usize::try_from(max_bytes).unwrap_or(usize::MAX)
+    }
+
+    /// Checks that a request is not too long for the device; lengths count as in
+    /// [`max_data_len_bytes`](Self::max_data_len_bytes).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidLength`].
+    pub(crate) fn check_len(
+        &self,
+        other_bytes: usize,
+        len_bytes: usize,
+        times: u64,
+    ) -> Result<(), Error> {
+        let too_long = |field, len_bytes, max_bytes| {
+            let requirement = Requirement::AtMost { max_bytes };
+            Err(Error::InvalidLength {
+                field,
+                len_bytes,
+                requirement,
+            })
+        };
+        if other_bytes as u64 > self.room_bytes() {
+            return too_long("request without data", other_bytes, self.room_bytes());
+        }
+        let max_bytes = self.max_data_len_bytes(other_bytes, times);
+        if len_bytes > max_bytes {
+            return too_long("data", len_bytes, max_bytes as u64);
+        }
+        Ok(())
+    }
+
     /// Tells whether the device advertises a cipher algorithm.
     pub fn advertises(&self, algorithm: CipherAlgorithm) -> bool {
         self.services.contains(Services::CIPHER)
@@ -87,18 +159,15 @@ fn check_key(
     lens_bytes: &'static [RangeInclusive<usize>],
     max_bytes: u32,
 ) -> Result<u32, Error> {
-    let invalid = |requirement| Error::InvalidLength {
-        field: "key",
-        len_bytes: key.len(),
-        requirement,
-    };
-    if !lens_bytes.iter().any(|lens| lens.contains(&key.len())) {
-        return Err(invalid(Requirement::OneOf { lens_bytes }));
-    }
+    check_one_of_lens("key", key.len(), lens_bytes)?;
     let len_bytes = u32::try_from(key.len()).ok();
     let len_bytes = len_bytes.filter(|len_bytes| *len_bytes <= max_bytes);
     let max_bytes = u64::from(max_bytes);
-    len_bytes.ok_or(invalid(Requirement::AtMost { max_bytes }))
+    len_bytes.ok_or(Error::InvalidLength {
+        field: "key",
+        len_bytes: key.len(),
+        requirement: Requirement::AtMost { max_bytes },
+    })
 }
 
 impl From<&Config> for Capabilities {

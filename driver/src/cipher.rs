@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use crate::{
     Device, Error, Failed, Platform, Requirement,
     dma::DmaBuffer,
+    mode::{Message, Mode, Payload, Stateless, StatelessFeature},
     queue::{Buffers, INLINE, List},
     request::{Admission, Body, INLINE_PAYLOAD_LEN, check_answer},
     session::Session,
@@ -26,7 +27,7 @@ use crate::{
 /// request for nobody; a buffer given to it is freed when the device has let go of it.
 #[derive(Debug)]
 pub struct Cipher<P: Platform> {
-    session: Session<P>,
+    mode: Mode<P>,
     algorithm: CipherAlgorithm,
     direction: Direction,
 }
@@ -62,7 +63,30 @@ impl<P: Platform> Cipher<P> {
         });
         let session = Session::create(link, parameters, &[key]).await?;
         Ok(Self {
-            session,
+            mode: Mode::Session(session),
+            algorithm,
+            direction,
+        })
+    }
+
+    /// Makes requests without a session: each brings the key. The driver keeps a copy of it, which is
+    /// wiped at the end.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidLength`]; [`Error::FeatureMissing`] where
+    /// `VIRTIO_CRYPTO_F_CIPHER_STATELESS_MODE` has not been agreed on.
+    pub fn stateless(
+        device: &Device<P>,
+        algorithm: CipherAlgorithm,
+        direction: Direction,
+        key: &[u8],
+    ) -> Result<Self, Error> {
+        let link = device.link();
+        link.capabilities.check_cipher_key(algorithm, key)?;
+        let stateless = Stateless::new(link, StatelessFeature::CIPHER, &[key])?;
+        Ok(Self {
+            mode: Mode::Stateless(stateless),
             algorithm,
             direction,
         })
@@ -80,15 +104,13 @@ impl<P: Platform> Cipher<P> {
 
     /// Returns how many bytes one request takes at most.
     pub fn max_len_bytes(&self) -> usize {
-        // QEMU counts header, IV, source, destination and status.
-        let overhead = (REQUEST_LEN + self.algorithm.iv_len_bytes() + 1) as u64;
-        let room = self.session.link.capabilities.max_size_bytes;
-        let max_bytes = (room.saturating_sub(overhead) / 2).min(u64::from(u32::MAX));
-        let max_bytes = usize::try_from(max_bytes).unwrap_or(usize::MAX);
+        let other_bytes = self.mode.overhead_bytes() + self.algorithm.iv_len_bytes();
+        let capabilities = &self.mode.link().capabilities;
+        let max_bytes = capabilities.max_data_len_bytes(other_bytes, 2);
         max_bytes - max_bytes % self.algorithm.granule_len_bytes()
     }
 
-    /// Ends the session and waits for the device's answer.
+    /// Ends the session and waits for the device's answer; without one, wipes the key.
     ///
     /// # Errors
     ///
@@ -99,7 +121,7 @@ impl<P: Platform> Cipher<P> {
     ///
     /// Dropped, the session ends all the same.
     pub async fn close(self) -> Result<(), Error> {
-        self.session.close().await
+        self.mode.close().await
     }
 
     /// Processes `buffer` in place, without copying; waits for a slot if none is free.
@@ -206,19 +228,28 @@ impl<P: Platform> Cipher<P> {
     /// Dropped, `data` is unchanged: the device never sees it.
     pub async fn process_slice(&self, iv: &[u8], data: &mut [u8]) -> Result<(), Error> {
         self.check_lens(iv, data.len())?;
+        let session = match &self.mode {
+            Mode::Session(session) => session,
+            Mode::Stateless(stateless) => {
+                let message = self.stateless_message(stateless, iv, data.len());
+                let all = 0..data.len();
+                let payload = Payload::InPlace(data, all);
+                return self.mode.send_slice(message, payload).await;
+            }
+        };
         if data.len() > INLINE_PAYLOAD_LEN {
             let buffer = DmaBuffer::from_slice(data)?;
             let buffer = self.process(iv, buffer).await.map_err(Error::from)?;
             data.copy_from_slice(&buffer);
             return Ok(());
         }
-        let head = self.head(data.len());
+        let head = self.head(session, data.len());
         let body = Body::Inline {
             parts: &[iv, data],
             output_at: iv.len(),
             output_len_bytes: data.len(),
         };
-        let in_flight = self.session.request(&head, body, Admission::Wait).await?;
+        let in_flight = session.request(&head, body, Admission::Wait).await?;
         let output = INLINE + iv.len();
         let outcome = check_answer(&in_flight, output + data.len(), data.len());
         if outcome.is_ok() {
@@ -238,24 +269,48 @@ impl<P: Platform> Cipher<P> {
         let len_bytes = buffers.source.as_ref().map_or(0, List::len_bytes);
         self.check_lens(iv, len_bytes)?;
         buffers.check_none_empty()?;
-        let head = self.head(len_bytes);
+        let session = match &self.mode {
+            Mode::Session(session) => session,
+            Mode::Stateless(stateless) => {
+                let message = self.stateless_message(stateless, iv, len_bytes);
+                return self.mode.send(message, buffers, admission).await;
+            }
+        };
+        let head = self.head(session, len_bytes);
         let body = Body::Buffers {
             before: &[iv],
             buffers,
             after: &[],
             result_len_bytes: 0,
         };
-        let in_flight = self.session.request(&head, body, admission).await?;
+        let in_flight = session.request(&head, body, admission).await?;
         let outcome = check_answer(&in_flight, INLINE + iv.len(), len_bytes);
         *buffers = in_flight.finish_with_buffers();
         outcome
     }
 
     #[inline]
-    fn head(&self, len_bytes: usize) -> [u8; REQUEST_LEN] {
+    fn head(&self, session: &Session<P>, len_bytes: usize) -> [u8; REQUEST_LEN] {
         let iv_len_bytes = self.algorithm.iv_len_bytes() as u32;
-        let id = self.session.id();
+        let id = session.id();
         wire::cipher_request(self.direction, id, iv_len_bytes, len_bytes as u32)
+    }
+
+    fn stateless_message<'a>(
+        &self,
+        stateless: &'a Stateless<P>,
+        iv: &'a [u8],
+        len_bytes: usize,
+    ) -> Message<'a> {
+        let (key, len_bytes) = (stateless.key(), len_bytes as u32);
+        let (algorithm, direction) = (self.algorithm, self.direction);
+        let key_len_bytes = key.len() as u32;
+        Message {
+            head: wire::stateless_cipher_request(algorithm, direction, key_len_bytes, len_bytes),
+            before: [key, iv, &[]],
+            after: [&[]; 2],
+            result: &mut [],
+        }
     }
 
     /// Checks what the device would choke on: an IV that is missing (QEMU goes on with the state that

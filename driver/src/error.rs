@@ -10,7 +10,8 @@ use crate::transport::{MsixEntry, QueueIndex, TransportError};
 pub enum Error {
     /// The transport could not be used.
     Transport(TransportError),
-    /// The device does not offer a feature that the driver cannot do without.
+    /// The device does not offer a feature that this cannot do without, or it was refused at set-up
+    /// ([`Options::refuse`](crate::Options::refuse)).
     FeatureMissing {
         /// Name of the feature bit in the specification.
         feature: &'static str,
@@ -57,6 +58,17 @@ pub enum Error {
         /// What it has to be.
         requirement: Requirement,
     },
+    /// A part of the data begins behind its end, or does not end within the data; nothing was sent.
+    OutOfRange {
+        /// What is over that part.
+        field: &'static str,
+        /// Where the part begins.
+        start: usize,
+        /// Where the part ends.
+        end: usize,
+        /// The length of the data.
+        len_bytes: usize,
+    },
     /// A request of so many buffers needs more descriptors than the queue has room for; nothing was
     /// sent.
     TooManyBuffers {
@@ -74,6 +86,8 @@ pub enum Error {
     },
     /// The device refused the request.
     Refused(Refusal),
+    /// The tag is not that of the data: the driver has compared them.
+    TagMismatch,
     /// The device answered with fewer bytes than the request calls for.
     ShortAnswer {
         /// Bytes that it says it wrote.
@@ -177,6 +191,40 @@ pub enum KeyFault {
     Point,
 }
 
+/// Checks that something has the one length that it can have.
+pub(crate) fn check_exact_len(
+    field: &'static str,
+    len_bytes: usize,
+    required_bytes: usize,
+) -> Result<(), Error> {
+    if len_bytes == required_bytes {
+        return Ok(());
+    }
+    Err(Error::InvalidLength {
+        field,
+        len_bytes,
+        requirement: Requirement::Exactly {
+            len_bytes: required_bytes,
+        },
+    })
+}
+
+/// Checks that something has one of the lengths that it can have.
+pub(crate) fn check_one_of_lens(
+    field: &'static str,
+    len_bytes: usize,
+    lens_bytes: &'static [RangeInclusive<usize>],
+) -> Result<(), Error> {
+    if lens_bytes.iter().any(|lens| lens.contains(&len_bytes)) {
+        return Ok(());
+    }
+    Err(Error::InvalidLength {
+        field,
+        len_bytes,
+        requirement: Requirement::OneOf { lens_bytes },
+    })
+}
+
 /// Why a device refused a request: the status codes of Virtio 1.3, 5.9.7.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -231,7 +279,7 @@ impl fmt::Display for Error {
             Self::Transport(error) => error.fmt(f),
             Self::FeatureMissing { feature } => write!(
                 f,
-                "the device does not offer {feature}: it needs a device of virtio 1.0 or later"
+                "{feature} is missing: the device does not offer it, or it was refused at set-up"
             ),
             Self::FeaturesRefused { features } => {
                 write!(f, "the device refused the features {features:#x}")
@@ -266,6 +314,15 @@ impl fmt::Display for Error {
             } => {
                 write!(f, "{field} of {len_bytes} bytes has to be {requirement}")
             }
+            Self::OutOfRange {
+                field,
+                start,
+                end,
+                len_bytes,
+            } => write!(
+                f,
+                "{field} from {start} to {end} does not lie in {len_bytes} bytes of data"
+            ),
             Self::TooManyBuffers { descriptors, max } => write!(
                 f,
                 "the request takes {descriptors} descriptors, {max} is the most: use fewer buffers"
@@ -278,6 +335,7 @@ impl fmt::Display for Error {
                 )
             }
             Self::Refused(refusal) => refusal.fmt(f),
+            Self::TagMismatch => f.write_str("the tag is not that of the data"),
             Self::ShortAnswer {
                 written_bytes,
                 expected_bytes,

@@ -55,16 +55,21 @@ extern crate std;
 #[cfg(test)]
 extern crate self as virtio_crypto;
 
+mod aead;
 mod akcipher;
 mod capabilities;
+mod chain;
 mod cipher;
 mod device;
 mod dma;
 mod error;
 #[cfg(test)]
 mod fake;
+mod hash;
 mod interrupts;
 mod link;
+mod mac;
+mod mode;
 pub mod platform;
 mod queue;
 mod request;
@@ -84,17 +89,21 @@ mod virtqueue;
 mod wire;
 
 pub use self::{
+    aead::{AeadDecrypt, AeadEncrypt},
     akcipher::{
         EcdsaPrivateKey, EcdsaPublicKey, EcdsaSignature, EcdsaSigner, EcdsaVerifier, RsaDecryptor,
         RsaEncryptor, RsaPrivateKey, RsaPublicKey, RsaRawDecryptor, RsaRawEncryptor, RsaSignature,
         RsaSigner, RsaVerifier,
     },
     capabilities::Capabilities,
+    chain::{Chain, ChainInput, ChainParameters, ChainedHash},
     cipher::Cipher,
     device::{Device, Drained},
     dma::DmaBuffer,
     error::{Breakage, Error, Failed, KeyFault, Refusal, Requirement},
+    hash::Hash,
     interrupts::{Interrupt, InterruptMode},
+    mac::Mac,
     platform::Platform,
     request::{Woken, block_on},
     setup::{ForcedReset, Options},

@@ -54,11 +54,12 @@ pub(crate) enum Body<'a, P: Platform> {
         output_len_bytes: usize,
     },
     /// A payload in buffers, between short parts in the slot's own memory. What the device writes
-    /// beside the destination, and the status, come behind the short parts.
+    /// beside the destination, and the status, come behind the short parts. Parts that the slot has
+    /// no room for are spilled into `buffers` first ([`Buffers::spill`]), and are none here.
     Buffers {
         before: &'a [&'a [u8]],
         buffers: &'a mut Buffers<P>,
-        after: &'a [u8],
+        after: &'a [&'a [u8]],
         result_len_bytes: usize,
     },
 }
@@ -157,15 +158,20 @@ impl<'l, P: Platform, H: AsRef<[u8]>> Transact<'l, '_, P, H> {
     }
 }
 
+/// Returns how long parts are together.
+pub(crate) fn len_bytes(parts: &[&[u8]]) -> usize {
+    parts.iter().map(|part| part.len()).sum()
+}
+
 /// A status that no device means: an answer that was never written is not taken for one.
 const NO_ANSWER: u8 = 0xff;
 
-/// Writes parts one after the other, from the start of the inline bytes on; returns their length.
+/// Writes parts one after the other, from `start` of the inline bytes on; returns their length.
 #[inline(always)]
-fn write_inline(block: Block<'_>, parts: &[&[u8]]) -> usize {
+fn write_inline(block: Block<'_>, start: usize, parts: &[&[u8]]) -> usize {
     let mut len_bytes = 0;
     for part in parts {
-        block.write(INLINE + len_bytes, part);
+        block.write(INLINE + start + len_bytes, part);
         len_bytes += part.len();
     }
     len_bytes
@@ -187,7 +193,7 @@ fn publish<'l, P: Platform>(
     match body {
         Body::Control { keys, buffers } => {
             block.write(ANSWER, &[NO_ANSWER; ANSWER_LEN]);
-            let keys_len_bytes = write_inline(block, keys);
+            let keys_len_bytes = write_inline(block, 0, keys);
             let answer = block.writable(ANSWER, ANSWER_LEN);
             let mut segments = [
                 block.readable(start, head.len() + keys_len_bytes),
@@ -214,7 +220,7 @@ fn publish<'l, P: Platform>(
             output_at,
             output_len_bytes,
         } => {
-            let parts_len_bytes = write_inline(block, parts);
+            let parts_len_bytes = write_inline(block, 0, parts);
             let output = INLINE + output_at;
             block.write(output + output_len_bytes, &[NO_ANSWER]);
             let segments = [
@@ -236,13 +242,21 @@ fn publish<'l, P: Platform>(
             after,
             result_len_bytes,
         } => {
-            let before_len_bytes = write_inline(block, before);
-            let output_at = before_len_bytes + after.len();
-            block.write(INLINE + before_len_bytes, after);
+            let before_len_bytes = write_inline(block, 0, before);
+            let after_len_bytes = write_inline(block, before_len_bytes, after);
+            let output_at = before_len_bytes + after_len_bytes;
             block.write(INLINE + output_at + result_len_bytes, &[NO_ANSWER]);
             let (sources, destinations) = (buffers.sources(), buffers.destinations());
-            let descriptors =
-                2 + sources.len() + usize::from(!after.is_empty()) + destinations.len();
+            let spilled = buffers.spilled.as_deref();
+            let spilled_before = spilled.and_then(|spilled| spilled.before.as_ref());
+            let spilled_after = spilled.and_then(|spilled| spilled.after.as_ref());
+            let spilled_result = spilled.and_then(|spilled| spilled.result.as_ref());
+            let spilled = [spilled_before, spilled_after, spilled_result];
+            let descriptors = 2
+                + sources.len()
+                + usize::from(after_len_bytes > 0)
+                + destinations.len()
+                + spilled.into_iter().flatten().count();
             let max = reserved.max_segments();
             if descriptors > max {
                 block.wipe_inline(output_at);
@@ -250,11 +264,14 @@ fn publish<'l, P: Platform>(
             }
             let mut segments = ArrayVec::<Segment, MAX_SEGMENTS>::new();
             segments.push(block.readable(start, head.len() + before_len_bytes));
-            segments.extend(sources.iter().map(|buffer| segment(buffer, false)));
-            if !after.is_empty() {
-                segments.push(block.readable(INLINE + before_len_bytes, after.len()));
+            let readable = spilled_before.into_iter().chain(sources);
+            let readable = readable.chain(spilled_after);
+            segments.extend(readable.map(|buffer| segment(buffer, false)));
+            if after_len_bytes > 0 {
+                segments.push(block.readable(INLINE + before_len_bytes, after_len_bytes));
             }
-            segments.extend(destinations.iter().map(|buffer| segment(buffer, true)));
+            let writable = destinations.iter().chain(spilled_result);
+            segments.extend(writable.map(|buffer| segment(buffer, true)));
             segments.push(block.writable(INLINE + output_at, result_len_bytes + 1));
             reserved.publish(Submission {
                 segments: &segments,

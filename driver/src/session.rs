@@ -5,10 +5,9 @@ use core::future::{Future, poll_fn};
 
 use crate::{
     Error, Platform,
-    dma::DmaBuffer,
     link::{Link, Which},
-    queue::{Buffers, INLINE_LEN, InFlight, Intent, List, SessionIndex},
-    request::{Admission, Body, look_and_poll, transact},
+    queue::{Buffers, INLINE_LEN, InFlight, Intent, List, SessionIndex, joined},
+    request::{Admission, Body, len_bytes, look_and_poll, transact},
     wire::SessionParameters,
 };
 
@@ -37,18 +36,10 @@ impl<P: Platform> Session<P> {
         let head = parameters.encode(link.sessions.form());
         let destroy_opcode = parameters.destroy_opcode();
         let mut buffers = Buffers::default();
-        let len_bytes: usize = keys.iter().map(|key| key.len()).sum();
         let mut inline = keys;
         // A private key of RSA has no room in a slot.
-        if len_bytes > INLINE_LEN {
-            let mut buffer = DmaBuffer::new(len_bytes)?;
-            let mut rest = &mut buffer[..];
-            for key in keys {
-                let (part, behind) = rest.split_at_mut(key.len());
-                part.copy_from_slice(key);
-                rest = behind;
-            }
-            buffers = Buffers::read_only(List::One(buffer));
+        if len_bytes(keys) > INLINE_LEN {
+            buffers.source = joined(keys)?.map(List::One);
             inline = &[];
         }
         let body = Body::Control {

@@ -17,7 +17,16 @@ use crate::{
 const SUPPORTED: Features = Features::VERSION_1
     .union(Features::INDIRECT_DESC)
     .union(Features::EVENT_IDX)
-    .union(Features::ACCESS_PLATFORM);
+    .union(Features::ACCESS_PLATFORM)
+    .union(Features::REVISION_1)
+    .union(STATELESS);
+
+/// Stateless modes, none of which goes without REVISION_1 (Virtio 1.3, 5.9.3.1).
+const STATELESS: Features = Features::CIPHER_STATELESS_MODE
+    .union(Features::HASH_STATELESS_MODE)
+    .union(Features::MAC_STATELESS_MODE)
+    .union(Features::AEAD_STATELESS_MODE)
+    .union(Features::AKCIPHER_STATELESS_MODE);
 
 /// How a device is set up.
 #[derive(Clone, Debug)]
@@ -122,7 +131,10 @@ fn set_up<P: Platform>(
     }
     // VERSION_1 and ACCESS_PLATFORM are not the driver's to refuse (6.1).
     let kept = Features::VERSION_1.union(Features::ACCESS_PLATFORM);
-    let features = offered & SUPPORTED & (!options.refuse | kept);
+    let mut features = offered & SUPPORTED & (!options.refuse | kept);
+    if !features.contains(Features::REVISION_1) {
+        features.remove(STATELESS);
+    }
     transport.write_driver_features(features.bits());
     status |= DeviceStatus::FEATURES_OK;
     transport.write_status(status);

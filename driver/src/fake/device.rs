@@ -11,9 +11,12 @@ use vm_memory::{Bytes, GuestAddress};
 
 use super::{
     platform::{is_live, memory},
-    services::{self, ERROR, INVALID_SESSION, OK, Request, Session, akcipher::Results},
+    services::{self, ERROR, INVALID_SESSION, NO_SPACE, OK, Request, Session, akcipher::Results},
 };
-use crate::transport::{MsixMessage, QueueAddresses};
+use crate::{
+    Features,
+    transport::{MsixMessage, QueueAddresses},
+};
 
 /// How the device breaks the rules, at the next request that it completes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +50,8 @@ pub(crate) enum Served {
     Destroy(u64),
     /// A data request of this session, with this first byte of source.
     Data(u64, u8),
+    /// A data request without a session.
+    Stateless,
     Refused,
 }
 
@@ -60,6 +65,8 @@ pub(super) struct Ring {
 
 pub(super) struct State {
     pub(super) rings: [Ring; 2],
+    /// Those that the driver has agreed on.
+    pub(super) features: Features,
     sessions: BTreeMap<u64, Session>,
     session_limit: usize,
     fault: Option<Fault>,
@@ -234,7 +241,9 @@ impl State {
     fn create(&mut self, request: Request<'_>) -> Result<u64, u8> {
         let session = services::create(request)?;
         if self.sessions.len() >= self.session_limit {
-            return Err(ERROR);
+            // Without REVISION_1 there is no status for it.
+            let exact = self.features.contains(Features::REVISION_1);
+            return Err(if exact { NO_SPACE } else { ERROR });
         }
         // The lowest free id, at once, as QEMU does: an id that comes back too early is seen.
         let id = (0..).find(|id| !self.sessions.contains_key(id)).unwrap();
@@ -250,8 +259,10 @@ impl State {
             let other = Request {
                 bytes: &bytes,
                 writable_bytes: 0,
+                features: self.features,
             };
-            assert_ne!(other.u64(8), id, "destroyed with a request queued");
+            let uses = !other.is_stateless() && other.u64(8) == id;
+            assert!(!uses, "destroyed with a request queued");
         }
         let session = self.sessions.remove(&id);
         let session = session.expect("a session was destroyed that is not there");
@@ -266,6 +277,7 @@ impl State {
         let request = Request {
             bytes: &bytes,
             writable_bytes: chain.writable() as usize,
+            features: self.features,
         };
         let status_as = |status: u8| match fault {
             Some(Fault::Status(status)) => status,
@@ -290,10 +302,12 @@ impl State {
             return (created.map_or(Served::Refused, Served::Create), 12);
         }
         let id = request.u64(8);
-        let served = Served::Data(id, services::first_source_byte(request));
-        let outcome = match self.sessions.get(&id) {
-            Some(session) => session.serve(request),
-            None => Err(INVALID_SESSION),
+        let (served, outcome) = if request.is_stateless() {
+            (Served::Stateless, services::serve_stateless(request))
+        } else {
+            let served = Served::Data(id, services::first_source_byte(request));
+            let session = self.sessions.get(&id).ok_or(INVALID_SESSION);
+            (served, session.and_then(|session| session.serve(request)))
         };
         let outcome = outcome.map(|output| self.results.shorten(request, output));
         let last = request.writable_bytes - 1;
@@ -319,6 +333,7 @@ impl FakeDevice {
     pub(super) fn new() -> Self {
         let state = State {
             rings: [new_ring(), new_ring()],
+            features: Features::empty(),
             sessions: BTreeMap::new(),
             session_limit: 256,
             fault: None,

@@ -23,5 +23,5 @@ pub(crate) use self::{
     device::{FakeDevice, Fault, Served},
     rig::{Alone, IV, KEY, Rig, Wakes, oracle, poll_once, run},
     services::akcipher::{Results, ecdsa_public},
-    transport::{FakeTransport, Setup},
+    transport::{FakeTransport, MAX_AUTH_KEY_LEN, Setup},
 };

@@ -14,6 +14,9 @@ use crate::{
     },
 };
 
+/// Longest key of a message authentication code in bytes: more than a slot has room for.
+pub(crate) const MAX_AUTH_KEY_LEN: u32 = 4096;
+
 /// What the device is like.
 #[derive(Clone, Debug)]
 pub(crate) struct Setup {
@@ -95,6 +98,7 @@ impl Transport for FakeTransport {
             "a feature that is not offered"
         );
         self.driver_features.store(features, Ordering::Relaxed);
+        self.device.state().features = Features::from_bits_retain(features);
     }
 
     fn read_status(&self) -> DeviceStatus {
@@ -162,6 +166,7 @@ impl Transport for FakeTransport {
         put(8, 1);
         put(12, 1 << 3);
         put(36, 64);
+        put(40, MAX_AUTH_KEY_LEN);
         put(48, self.setup.max_size_bytes as u32);
         put(52, (self.setup.max_size_bytes >> 32) as u32);
         bytes.copy_from_slice(&config[offset..offset + bytes.len()]);

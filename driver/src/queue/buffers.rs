@@ -1,7 +1,9 @@
 //! The buffers that a request holds, from its publish to its end.
 
-use alloc::vec::Vec;
+use alloc::{boxed::Box, vec::Vec};
 use core::slice;
+
+use zeroize::Zeroize;
 
 use crate::{Error, Platform, Requirement, dma::DmaBuffer};
 
@@ -16,6 +18,13 @@ impl<P: Platform> List<P> {
     pub(crate) fn as_slice(&self) -> &[DmaBuffer<P>] {
         match self {
             Self::One(buffer) => slice::from_ref(buffer),
+            Self::Many(buffers) => buffers,
+        }
+    }
+
+    fn as_mut_slice(&mut self) -> &mut [DmaBuffer<P>] {
+        match self {
+            Self::One(buffer) => slice::from_mut(buffer),
             Self::Many(buffers) => buffers,
         }
     }
@@ -63,6 +72,19 @@ pub(crate) enum Destination<P: Platform> {
 pub(crate) struct Buffers<P: Platform> {
     pub(crate) source: Option<List<P>>,
     pub(crate) destination: Destination<P>,
+    /// The driver's own: what else the slot's block has no room for.
+    pub(crate) spilled: Option<Box<Spilled<P>>>,
+}
+
+/// Parts of a request that are too long for the slot's own block.
+#[derive(Debug)]
+pub(crate) struct Spilled<P: Platform> {
+    /// What the device reads before the source.
+    pub(crate) before: Option<DmaBuffer<P>>,
+    /// What it reads after the source.
+    pub(crate) after: Option<DmaBuffer<P>>,
+    /// What it writes after the destination.
+    pub(crate) result: Option<DmaBuffer<P>>,
 }
 
 impl<P: Platform> Default for Buffers<P> {
@@ -70,6 +92,7 @@ impl<P: Platform> Default for Buffers<P> {
         Self {
             source: None,
             destination: Destination::None,
+            spilled: None,
         }
     }
 }
@@ -79,7 +102,7 @@ impl<P: Platform> Buffers<P> {
     pub(crate) fn read_only(source: List<P>) -> Self {
         Self {
             source: Some(source),
-            destination: Destination::None,
+            ..Self::default()
         }
     }
 
@@ -88,6 +111,7 @@ impl<P: Platform> Buffers<P> {
         Self {
             source: Some(source),
             destination: Destination::InPlace,
+            spilled: None,
         }
     }
 
@@ -96,12 +120,41 @@ impl<P: Platform> Buffers<P> {
         Self {
             source: Some(source),
             destination: Destination::Apart(destination),
+            spilled: None,
         }
+    }
+
+    /// Puts parts that the slot's block has no room for, or the result, into buffers of their own.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfDeviceMemory`].
+    pub(crate) fn spill(
+        &mut self,
+        before: &[&[u8]],
+        after: &[&[u8]],
+        result_len_bytes: usize,
+    ) -> Result<(), Error> {
+        let result = match result_len_bytes {
+            0 => None,
+            len_bytes => Some(DmaBuffer::new(len_bytes)?),
+        };
+        self.spilled = Some(Box::new(Spilled {
+            before: joined(before)?,
+            after: joined(after)?,
+            result,
+        }));
+        Ok(())
     }
 
     #[inline]
     pub(crate) fn is_none(&self) -> bool {
-        self.source.is_none()
+        self.source.is_none() && self.spilled.is_none()
+    }
+
+    /// Returns how many bytes the source has.
+    pub(crate) fn source_len_bytes(&self) -> usize {
+        self.source.as_ref().map_or(0, List::len_bytes)
     }
 
     pub(crate) fn sources(&self) -> &[DmaBuffer<P>] {
@@ -142,13 +195,50 @@ impl<P: Platform> Buffers<P> {
         Ok(())
     }
 
+    /// Overwrites with zeros what the device has overwritten: an answer that does not count.
+    pub(crate) fn wipe_destinations(&mut self) {
+        let list = match &mut self.destination {
+            Destination::None => None,
+            Destination::InPlace => self.source.as_mut(),
+            Destination::Apart(list) => Some(list),
+        };
+        for buffer in list.into_iter().flat_map(List::as_mut_slice) {
+            buffer.zeroize();
+        }
+    }
+
     /// Gives all of them up for good, because the device may still write to them.
     pub(crate) fn quarantine(self) {
         if let Some(source) = self.source {
             source.quarantine();
         }
+        if let Some(spilled) = self.spilled {
+            let Spilled {
+                before,
+                after,
+                result,
+            } = *spilled;
+            let buffers = [before, after, result].into_iter().flatten();
+            buffers.for_each(DmaBuffer::quarantine);
+        }
         if let Destination::Apart(destination) = self.destination {
             destination.quarantine();
         }
     }
+}
+
+/// Returns a buffer with the parts one after the other, if there is anything in them.
+pub(crate) fn joined<P: Platform>(parts: &[&[u8]]) -> Result<Option<DmaBuffer<P>>, Error> {
+    let len_bytes: usize = parts.iter().map(|part| part.len()).sum();
+    if len_bytes == 0 {
+        return Ok(None);
+    }
+    let mut buffer = DmaBuffer::new(len_bytes)?;
+    let mut rest = &mut buffer[..];
+    for part in parts {
+        let (place, behind) = rest.split_at_mut(part.len());
+        place.copy_from_slice(part);
+        rest = behind;
+    }
+    Ok(Some(buffer))
 }

@@ -23,6 +23,8 @@ pub(crate) struct Reserved<'q, P: Platform> {
 pub(crate) enum Intent {
     /// Use a session, which the caller holds.
     Data(SessionIndex),
+    /// Bring its own key, and use no session.
+    Stateless,
     /// Make one, of a service whose sessions end with this opcode.
     Create {
         /// The opcode.
@@ -87,6 +89,7 @@ impl<'q, P: Platform> Reserved<'q, P> {
                     queue.shared.sessions.add_use(session);
                     Purpose::Data(session)
                 }
+                (Intent::Stateless, _) => Purpose::Nothing,
                 (Intent::Create { destroy_opcode }, Some(ledger)) => {
                     let session = ledger.reserve()?;
                     queue.shared.sessions.prepare(session, destroy_opcode);

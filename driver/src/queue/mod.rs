@@ -30,7 +30,7 @@ use self::{
 };
 pub(crate) use self::{
     block::{ANSWER, ANSWER_LEN, Block, INLINE, INLINE_LEN, MAX_SEGMENTS},
-    buffers::{Buffers, List},
+    buffers::{Buffers, List, joined},
     holder::{InFlight, Intent, Reserved, Submission},
     layout::Layout,
     sessions::{SessionIndex, SessionTable},

@@ -306,6 +306,53 @@ pub enum AeadAlgorithm {
 impl AeadAlgorithm {
     /// All of them, by number.
     pub const ALL: [Self; 3] = [Self::Gcm, Self::Ccm, Self::ChaCha20Poly1305];
+
+    /// Returns the lengths in bytes that a key can have.
+    pub const fn key_lens_bytes(self) -> &'static [RangeInclusive<usize>] {
+        const AES: &[RangeInclusive<usize>] = &[16..=16, 24..=24, 32..=32];
+        const CHACHA20: &[RangeInclusive<usize>] = &[32..=32];
+        match self {
+            Self::Gcm | Self::Ccm => AES,
+            Self::ChaCha20Poly1305 => CHACHA20,
+        }
+    }
+
+    /// Returns the lengths in bytes that a nonce can have.
+    ///
+    /// For GCM, 16 bytes are not a nonce but J0, the first counter block (NIST SP 800-38D, 7.1).
+    pub const fn nonce_lens_bytes(self) -> &'static [RangeInclusive<usize>] {
+        const GCM: &[RangeInclusive<usize>] = &[12..=12, 16..=16];
+        const CCM: &[RangeInclusive<usize>] = &[7..=13];
+        const CHACHA20: &[RangeInclusive<usize>] = &[12..=12];
+        match self {
+            Self::Gcm => GCM,
+            Self::Ccm => CCM,
+            Self::ChaCha20Poly1305 => CHACHA20,
+        }
+    }
+
+    /// Returns the lengths in bytes that a tag can have.
+    pub const fn tag_lens_bytes(self) -> &'static [RangeInclusive<usize>] {
+        const GCM: &[RangeInclusive<usize>] = &[4..=4, 8..=8, 12..=16];
+        const CCM: &[RangeInclusive<usize>] =
+            &[4..=4, 6..=6, 8..=8, 10..=10, 12..=12, 14..=14, 16..=16];
+        const POLY1305: &[RangeInclusive<usize>] = &[16..=16];
+        match self {
+            Self::Gcm => GCM,
+            Self::Ccm => CCM,
+            Self::ChaCha20Poly1305 => POLY1305,
+        }
+    }
+
+    /// Returns the most bytes of data under a nonce of that length: for CCM it leaves fewer than four
+    /// bytes to count them (NIST SP 800-38C, A.1).
+    pub(crate) const fn max_len_bytes(self, nonce_len_bytes: usize) -> usize {
+        match (self, nonce_len_bytes) {
+            (Self::Ccm, 13) => 0xffff,
+            (Self::Ccm, 12) => 0xff_ffff,
+            _ => u32::MAX as usize,
+        }
+    }
 }
 
 /// A public-key algorithm by its number (Virtio 1.3, 5.9.4.5 "AKCIPHER services").

@@ -9,7 +9,7 @@ use cbc::cipher::{
 };
 use des::{Des, TdesEde3};
 
-use super::{ERROR, Request};
+use super::{ERROR, Request, is_encrypting};
 use crate::CipherAlgorithm;
 
 #[derive(Clone, Debug)]
@@ -20,7 +20,7 @@ pub(in crate::fake) struct Session {
 }
 
 /// Electronic codebook by blocks.
-fn ecb<C: KeyInit + BlockCipherEncrypt + BlockCipherDecrypt>(
+pub(super) fn ecb<C: KeyInit + BlockCipherEncrypt + BlockCipherDecrypt>(
     key: &[u8],
     encrypt: bool,
     data: &mut [u8],
@@ -52,7 +52,7 @@ where
     }
 }
 
-fn stream<S: KeyIvInit + StreamCipher>(key: &[u8], iv: &[u8], data: &mut [u8]) {
+pub(super) fn stream<S: KeyIvInit + StreamCipher>(key: &[u8], iv: &[u8], data: &mut [u8]) {
     S::new_from_slices(key, iv).unwrap().apply_keystream(data);
 }
 
@@ -108,19 +108,16 @@ fn xts<C: KeyInit + BlockCipherEncrypt + BlockCipherDecrypt>(
 
 impl Session {
     pub(super) fn create(request: Request<'_>) -> Result<Self, u8> {
-        let key = request.variable().to_vec();
-        assert_eq!(request.usize(20), key.len(), "key length");
         assert_eq!(request.u32(64), 1, "a cipher alone");
-        let number = request.u32(16);
+        let [key] = request.parts([request.usize(20)]);
+        Ok(Self::new(request.u32(16), request.u32(24), key))
+    }
+
+    pub(super) fn new(number: u32, direction: u32, key: &[u8]) -> Self {
         let algorithm = CipherAlgorithm::ALL
             .into_iter()
             .find(|algorithm| *algorithm as u32 == number)
             .unwrap_or_else(|| panic!("cipher {number}"));
-        let encrypt = match request.u32(24) {
-            1 => true,
-            2 => false,
-            other => panic!("direction {other}"),
-        };
         match algorithm {
             CipherAlgorithm::KasumiF8
             | CipherAlgorithm::Snow3gUea2
@@ -133,21 +130,27 @@ impl Session {
                     .any(|lens| lens.contains(&key.len()))
             ),
         }
-        Ok(Self {
+        Self {
             algorithm,
-            key,
-            encrypt,
-        })
+            key: key.to_vec(),
+            encrypt: is_encrypting(direction),
+        }
+    }
+
+    pub(super) fn iv_len(&self) -> usize {
+        self.algorithm.iv_len_bytes()
+    }
+
+    pub(super) fn is_encrypting(&self) -> bool {
+        self.encrypt
     }
 
     pub(super) fn serve(&self, request: Request<'_>) -> Result<Vec<u8>, u8> {
         let (iv_len, len) = (request.usize(24), request.usize(28));
         assert_eq!(request.usize(32), len, "destination length");
         assert_eq!(iv_len, self.algorithm.iv_len_bytes(), "IV length");
-        let variable = request.variable();
-        assert_eq!(variable.len(), iv_len + len, "the request's parts");
-        assert_eq!(request.writable_bytes, len + 1, "room for the answer");
-        let (iv, source) = variable.split_at(iv_len);
+        let [iv, source] = request.parts([iv_len, len]);
+        request.check_room(len);
         self.transform(iv, source)
     }
 
@@ -191,4 +194,20 @@ impl Session {
         }
         Ok(data)
     }
+}
+
+pub(super) fn serve_stateless(request: Request<'_>) -> Result<Vec<u8>, u8> {
+    let [key_len, iv_len, len, destination_len] = [28, 36, 40, 44].map(|at| request.usize(at));
+    assert_eq!(request.u32(96), 1, "a cipher alone");
+    assert_eq!(destination_len, len, "destination length");
+    let [key, iv, source] = request.parts([key_len, iv_len, len]);
+    request.check_room(len);
+    let session = Session::new(request.u32(24), request.u32(32), key);
+    assert_eq!(session.iv_len(), iv_len, "IV length");
+    assert_eq!(
+        session.encrypt,
+        request.opcode() == 0,
+        "opcode and direction"
+    );
+    session.transform(iv, source)
 }

@@ -1,0 +1,501 @@
+//! Authenticated encryption with additional data: the AEAD service (Virtio 1.3, 5.9.7.7).
+//!
+//! On the wire the tag follows the ciphertext, in what is written (encryption) and in what is read
+//! (decryption). Here it is apart: the device writes it into the slot's own memory, or reads it from
+//! there, so the data is processed in place.
+//!
+//! The IV has `iv_len` bytes on the wire, as the structure says. A comment of the specification speaks
+//! of 16 bytes whatever the length, and of a first byte that is reserved with CCM; with that the
+//! source would not be where the structure has it, so it is taken for an advice on the device's own
+//! memory.
+
+use alloc::vec::Vec;
+
+use crate::{
+    AeadAlgorithm, Device, Direction, Error, Failed, Platform, Requirement,
+    dma::DmaBuffer,
+    error::{check_exact_len, check_one_of_lens},
+    mode::{Message, Mode, Payload, Stateless, StatelessFeature},
+    queue::{Buffers, List},
+    request::Admission,
+    session::Session,
+    wire::{self, AeadLens, Head, SessionParameters},
+};
+
+/// What encryption and decryption have in common.
+#[derive(Debug)]
+struct Aead<P: Platform> {
+    mode: Mode<P>,
+    algorithm: AeadAlgorithm,
+    direction: Direction,
+    key_len_bytes: u32,
+    tag_len_bytes: usize,
+    /// That of a session; without one, each request has its own.
+    aad_len_bytes: Option<usize>,
+}
+
+impl<P: Platform> Aead<P> {
+    async fn open(
+        device: &Device<P>,
+        algorithm: AeadAlgorithm,
+        direction: Direction,
+        key: &[u8],
+        tag_len_bytes: usize,
+        aad_len_bytes: usize,
+    ) -> Result<Self, Error> {
+        let link = device.link();
+        let key_len_bytes = link.capabilities.check_aead_key(algorithm, key)?;
+        check_one_of_lens("tag", tag_len_bytes, algorithm.tag_lens_bytes())?;
+        let parameters = SessionParameters::Aead {
+            algorithm,
+            direction,
+            key_len_bytes,
+            tag_len_bytes: tag_len_bytes as u32,
+            aad_len_bytes: check_aad_len(aad_len_bytes)?,
+        };
+        let session = Session::create(link, parameters, &[key]).await?;
+        Ok(Self {
+            mode: Mode::Session(session),
+            algorithm,
+            direction,
+            key_len_bytes,
+            tag_len_bytes,
+            aad_len_bytes: Some(aad_len_bytes),
+        })
+    }
+
+    fn stateless(
+        device: &Device<P>,
+        algorithm: AeadAlgorithm,
+        direction: Direction,
+        key: &[u8],
+        tag_len_bytes: usize,
+    ) -> Result<Self, Error> {
+        let link = device.link();
+        let key_len_bytes = link.capabilities.check_aead_key(algorithm, key)?;
+        check_one_of_lens("tag", tag_len_bytes, algorithm.tag_lens_bytes())?;
+        let stateless = Stateless::new(link, StatelessFeature::AEAD, &[key])?;
+        Ok(Self {
+            mode: Mode::Stateless(stateless),
+            algorithm,
+            direction,
+            key_len_bytes,
+            tag_len_bytes,
+            aad_len_bytes: None,
+        })
+    }
+
+    fn max_len_bytes(&self, nonce_len_bytes: usize, aad_len_bytes: usize) -> usize {
+        let other_bytes = self.other_bytes(nonce_len_bytes, aad_len_bytes);
+        let capabilities = &self.mode.link().capabilities;
+        let max_bytes = capabilities.max_data_len_bytes(other_bytes, 2);
+        max_bytes.min(self.algorithm.max_len_bytes(nonce_len_bytes))
+    }
+
+    /// Returns the bytes of a request beside the data. Nonce and additional data have been checked.
+    fn other_bytes(&self, nonce_len_bytes: usize, aad_len_bytes: usize) -> usize {
+        let other_bytes = self.mode.overhead_bytes() + nonce_len_bytes + self.tag_len_bytes;
+        other_bytes.saturating_add(aad_len_bytes)
+    }
+
+    fn check_lens(&self, input: &Input<'_>, len_bytes: usize, tag: &[u8]) -> Result<(), Error> {
+        let Input { nonce, aad } = input;
+        check_one_of_lens("nonce", nonce.len(), self.algorithm.nonce_lens_bytes())?;
+        check_exact_len("tag", tag.len(), self.tag_len_bytes)?;
+        match self.aad_len_bytes {
+            Some(required_bytes) => {
+                check_exact_len("additional data", aad.len(), required_bytes)?;
+            }
+            None => {
+                check_aad_len(aad.len())?;
+            }
+        }
+        let max_bytes = self.algorithm.max_len_bytes(nonce.len());
+        if len_bytes > max_bytes {
+            let max_bytes = max_bytes as u64;
+            return Err(Error::InvalidLength {
+                field: "data",
+                len_bytes,
+                requirement: Requirement::AtMost { max_bytes },
+            });
+        }
+        let other_bytes = self.other_bytes(nonce.len(), aad.len());
+        let capabilities = &self.mode.link().capabilities;
+        capabilities.check_len(other_bytes, len_bytes, 2)
+    }
+
+    /// Puts an encryption together, whose tag goes to `tag`.
+    fn encryption<'a>(
+        &'a self,
+        input: Input<'a>,
+        len_bytes: usize,
+        tag: &'a mut [u8],
+    ) -> Result<Message<'a>, Error> {
+        self.check_lens(&input, len_bytes, tag)?;
+        Ok(Message {
+            head: self.head(&input, len_bytes),
+            before: [self.mode.key(), input.nonce, &[]],
+            after: [&[], input.aad],
+            result: tag,
+        })
+    }
+
+    /// Puts a decryption together.
+    fn decryption<'a>(
+        &'a self,
+        input: Input<'a>,
+        len_bytes: usize,
+        tag: &'a [u8],
+    ) -> Result<Message<'a>, Error> {
+        self.check_lens(&input, len_bytes, tag)?;
+        Ok(Message {
+            head: self.head(&input, len_bytes),
+            before: [self.mode.key(), input.nonce, &[]],
+            after: [tag, input.aad],
+            result: &mut [],
+        })
+    }
+
+    fn head(&self, input: &Input<'_>, len_bytes: usize) -> Head {
+        let tag_len_bytes = self.tag_len_bytes as u32;
+        let with_tag_len_bytes = len_bytes as u32 + tag_len_bytes;
+        let (source_len_bytes, destination_len_bytes) = match self.direction {
+            Direction::Encrypt => (len_bytes as u32, with_tag_len_bytes),
+            Direction::Decrypt => (with_tag_len_bytes, len_bytes as u32),
+        };
+        let lens = AeadLens {
+            iv_len_bytes: input.nonce.len() as u32,
+            aad_len_bytes: input.aad.len() as u32,
+            source_len_bytes,
+            destination_len_bytes,
+            tag_len_bytes,
+        };
+        match &self.mode {
+            Mode::Session(session) => {
+                let form = session.link.sessions.form();
+                wire::aead_request(form, self.direction, session.id(), lens)
+            }
+            Mode::Stateless(_) => wire::stateless_aead_request(
+                self.algorithm,
+                self.direction,
+                self.key_len_bytes,
+                lens,
+            ),
+        }
+    }
+}
+
+/// What goes into a request beside data and tag.
+#[derive(Clone, Copy, Debug)]
+struct Input<'a> {
+    nonce: &'a [u8],
+    aad: &'a [u8],
+}
+
+/// Checks that additional data can be counted.
+pub(crate) fn check_aad_len(len_bytes: usize) -> Result<u32, Error> {
+    let max_bytes = u64::from(u32::MAX);
+    u32::try_from(len_bytes).map_err(|_| Error::InvalidLength {
+        field: "additional data",
+        len_bytes,
+        requirement: Requirement::AtMost { max_bytes },
+    })
+}
+
+/// Authenticated encryption with a key.
+///
+/// A nonce that comes twice with one key gives away what both hide, and with GCM and
+/// ChaCha20-Poly1305 lets others forge tags. How long nonces and tags are is up to the algorithm
+/// ([`AeadAlgorithm`]). A GCM nonce of 16 bytes is J0, the first counter block (NIST SP 800-38D, 7.1),
+/// which is what a nonce that is not 12 bytes long comes to; it must not be one that a 12-byte nonce
+/// comes to as well.
+///
+/// # Cancellation
+///
+/// As with [`Cipher`](crate::Cipher): every future may be dropped at any time, and a buffer given to
+/// it is freed when the device has let go of it. Slices and tag are then untouched.
+#[derive(Debug)]
+pub struct AeadEncrypt<P: Platform>(Aead<P>);
+
+/// Authenticated decryption with a key: the opposite of [`AeadEncrypt`].
+///
+/// Data whose tag is wrong is [`Error::Refused`] with
+/// [`Refusal::BadMessage`](crate::Refusal::BadMessage), and whatever the device made of it is wiped:
+/// buffers come back with zeros.
+///
+/// # Cancellation
+///
+/// As with [`AeadEncrypt`].
+#[derive(Debug)]
+pub struct AeadDecrypt<P: Platform>(Aead<P>);
+
+/// What both types have alike.
+macro_rules! common {
+    ($name:ident, $direction:expr) => {
+        impl<P: Platform> $name<P> {
+            /// Opens a session with a key of one of the algorithm's lengths
+            /// ([`AeadAlgorithm::key_lens_bytes`]), with tags of `tag_len_bytes` bytes
+            /// ([`AeadAlgorithm::tag_lens_bytes`]) and always so many bytes of additional data: the
+            /// specification has their number in the session and in each request, and a device may go
+            /// by either.
+            ///
+            /// The key is copied into device memory, which is wiped when the device has answered;
+            /// `key` itself is the caller's to wipe.
+            ///
+            /// # Errors
+            ///
+            /// [`Error::InvalidLength`]; [`Error::TooManySessions`]; [`Error::Refused`] as the device
+            /// says (QEMU: `NotSupported`); [`Error::Broken`]; [`Error::ShutDown`].
+            ///
+            /// # Cancellation
+            ///
+            /// Dropped before it is ready, the session does not stay behind on the device.
+            pub async fn open(
+                device: &Device<P>,
+                algorithm: AeadAlgorithm,
+                key: &[u8],
+                tag_len_bytes: usize,
+                aad_len_bytes: usize,
+            ) -> Result<Self, Error> {
+                let direction = $direction;
+                Aead::open(
+                    device,
+                    algorithm,
+                    direction,
+                    key,
+                    tag_len_bytes,
+                    aad_len_bytes,
+                )
+                .await
+                .map(Self)
+            }
+
+            /// Makes requests without a session: each brings the key, and as many bytes of additional
+            /// data as it likes. The driver keeps a copy of the key, which is wiped at the end.
+            ///
+            /// # Errors
+            ///
+            /// [`Error::InvalidLength`]; [`Error::FeatureMissing`] where
+            /// `VIRTIO_CRYPTO_F_AEAD_STATELESS_MODE` has not been agreed on.
+            pub fn stateless(
+                device: &Device<P>,
+                algorithm: AeadAlgorithm,
+                key: &[u8],
+                tag_len_bytes: usize,
+            ) -> Result<Self, Error> {
+                Aead::stateless(device, algorithm, $direction, key, tag_len_bytes).map(Self)
+            }
+
+            /// Returns the algorithm.
+            pub fn algorithm(&self) -> AeadAlgorithm {
+                self.0.algorithm
+            }
+
+            /// Returns how many bytes a tag has.
+            pub fn tag_len_bytes(&self) -> usize {
+                self.0.tag_len_bytes
+            }
+
+            /// Returns how many bytes one request takes at most, with a nonce and additional data of
+            /// these lengths.
+            pub fn max_len_bytes(&self, nonce_len_bytes: usize, aad_len_bytes: usize) -> usize {
+                self.0.max_len_bytes(nonce_len_bytes, aad_len_bytes)
+            }
+
+            /// Ends the session and waits for the device's answer; without one, wipes the key.
+            ///
+            /// # Errors
+            ///
+            /// [`Error::Refused`], [`Error::Broken`] or [`Error::ShutDown`]; the session is gone for
+            /// the driver in any case.
+            ///
+            /// # Cancellation
+            ///
+            /// Dropped, the session ends all the same.
+            pub async fn close(self) -> Result<(), Error> {
+                self.0.mode.close().await
+            }
+        }
+    };
+}
+
+common!(AeadEncrypt, Direction::Encrypt);
+common!(AeadDecrypt, Direction::Decrypt);
+
+impl<P: Platform> AeadEncrypt<P> {
+    /// Encrypts `buffer` in place, without copying, and writes its tag; waits for a slot if none is
+    /// free. `aad` is authenticated and stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidLength`], [`Error::Refused`], [`Error::ShortAnswer`], [`Error::ShutDown`],
+    /// [`Error::OutOfDeviceMemory`] for long additional data: with the buffer, which is wiped if the
+    /// device had it. [`Error::Broken`]: without it, if the device had it. `tag` is unchanged.
+    pub async fn encrypt(
+        &self,
+        nonce: &[u8],
+        aad: &[u8],
+        buffer: DmaBuffer<P>,
+        tag: &mut [u8],
+    ) -> Result<DmaBuffer<P>, Failed<DmaBuffer<P>>> {
+        let mut buffers = Buffers::in_place(List::One(buffer));
+        let input = Input { nonce, aad };
+        let outcome = self.transfer(input, &mut buffers, tag, Admission::Wait);
+        Failed::judge(outcome.await, buffers.source.and_then(List::into_one))
+    }
+
+    /// Like [`encrypt`](Self::encrypt), but never waits for a slot.
+    ///
+    /// # Errors
+    ///
+    /// Also [`Error::QueueFull`], with the buffer.
+    pub async fn try_encrypt(
+        &self,
+        nonce: &[u8],
+        aad: &[u8],
+        buffer: DmaBuffer<P>,
+        tag: &mut [u8],
+    ) -> Result<DmaBuffer<P>, Failed<DmaBuffer<P>>> {
+        let mut buffers = Buffers::in_place(List::One(buffer));
+        let input = Input { nonce, aad };
+        let outcome = self.transfer(input, &mut buffers, tag, Admission::Try);
+        Failed::judge(outcome.await, buffers.source.and_then(List::into_one))
+    }
+
+    /// Encrypts several buffers in place, as if they were one. None of them may be empty.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`encrypt`](Self::encrypt), and [`Error::TooManyBuffers`].
+    pub async fn encrypt_list(
+        &self,
+        nonce: &[u8],
+        aad: &[u8],
+        buffers: Vec<DmaBuffer<P>>,
+        tag: &mut [u8],
+    ) -> Result<Vec<DmaBuffer<P>>, Failed<Vec<DmaBuffer<P>>>> {
+        let mut buffers = Buffers::in_place(List::Many(buffers));
+        let input = Input { nonce, aad };
+        let outcome = self.transfer(input, &mut buffers, tag, Admission::Wait);
+        Failed::judge(outcome.await, buffers.source.and_then(List::into_many))
+    }
+
+    /// Encrypts `data` in place through a copy in device memory: up to 512 bytes in the slot's own,
+    /// which allocates nothing. Waits for a slot if none is free.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`encrypt`](Self::encrypt), and [`Error::OutOfDeviceMemory`]. `data` and `tag` are
+    /// unchanged.
+    pub async fn encrypt_slice(
+        &self,
+        nonce: &[u8],
+        aad: &[u8],
+        data: &mut [u8],
+        tag: &mut [u8],
+    ) -> Result<(), Error> {
+        let all = 0..data.len();
+        let message = self.0.encryption(Input { nonce, aad }, data.len(), tag)?;
+        let payload = Payload::InPlace(data, all);
+        self.0.mode.send_slice(message, payload).await
+    }
+
+    async fn transfer(
+        &self,
+        input: Input<'_>,
+        buffers: &mut Buffers<P>,
+        tag: &mut [u8],
+        admission: Admission,
+    ) -> Result<(), Error> {
+        let message = self.0.encryption(input, buffers.source_len_bytes(), tag)?;
+        self.0.mode.send(message, buffers, admission).await
+    }
+}
+
+impl<P: Platform> AeadDecrypt<P> {
+    /// Decrypts `buffer` in place, without copying, if `tag` is that of it and of `aad`; waits for a
+    /// slot if none is free.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] with [`Refusal::BadMessage`](crate::Refusal::BadMessage) for a wrong tag;
+    /// else those of [`AeadEncrypt::encrypt`]. A buffer that the device had comes back wiped.
+    pub async fn decrypt(
+        &self,
+        nonce: &[u8],
+        aad: &[u8],
+        buffer: DmaBuffer<P>,
+        tag: &[u8],
+    ) -> Result<DmaBuffer<P>, Failed<DmaBuffer<P>>> {
+        let mut buffers = Buffers::in_place(List::One(buffer));
+        let input = Input { nonce, aad };
+        let outcome = self.transfer(input, &mut buffers, tag, Admission::Wait);
+        Failed::judge(outcome.await, buffers.source.and_then(List::into_one))
+    }
+
+    /// Like [`decrypt`](Self::decrypt), but never waits for a slot.
+    ///
+    /// # Errors
+    ///
+    /// Also [`Error::QueueFull`], with the buffer.
+    pub async fn try_decrypt(
+        &self,
+        nonce: &[u8],
+        aad: &[u8],
+        buffer: DmaBuffer<P>,
+        tag: &[u8],
+    ) -> Result<DmaBuffer<P>, Failed<DmaBuffer<P>>> {
+        let mut buffers = Buffers::in_place(List::One(buffer));
+        let input = Input { nonce, aad };
+        let outcome = self.transfer(input, &mut buffers, tag, Admission::Try);
+        Failed::judge(outcome.await, buffers.source.and_then(List::into_one))
+    }
+
+    /// Decrypts several buffers in place, as if they were one. None of them may be empty.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`decrypt`](Self::decrypt), and [`Error::TooManyBuffers`].
+    pub async fn decrypt_list(
+        &self,
+        nonce: &[u8],
+        aad: &[u8],
+        buffers: Vec<DmaBuffer<P>>,
+        tag: &[u8],
+    ) -> Result<Vec<DmaBuffer<P>>, Failed<Vec<DmaBuffer<P>>>> {
+        let mut buffers = Buffers::in_place(List::Many(buffers));
+        let input = Input { nonce, aad };
+        let outcome = self.transfer(input, &mut buffers, tag, Admission::Wait);
+        Failed::judge(outcome.await, buffers.source.and_then(List::into_many))
+    }
+
+    /// Decrypts `data` in place through a copy in device memory: up to 512 bytes in the slot's own,
+    /// which allocates nothing. Waits for a slot if none is free.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`decrypt`](Self::decrypt), and [`Error::OutOfDeviceMemory`]. `data` is unchanged.
+    pub async fn decrypt_slice(
+        &self,
+        nonce: &[u8],
+        aad: &[u8],
+        data: &mut [u8],
+        tag: &[u8],
+    ) -> Result<(), Error> {
+        let all = 0..data.len();
+        let message = self.0.decryption(Input { nonce, aad }, data.len(), tag)?;
+        let payload = Payload::InPlace(data, all);
+        self.0.mode.send_slice(message, payload).await
+    }
+
+    async fn transfer(
+        &self,
+        input: Input<'_>,
+        buffers: &mut Buffers<P>,
+        tag: &[u8],
+        admission: Admission,
+    ) -> Result<(), Error> {
+        let message = self.0.decryption(input, buffers.source_len_bytes(), tag)?;
+        self.0.mode.send(message, buffers, admission).await
+    }
+}

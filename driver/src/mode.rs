@@ -1,0 +1,313 @@
+//! Session mode and stateless mode (Virtio 1.3, 5.9.7): who keeps the key, the device or the
+//! driver, and one way for the requests of both.
+
+use alloc::{sync::Arc, vec::Vec};
+use core::{future::Future, ops::Range};
+
+use zeroize::Zeroizing;
+
+use crate::{
+    Error, Platform,
+    dma::DmaBuffer,
+    link::{Link, Which},
+    queue::{Buffers, INLINE, INLINE_LEN, InFlight, Intent, List},
+    request::{Admission, Body, INLINE_PAYLOAD_LEN, check_answer, len_bytes, transact},
+    session::Session,
+    wire::{Features, Head, MAX_HEAD_LEN, REQUEST_LEN},
+};
+
+/// What the requests of a service go by.
+#[derive(Debug)]
+pub(crate) enum Mode<P: Platform> {
+    /// The device keeps key and parameters.
+    Session(Session<P>),
+    /// Each request brings them.
+    Stateless(Stateless<P>),
+}
+
+/// A key that travels with each request.
+#[derive(Debug)]
+pub(crate) struct Stateless<P: Platform> {
+    link: Arc<Link<P>>,
+    key: Zeroizing<Vec<u8>>,
+}
+
+impl<P: Platform> Stateless<P> {
+    /// Keeps `keys`, one after the other, for requests of a service whose stateless mode is
+    /// `feature`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::FeatureMissing`].
+    pub(crate) fn new(
+        link: Arc<Link<P>>,
+        feature: StatelessFeature,
+        keys: &[&[u8]],
+    ) -> Result<Self, Error> {
+        let StatelessFeature { bit, name } = feature;
+        if !link.features.contains(bit) {
+            return Err(Error::FeatureMissing { feature: name });
+        }
+        // Never longer than it is from the start: a key that moves would leave a copy behind.
+        let mut key = Zeroizing::new(Vec::with_capacity(len_bytes(keys)));
+        for part in keys {
+            key.extend_from_slice(part);
+        }
+        Ok(Self { link, key })
+    }
+
+    pub(crate) fn key(&self) -> &[u8] {
+        &self.key
+    }
+}
+
+/// The feature that allows the stateless mode of a service.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StatelessFeature {
+    bit: Features,
+    name: &'static str,
+}
+
+impl StatelessFeature {
+    pub(crate) const CIPHER: Self = Self {
+        bit: Features::CIPHER_STATELESS_MODE,
+        name: "VIRTIO_CRYPTO_F_CIPHER_STATELESS_MODE",
+    };
+    pub(crate) const HASH: Self = Self {
+        bit: Features::HASH_STATELESS_MODE,
+        name: "VIRTIO_CRYPTO_F_HASH_STATELESS_MODE",
+    };
+    pub(crate) const MAC: Self = Self {
+        bit: Features::MAC_STATELESS_MODE,
+        name: "VIRTIO_CRYPTO_F_MAC_STATELESS_MODE",
+    };
+    pub(crate) const AEAD: Self = Self {
+        bit: Features::AEAD_STATELESS_MODE,
+        name: "VIRTIO_CRYPTO_F_AEAD_STATELESS_MODE",
+    };
+}
+
+/// A request of a service, but for its payload.
+#[derive(Debug)]
+pub(crate) struct Message<'a> {
+    pub(crate) head: Head,
+    /// What goes before the payload: the key in stateless mode, the IV, additional data.
+    pub(crate) before: [&'a [u8]; 3],
+    /// What goes behind the payload: a tag, additional data.
+    pub(crate) after: [&'a [u8]; 2],
+    /// What the device writes behind the payload: a digest, a tag. Untouched by an error.
+    pub(crate) result: &'a mut [u8],
+}
+
+/// What a request is about, in the caller's memory.
+#[derive(Debug)]
+pub(crate) enum Payload<'a> {
+    /// Read alone.
+    Source(&'a [u8]),
+    /// Read, and overwritten with what came of it, as far as that counts. Untouched by an error.
+    InPlace(&'a mut [u8], Range<usize>),
+}
+
+impl Payload<'_> {
+    fn source(&self) -> &[u8] {
+        match self {
+            Self::Source(data) => data,
+            Self::InPlace(data, _) => data,
+        }
+    }
+
+    fn output_len_bytes(&self) -> usize {
+        match self {
+            Self::Source(_) => 0,
+            Self::InPlace(data, _) => data.len(),
+        }
+    }
+}
+
+impl<P: Platform> Mode<P> {
+    /// Returns the life of the device that this belongs to.
+    #[inline]
+    pub(crate) fn link(&self) -> &Link<P> {
+        match self {
+            Self::Session(session) => &session.link,
+            Self::Stateless(stateless) => &stateless.link,
+        }
+    }
+
+    /// Returns the key that goes in front of everything; nothing in session mode.
+    pub(crate) fn key(&self) -> &[u8] {
+        match self {
+            Self::Session(_) => &[],
+            Self::Stateless(stateless) => stateless.key(),
+        }
+    }
+
+    /// Returns the bytes of a request beside its own parts: head, key and status.
+    #[inline]
+    pub(crate) fn overhead_bytes(&self) -> usize {
+        match self {
+            Self::Session(_) => REQUEST_LEN + 1,
+            Self::Stateless(stateless) => MAX_HEAD_LEN + stateless.key.len() + 1,
+        }
+    }
+
+    /// Ends the session and waits for the device's answer; without one, there is nothing to end.
+    pub(crate) async fn close(self) -> Result<(), Error> {
+        match self {
+            Self::Session(session) => session.close().await,
+            Self::Stateless(_) => Ok(()),
+        }
+    }
+
+    /// Sends a request and waits for its completion.
+    ///
+    /// # Cancellation
+    ///
+    /// That of [`transact`].
+    pub(crate) fn request<'s, 'b>(
+        &'s self,
+        head: &'b Head,
+        body: Body<'b, P>,
+        admission: Admission,
+    ) -> impl Future<Output = Result<InFlight<'s, P>, Error>> + use<'s, 'b, P> {
+        let intent = match self {
+            Self::Session(session) => Intent::Data(session.index),
+            Self::Stateless(_) => Intent::Stateless,
+        };
+        transact(self.link(), Which::Data, head, body, intent, admission)
+    }
+
+    /// Sends a request about a slice, through a copy in device memory: the slot's own, if there is
+    /// room. What the device writes never lies over what it reads.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`send`](Self::send); then no slice has changed.
+    pub(crate) async fn send_slice(
+        &self,
+        message: Message<'_>,
+        payload: Payload<'_>,
+    ) -> Result<(), Error> {
+        let source = payload.source();
+        let result_len_bytes = message.result.len();
+        let parts_len_bytes = len_bytes(&message.before) + source.len() + len_bytes(&message.after);
+        let output_len_bytes = payload.output_len_bytes() + result_len_bytes;
+        if source.len() > INLINE_PAYLOAD_LEN || parts_len_bytes + output_len_bytes + 1 > INLINE_LEN
+        {
+            return self.send_copy(message, payload).await;
+        }
+        let in_flight = {
+            let [key, iv, aad_before] = message.before;
+            let [tag, aad_behind] = message.after;
+            let parts = [key, iv, aad_before, source, tag, aad_behind];
+            let body = Body::Inline {
+                parts: &parts,
+                output_at: parts_len_bytes,
+                output_len_bytes,
+            };
+            self.request(&message.head, body, Admission::Wait).await?
+        };
+        let output = INLINE + parts_len_bytes;
+        let outcome = check_answer(&in_flight, output + output_len_bytes, output_len_bytes);
+        if outcome.is_ok() {
+            let block = in_flight.block();
+            if let Payload::InPlace(data, counts) = payload
+                && let Some(data) = data.get_mut(counts.clone())
+            {
+                block.read(output + counts.start, data);
+            }
+            let result = output + output_len_bytes - result_len_bytes;
+            block.read(result, message.result);
+        }
+        in_flight.finish();
+        outcome
+    }
+
+    /// Sends a request about a slice through a buffer.
+    async fn send_copy(&self, message: Message<'_>, payload: Payload<'_>) -> Result<(), Error> {
+        let copy = match payload.source() {
+            [] => None,
+            source => Some(List::One(DmaBuffer::from_slice(source)?)),
+        };
+        let mut buffers = match (copy, &payload) {
+            (None, _) => Buffers::default(),
+            (Some(copy), Payload::Source(_)) => Buffers::read_only(copy),
+            (Some(copy), Payload::InPlace(..)) => Buffers::in_place(copy),
+        };
+        self.send(message, &mut buffers, Admission::Wait).await?;
+        if let Payload::InPlace(data, counts) = payload
+            && let [copy, ..] = buffers.sources()
+            && let (Some(data), Some(copy)) = (data.get_mut(counts.clone()), copy.get(counts))
+        {
+            data.copy_from_slice(copy);
+        }
+        Ok(())
+    }
+
+    /// Sends a request about `buffers`, which come back unless the device may still touch them. If all
+    /// of them together are empty, it is about nothing.
+    ///
+    /// # Errors
+    ///
+    /// Those of the queue and of the device; [`Error::InvalidLength`] for an empty buffer among others,
+    /// [`Error::TooManyBuffers`], [`Error::OutOfDeviceMemory`]. What the device has written into
+    /// `buffers` without being done is wiped.
+    pub(crate) async fn send(
+        &self,
+        message: Message<'_>,
+        buffers: &mut Buffers<P>,
+        admission: Admission,
+    ) -> Result<(), Error> {
+        if buffers.source_len_bytes() == 0 {
+            // An empty descriptor stops some devices.
+            let mut nothing = Buffers::default();
+            return self.exchange(message, &mut nothing, admission).await;
+        }
+        buffers.check_none_empty()?;
+        self.exchange(message, buffers, admission).await
+    }
+
+    async fn exchange(
+        &self,
+        message: Message<'_>,
+        buffers: &mut Buffers<P>,
+        admission: Admission,
+    ) -> Result<(), Error> {
+        let Message {
+            head,
+            before,
+            after,
+            result,
+        } = message;
+        let (mut before, mut after) = (&before[..], &after[..]);
+        let mut result_len_bytes = result.len();
+        if len_bytes(before) + len_bytes(after) + result_len_bytes + 1 > INLINE_LEN {
+            buffers.spill(before, after, result_len_bytes)?;
+            (before, after, result_len_bytes) = (&[], &[], 0);
+        }
+        let destinations = buffers.destinations().iter();
+        let destination_len_bytes: usize = destinations.map(|buffer| buffer.len()).sum();
+        let result_at = INLINE + len_bytes(before) + len_bytes(after);
+        let body = Body::Buffers {
+            before,
+            buffers,
+            after,
+            result_len_bytes,
+        };
+        let in_flight = self.request(&head, body, admission).await?;
+        let output_len_bytes = destination_len_bytes + result.len();
+        let outcome = check_answer(&in_flight, result_at + result_len_bytes, output_len_bytes);
+        if outcome.is_ok() && result_len_bytes > 0 {
+            in_flight.block().read(result_at, result);
+        }
+        *buffers = in_flight.finish_with_buffers();
+        // Whatever was spilled is wiped and freed here.
+        let spilled = buffers.spilled.take();
+        if outcome.is_err() {
+            buffers.wipe_destinations();
+        } else if let Some(spilled) = spilled.and_then(|spilled| spilled.result) {
+            result.copy_from_slice(&spilled);
+        }
+        outcome
+    }
+}
