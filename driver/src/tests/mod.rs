@@ -5,6 +5,9 @@ mod akcipher;
 #[cfg(not(loom))]
 mod cancellation;
 #[cfg(not(loom))]
+#[path = "../../../checks/mod.rs"]
+mod checks;
+#[cfg(not(loom))]
 mod hostile;
 #[cfg(not(loom))]
 mod interrupts;
@@ -25,4 +28,8 @@ mod requests;
 #[cfg(not(loom))]
 mod ring;
 #[cfg(not(loom))]
+mod sequences;
+#[cfg(not(loom))]
 mod stress;
+#[cfg(not(loom))]
+mod vectors;
