@@ -5,7 +5,7 @@ use core::ops::RangeInclusive;
 use zerocopy::IntoBytes;
 
 use crate::{
-    Error, Requirement,
+    Error, Proved, Requirement,
     transport::Transport,
     wire::{CipherAlgorithm, Config, Services},
 };
@@ -13,7 +13,8 @@ use crate::{
 /// The device's configuration space as it was when the device was set up (Virtio 1.3, 5.9.4).
 ///
 /// What a device advertises is a claim: QEMU's builtin backend serves ciphers that it does not
-/// advertise, and advertises services that it refuses.
+/// advertise, and advertises services that it refuses. [`Device::prove`](crate::Device::prove) finds
+/// out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Capabilities {
@@ -37,6 +38,8 @@ pub struct Capabilities {
     pub max_auth_key_len_bytes: u32,
     /// Most bytes of one request, source and destination together.
     pub max_size_bytes: u64,
+    /// What the device was seen to do: nothing before [`Device::prove`](crate::Device::prove).
+    pub proved: Proved,
 }
 
 /// How often a configuration that changes while it is read is read again.
@@ -79,6 +82,12 @@ impl Capabilities {
         self.services.contains(Services::CIPHER)
             && self.cipher_algorithms & (1 << algorithm as u32) != 0
     }
+
+    /// Tells whether the device gave a cipher algorithm's known answer, whatever it advertises
+    /// ([`Device::prove`](crate::Device::prove)).
+    pub fn proves(&self, algorithm: CipherAlgorithm) -> bool {
+        self.proved.cipher_algorithms & (1 << algorithm as u32) != 0
+    }
 }
 
 /// Checks a key against what the algorithm and the device take, and returns its length.
@@ -115,6 +124,7 @@ impl From<&Config> for Capabilities {
             max_cipher_key_len_bytes: config.max_cipher_key_len.get(),
             max_auth_key_len_bytes: config.max_auth_key_len.get(),
             max_size_bytes: config.max_size.get(),
+            proved: Proved::default(),
         }
     }
 }

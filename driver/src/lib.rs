@@ -62,6 +62,7 @@ mod fake;
 mod interrupts;
 mod link;
 pub mod platform;
+mod prove;
 mod queue;
 mod request;
 mod session;
@@ -87,6 +88,7 @@ pub use self::{
     error::{Breakage, Error, Failed, Refusal, Requirement},
     interrupts::{Interrupt, InterruptMode},
     platform::Platform,
+    prove::Proved,
     request::{Woken, block_on},
     setup::{ForcedReset, Options},
     stats::{InterruptStats, QueueStats},

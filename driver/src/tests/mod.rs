@@ -11,6 +11,8 @@ mod loom;
 #[cfg(not(loom))]
 mod negotiation;
 #[cfg(not(loom))]
+mod prove;
+#[cfg(not(loom))]
 mod recovery;
 #[cfg(not(loom))]
 mod requests;
