@@ -17,6 +17,14 @@ usage() {
 ./run.sh bench --peer linux [key=value ..]
                              measure Linux's own driver beside this one, in the same QEMU
 ./run.sh linux-guest [words] boot Debian's kernel with what measures its driver alone
+./run.sh probe [--dangerous=NAME,..] [option=value,..]
+                             find out what a device does, beside what it says and what the
+                             specification obliges it to, with more options for QEMU's -device
+                             virtio-crypto-pci (event_idx=off,indirect_desc=off ..); by name only,
+                             what breaks a device (short-header short-answer short-key
+                             unequal-lengths short-source empty-descriptor writable-first
+                             over-max-size no-iv short-digest) or ends QEMU (verify-without-digest
+                             cipher-on-akcipher akcipher-on-cipher empty-digest)
 ./run.sh bench-guest NAME [words]
                              boot one program of kernel/benches alone: control-sessions
                              device-limit interrupt-race data-queue instructions
@@ -440,6 +448,30 @@ whole_runs() {
         must_print minimal_kernel "minimal: pass" -- \
             kernel_cargo run -q -p kernel --example minimal || status=1
     fi
+    if wanted probe_finds_what_is_known_of_qemu "$@"; then
+        local cipher="probe: service=CIPHER algorithm"
+        must_print probe_finds_what_is_known_of_qemu "probe: pass" \
+            "$cipher=AesCbc key_bits=128 advertised=yes works=yes note=6 lengths" \
+            "$cipher=AesCbc key_bits=256 advertised=yes works=yes" \
+            "$cipher=AesXts key_bits=512 advertised=no works=yes" \
+            "$cipher=TripleDesCbc key_bits=192 advertised=no works=yes" \
+            "$cipher=DesCbc key_bits=64 advertised=no works=refused note=create: ERR" \
+            "probe: service=HASH algorithm=Sha256 key_bits=0 advertised=no works=refused" \
+            "probe: service=AKCIPHER algorithm=RsaPkcs1\\(Sha256\\) key_bits=2048" \
+            "probe: requirement=ended-session-answers-invsess section=.* held=yes" \
+            "probe: requirement=hw-ready section=.* held=yes" \
+            "probe: quirk=session_limit value=256" \
+            "probe: quirk=sessions_survive_reset value=yes" \
+            "probe: quirk=partial_blocks value=AesCtr:ERR" -- probe || status=1
+    fi
+    if wanted probe_goes_on_after_a_device_broke "$@"; then
+        must_print probe_goes_on_after_a_device_broke "probe: pass" \
+            "probe: requirement=offers-version-1 .*INDIRECT_DESC \\| VERSION_1" \
+            "probe: broke=needs-reset step=short-header" \
+            "probe: dangerous=short-header outcome=needs-reset" \
+            "probe: dangerous=no-iv outcome=chained" -- \
+            probe --dangerous=short-header,no-iv event_idx=off || status=1
+    fi
     return $status
 }
 
@@ -525,6 +557,22 @@ kernel_clippy() {
     else
         kernel_cargo clippy "$@"
     fi
+}
+
+# ---------------------------------------------------------------- probe
+
+# probe [--dangerous=NAME,..] [option=value,..]
+probe() {
+    local options= words=() argument
+    for argument in "$@"; do
+        case $argument in
+        --dangerous=*) words+=("${argument#--}") ;;
+        -* | *\ *) fail "probe: '$argument'; ./run.sh --help shows what it takes" ;;
+        *) options+=,$argument ;;
+        esac
+    done
+    say "$("$qemu" --version | head -n 1), accelerator ${ACCEL:-$(accelerator)}"
+    MACHINE_WORDS=${options:+device=${options#,}} kernel_cargo run -q -p kernel --bin probe -- "${words[@]}"
 }
 
 # ---------------------------------------------------------------- benchmarks
@@ -639,6 +687,11 @@ linux-guest)
     setup
     build_peer || exit
     linux_guest "$@"
+    ;;
+probe)
+    shift
+    setup
+    probe "$@"
     ;;
 bench-guest)
     shift

@@ -5,7 +5,7 @@ use core::ops::RangeInclusive;
 use zerocopy::IntoBytes;
 
 use crate::{
-    Error, Requirement,
+    Error, Proved, Requirement,
     error::check_one_of_lens,
     transport::Transport,
     wire::{
@@ -17,7 +17,8 @@ use crate::{
 /// The device's configuration space as it was when the device was set up (Virtio 1.3, 5.9.4).
 ///
 /// What a device advertises is a claim: QEMU's builtin backend serves ciphers that it does not
-/// advertise, and advertises services that it refuses.
+/// advertise, and advertises services that it refuses. [`Device::prove`](crate::Device::prove) finds
+/// out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Capabilities {
@@ -41,6 +42,8 @@ pub struct Capabilities {
     pub max_auth_key_len_bytes: u32,
     /// Most bytes of one request, source and destination together.
     pub max_size_bytes: u64,
+    /// What the device was seen to do: nothing before [`Device::prove`](crate::Device::prove).
+    pub proved: Proved,
 }
 
 /// How often a configuration that changes while it is read is read again.
@@ -191,6 +194,12 @@ impl Capabilities {
         }
         Ok(())
     }
+
+    /// Tells whether the device gave a cipher algorithm's known answer, whatever it advertises
+    /// ([`Device::prove`](crate::Device::prove)).
+    pub fn proves(&self, algorithm: CipherAlgorithm) -> bool {
+        self.proved.cipher_algorithms & (1 << algorithm as u32) != 0
+    }
 }
 
 /// An algorithm of any service.
@@ -269,6 +278,7 @@ impl From<&Config> for Capabilities {
             max_cipher_key_len_bytes: config.max_cipher_key_len.get(),
             max_auth_key_len_bytes: config.max_auth_key_len.get(),
             max_size_bytes: config.max_size.get(),
+            proved: Proved::default(),
         }
     }
 }

@@ -9,13 +9,13 @@ use core::{
 use spin::mutex::SpinMutex;
 
 use crate::{
-    Capabilities, Error, ForcedReset, Options, Platform,
+    Capabilities, Error, ForcedReset, Options, Platform, Proved,
     interrupts::{InterruptMode, Interrupts},
     link::Link,
     queue::Queue,
     setup::{bring_up, reset},
     stats::{InterruptStats, QueueStats},
-    sync::Current,
+    sync::{Current, IrqMutex},
     transport::{MsixMessage, Transport},
     wire::Features,
 };
@@ -33,6 +33,7 @@ pub struct Device<P: Platform> {
     change: AtomicU8,
     /// The messages of the vectors now; never touched by an interrupt, and by one caller at a time.
     pub(crate) messages: SpinMutex<Vec<MsixMessage>>,
+    pub(crate) proved: IrqMutex<P, Proved>,
 }
 
 /// What [`Device::alone`] keeps apart.
@@ -73,6 +74,7 @@ impl<P: Platform> Device<P> {
             links: Current::new("links", Arc::new(link)),
             change: AtomicU8::new(Change::Nothing as u8),
             messages: SpinMutex::new(messages),
+            proved: IrqMutex::new("proved", Proved::default()),
         })
     }
 
@@ -90,9 +92,12 @@ impl<P: Platform> Device<P> {
         self.change.load(Ordering::Acquire) == Change::Reset as u8
     }
 
-    /// Returns what the device advertises.
+    /// Returns what the device advertises, and what was proved of it.
     pub fn capabilities(&self) -> Capabilities {
-        *self.link().capabilities
+        Capabilities {
+            proved: self.proved.with(|proved| *proved),
+            ..*self.link().capabilities
+        }
     }
 
     /// Returns the features agreed on.

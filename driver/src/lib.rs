@@ -72,6 +72,7 @@ mod mac;
 mod manager;
 mod mode;
 pub mod platform;
+mod prove;
 mod queue;
 mod request;
 mod session;
@@ -107,6 +108,7 @@ pub use self::{
     mac::Mac,
     manager::Manager,
     platform::Platform,
+    prove::Proved,
     request::{Woken, block_on},
     setup::{ForcedReset, Options},
     stats::{InterruptStats, QueueStats},

@@ -19,7 +19,7 @@ use kernel::{
     exit::{ExitCode, exit},
     machine,
     measure::{self, Ratio},
-    memory::{self, FRAME_LEN},
+    memory::{self, FRAME_LEN, Shared},
     platform::KernelPlatform,
     println, testing, time, vectors,
 };
@@ -54,37 +54,10 @@ const INDIRECT: u16 = 4;
 const NO_INTERRUPT: u16 = 1;
 const NO_NOTIFY: u16 = 1;
 
-/// Memory that the device may write at any time: touched by volatile accesses only.
-#[derive(Clone, Copy)]
-struct Memory(u64);
-
-impl Memory {
-    fn new(len_bytes: u64) -> Self {
-        match memory::allocate_frames(len_bytes.div_ceil(FRAME_LEN as u64) as usize) {
-            Some(start) => Self(start),
-            None => testing::give_up(format_args!("no memory for {len_bytes} bytes")),
-        }
-    }
-
-    fn write<T: Copy>(self, offset: u64, value: T) {
-        let place: *mut T = memory::physical(self.0 + offset).as_mut_ptr();
-        // SAFETY: frames of this benchmark's own, never given back; every offset is inside what
-        // was asked for and aligned for its type by construction.
-        unsafe { place.write_volatile(value) };
-    }
-
-    fn read<T: Copy>(self, offset: u64) -> T {
-        let place: *const T = memory::physical(self.0 + offset).as_ptr();
-        // SAFETY: as in `write`.
-        unsafe { place.read_volatile() }
-    }
-
-    fn write_descriptor(self, index: u64, address: u64, len_bytes: u64, flags: u16, next: u64) {
-        let at = index * 16;
-        self.write(at, address);
-        self.write(at + 8, len_bytes as u32);
-        self.write(at + 12, flags);
-        self.write(at + 14, next as u16);
+fn take(len_bytes: u64) -> Shared {
+    match Shared::allocate(len_bytes) {
+        Some(memory) => memory,
+        None => testing::give_up(format_args!("no memory for {len_bytes} bytes")),
     }
 }
 
@@ -92,10 +65,10 @@ impl Memory {
 struct Flood {
     index: QueueIndex,
     size: u16,
-    descriptors: Memory,
-    available: Memory,
-    used: Memory,
-    blocks: Memory,
+    descriptors: Shared,
+    available: Shared,
+    used: Shared,
+    blocks: Shared,
     doorbell: Doorbell,
     published: u64,
     completed: u64,
@@ -121,10 +94,10 @@ impl Flood {
         let flood = Self {
             index,
             size,
-            descriptors: Memory::new(16 * bytes),
-            available: Memory::new(6 + 2 * bytes),
-            used: Memory::new(6 + 8 * bytes),
-            blocks: Memory::new(BLOCK_BYTES * bytes),
+            descriptors: take(16 * bytes),
+            available: take(6 + 2 * bytes),
+            used: take(6 + 8 * bytes),
+            blocks: take(BLOCK_BYTES * bytes),
             doorbell: transport.doorbell(index),
             published: 0,
             completed: 0,
@@ -134,15 +107,15 @@ impl Flood {
             interrupts: 0,
         };
         for block in 0..bytes {
-            let table = flood.blocks.0 + block * BLOCK_BYTES;
+            let table = flood.blocks.address() + block * BLOCK_BYTES;
             flood
                 .descriptors
                 .write_descriptor(block, table, 0, INDIRECT, 0);
         }
         let addresses = QueueAddresses {
-            descriptors: flood.descriptors.0,
-            available: flood.available.0,
-            used: flood.used.0,
+            descriptors: flood.descriptors.address(),
+            available: flood.available.address(),
+            used: flood.used.address(),
         };
         transport.set_queue_vector(index, Some(MsixEntry(entry)));
         transport.set_queue(index, size, addresses);
@@ -165,16 +138,20 @@ impl Flood {
         for byte in 0..ANSWER_BYTES {
             self.blocks.write(at + ANSWER + byte, 0xffu8);
         }
-        let mut segments = Vec::from([(self.blocks.0 + at + HEADER, HEADER_BYTES + KEY_BYTES, 0)]);
+        let mut segments = Vec::from([(
+            self.blocks.address() + at + HEADER,
+            HEADER_BYTES + KEY_BYTES,
+            0,
+        )]);
         if let Some((address, len_bytes)) = data {
             segments.push((address, len_bytes, 0));
             segments.push((address, len_bytes, WRITABLE));
         }
-        segments.push((self.blocks.0 + at + ANSWER, ANSWER_BYTES, WRITABLE));
+        segments.push((self.blocks.address() + at + ANSWER, ANSWER_BYTES, WRITABLE));
         let count = segments.len() as u64;
         for (number, (address, len_bytes, flags)) in (0..).zip(segments) {
             let next = if number + 1 < count { 1 } else { 0 };
-            let table = Memory(self.blocks.0 + at);
+            let table = self.blocks.part(at, BLOCK_BYTES);
             table.write_descriptor(number, address, len_bytes, flags | next, number + 1);
         }
         self.descriptors.write(block * 16 + 8, (count * 16) as u32);
@@ -386,9 +363,9 @@ fn flood_control(control: &mut Flood, depth: u64, wait: Wait, wait_name: &str) {
 
 fn flood_data(data: &mut Flood, session: u64, size: u64, depth: u64, wait: Wait, wait_name: &str) {
     let buffers = (DATA_BYTES / size).clamp(1, depth);
-    let memory = Memory::new(buffers * size);
+    let memory = take(buffers * size);
     for block in 0..depth {
-        let place = memory.0 + block % buffers * size;
+        let place = memory.address() + block % buffers * size;
         data.prepare(block, &encrypt(session, size), Some((place, size)));
     }
     let rate = data.run(depth, depth, wait);
@@ -396,7 +373,7 @@ fn flood_data(data: &mut Flood, session: u64, size: u64, depth: u64, wait: Wait,
     data.check(0, ANSWER_BYTES - 1);
     report(data, "data", size, depth, rate, wait_name);
     memory::free_frames(
-        memory.0,
+        memory.address(),
         (buffers * size).div_ceil(FRAME_LEN as u64) as usize,
     );
 }

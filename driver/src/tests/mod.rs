@@ -18,6 +18,8 @@ mod manager;
 #[cfg(not(loom))]
 mod negotiation;
 #[cfg(not(loom))]
+mod prove;
+#[cfg(not(loom))]
 mod queues;
 #[cfg(not(loom))]
 mod recovery;

@@ -2,11 +2,15 @@
 
 mod frames;
 pub mod paging;
+mod shared;
 
 use bootloader_api::{BootInfo, info::MemoryRegionKind};
 use x86_64::VirtAddr;
 
-pub use self::frames::{FRAME_LEN, Frames};
+pub use self::{
+    frames::{FRAME_LEN, Frames},
+    shared::Shared,
+};
 use crate::{boot, heap, platform::KernelPlatform};
 use virtio_crypto::sync::IrqMutex;
 

@@ -1,0 +1,399 @@
+//! Answers that are known from elsewhere: published, or computed with OpenSSL. All in hexadecimal.
+
+use virtio_crypto::{AeadAlgorithm, CipherAlgorithm, HashAlgorithm, MacAlgorithm};
+
+/// A cipher: algorithm, key, IV, plaintext, ciphertext. Without plaintext there is no answer here.
+pub const CIPHERS: &[(CipherAlgorithm, [&str; 4])] = &[
+    // NIST SP 800-38A, F.1.1 to F.1.5.
+    (
+        CipherAlgorithm::AesEcb,
+        [
+            "2b7e151628aed2a6abf7158809cf4f3c",
+            "",
+            "6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e51",
+            "3ad77bb40d7a3660a89ecaf32466ef97f5d3d58503b9699de785895a96fdbaaf",
+        ],
+    ),
+    (
+        CipherAlgorithm::AesEcb,
+        [
+            "8e73b0f7da0e6452c810f32b809079e562f8ead2522c6b7b",
+            "",
+            "6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e51",
+            "bd334f1d6e45f25ff712a214571fa5cc974104846d0ad3ad7734ecb3ecee4eef",
+        ],
+    ),
+    (
+        CipherAlgorithm::AesEcb,
+        [
+            "603deb1015ca71be2b73aef0857d77811f352c073b6108d72d9810a30914dff4",
+            "",
+            "6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e51",
+            "f3eed1bdb5d2a03c064b5a7e3db181f8591ccb10d410ed26dc5ba74a31362870",
+        ],
+    ),
+    // F.2.1 to F.2.5.
+    (
+        CipherAlgorithm::AesCbc,
+        [
+            "2b7e151628aed2a6abf7158809cf4f3c",
+            "000102030405060708090a0b0c0d0e0f",
+            "6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e51",
+            "7649abac8119b246cee98e9b12e9197d5086cb9b507219ee95db113a917678b2",
+        ],
+    ),
+    (
+        CipherAlgorithm::AesCbc,
+        [
+            "8e73b0f7da0e6452c810f32b809079e562f8ead2522c6b7b",
+            "000102030405060708090a0b0c0d0e0f",
+            "6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e51",
+            "4f021db243bc633d7178183a9fa071e8b4d9ada9ad7dedf4e5e738763f69145a",
+        ],
+    ),
+    (
+        CipherAlgorithm::AesCbc,
+        [
+            "603deb1015ca71be2b73aef0857d77811f352c073b6108d72d9810a30914dff4",
+            "000102030405060708090a0b0c0d0e0f",
+            "6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e51",
+            "f58c4c04d6e5f1ba779eabfb5f7bfbd69cfc4e967edb808d679f777bc6702c7d",
+        ],
+    ),
+    // F.5.1 to F.5.5.
+    (
+        CipherAlgorithm::AesCtr,
+        [
+            "2b7e151628aed2a6abf7158809cf4f3c",
+            "f0f1f2f3f4f5f6f7f8f9fafbfcfdfeff",
+            "6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e51",
+            "874d6191b620e3261bef6864990db6ce9806f66b7970fdff8617187bb9fffdff",
+        ],
+    ),
+    (
+        CipherAlgorithm::AesCtr,
+        [
+            "8e73b0f7da0e6452c810f32b809079e562f8ead2522c6b7b",
+            "f0f1f2f3f4f5f6f7f8f9fafbfcfdfeff",
+            "6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e51",
+            "1abc932417521ca24f2b0459fe7e6e0b090339ec0aa6faefd5ccc2c6f4ce8e94",
+        ],
+    ),
+    (
+        CipherAlgorithm::AesCtr,
+        [
+            "603deb1015ca71be2b73aef0857d77811f352c073b6108d72d9810a30914dff4",
+            "f0f1f2f3f4f5f6f7f8f9fafbfcfdfeff",
+            "6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e51",
+            "601ec313775789a5b7a7f504bbf3d228f443e3ca4d62b59aca84e990cacaf5c5",
+        ],
+    ),
+    // IEEE 1619, vectors 2 and 10 (its beginning).
+    (
+        CipherAlgorithm::AesXts,
+        [
+            "1111111111111111111111111111111122222222222222222222222222222222",
+            "33333333330000000000000000000000",
+            "4444444444444444444444444444444444444444444444444444444444444444",
+            "c454185e6a16936e39334038acef838bfb186fff7480adc4289382ecd6d394f0",
+        ],
+    ),
+    (
+        CipherAlgorithm::AesXts,
+        [
+            "27182818284590452353602874713526624977572470936999595749669676273141592653589793238462643383279502884197169399375105820974944592",
+            "ff000000000000000000000000000000",
+            "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",
+            "1c3b3a102f770386e4836c99e370cf9bea00803f5e482357a4ae12d414a3e63b",
+        ],
+    ),
+    // By OpenSSL.
+    (
+        CipherAlgorithm::DesEcb,
+        [
+            "0123456789abcdef",
+            "",
+            "54686520717566636b2062726f776e20666f78206a756d70",
+            "a28e91724c4bba31167e47ec24f71d632c1a917234425365",
+        ],
+    ),
+    (
+        CipherAlgorithm::DesCbc,
+        [
+            "0123456789abcdef",
+            "0001020304050607",
+            "54686520717566636b2062726f776e20666f78206a756d70",
+            "bf4dd9d6944df1c6b8919785f9d183071df93a37ef7413c6",
+        ],
+    ),
+    // NIST SP 800-67, B.1.
+    (
+        CipherAlgorithm::TripleDesEcb,
+        [
+            "0123456789abcdef23456789abcdef01456789abcdef0123",
+            "",
+            "54686520717566636b2062726f776e20666f78206a756d70",
+            "a826fd8ce53b855fcce21c8112256fe668d5c05dd9b6b900",
+        ],
+    ),
+    // By OpenSSL.
+    (
+        CipherAlgorithm::TripleDesCbc,
+        [
+            "0123456789abcdef23456789abcdef01456789abcdef0123",
+            "0001020304050607",
+            "54686520717566636b2062726f776e20666f78206a756d70",
+            "f368d06f3bbd614e60f2d0245cad3f818d5c69f2cb3fd5c7",
+        ],
+    ),
+    (
+        CipherAlgorithm::TripleDesCtr,
+        [
+            "0123456789abcdef23456789abcdef01456789abcdef0123",
+            "f8f9fafbfcfdfeff",
+            "54686520717566636b2062726f776e20666f78206a756d70",
+            "601b7f437bf260f13bbc588b3963a87e3a3e47ce48f6bbfe",
+        ],
+    ),
+    // RFC 6229.
+    (
+        CipherAlgorithm::Arc4,
+        [
+            "0102030405060708090a0b0c0d0e0f10",
+            "",
+            "00000000000000000000000000000000",
+            "9ac7cc9a609d1ef7b2932899cde41b97",
+        ],
+    ),
+    (
+        CipherAlgorithm::KasumiF8,
+        ["000102030405060708090a0b0c0d0e0f", "", "", ""],
+    ),
+    (
+        CipherAlgorithm::Snow3gUea2,
+        ["000102030405060708090a0b0c0d0e0f", "", "", ""],
+    ),
+    (
+        CipherAlgorithm::AesF8,
+        ["000102030405060708090a0b0c0d0e0f", "", "", ""],
+    ),
+    (
+        CipherAlgorithm::ZucEea3,
+        ["000102030405060708090a0b0c0d0e0f", "", "", ""],
+    ),
+];
+
+/// A hash of `abc` (FIPS 180-4, FIPS 202, RFC 1321).
+pub const HASHES: &[(HashAlgorithm, &str)] = &[
+    (HashAlgorithm::Md5, "900150983cd24fb0d6963f7d28e17f72"),
+    (
+        HashAlgorithm::Sha1,
+        "a9993e364706816aba3e25717850c26c9cd0d89d",
+    ),
+    (
+        HashAlgorithm::Sha224,
+        "23097d223405d8228642a477bda255b32aadbce4bda0b3f7e36c9da7",
+    ),
+    (
+        HashAlgorithm::Sha256,
+        "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+    ),
+    (
+        HashAlgorithm::Sha384,
+        "cb00753f45a35e8bb5a03d699ac65007272c32ab0eded1631a8b605a43ff5bed8086072ba1e7cc2358baeca134c825a7",
+    ),
+    (
+        HashAlgorithm::Sha512,
+        "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f",
+    ),
+    (
+        HashAlgorithm::Sha3_224,
+        "e642824c3f8cf24ad09234ee7d3c766fc9a3a5168d0c94ad73b46fdf",
+    ),
+    (
+        HashAlgorithm::Sha3_256,
+        "3a985da74fe225b2045c172d6bd390bd855f086e3e9d525b46bfe24511431532",
+    ),
+    (
+        HashAlgorithm::Sha3_384,
+        "ec01498288516fc926459f58e2c6ad8df9b473cb0fc08c2596da7cf0e49be4b298d88cea927ac7f539f1edf228376d25",
+    ),
+    (
+        HashAlgorithm::Sha3_512,
+        "b751850b1a57168a5693cd924b6b096e08f621827444f70d884f5d0240d2712e10e116e9192af3c91a7ec57647e3934057340b4cf408d5a56592f8274eec53f0",
+    ),
+    (
+        HashAlgorithm::Shake128,
+        "5881092dd818bf5cf8a3ddb793fbcba74097d5c526a6d35f97b83351940f2cc8",
+    ),
+    (
+        HashAlgorithm::Shake256,
+        "483366601360a8771c6863080cc4114d8db44530f8f1e1ee4f94ea37e78b5739",
+    ),
+];
+
+/// A MAC of 24 bytes 0, 1, 2, ..: algorithm, key, answer. Without an answer there is none here.
+pub const MACS: &[(MacAlgorithm, [&str; 2])] = &[
+    (
+        MacAlgorithm::HmacMd5,
+        [
+            "0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b",
+            "dd6ee29b6bb22eb8d89c31ceed16fed1",
+        ],
+    ),
+    (
+        MacAlgorithm::HmacSha1,
+        [
+            "0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b",
+            "a9c10eafba8132538c1d06fd8df404f83d3428be",
+        ],
+    ),
+    (
+        MacAlgorithm::HmacSha224,
+        [
+            "0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b",
+            "fc402006f1b60ecd0e3046bf5dbb2e2dd19883f36ec7a6bd5ae7e0d8",
+        ],
+    ),
+    (
+        MacAlgorithm::HmacSha256,
+        [
+            "0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b",
+            "0aca4752fa3ba93b460cb5ccb62707805e895053edddeb5365a726f60d8519f0",
+        ],
+    ),
+    (
+        MacAlgorithm::HmacSha384,
+        [
+            "0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b",
+            "a9a3d6100c20e73e9a5f8521abd2514930861ff70eef0269e0432a8cd51b98ad8a82b1d202419476f4b3c3c3cd22df0e",
+        ],
+    ),
+    (
+        MacAlgorithm::HmacSha512,
+        [
+            "0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b",
+            "42e724d18d70d6bf8c0e825ca7a2996f4876f09dc0f9b7c71ece4f8ea785e6f4fbf4bc02e3973a7e0ad874d31708b80caad0bcb98d2a65e3e882ac57bf3731cd",
+        ],
+    ),
+    (
+        MacAlgorithm::CmacTripleDes,
+        [
+            "0123456789abcdef23456789abcdef01456789abcdef0123",
+            "d6f5e508af4866ed",
+        ],
+    ),
+    (
+        MacAlgorithm::CmacAes,
+        [
+            "2b7e151628aed2a6abf7158809cf4f3c",
+            "2a8574da1a6d949ca6496a642cb5a651",
+        ],
+    ),
+    (
+        MacAlgorithm::KasumiF9,
+        ["2b7e151628aed2a6abf7158809cf4f3c", ""],
+    ),
+    (
+        MacAlgorithm::Snow3gUia2,
+        ["2b7e151628aed2a6abf7158809cf4f3c", ""],
+    ),
+    (
+        MacAlgorithm::GmacAes,
+        ["2b7e151628aed2a6abf7158809cf4f3c", ""],
+    ),
+    (
+        MacAlgorithm::GmacTwofish,
+        ["2b7e151628aed2a6abf7158809cf4f3c", ""],
+    ),
+    (
+        MacAlgorithm::CbcMacAes,
+        ["2b7e151628aed2a6abf7158809cf4f3c", ""],
+    ),
+    (
+        MacAlgorithm::CbcMacKasumiF9,
+        ["2b7e151628aed2a6abf7158809cf4f3c", ""],
+    ),
+    (
+        MacAlgorithm::XcbcAes,
+        ["2b7e151628aed2a6abf7158809cf4f3c", ""],
+    ),
+    (
+        MacAlgorithm::ZucEia3,
+        ["2b7e151628aed2a6abf7158809cf4f3c", ""],
+    ),
+];
+
+/// Authenticated encryption: algorithm, key, IV, additional data, plaintext, ciphertext with its tag of 16 bytes.
+pub const AEADS: &[(AeadAlgorithm, [&str; 5])] = &[
+    (
+        AeadAlgorithm::Gcm,
+        [
+            "000102030405060708090a0b0c0d0e0f",
+            "000102030405060708090a0b",
+            "000102030405060708090a0b0c0d0e0f10111213",
+            "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",
+            "936da5cd621ef15343db6b813aae7e07a33708f547f8ebe1fe38eb360859bc73f17d8132a8cd57505e99791bb3ed5811",
+        ],
+    ),
+    (
+        AeadAlgorithm::Gcm,
+        [
+            "000102030405060708090a0b0c0d0e0f1011121314151617",
+            "000102030405060708090a0b",
+            "000102030405060708090a0b0c0d0e0f10111213",
+            "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",
+            "e6f820989dbccf09d83ad689f3a4d27f1e8e21182cb440a967467123d18b3f43df12f0e8c7f00e9455f5205f96746737",
+        ],
+    ),
+    (
+        AeadAlgorithm::Gcm,
+        [
+            "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",
+            "000102030405060708090a0b",
+            "000102030405060708090a0b0c0d0e0f10111213",
+            "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",
+            "4703d418c1e0c41c85489d80bde4766293c79527e46e496b207eff9e01741ead1b5351d113edac0c99d37bc0f21faa43",
+        ],
+    ),
+    (
+        AeadAlgorithm::Ccm,
+        [
+            "000102030405060708090a0b0c0d0e0f",
+            "000102030405060708090a0b",
+            "000102030405060708090a0b0c0d0e0f10111213",
+            "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",
+            "3314f164d885c2b6791ac3eb0ee78b8f7c470b21df11a12f567e5686ec3db5ae530a5973716d928fea0689fc6bbb75d4",
+        ],
+    ),
+    (
+        AeadAlgorithm::Ccm,
+        [
+            "000102030405060708090a0b0c0d0e0f1011121314151617",
+            "000102030405060708090a0b",
+            "000102030405060708090a0b0c0d0e0f10111213",
+            "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",
+            "1f94e0c048b9dbb91dbc2c30a5eccae6dabc92ec115ba3adee474085f00c4fb6cbea964405e9d6f89d1da41f32589d17",
+        ],
+    ),
+    (
+        AeadAlgorithm::Ccm,
+        [
+            "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",
+            "000102030405060708090a0b",
+            "000102030405060708090a0b0c0d0e0f10111213",
+            "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",
+            "8ad4ba153a2acf90a4c0bb28013d524b2d6504662d604eae7dbc994e89053c6c7e5c0b93ead6d75b41d2ef2483bd7764",
+        ],
+    ),
+    (
+        AeadAlgorithm::ChaCha20Poly1305,
+        [
+            "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",
+            "000102030405060708090a0b",
+            "000102030405060708090a0b0c0d0e0f10111213",
+            "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",
+            "89fa0a032d12a347bf8a35f89410006cd961a0f44561bbaefe8e35de69ddb82350e9134833b72ed13e6399aef01a1478",
+        ],
+    ),
+];
