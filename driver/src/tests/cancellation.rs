@@ -1,7 +1,7 @@
 //! Futures dropped at every point where they wait.
 
 use alloc::{boxed::Box, vec::Vec};
-use core::pin::pin;
+use core::{pin::pin, task::Poll};
 
 use crate::{
     Cipher, CipherAlgorithm, Direction, DmaBuffer, Error, Options,
@@ -218,6 +218,37 @@ fn cancelled_close_ends_the_session_all_the_same() {
             (0, 0),
             "{polls} polls"
         );
+    }
+}
+
+#[test]
+fn close_of_a_session_in_use_waits_for_its_requests_or_is_cancelled() {
+    for cancel_after in [1, 2, 3, usize::MAX] {
+        let rig = Rig::simple();
+        let session = rig.session(Direction::Encrypt);
+        let mut request = Box::pin(session.process(&IV, DmaBuffer::new(16).unwrap()));
+        assert!(poll_once(request.as_mut()).is_pending());
+        drop(request);
+        let mut close = Some(Box::pin(session.close()));
+        let steps: [&dyn Fn(); 3] = [
+            &|| assert_eq!(rig.fake.take(1), 0, "destroyed with a request in flight"),
+            &|| assert_eq!(rig.fake.serve(0, 1), 1),
+            &|| assert_eq!(rig.fake.serve(1, 1), 1),
+        ];
+        for (polls, step) in (1..).zip(steps) {
+            if let Some(close) = &mut close {
+                assert!(poll_once(close.as_mut()).is_pending());
+            }
+            if polls == cancel_after {
+                close = None;
+            }
+            step();
+        }
+        if let Some(mut close) = close {
+            assert_eq!(poll_once(close.as_mut()), Poll::Ready(Ok(())));
+        }
+        let left = (rig.fake.sessions(), rig.device.sessions_taken());
+        assert_eq!(left, (0, 0), "cancelled after {cancel_after} polls");
     }
 }
 

@@ -232,6 +232,21 @@ fn loom_slot_goes_to_whoever_waits() {
 }
 
 #[test]
+fn loom_slot_of_a_finished_request_goes_to_whoever_waits() {
+    check(|| {
+        let (queue, _) = queue(1);
+        let mut in_flight = publish(queue.try_reserve().unwrap());
+        complete(&queue);
+        let other = queue.clone();
+        let thread = thread::spawn(move || drop(block_on(other.reserve()).unwrap()));
+        block_on(poll_fn(|context| in_flight.poll(context))).unwrap();
+        drop(in_flight.finish_with_buffers());
+        thread.join().unwrap();
+        assert!(queue.try_reserve().is_ok());
+    });
+}
+
+#[test]
 fn loom_waiter_that_leaves_passes_the_slot_on() {
     check(|| {
         let (queue, _) = queue(1);
