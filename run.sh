@@ -12,7 +12,7 @@ usage() {
 ./run.sh test [filter]       every test: the driver on this host, the kernel in QEMU, runs that must fail
 ./run.sh bench [name] [key=value ..]
                              measure: instructions control-sessions device-limit interrupt-race
-                             aes-cbc, or all; words narrow down (workers=8 vcpus=2 mode=wait
+                             aes-cbc akcipher, or all; words narrow down (workers=8 vcpus=2 mode=wait
                              placement=shared-core ioeventfd=on ..); see target/bench/report.html
 ./run.sh bench --peer linux [key=value ..]
                              measure Linux's own driver beside this one, in the same QEMU
@@ -27,7 +27,7 @@ usage() {
                              cipher-on-akcipher akcipher-on-cipher empty-digest)
 ./run.sh bench-guest NAME [words]
                              boot one program of kernel/benches alone: control-sessions
-                             device-limit interrupt-race data-queue instructions
+                             device-limit interrupt-race data-queue akcipher instructions
 ./run.sh lint                formatting, clippy and documentation, with warnings denied
 ./run.sh ELF [words]         boot a kernel binary with words on its command line (the cargo runner)
 ./run.sh setup               set up what is missing, and nothing else
@@ -588,9 +588,9 @@ bench_guest() {
 # Debian's own kernel, fetched and unpacked, not installed; and the modules that its driver needs.
 peer=$here/target/peer
 peer_modules="virtio virtio_ring virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci crypto_engine \
-    virtio_crypto af_alg algif_skcipher"
+    virtio_crypto af_alg algif_skcipher pkcs8_key_parser"
 setup_peer() {
-    [ -e "$peer/vmlinuz" ] && return
+    [ "$(cat "$peer/modules.list" 2>/dev/null)" = "$peer_modules" ] && return
     command -v dpkg-deb >/dev/null && command -v apt-get >/dev/null ||
         fail "no apt-get: the peer is the kernel of Debian's linux-image-amd64; unpack it to $peer"
     command -v cpio >/dev/null || apt_install "no cpio" cpio
@@ -609,7 +609,8 @@ setup_peer() {
         # What is not there is built in.
         [ -z "$file" ] || cp "$file" "$peer/modules/"
     done
-    cp "$peer"/tree/boot/vmlinuz-* "$peer/vmlinuz" && rm -r "$peer/tree"
+    cp "$peer"/tree/boot/vmlinuz-* "$peer/vmlinuz" && rm -r "$peer/tree" &&
+        echo "$peer_modules" >"$peer/modules.list"
 }
 
 # The program that measures, and the modules, as Linux's first file system.
@@ -644,7 +645,7 @@ bench() {
             linux_guest count=instructions | grep ^bench: || return
         kernel_cargo bench -q -p kernel --bench instructions | grep ioeventfd=off || return
         ;;
-    instructions | control-sessions | device-limit | interrupt-race | aes-cbc | *=*) ;;
+    instructions | control-sessions | device-limit | interrupt-race | aes-cbc | akcipher | *=*) ;;
     *) fail "no experiment '$1'; ./run.sh --help lists them" ;;
     esac
     local header

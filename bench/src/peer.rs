@@ -66,9 +66,9 @@ fn rate(line: &Line) -> Option<f64> {
 /// The most that the device gave at this depth and size, however it was waited for.
 fn limit(own: &Line, batch: &str, limits: &[Line]) -> Option<f64> {
     let depth = own.number("workers")? * batch.parse::<f64>().ok()?;
-    let (queue, size) = match own.get("size") {
-        Some(size) => ("data", size),
-        None => ("control", "0"),
+    let (queue, size) = match (own.get("name")?, own.get("size")) {
+        ("control-sessions", _) => ("control", "0"),
+        (_, size) => ("data", size?),
     };
     let here = limits.iter().filter(|line| {
         line.is(&[("queue", queue), ("size", size)])

@@ -8,12 +8,14 @@ pub const NAMES: &[&str] = &[
     "device-limit",
     "interrupt-race",
     "aes-cbc",
+    "akcipher",
 ];
 
 const CONTROL_SESSIONS: &[&str] = &["bench-guest", "control-sessions"];
 const DEVICE_LIMIT: &[&str] = &["bench-guest", "device-limit"];
 const INTERRUPT_RACE: &[&str] = &["bench-guest", "interrupt-race"];
 const DATA_QUEUE: &[&str] = &["bench-guest", "data-queue"];
+const AKCIPHER: &[&str] = &["bench-guest", "akcipher"];
 const LINUX: &[&str] = &["linux-guest"];
 
 /// Words that choose machines; the others go to the guest.
@@ -133,6 +135,11 @@ pub fn runs(name: &str, words: &Words) -> Result<Vec<Run>, String> {
                 runs.push(run(DATA_QUEUE, words.guest(&[], &default), machine));
             }
         }
+        "akcipher" => {
+            for machine in machines(words, &["2"], &["on"])? {
+                runs.push(run(AKCIPHER, words.guest(&[], &[("ms", "300")]), machine));
+            }
+        }
         _ => {
             return Err(format!(
                 "no experiment `{name}`; known: {}",
@@ -169,6 +176,9 @@ pub fn peer_runs(words: &Words) -> Result<(Vec<Run>, Vec<Run>), String> {
             &[workers, MS],
         );
         round.push(run(DATA_QUEUE, aes, machine));
+        let rsa = words.guest(&[("key_bits", "2048")], &[workers, MS]);
+        round.push(run(LINUX, rsa, machine));
+        round.push(run(AKCIPHER, words.guest(&[], &[workers, MS]), machine));
         for wait in ["spin", "sleep"] {
             let wait = ("wait", wait);
             let depth = ("depth", "1,8,32");

@@ -1,7 +1,5 @@
 //! Keys that are taken, and keys that are not.
 
-use alloc::vec::Vec;
-
 use pkcs1::{
     RsaPrivateKeyRef, RsaPublicKeyRef,
     der::{Decode, Encode, asn1::UintRef},
@@ -200,6 +198,8 @@ fn products_are_compared_whole() {
 
 #[cfg(feature = "pkcs8")]
 mod envelopes {
+    use alloc::vec::Vec;
+
     use super::*;
 
     const PKCS8: &[u8] = include_bytes!("../../../testdata/rsa/2048.pkcs8.der");

@@ -1,6 +1,6 @@
 //! The AKCIPHER service.
 
-use alloc::{vec, vec::Vec};
+use alloc::{boxed::Box, vec, vec::Vec};
 use core::convert::Infallible;
 
 use ecdsa::elliptic_curve::{self, sec1::ToSec1Point};
@@ -55,7 +55,7 @@ impl Results {
 #[derive(Clone, Debug)]
 enum Key {
     Public(rsa::PublicKey),
-    Private(rsa::PrivateKey),
+    Private(Box<rsa::PrivateKey>),
     Point(Curve, Vec<u8>),
     Scalar(Curve, Vec<u8>),
 }
@@ -87,7 +87,7 @@ impl Session {
             };
             assert!(request.u32(28) == 0 || hash.is_some(), "no hash");
             let key = if private {
-                Key::Private(rsa::PrivateKey::from_pkcs1_der(der).unwrap())
+                Key::Private(Box::new(rsa::PrivateKey::from_pkcs1_der(der).unwrap()))
             } else {
                 Key::Public(rsa::PublicKey::from_pkcs1_der(der).unwrap())
             };
