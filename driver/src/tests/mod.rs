@@ -1,13 +1,21 @@
 //! The driver against a device that misbehaves on purpose.
 
 #[cfg(not(loom))]
+mod aead;
+#[cfg(not(loom))]
 mod cancellation;
+#[cfg(not(loom))]
+mod chain;
+#[cfg(not(loom))]
+mod hash;
 #[cfg(not(loom))]
 mod hostile;
 #[cfg(not(loom))]
 mod interrupts;
 #[cfg(loom)]
 mod loom;
+#[cfg(not(loom))]
+mod mac;
 #[cfg(not(loom))]
 mod manager;
 #[cfg(not(loom))]
@@ -22,5 +30,9 @@ mod removal;
 mod requests;
 #[cfg(not(loom))]
 mod ring;
+#[cfg(not(loom))]
+mod services;
+#[cfg(not(loom))]
+mod stateless;
 #[cfg(not(loom))]
 mod stress;

@@ -6,8 +6,8 @@
 mod aead;
 mod chain;
 mod cipher;
-mod hash;
-mod mac;
+pub(super) mod hash;
+pub(super) mod mac;
 
 use alloc::vec::Vec;
 
