@@ -22,6 +22,10 @@ pub(crate) use self::platform::{as_cpu, is_in_freed_memory, is_in_memory, ring_f
 pub(crate) use self::{
     device::{FakeDevice, Fault, Served},
     rig::{Alone, IV, KEY, Rig, Wakes, oracle, poll_once, run},
-    services::akcipher::{Results, ecdsa_public},
-    transport::{FakeTransport, Setup},
+    services::{
+        akcipher::{Results, ecdsa_public},
+        hash::digest as compute_digest,
+        mac::tag as compute_tag,
+    },
+    transport::{FakeTransport, MAX_AUTH_KEY_LEN, Setup},
 };

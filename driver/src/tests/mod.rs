@@ -1,18 +1,26 @@
 //! The driver against a device that misbehaves on purpose.
 
 #[cfg(not(loom))]
+mod aead;
+#[cfg(not(loom))]
 mod akcipher;
 #[cfg(not(loom))]
 mod cancellation;
 #[cfg(not(loom))]
+mod chain;
+#[cfg(not(loom))]
 #[path = "../../../checks/mod.rs"]
 mod checks;
+#[cfg(not(loom))]
+mod hash;
 #[cfg(not(loom))]
 mod hostile;
 #[cfg(not(loom))]
 mod interrupts;
 #[cfg(loom)]
 mod loom;
+#[cfg(not(loom))]
+mod mac;
 #[cfg(not(loom))]
 mod manager;
 #[cfg(not(loom))]
@@ -31,6 +39,10 @@ mod requests;
 mod ring;
 #[cfg(not(loom))]
 mod sequences;
+#[cfg(not(loom))]
+mod services;
+#[cfg(not(loom))]
+mod stateless;
 #[cfg(not(loom))]
 mod stress;
 #[cfg(not(loom))]

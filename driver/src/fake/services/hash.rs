@@ -26,7 +26,7 @@ pub(super) fn parse(number: u32, result_len: usize) -> HashAlgorithm {
 }
 
 /// Computes a digest.
-pub(in crate::fake) fn digest(algorithm: HashAlgorithm, data: &[u8], result_len: usize) -> Vec<u8> {
+pub(crate) fn digest(algorithm: HashAlgorithm, data: &[u8], result_len: usize) -> Vec<u8> {
     fn shake<S: Default + Update + ExtendableOutput>(data: &[u8], len: usize) -> Vec<u8> {
         let mut shake = S::default();
         shake.update(data);

@@ -24,11 +24,7 @@ fn compute<M: Mac + KeyInit>(key: &[u8], data: &[u8]) -> Vec<u8> {
 }
 
 /// Computes a whole tag, as far as a library at hand does.
-pub(in crate::fake) fn tag(
-    algorithm: MacAlgorithm,
-    key: &[u8],
-    data: &[u8],
-) -> Result<Vec<u8>, u8> {
+pub(crate) fn tag(algorithm: MacAlgorithm, key: &[u8], data: &[u8]) -> Result<Vec<u8>, u8> {
     Ok(match (algorithm, key.len()) {
         (MacAlgorithm::HmacMd5, _) => compute::<Hmac<md5::Md5>>(key, data),
         (MacAlgorithm::HmacSha1, _) => compute::<Hmac<sha1::Sha1>>(key, data),

@@ -7,8 +7,8 @@ mod aead;
 pub(super) mod akcipher;
 mod chain;
 mod cipher;
-mod hash;
-mod mac;
+pub(super) mod hash;
+pub(super) mod mac;
 
 use alloc::vec::Vec;
 

@@ -1,0 +1,127 @@
+//! What the tests of the services share: every way to reach a device, hexadecimal, numbers.
+
+use alloc::{vec, vec::Vec};
+
+use crate::{
+    DmaBuffer, Error, Features, Requirement,
+    fake::{FakePlatform, Rig, Setup},
+};
+
+pub(super) const STATELESS: Features = Features::CIPHER_STATELESS_MODE
+    .union(Features::HASH_STATELESS_MODE)
+    .union(Features::MAC_STATELESS_MODE)
+    .union(Features::AEAD_STATELESS_MODE)
+    .union(Features::AKCIPHER_STATELESS_MODE);
+
+/// How a service is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum How {
+    /// Sessions, and fields with padding.
+    Padded,
+    /// Sessions, and fields without padding (REVISION_1).
+    Exact,
+    /// No sessions.
+    Stateless,
+}
+
+pub(super) const EVERY_WAY: [How; 3] = [How::Padded, How::Exact, How::Stateless];
+
+impl How {
+    pub(super) fn features(self) -> Features {
+        let common = Setup::default().features;
+        match self {
+            Self::Padded => common,
+            Self::Exact => common | Features::REVISION_1,
+            Self::Stateless => common | Features::REVISION_1 | STATELESS,
+        }
+    }
+
+    /// A device that is used so, and serves when the test says so.
+    pub(super) fn rig(self) -> Rig {
+        self.rig_of(Setup::default())
+    }
+
+    pub(super) fn rig_of(self, setup: Setup) -> Rig {
+        let features = self.features();
+        Rig::new(Setup { features, ..setup }, Rig::options()).unwrap()
+    }
+}
+
+/// Reads hexadecimal digits; white space is for the eye.
+pub(super) fn hex(digits: &str) -> Vec<u8> {
+    let digits: Vec<u8> = digits
+        .chars()
+        .filter(|digit| !digit.is_whitespace())
+        .map(|digit| digit.to_digit(16).unwrap() as u8)
+        .collect();
+    assert!(digits.len().is_multiple_of(2), "half a byte");
+    digits
+        .chunks(2)
+        .map(|pair| pair[0] << 4 | pair[1])
+        .collect()
+}
+
+/// Numbers that look random, the same in every run.
+pub(super) struct Random(pub(super) u64);
+
+impl Random {
+    pub(super) fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 as usize % limit
+    }
+
+    pub(super) fn bytes(&mut self, len: usize) -> Vec<u8> {
+        (0..len).map(|_| self.below(256) as u8).collect()
+    }
+
+    /// Mostly short, sometimes around what a slot has room for, sometimes pages.
+    pub(super) fn len(&mut self) -> usize {
+        match self.below(4) {
+            0 => self.below(20),
+            1 => self.below(600),
+            2 => 500 + self.below(30),
+            _ => self.below(10_000),
+        }
+    }
+
+    /// Cuts `data` into up to four buffers, none of them empty.
+    pub(super) fn cut(&mut self, data: &[u8]) -> Vec<DmaBuffer<FakePlatform>> {
+        let mut rest = data;
+        let mut buffers = vec![];
+        while !rest.is_empty() {
+            let len = match buffers.len() {
+                3 => rest.len(),
+                _ => 1 + self.below(rest.len()),
+            };
+            let (part, behind) = rest.split_at(len);
+            buffers.push(buffer(part));
+            rest = behind;
+        }
+        buffers
+    }
+}
+
+pub(super) fn buffer(bytes: &[u8]) -> DmaBuffer<FakePlatform> {
+    DmaBuffer::from_slice(bytes).unwrap()
+}
+
+pub(super) fn concat(buffers: &[DmaBuffer<FakePlatform>]) -> Vec<u8> {
+    buffers.iter().flat_map(|buffer| buffer.to_vec()).collect()
+}
+
+pub(super) fn invalid(field: &'static str, len_bytes: usize, requirement: Requirement) -> Error {
+    Error::InvalidLength {
+        field,
+        len_bytes,
+        requirement,
+    }
+}
+
+pub(super) fn exactly(field: &'static str, len_bytes: usize, required: usize) -> Error {
+    let requirement = Requirement::Exactly {
+        len_bytes: required,
+    };
+    invalid(field, len_bytes, requirement)
+}
