@@ -191,7 +191,7 @@ impl<P: Platform> Link<P> {
     #[cold]
     fn end_sessions(&self, batch: &Batch) {
         for session in batch.unused_sessions() {
-            self.control.destroy(*session);
+            self.control.destroy_unused(*session);
         }
     }
 

@@ -135,7 +135,7 @@ impl<P: Platform> Session<P> {
 impl<P: Platform> Drop for Session<P> {
     fn drop(&mut self) {
         if self.is_held && self.link.sessions.release_held(self.index) {
-            self.link.control.destroy(self.index);
+            self.link.control.destroy_unused(self.index);
         }
     }
 }

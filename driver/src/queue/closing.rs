@@ -37,7 +37,8 @@ impl<P: Platform> Queue<P> {
     pub(crate) fn close_session(&self, session: SessionIndex, waker: Waker) -> Closing<'_, P> {
         let mut waker = Some(waker);
         let sent = self.guarded.with(|guarded| {
-            let is_last = self.shared.sessions.release_held(session);
+            let sessions = &self.shared.sessions;
+            let is_last = sessions.release_held(session) && sessions.take_unused(session);
             if is_last
                 && guarded.ended.is_none()
                 && let Some(slot) = guarded.take_free(&self.shared)

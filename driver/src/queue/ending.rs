@@ -14,10 +14,21 @@ use super::{
 use crate::{Error, Platform, wire};
 
 impl<P: Platform> Queue<P> {
-    /// Sends the *destroy* of a session without uses, now or as soon as there is a slot. Any
-    /// context.
+    /// Sends the *destroy* of a session that the caller has taken, now or as soon as there is a slot.
+    /// Any context.
     pub(crate) fn destroy(&self, session: SessionIndex) {
         self.with_ledger(|ledger| ledger.push_backlog(session));
+        self.start_backlog();
+    }
+
+    /// Like [`destroy`](Self::destroy), for a session whose last use has gone, unless a shutdown has
+    /// taken it meanwhile.
+    pub(crate) fn destroy_unused(&self, session: SessionIndex) {
+        self.with_ledger(|ledger| {
+            if self.shared.sessions.take_unused(session) {
+                ledger.push_backlog(session);
+            }
+        });
         self.start_backlog();
     }
 

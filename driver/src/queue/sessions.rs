@@ -20,6 +20,10 @@ use crate::{
 /// The use of the caller that has the session value, apart from those of requests in flight.
 const HELD: u32 = 1 << 31;
 
+/// Nobody has uses to give back: there is no session, or somebody sees to its *destroy*. Apart from 0,
+/// at which the last use has gone and nobody sees to it yet.
+const TAKEN: u32 = 1 << 30;
+
 /// A session's place in the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SessionIndex(pub(crate) u16);
@@ -52,7 +56,7 @@ impl SessionTable {
     pub(crate) fn new(sessions: u16, form: Form) -> Self {
         let entry = |_| Entry {
             id: AtomicU64::new(0),
-            uses: AtomicU32::new(0),
+            uses: AtomicU32::new(TAKEN),
             destroy_opcode: AtomicU32::new(0),
         };
         Self {
@@ -85,10 +89,10 @@ impl SessionTable {
         self.entry(index).id.store(id, Ordering::Relaxed);
     }
 
-    /// Takes away the uses of every session that has some, for ending them all; no request is in
-    /// flight and none is sent any more. Whoever holds such a session finds nothing left to end.
+    /// Takes every session that nobody has taken, for ending them all; no request is in flight and
+    /// none is sent any more. Whoever holds such a session finds nothing left to end.
     pub(crate) fn take_all(&self) -> impl Iterator<Item = SessionIndex> {
-        let used = |entry: &Entry| entry.uses.swap(0, Ordering::AcqRel) > 0;
+        let used = |entry: &Entry| entry.uses.swap(TAKEN, Ordering::AcqRel) != TAKEN;
         let entries = self.entries.iter().enumerate();
         entries
             .filter(move |(_, entry)| used(entry))
@@ -102,16 +106,28 @@ impl SessionTable {
             .store(destroy_opcode, Ordering::Relaxed);
     }
 
-    /// Takes away the sessions that somebody has and no request of which is in flight: the id and
-    /// the opcode that ends it, of each.
+    /// Takes the sessions that nobody has taken and no request of which is in flight: the id and the
+    /// opcode that ends it, of each.
     pub(crate) fn take_idle(&self) -> impl Iterator<Item = (u64, u32)> {
         let idle = |entry: &&Entry| {
-            let alone = entry
+            let take = |uses| (uses == HELD || uses == 0).then_some(TAKEN);
+            let taken = entry
                 .uses
-                .compare_exchange(HELD, 0, Ordering::AcqRel, Ordering::Relaxed);
-            alone.is_ok()
+                .fetch_update(Ordering::AcqRel, Ordering::Relaxed, take);
+            taken.is_ok()
         };
         self.entries.iter().filter(idle).map(Entry::id_and_opcode)
+    }
+
+    /// Takes a session whose last use has gone, for ending it; `false` if a shutdown was faster. Under
+    /// the control queue's lock, until its *destroy* is in the line: so a shutdown finds it here or
+    /// there.
+    #[must_use]
+    pub(crate) fn take_unused(&self, index: SessionIndex) -> bool {
+        // AcqRel: as in `release_use`, of which this is the continuation.
+        let uses = &self.entry(index).uses;
+        uses.compare_exchange(0, TAKEN, Ordering::AcqRel, Ordering::Relaxed)
+            .is_ok()
     }
 
     /// Returns what a *destroy* of the session needs.

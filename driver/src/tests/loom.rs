@@ -322,3 +322,16 @@ fn loom_last_use_on_several_queues_ends_the_session_once() {
         assert_eq!(by_first + by_second + by_owner, 1);
     });
 }
+
+#[test]
+fn loom_unused_session_is_taken_once_beside_a_shutdown() {
+    check(|| {
+        let sessions = sessions();
+        let owners = sessions.clone();
+        let session = SessionIndex(0);
+        let owner =
+            thread::spawn(move || owners.release_held(session) && owners.take_unused(session));
+        let by_shutdown = sessions.take_all().count();
+        assert_eq!(by_shutdown + usize::from(owner.join().unwrap()), 1);
+    });
+}
