@@ -12,7 +12,7 @@ use crate::{
     Capabilities, Error, ForcedReset, Options, Platform,
     interrupts::{InterruptMode, Interrupts},
     link::Link,
-    queue::Queue,
+    queue::{Deferred, Queue},
     setup::{bring_up, reset},
     stats::{InterruptStats, QueueStats},
     sync::Current,
@@ -146,15 +146,14 @@ impl<P: Platform> Device<P> {
 
     /// Polls `future` so that all the requests that it publishes in one poll share one kick.
     ///
-    /// For many requests awaited together. Requests that other tasks publish during such a poll
-    /// are notified at its end, too.
+    /// For many requests awaited together, such as by [`join_all`](crate::join_all). Requests that
+    /// other tasks publish during such a poll are notified at its end, too.
     pub async fn batch<F: Future>(&self, future: F) -> F::Output {
         let mut future = core::pin::pin!(future);
         core::future::poll_fn(|context| {
-            let deferred = Deferred::new(self.link());
-            let outcome = future.as_mut().poll(context);
-            drop(deferred);
-            outcome
+            let link = self.link();
+            let _deferred = link.queues().map(Deferred::new);
+            future.as_mut().poll(context)
         })
         .await
     }
@@ -309,25 +308,5 @@ impl<P: Platform> fmt::Debug for Device<P> {
             .field("features", &self.features())
             .field("interrupts", &self.interrupts)
             .finish_non_exhaustive()
-    }
-}
-
-/// Kicks put off, on both queues.
-struct Deferred<P: Platform>(Arc<Link<P>>);
-
-impl<P: Platform> Deferred<P> {
-    fn new(link: Arc<Link<P>>) -> Self {
-        for queue in link.queues() {
-            queue.defer_kicks();
-        }
-        Self(link)
-    }
-}
-
-impl<P: Platform> Drop for Deferred<P> {
-    fn drop(&mut self) {
-        for queue in self.0.queues() {
-            queue.resume_kicks();
-        }
     }
 }

@@ -60,6 +60,7 @@ mod error;
 #[cfg(test)]
 mod fake;
 mod interrupts;
+mod join;
 mod link;
 pub mod platform;
 mod queue;
@@ -86,6 +87,7 @@ pub use self::{
     dma::DmaBuffer,
     error::{Breakage, Error, Failed, Refusal, Requirement},
     interrupts::{Interrupt, InterruptMode},
+    join::join_all,
     platform::Platform,
     request::{Woken, block_on},
     setup::{ForcedReset, Options},

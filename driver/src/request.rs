@@ -143,7 +143,7 @@ impl<'l, P: Platform, H: AsRef<[u8]>> Transact<'l, '_, P, H> {
             let Some((head, body)) = this.unsent.take() else {
                 return Poll::Pending;
             };
-            let waker = context.waker().clone();
+            let waker = Some(context.waker().clone());
             *this.in_flight = Some(publish(reserved, head, body, *this.intent, waker)?);
         }
         let Some(in_flight) = this.in_flight else {
@@ -171,19 +171,18 @@ fn write_inline(block: Block<'_>, parts: &[&[u8]]) -> usize {
     len_bytes
 }
 
-/// Fills the slot's block and sends it.
+/// Fills the slot's block and sends it; `waker` is that of the task that polls it next, at once.
 #[inline(always)]
-fn publish<'l, P: Platform>(
+pub(crate) fn publish<'l, P: Platform>(
     reserved: Reserved<'l, P>,
     head: &impl AsRef<[u8]>,
     body: Body<'_, P>,
     intent: Intent,
-    waker: Waker,
+    waker: Option<Waker>,
 ) -> Result<InFlight<'l, P>, Error> {
     let block = reserved.block();
     let head = head.as_ref();
     let start = block.write_head(head);
-    let waker = Some(waker);
     match body {
         Body::Control { keys, buffers } => {
             block.write(ANSWER, &[NO_ANSWER; ANSWER_LEN]);

@@ -80,6 +80,8 @@ pub(super) struct State {
     pub(super) resets: bool,
     /// It has served before the kick returns.
     eager: bool,
+    /// It refuses parts of blocks in counter mode, as QEMU does.
+    whole_blocks: bool,
 }
 
 type OnUsed = dyn Fn(usize) + Send + Sync;
@@ -291,6 +293,7 @@ impl State {
         let id = request.u64(8);
         let served = Served::Data(id, services::first_source_byte(request));
         let outcome = match self.sessions.get(&id) {
+            Some(session) if self.whole_blocks && session.ends_in_a_block(request) => Err(ERROR),
             Some(session) => session.serve(request),
             None => Err(INVALID_SESSION),
         };
@@ -329,6 +332,7 @@ impl FakeDevice {
             held: vec![],
             resets: true,
             eager: false,
+            whole_blocks: false,
         };
         Self {
             state: Mutex::new(state),
@@ -407,6 +411,11 @@ impl FakeDevice {
 
     pub(crate) fn limit_sessions(&self, limit: usize) {
         self.state().session_limit = limit;
+    }
+
+    /// From here on it refuses parts of blocks in counter mode, as QEMU does.
+    pub(crate) fn want_whole_blocks(&self) {
+        self.state().whole_blocks = true;
     }
 
     /// From here on it serves everything before a kick returns.

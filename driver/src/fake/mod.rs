@@ -22,5 +22,6 @@ pub(crate) use self::platform::{is_in_freed_memory, is_in_memory, ring_field};
 pub(crate) use self::{
     device::{FakeDevice, Fault, Served},
     rig::{Alone, IV, KEY, Rig, Wakes, oracle, poll_once, run},
+    services::cipher_oracle,
     transport::{FakeTransport, Setup},
 };

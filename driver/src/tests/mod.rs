@@ -1,11 +1,17 @@
 //! The driver against a device that misbehaves on purpose.
 
 #[cfg(not(loom))]
+mod batch;
+#[cfg(not(loom))]
 mod cancellation;
+#[cfg(not(loom))]
+mod ciphers;
 #[cfg(not(loom))]
 mod hostile;
 #[cfg(not(loom))]
 mod interrupts;
+#[cfg(not(loom))]
+mod long;
 #[cfg(loom)]
 mod loom;
 #[cfg(not(loom))]

@@ -5,6 +5,8 @@
 
 mod cipher;
 
+pub(crate) use self::cipher::oracle as cipher_oracle;
+
 use alloc::vec::Vec;
 
 pub(super) const OK: u8 = 0;
@@ -70,6 +72,13 @@ impl Session {
     pub(super) fn destroy_opcode(&self) -> u32 {
         match self {
             Self::Cipher(_) => 0x003,
+        }
+    }
+
+    /// Tells whether the source of a cipher request ends within a block.
+    pub(super) fn ends_in_a_block(&self, request: Request<'_>) -> bool {
+        match self {
+            Self::Cipher(session) => session.ends_in_a_block(request),
         }
     }
 
