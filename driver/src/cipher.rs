@@ -2,6 +2,7 @@
 
 mod batch;
 mod long;
+mod stream;
 mod units;
 
 use alloc::{sync::Arc, vec::Vec};
@@ -15,6 +16,8 @@ use crate::{
     session::Session,
     wire::{self, CipherAlgorithm, CipherParameters, Direction, REQUEST_LEN, SessionParameters},
 };
+
+pub use self::stream::CipherStream;
 
 /// Most bytes of an IV, counter block or tweak.
 const MAX_IV_LEN: usize = 16;

@@ -82,7 +82,7 @@ mod wire;
 
 pub use self::{
     capabilities::Capabilities,
-    cipher::Cipher,
+    cipher::{Cipher, CipherStream},
     device::{Device, Drained},
     dma::DmaBuffer,
     error::{Breakage, Error, Failed, Refusal, Requirement},

@@ -9,6 +9,8 @@ mod ciphers;
 #[cfg(not(loom))]
 mod hostile;
 #[cfg(not(loom))]
+mod hygiene;
+#[cfg(not(loom))]
 mod interrupts;
 #[cfg(not(loom))]
 mod long;
@@ -22,5 +24,7 @@ mod recovery;
 mod requests;
 #[cfg(not(loom))]
 mod ring;
+#[cfg(not(loom))]
+mod stream;
 #[cfg(not(loom))]
 mod stress;
