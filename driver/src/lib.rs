@@ -52,6 +52,7 @@ extern crate alloc;
 #[cfg(any(test, loom))]
 extern crate std;
 
+mod cache;
 mod capabilities;
 mod cipher;
 mod device;
@@ -81,6 +82,7 @@ mod virtqueue;
 mod wire;
 
 pub use self::{
+    cache::SessionCache,
     capabilities::Capabilities,
     cipher::{Cipher, CipherStream},
     device::{Device, Drained},

@@ -3,6 +3,8 @@
 #[cfg(not(loom))]
 mod batch;
 #[cfg(not(loom))]
+mod cache;
+#[cfg(not(loom))]
 mod cancellation;
 #[cfg(not(loom))]
 mod ciphers;
