@@ -49,6 +49,9 @@
 
 extern crate alloc;
 
+/// The name that the examples, which are tested here, know the crate by.
+#[cfg(all(test, not(loom)))]
+extern crate self as virtio_crypto;
 #[cfg(any(test, loom))]
 extern crate std;
 

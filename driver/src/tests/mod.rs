@@ -9,6 +9,8 @@ mod cancellation;
 #[cfg(not(loom))]
 mod ciphers;
 #[cfg(not(loom))]
+mod examples;
+#[cfg(not(loom))]
 mod hostile;
 #[cfg(not(loom))]
 mod hygiene;
