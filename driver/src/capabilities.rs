@@ -40,7 +40,8 @@ pub struct Capabilities {
     pub max_cipher_key_len_bytes: u32,
     /// Longest authentication key in bytes.
     pub max_auth_key_len_bytes: u32,
-    /// Most bytes of one request, source and destination together.
+    /// Most bytes of one request, source and destination together, or
+    /// [`Options::max_size_bytes`](crate::Options::max_size_bytes) if that is less.
     pub max_size_bytes: u64,
     /// What the device was seen to do: nothing before [`Device::prove`](crate::Device::prove).
     pub proved: Proved,

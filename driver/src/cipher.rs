@@ -1,16 +1,27 @@
 //! Symmetric ciphers, each alone: the CIPHER service (Virtio 1.3, 5.9.7.6).
 
-use alloc::vec::Vec;
+mod batch;
+mod long;
+mod stream;
+mod units;
+
+use alloc::{sync::Arc, vec::Vec};
 
 use crate::{
     Device, Error, Failed, Platform, Requirement,
     dma::DmaBuffer,
+    link::Link,
     mode::{Message, Mode, Payload, Stateless, StatelessFeature},
     queue::{Buffers, INLINE, List},
     request::{Admission, Body, INLINE_PAYLOAD_LEN, check_answer, own_waker, reserve_in_line},
     session::Session,
     wire::{self, CipherAlgorithm, CipherParameters, Direction, REQUEST_LEN, SessionParameters},
 };
+
+pub use self::stream::CipherStream;
+
+/// Most bytes of an IV, counter block or tweak.
+const MAX_IV_LEN: usize = 16;
 
 /// A session for one cipher algorithm in one direction, with a key that the device holds.
 ///
@@ -108,6 +119,15 @@ impl<P: Platform> Cipher<P> {
         let capabilities = &self.mode.link().capabilities;
         let max_bytes = capabilities.max_data_len_bytes(other_bytes, 2);
         max_bytes - max_bytes % self.algorithm.granule_len_bytes()
+    }
+
+    pub(crate) fn link(&self) -> &Arc<Link<P>> {
+        self.mode.link()
+    }
+
+    /// Tells whether the session is of this life of the device.
+    pub(crate) fn is_of(&self, link: &Arc<Link<P>>) -> bool {
+        Arc::ptr_eq(self.link(), link)
     }
 
     /// Ends the session and waits for the device's answer; without one, wipes the key.
@@ -216,18 +236,22 @@ impl<P: Platform> Cipher<P> {
     /// free.
     ///
     /// Up to 512 bytes travel in the slot's own memory and allocate nothing; more take a buffer
-    /// for the time of the request.
+    /// for the time of the request. What is longer than one request is cut into several, each with
+    /// a buffer, as [`process_long`](Self::process_long) does.
     ///
     /// # Errors
     ///
-    /// Those of [`process`](Self::process), and [`Error::OutOfDeviceMemory`]. `data` is unchanged
-    /// then.
+    /// Those of [`process_long`](Self::process_long), and [`Error::OutOfDeviceMemory`]. `data` is
+    /// unchanged then.
     ///
     /// # Cancellation
     ///
     /// Dropped, `data` is unchanged: the device never sees it.
     pub async fn process_slice(&self, iv: &[u8], data: &mut [u8]) -> Result<(), Error> {
-        self.check_lens(iv, data.len())?;
+        if data.len() > self.max_len_bytes() {
+            return self.process_copies(iv, data, &mut []).await;
+        }
+        self.check_shape(iv, data.len())?;
         let session = match &self.mode {
             Mode::Session(session) => session,
             Mode::Stateless(stateless) => {
@@ -323,40 +347,59 @@ impl<P: Platform> Cipher<P> {
         }
     }
 
-    /// Checks what the device would choke on: an IV that is missing (QEMU goes on with the state that
-    /// the last request left), an empty descriptor, a partial block, more than it takes in one
-    /// request.
+    /// Checks what the device would choke on: what [`check_shape`](Self::check_shape) does, and more
+    /// than it takes in one request.
     #[inline]
     fn check_lens(&self, iv: &[u8], len_bytes: usize) -> Result<(), Error> {
-        let invalid = |field, len_bytes, requirement| {
+        self.check_shape(iv, len_bytes)?;
+        let max_bytes = self.max_len_bytes();
+        if len_bytes > max_bytes {
+            return Err(Error::InvalidLength {
+                field: "data",
+                len_bytes,
+                requirement: Requirement::AtMost {
+                    max_bytes: max_bytes as u64,
+                },
+            });
+        }
+        Ok(())
+    }
+
+    /// Checks for an IV that is missing (QEMU goes on with the state that the last request left), an
+    /// empty descriptor, a partial block.
+    #[inline]
+    fn check_shape(&self, iv: &[u8], len_bytes: usize) -> Result<(), Error> {
+        self.check_iv(iv)?;
+        let invalid = |requirement| {
             Err(Error::InvalidLength {
-                field,
+                field: "data",
                 len_bytes,
                 requirement,
             })
         };
-        let iv_len_bytes = self.algorithm.iv_len_bytes();
-        if iv.len() != iv_len_bytes {
-            let requirement = Requirement::Exactly {
-                len_bytes: iv_len_bytes,
-            };
-            return invalid("IV", iv.len(), requirement);
-        }
         let granule = self.algorithm.granule_len_bytes();
         let min_bytes = self.algorithm.min_len_bytes();
         if granule > 1 && (len_bytes == 0 || !len_bytes.is_multiple_of(granule)) {
             let requirement = Requirement::BlocksOf {
                 block_bytes: granule,
             };
-            return invalid("data", len_bytes, requirement);
+            return invalid(requirement);
         }
         if len_bytes < min_bytes {
-            return invalid("data", len_bytes, Requirement::AtLeast { min_bytes });
+            return invalid(Requirement::AtLeast { min_bytes });
         }
-        let max_bytes = self.max_len_bytes();
-        if len_bytes > max_bytes {
-            let max_bytes = max_bytes as u64;
-            return invalid("data", len_bytes, Requirement::AtMost { max_bytes });
+        Ok(())
+    }
+
+    #[inline]
+    fn check_iv(&self, iv: &[u8]) -> Result<(), Error> {
+        let len_bytes = self.algorithm.iv_len_bytes();
+        if iv.len() != len_bytes {
+            return Err(Error::InvalidLength {
+                field: "IV",
+                len_bytes: iv.len(),
+                requirement: Requirement::Exactly { len_bytes },
+            });
         }
         Ok(())
     }

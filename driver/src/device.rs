@@ -168,15 +168,13 @@ impl<P: Platform> Device<P> {
 
     /// Polls `future` so that all the requests that it publishes in one poll share one kick.
     ///
-    /// For many requests awaited together. Requests that other tasks publish during such a poll
-    /// are notified at its end, too.
+    /// For many requests awaited together, such as by [`join_all`](crate::join_all). Requests that
+    /// other tasks publish during such a poll are notified at its end, too.
     pub async fn batch<F: Future>(&self, future: F) -> F::Output {
         let mut future = core::pin::pin!(future);
         core::future::poll_fn(|context| {
-            let deferred = Deferred::new(self.link());
-            let outcome = future.as_mut().poll(context);
-            drop(deferred);
-            outcome
+            let _deferred = AllDeferred::new(self.link());
+            future.as_mut().poll(context)
         })
         .await
     }
@@ -337,9 +335,9 @@ impl<P: Platform> fmt::Debug for Device<P> {
 }
 
 /// Kicks put off, on all queues.
-struct Deferred<P: Platform>(Arc<Link<P>>);
+struct AllDeferred<P: Platform>(Arc<Link<P>>);
 
-impl<P: Platform> Deferred<P> {
+impl<P: Platform> AllDeferred<P> {
     fn new(link: Arc<Link<P>>) -> Self {
         for queue in link.queues() {
             queue.defer_kicks();
@@ -348,7 +346,7 @@ impl<P: Platform> Deferred<P> {
     }
 }
 
-impl<P: Platform> Drop for Deferred<P> {
+impl<P: Platform> Drop for AllDeferred<P> {
     fn drop(&mut self) {
         for queue in self.0.queues() {
             queue.resume_kicks();

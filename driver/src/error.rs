@@ -2,7 +2,10 @@
 
 use core::{fmt, ops::RangeInclusive};
 
-use crate::transport::{MsixEntry, QueueIndex, TransportError};
+use crate::{
+    transport::{MsixEntry, QueueIndex, TransportError},
+    wire::CipherAlgorithm,
+};
 
 /// Every error of the driver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +85,11 @@ pub enum Error {
         descriptors: usize,
         /// Descriptors of a request at most.
         max: usize,
+    },
+    /// The algorithm has no such form; nothing was sent.
+    UnfitAlgorithm {
+        /// The session's algorithm.
+        algorithm: CipherAlgorithm,
     },
     /// Every slot of the queue is taken.
     QueueFull,
@@ -341,6 +349,12 @@ impl fmt::Display for Error {
                 f,
                 "the request takes {descriptors} descriptors, {max} is the most: use fewer buffers"
             ),
+            Self::UnfitAlgorithm { algorithm } => {
+                write!(
+                    f,
+                    "{algorithm:?} has no such form: use another of its requests"
+                )
+            }
             Self::QueueFull => f.write_str("every slot of the queue is taken: wait for one"),
             Self::TooManySessions { max } => {
                 write!(

@@ -51,12 +51,13 @@ extern crate alloc;
 
 #[cfg(any(test, loom))]
 extern crate std;
-// Files that the kernel's tests include, too, call the driver by this name.
+// Examples, and files that the kernel's tests include too, call the driver by this name.
 #[cfg(test)]
 extern crate self as virtio_crypto;
 
 mod aead;
 mod akcipher;
+mod cache;
 mod capabilities;
 mod chain;
 mod cipher;
@@ -67,6 +68,7 @@ mod error;
 mod fake;
 mod hash;
 mod interrupts;
+mod join;
 mod link;
 mod mac;
 mod manager;
@@ -97,14 +99,16 @@ pub use self::{
         RsaEncryptor, RsaPrivateKey, RsaPublicKey, RsaRawDecryptor, RsaRawEncryptor, RsaSignature,
         RsaSigner, RsaVerifier,
     },
+    cache::SessionCache,
     capabilities::{Algorithm, Capabilities},
     chain::{Chain, ChainInput, ChainParameters, ChainedHash},
-    cipher::Cipher,
+    cipher::{Cipher, CipherStream},
     device::{Device, Drained},
     dma::DmaBuffer,
     error::{Breakage, Error, Failed, KeyFault, Refusal, Requirement},
     hash::Hash,
     interrupts::{Interrupt, InterruptMode},
+    join::join_all,
     mac::Mac,
     manager::Manager,
     platform::Platform,

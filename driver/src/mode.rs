@@ -127,7 +127,7 @@ impl Payload<'_> {
 impl<P: Platform> Mode<P> {
     /// Returns the life of the device that this belongs to.
     #[inline]
-    pub(crate) fn link(&self) -> &Link<P> {
+    pub(crate) fn link(&self) -> &Arc<Link<P>> {
         match self {
             Self::Session(session) => &session.link,
             Self::Stateless(stateless) => &stateless.link,

@@ -89,7 +89,7 @@ pub(crate) async fn transact<'l, P: Platform>(
         None => reserve_in_line(link, queue, admission).await?,
     };
     let waker = own_waker().await;
-    let in_flight = publish(reserved, head, body, intent, waker)?;
+    let in_flight = publish(reserved, head, body, intent, Some(waker))?;
     complete(link, in_flight).await
 }
 
@@ -175,7 +175,7 @@ fn write_inline(block: Block<'_>, start: usize, parts: &[&[u8]]) -> usize {
     len_bytes
 }
 
-/// Fills the slot's block and sends it.
+/// Fills the slot's block and sends it; `waker` is that of the task that polls it next, at once.
 ///
 /// # Errors
 ///
@@ -186,12 +186,11 @@ pub(crate) fn publish<'l, P: Platform>(
     head: &impl AsRef<[u8]>,
     body: Body<'_, P>,
     intent: Intent,
-    waker: Waker,
+    waker: Option<Waker>,
 ) -> Result<InFlight<'l, P>, Error> {
     let block = reserved.block();
     let head = head.as_ref();
     let start = block.write_head(head);
-    let waker = Some(waker);
     match body {
         Body::Control { keys, buffers } => {
             block.write(ANSWER, &[NO_ANSWER; ANSWER_LEN]);

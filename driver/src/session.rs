@@ -59,7 +59,7 @@ impl<P: Platform> Session<P> {
                 keys: inline,
                 buffers: &mut buffers,
             };
-            publish(reserved, &head, body, intent, waker)?
+            publish(reserved, &head, body, intent, Some(waker))?
         };
         let index = complete(&link, in_flight).await?.take_session()?;
         Ok(Self {
@@ -102,7 +102,7 @@ impl<P: Platform> Session<P> {
         body: Body<'_, P>,
         waker: Waker,
     ) -> Result<Complete<'s, P>, Error> {
-        let in_flight = publish(reserved, head, body, Intent::Data(self.index), waker)?;
+        let in_flight = publish(reserved, head, body, Intent::Data(self.index), Some(waker))?;
         Ok(complete(&self.link, in_flight))
     }
 

@@ -49,6 +49,9 @@ pub struct Options {
     pub control_slots: u16,
     /// Sessions at most, those that are still closing included.
     pub sessions: u16,
+    /// Most bytes of one request, source and destination together; what the device takes is another
+    /// limit. For kernels that have little memory in one piece: longer data is cut.
+    pub max_size_bytes: u64,
     /// Features to refuse although they are offered.
     pub refuse: Features,
     /// How long a reset may take.
@@ -77,6 +80,7 @@ impl Default for Options {
             data_slots: 64,
             control_slots: 64,
             sessions: 256,
+            max_size_bytes: u64::MAX,
             refuse: Features::empty(),
             reset_limit_ns: 1_000_000_000,
             forced_reset: ForcedReset::Quarantine,
@@ -155,7 +159,8 @@ fn set_up<P: Platform>(
         });
     }
 
-    let (capabilities, _) = Capabilities::read(transport)?;
+    let (mut capabilities, _) = Capabilities::read(transport)?;
+    capabilities.max_size_bytes = capabilities.max_size_bytes.min(options.max_size_bytes);
     // Data queues come first, the control queue after all that the device has (5.9.2).
     let max_data_queues = capabilities.max_data_queues.max(1);
     let control_index = u16::try_from(max_data_queues)

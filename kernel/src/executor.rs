@@ -3,7 +3,7 @@
 //! A task is queued at most once, so a queue with room for every live task never fails to take a
 //! wake; one task too many is refused when it is spawned.
 
-use alloc::{boxed::Box, sync::Arc, task::Wake, vec::Vec};
+use alloc::{boxed::Box, sync::Arc, task::Wake};
 use core::{
     future::{Future, poll_fn},
     pin::pin,
@@ -14,6 +14,7 @@ use core::{
 use async_task::{Runnable, Task};
 use crossbeam_queue::ArrayQueue;
 use spin::Once;
+pub use virtio_crypto::join_all;
 use x86_64::instructions::interrupts as hardware;
 
 use crate::{apic, cpu, interrupts, usage};
@@ -175,35 +176,6 @@ where
     let (runnable, task) = async_task::spawn(future, schedule);
     runnable.schedule();
     Ok(task)
-}
-
-/// Awaits all of `futures` side by side, in one task, and returns their outputs in order.
-pub async fn join_all<F: Future>(futures: impl IntoIterator<Item = F>) -> Vec<F::Output> {
-    let mut futures: Vec<_> = futures
-        .into_iter()
-        .map(|future| Some(Box::pin(future)))
-        .collect();
-    let mut outputs: Vec<_> = futures.iter().map(|_| None).collect();
-    poll_fn(|context| {
-        let mut pending = false;
-        for (place, output) in futures.iter_mut().zip(&mut outputs) {
-            let Some(future) = place else { continue };
-            match future.as_mut().poll(context) {
-                Poll::Ready(ready) => {
-                    *output = Some(ready);
-                    *place = None;
-                }
-                Poll::Pending => pending = true,
-            }
-        }
-        if pending {
-            Poll::Pending
-        } else {
-            Poll::Ready(())
-        }
-    })
-    .await;
-    outputs.into_iter().flatten().collect()
 }
 
 /// Gives other tasks a turn.

@@ -95,6 +95,8 @@ pub(super) struct State {
     pub(super) gone: bool,
     /// It has served before the kick returns.
     eager: bool,
+    /// It refuses parts of blocks in counter mode, as QEMU does.
+    whole_blocks: bool,
 }
 
 type OnUsed = dyn Fn(usize) + Send + Sync;
@@ -304,8 +306,14 @@ impl State {
             (Served::Stateless, services::serve_stateless(request))
         } else {
             let served = Served::Data(id, services::first_source_byte(request));
-            let session = self.sessions.get(&id).ok_or(INVALID_SESSION);
-            (served, session.and_then(|session| session.serve(request)))
+            let outcome = match self.sessions.get(&id) {
+                Some(session) if self.whole_blocks && session.ends_in_a_block(request) => {
+                    Err(ERROR)
+                }
+                Some(session) => session.serve(request),
+                None => Err(INVALID_SESSION),
+            };
+            (served, outcome)
         };
         let outcome = outcome.map(|output| self.results.shorten(request, output));
         let last = request.writable_bytes - 1;
@@ -352,6 +360,7 @@ impl FakeDevice {
             resets: true,
             gone: false,
             eager: false,
+            whole_blocks: false,
         };
         Self {
             state: Mutex::new(state),
@@ -453,6 +462,11 @@ impl FakeDevice {
 
     pub(crate) fn limit_sessions(&self, limit: usize) {
         self.state().session_limit = limit;
+    }
+
+    /// From here on it refuses parts of blocks in counter mode, as QEMU does.
+    pub(crate) fn want_whole_blocks(&self) {
+        self.state().whole_blocks = true;
     }
 
     /// From here on it serves everything before a kick returns.

@@ -24,6 +24,7 @@ pub(crate) use self::{
     rig::{Alone, IV, KEY, Rig, Wakes, oracle, poll_once, run},
     services::{
         akcipher::{Results, ecdsa_public},
+        cipher_oracle,
         hash::digest as compute_digest,
         mac::tag as compute_tag,
     },

@@ -12,6 +12,7 @@ mod buffers;
 mod closing;
 mod ending;
 mod holder;
+mod kicks;
 mod layout;
 mod sessions;
 mod slot;
@@ -32,9 +33,11 @@ pub(crate) use self::{
     block::{ANSWER, ANSWER_LEN, Block, INLINE, INLINE_LEN, MAX_SEGMENTS},
     buffers::{Buffers, List, joined},
     holder::{InFlight, Intent, Reserved, Submission},
+    kicks::Deferred,
     layout::Layout,
     sessions::{SessionIndex, SessionTable},
     slot::Batch,
+    wait::Reserve,
 };
 use crate::{
     Error, Platform,
@@ -291,22 +294,6 @@ impl<P: Platform> Queue<P> {
         self.guarded
             .with(|guarded| guarded.give(&self.shared, slot, &mut batch));
         self.finish(&mut batch);
-    }
-
-    /// Puts off kicks until as many [`resume_kicks`](Self::resume_kicks).
-    pub(crate) fn defer_kicks(&self) {
-        self.guarded.with(|guarded| guarded.deferring += 1);
-    }
-
-    /// Makes up for the kicks put off, with one.
-    pub(crate) fn resume_kicks(&self) {
-        let kick = self.guarded.with(|guarded| {
-            guarded.deferring -= 1;
-            guarded.decide_kick()
-        });
-        if kick {
-            self.doorbell.ring();
-        }
     }
 
     /// The queue's vector is about to move to another CPU.

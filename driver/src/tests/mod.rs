@@ -5,6 +5,10 @@ mod aead;
 #[cfg(not(loom))]
 mod akcipher;
 #[cfg(not(loom))]
+mod batch;
+#[cfg(not(loom))]
+mod cache;
+#[cfg(not(loom))]
 mod cancellation;
 #[cfg(not(loom))]
 mod chain;
@@ -12,11 +16,19 @@ mod chain;
 #[path = "../../../checks/mod.rs"]
 mod checks;
 #[cfg(not(loom))]
+mod ciphers;
+#[cfg(not(loom))]
+mod examples;
+#[cfg(not(loom))]
 mod hash;
 #[cfg(not(loom))]
 mod hostile;
 #[cfg(not(loom))]
+mod hygiene;
+#[cfg(not(loom))]
 mod interrupts;
+#[cfg(not(loom))]
+mod long;
 #[cfg(loom)]
 mod loom;
 #[cfg(not(loom))]
@@ -43,6 +55,8 @@ mod sequences;
 mod services;
 #[cfg(not(loom))]
 mod stateless;
+#[cfg(not(loom))]
+mod stream;
 #[cfg(not(loom))]
 mod stress;
 #[cfg(not(loom))]

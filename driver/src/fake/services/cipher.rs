@@ -10,7 +10,7 @@ use cbc::cipher::{
 use des::{Des, TdesEde3};
 
 use super::{ERROR, Request, is_encrypting};
-use crate::CipherAlgorithm;
+use crate::{CipherAlgorithm, Direction};
 
 #[derive(Clone, Debug)]
 pub(in crate::fake) struct Session {
@@ -106,6 +106,22 @@ fn xts<C: KeyInit + BlockCipherEncrypt + BlockCipherDecrypt>(
     }
 }
 
+/// Returns what a cipher makes of `data` as a whole.
+pub(crate) fn oracle(
+    algorithm: CipherAlgorithm,
+    direction: Direction,
+    key: &[u8],
+    iv: &[u8],
+    data: &[u8],
+) -> Vec<u8> {
+    let session = Session {
+        algorithm,
+        key: key.to_vec(),
+        encrypt: direction == Direction::Encrypt,
+    };
+    session.transform(iv, data).unwrap()
+}
+
 impl Session {
     pub(super) fn create(request: Request<'_>) -> Result<Self, u8> {
         assert_eq!(request.u32(64), 1, "a cipher alone");
@@ -143,6 +159,11 @@ impl Session {
 
     pub(super) fn is_encrypting(&self) -> bool {
         self.encrypt
+    }
+
+    pub(super) fn ends_in_a_block(&self, request: Request<'_>) -> bool {
+        let block = self.algorithm.block_len_bytes();
+        !request.usize(28).is_multiple_of(block)
     }
 
     pub(super) fn serve(&self, request: Request<'_>) -> Result<Vec<u8>, u8> {

@@ -10,6 +10,8 @@ mod cipher;
 pub(super) mod hash;
 pub(super) mod mac;
 
+pub(crate) use self::cipher::oracle as cipher_oracle;
+
 use alloc::vec::Vec;
 
 use crate::Features;
@@ -161,6 +163,14 @@ impl Session {
             Self::Mac(_) => 0x203,
             Self::Aead(_) => 0x303,
             Self::Akcipher(_) => 0x405,
+        }
+    }
+
+    /// Tells whether the source of a cipher request ends within a block.
+    pub(super) fn ends_in_a_block(&self, request: Request<'_>) -> bool {
+        match self {
+            Self::Cipher(session) => session.ends_in_a_block(request),
+            _ => false,
         }
     }
 

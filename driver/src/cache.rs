@@ -1,0 +1,271 @@
+//! Sessions kept open for the keys that were used last.
+
+use alloc::{sync::Arc, vec::Vec};
+use core::fmt;
+
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+use crate::{
+    Cipher, CipherAlgorithm, Device, Direction, Error, Platform, Refusal, link::Link,
+    sync::IrqMutex,
+};
+
+/// Cipher sessions of a device, kept open by algorithm, direction and key; the one that was used
+/// least recently makes room for a new one.
+///
+/// A session in use, which is one whose [`Arc`] somebody holds, is never closed. One from before a
+/// recovery of the device is opened anew when it is asked for again.
+///
+/// Shared freely; not for interrupt handlers. Use one cache for each device.
+///
+/// ```no_run
+/// # use virtio_crypto::{CipherAlgorithm, Device, Direction, Error, Platform, SessionCache};
+/// # async fn example<P: Platform>(
+/// #     device: &Device<P>, cache: &SessionCache<P>, key: &[u8], sector: &mut [u8],
+/// # ) -> Result<(), Error> {
+/// let session = cache.get(device, CipherAlgorithm::AesXts, Direction::Encrypt, key).await?;
+/// session.process_slice(&[0; 16], sector).await
+/// # }
+/// ```
+///
+/// # Keys
+///
+/// A cache keeps a copy of each key for as long as it keeps the session, compares in constant time
+/// and wipes the copy with the entry. A digest would have to be keyed to be safe to keep where keys
+/// are short or guessable, and its key kept in the same memory.
+pub struct SessionCache<P: Platform> {
+    capacity: u16,
+    entries: IrqMutex<P, Entries<P>>,
+}
+
+/// Never more than there is room for from the start, those being opened included: nothing is
+/// allocated or freed under the lock.
+struct Entries<P: Platform> {
+    /// In the order of their last use.
+    open: Vec<Entry<P>>,
+    /// Places of sessions that are being opened.
+    opening: u16,
+}
+
+struct Entry<P: Platform> {
+    algorithm: CipherAlgorithm,
+    direction: Direction,
+    key: Zeroizing<Vec<u8>>,
+    session: Arc<Cipher<P>>,
+}
+
+/// What is looked for.
+#[derive(Clone, Copy)]
+struct Wanted<'k> {
+    algorithm: CipherAlgorithm,
+    direction: Direction,
+    key: &'k [u8],
+}
+
+/// What a look into the cache gives.
+enum Found<P: Platform> {
+    Session(Arc<Cipher<P>>),
+    /// This is to be closed first: it is stale, or in the way of a new one.
+    Old(Entry<P>),
+    /// There is a place to open a session for.
+    Place,
+    /// Every place has a session that is in use.
+    Full,
+}
+
+impl<P: Platform> Entries<P> {
+    /// Finds a session of `link`, and notes its use, or makes a step towards a new one.
+    fn find(&mut self, wanted: Wanted<'_>, link: &Arc<Link<P>>, capacity: u16) -> Found<P> {
+        if let Some(index) = self.open.iter().rposition(|entry| entry.is(wanted)) {
+            let entry = self.open.remove(index);
+            if !entry.session.is_of(link) {
+                return Found::Old(entry);
+            }
+            let session = entry.session.clone();
+            self.open.push(entry);
+            return Found::Session(session);
+        }
+        if self.open.len() + usize::from(self.opening) < usize::from(capacity) {
+            self.opening += 1;
+            return Found::Place;
+        }
+        self.take_idle().map_or(Found::Full, Found::Old)
+    }
+
+    /// Takes the entry out that was used least recently, of those that nobody uses.
+    fn take_idle(&mut self) -> Option<Entry<P>> {
+        // Nobody but the cache has it, and who wants it has to come through the lock.
+        let idle = |entry: &Entry<P>| Arc::strong_count(&entry.session) == 1;
+        let position = self.open.iter().position(idle)?;
+        Some(self.open.remove(position))
+    }
+}
+
+impl<P: Platform> Entry<P> {
+    fn is(&self, wanted: Wanted<'_>) -> bool {
+        self.algorithm == wanted.algorithm
+            && self.direction == wanted.direction
+            && bool::from(self.key.ct_eq(wanted.key))
+    }
+
+    /// Ends the session, if nobody has it, and waits until its place on the device is free.
+    async fn close(self) {
+        if let Some(session) = Arc::into_inner(self.session) {
+            // Of a device that has broken or been reset there is nothing left to end.
+            let _ = session.close().await;
+        }
+    }
+}
+
+/// A place of a session that is being opened; given back when it is dropped.
+struct Place<'c, P: Platform>(&'c SessionCache<P>);
+
+impl<P: Platform> Drop for Place<'_, P> {
+    fn drop(&mut self) {
+        self.0.entries.with(|entries| entries.opening -= 1);
+    }
+}
+
+impl<P: Platform> SessionCache<P> {
+    /// Makes an empty cache with room for `capacity` sessions: fewer than the device has and
+    /// [`Options::sessions`](crate::Options::sessions) allows, for those that are opened otherwise.
+    pub fn new(capacity: u16) -> Self {
+        let entries = Entries {
+            open: Vec::with_capacity(usize::from(capacity)),
+            opening: 0,
+        };
+        Self {
+            capacity,
+            entries: IrqMutex::new("session cache", entries),
+        }
+    }
+
+    /// Returns how many sessions are kept.
+    pub fn len(&self) -> usize {
+        self.entries.with(|entries| entries.open.len())
+    }
+
+    /// Tells whether none is kept.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Returns a session for this algorithm, direction and key: one that is kept, or a new one.
+    ///
+    /// Room is made by closing the session that was used least recently and is not in use, where the
+    /// cache is full, and where the driver or the device has no session left for a new one. (QEMU
+    /// says the same then as of an algorithm that it does not know: that costs one session, and one
+    /// more try.) Two callers who miss the same key at once each open a session; one is closed
+    /// again.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Cipher::open`]. [`Error::TooManySessions`], with the number of the limit that was
+    /// met, when every session that could make room is in use.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropped before it is ready, a session that it was opening does not stay behind, and one that it
+    /// was closing ends.
+    pub async fn get(
+        &self,
+        device: &Device<P>,
+        algorithm: CipherAlgorithm,
+        direction: Direction,
+        key: &[u8],
+    ) -> Result<Arc<Cipher<P>>, Error> {
+        let link = device.link();
+        let wanted = Wanted {
+            algorithm,
+            direction,
+            key,
+        };
+        let place = loop {
+            let capacity = self.capacity;
+            match self
+                .entries
+                .with(|entries| entries.find(wanted, &link, capacity))
+            {
+                Found::Session(session) => return Ok(session),
+                Found::Old(entry) => entry.close().await,
+                Found::Place => break Place(self),
+                Found::Full => return Err(Error::TooManySessions { max: capacity }),
+            }
+        };
+        let session = self.open(device, wanted).await?;
+        Ok(self.keep(place, wanted, session).await)
+    }
+
+    /// Opens a session, and makes room for it where that is what is missing.
+    async fn open(&self, device: &Device<P>, wanted: Wanted<'_>) -> Result<Cipher<P>, Error> {
+        let mut tries_after_error = 1;
+        loop {
+            let opened = Cipher::open(device, wanted.algorithm, wanted.direction, wanted.key).await;
+            let Err(error) = opened else { return opened };
+            match error {
+                Error::TooManySessions { .. } | Error::Refused(Refusal::NoSpace) => {}
+                Error::Refused(Refusal::Error) if tries_after_error > 0 => tries_after_error -= 1,
+                _ => return Err(error),
+            }
+            match self.entries.with(Entries::take_idle) {
+                Some(entry) => entry.close().await,
+                None => return Err(error),
+            }
+        }
+    }
+
+    /// Puts a session in its place, unless another caller has been faster.
+    async fn keep(
+        &self,
+        place: Place<'_, P>,
+        wanted: Wanted<'_>,
+        session: Cipher<P>,
+    ) -> Arc<Cipher<P>> {
+        let session = Arc::new(session);
+        let mut new = Some(Entry {
+            algorithm: wanted.algorithm,
+            direction: wanted.direction,
+            key: Zeroizing::new(wanted.key.to_vec()),
+            session: session.clone(),
+        });
+        let kept = self.entries.with(|entries| {
+            let same = entries.open.iter().find(|entry| entry.is(wanted));
+            match same {
+                Some(entry) if entry.session.is_of(session.link()) => Some(entry.session.clone()),
+                _ => {
+                    entries.open.extend(new.take());
+                    None
+                }
+            }
+        });
+        drop(place);
+        match (kept, new) {
+            (Some(kept), Some(new)) => {
+                drop(session);
+                new.close().await;
+                kept
+            }
+            _ => session,
+        }
+    }
+
+    /// Forgets every session and key. Sessions that nobody uses end, without waiting for the
+    /// device; the others end with their last user.
+    pub fn clear(&self) {
+        let empty = Vec::with_capacity(usize::from(self.capacity));
+        let old = self
+            .entries
+            .with(|entries| core::mem::replace(&mut entries.open, empty));
+        drop(old);
+    }
+}
+
+impl<P: Platform> fmt::Debug for SessionCache<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionCache")
+            .field("capacity", &self.capacity)
+            .field("len", &self.len())
+            .finish()
+    }
+}

@@ -1,0 +1,112 @@
+//! What the examples show, run.
+
+use alloc::{vec, vec::Vec};
+
+use self::{
+    disk_sectors_xts::{Disk, EncryptedDisk, SECTOR_LEN},
+    session_batch::{Message, encrypt_all},
+};
+use crate::{
+    CipherAlgorithm, Direction, Error,
+    fake::{Rig, cipher_oracle, run},
+};
+
+#[allow(dead_code, missing_docs, reason = "an example has a main")]
+#[path = "../../examples/disk_sectors_xts.rs"]
+mod disk_sectors_xts;
+#[allow(dead_code, missing_docs, reason = "an example has a main")]
+#[path = "../../examples/session_batch.rs"]
+mod session_batch;
+
+struct Memory(Vec<u8>);
+
+impl Memory {
+    fn range(first: u64, len: usize) -> core::ops::Range<usize> {
+        let start = first as usize * SECTOR_LEN;
+        start..start + len
+    }
+}
+
+impl Disk for Memory {
+    fn read(&self, first: u64, sectors: &mut [u8]) {
+        sectors.copy_from_slice(&self.0[Self::range(first, sectors.len())]);
+    }
+
+    fn write(&mut self, first: u64, sectors: &[u8]) {
+        self.0[Self::range(first, sectors.len())].copy_from_slice(sectors);
+    }
+}
+
+#[test]
+fn disk_sectors_hold_what_was_written_and_show_nothing() {
+    let rig = Rig::simple().go();
+    let key: Vec<u8> = (0..64).collect();
+    let (algorithm, direction) = (CipherAlgorithm::AesXts, Direction::Encrypt);
+    let sector = |number: u64, bytes: &[u8]| {
+        let tweak = u128::from(number).to_le_bytes();
+        cipher_oracle(algorithm, direction, &key, &tweak, bytes)
+    };
+    let mut plain = vec![0u8; 100 * SECTOR_LEN];
+    let mut content = Vec::new();
+    for (number, bytes) in (0..).zip(plain.chunks(SECTOR_LEN)) {
+        content.extend(sector(number, bytes));
+    }
+    run(async {
+        let mut disk = EncryptedDisk::new(&rig.device, Memory(content), &key)
+            .await
+            .unwrap();
+        for (offset, len) in [
+            (0, 512),
+            (700, 100),
+            (1000, 2000),
+            (510, 4),
+            (40_000, 11_200),
+        ] {
+            let bytes: Vec<u8> = (0..len).map(|i| (i * 3 + offset) as u8).collect();
+            disk.write(offset as u64, &bytes).await.unwrap();
+            plain[offset..offset + len].copy_from_slice(&bytes);
+            let mut read = vec![0; len];
+            disk.read(offset as u64, &mut read).await.unwrap();
+            assert_eq!(read, bytes);
+        }
+        let mut all = vec![0; plain.len()];
+        disk.read(0, &mut all).await.unwrap();
+        assert!(all == plain);
+        let content = disk.close().await.unwrap();
+        for (number, bytes) in (0..).zip(plain.chunks(SECTOR_LEN)) {
+            let at = Memory::range(number, SECTOR_LEN);
+            assert!(content.0[at] == sector(number, bytes), "sector {number}");
+        }
+    });
+    assert_eq!(rig.fake.sessions(), 0);
+}
+
+#[test]
+fn session_batch_has_a_result_for_each_message() {
+    let rig = Rig::simple().go();
+    let message = |number: u8| Message {
+        key: vec![number; [16, 24, 32][usize::from(number) % 3]],
+        first_counter_block: [number; 16],
+        data: vec![number; 16 * usize::from(number)],
+    };
+    let originals: Vec<_> = (1..100).map(message).collect();
+    let mut messages = originals.clone();
+    messages[40].key.push(0);
+    let results = run(encrypt_all(&rig.device, &mut messages));
+    for (number, (message, original)) in messages.iter().zip(&originals).enumerate() {
+        if number == 40 {
+            assert!(matches!(results[40], Err(Error::InvalidLength { .. })));
+            continue;
+        }
+        assert_eq!(results[number], Ok(()));
+        let expected = cipher_oracle(
+            CipherAlgorithm::AesCtr,
+            Direction::Encrypt,
+            &original.key,
+            &original.first_counter_block,
+            &original.data,
+        );
+        assert!(message.data == expected);
+    }
+    assert_eq!((rig.fake.sessions(), rig.device.sessions_taken()), (0, 0));
+}

@@ -1,0 +1,121 @@
+//! What is left on the device, and of keys in memory, whatever callers do with their sessions.
+
+use alloc::{boxed::Box, vec::Vec};
+
+use crate::{
+    Cipher, CipherAlgorithm, Device, Direction, DmaBuffer, Error,
+    fake::{
+        FakePlatform, FakeTransport, IV, Rig, Setup, is_in_freed_memory, is_in_memory, live_pages,
+        poll_once, run,
+    },
+    session::Session,
+    wire::{CipherParameters, SessionParameters},
+};
+
+const LIMIT_NS: u64 = 1_000_000_000;
+
+async fn open(device: &Device<FakePlatform>) -> Result<Cipher<FakePlatform>, Error> {
+    let (algorithm, direction) = (CipherAlgorithm::AesCbc, Direction::Encrypt);
+    Cipher::open(device, algorithm, direction, &[7; 16]).await
+}
+
+#[test]
+fn nothing_survives_a_shutdown_on_the_device() {
+    let rig = Rig::simple();
+    let mut kept = Vec::new();
+    for number in 0..60 {
+        let session = rig.session(Direction::Encrypt);
+        match number % 6 {
+            0 => drop(session),
+            1 => core::mem::forget(session),
+            2 => kept.push(session),
+            3 => {
+                // A request that is answered and never taken.
+                let session = Box::leak(Box::new(session));
+                let mut request = Box::pin(session.process(&IV, DmaBuffer::new(32).unwrap()));
+                assert!(poll_once(request.as_mut()).is_pending());
+                rig.fake.serve(0, 1);
+                core::mem::forget(request);
+            }
+            4 => {
+                let mut close = Box::pin(session.close());
+                assert!(poll_once(close.as_mut()).is_pending());
+                core::mem::forget(close);
+            }
+            _ => {
+                drop(session);
+                let mut create = Box::pin(open(&rig.device));
+                assert!(poll_once(create.as_mut()).is_pending());
+                rig.fake.serve(1, usize::MAX);
+                core::mem::forget(create);
+            }
+        }
+    }
+    let rig = rig.go();
+    let drained = rig.device.shutdown(LIMIT_NS).unwrap();
+    assert_eq!((drained.in_flight, rig.fake.sessions()), (0, 0));
+    drop(kept);
+    // A second life of the driver has the whole device.
+    let transport = FakeTransport::new(Setup::default(), rig.fake.clone());
+    let options = crate::Options {
+        reset_limit_ns: LIMIT_NS,
+        ..Default::default()
+    };
+    let second = Device::<FakePlatform>::new(transport, options).unwrap();
+    run(async {
+        let mut sessions = Vec::new();
+        for _ in 0..256 {
+            sessions.push(open(&second).await.unwrap());
+        }
+        let refused = open(&second).await.map(drop);
+        assert_eq!(refused, Err(Error::TooManySessions { max: 256 }));
+        assert_eq!(rig.fake.sessions(), 256);
+    });
+    second.shutdown(LIMIT_NS).unwrap();
+    assert_eq!(rig.fake.sessions(), 0);
+}
+
+/// A key that has no room in a slot travels in a buffer, and goes the same ways.
+#[test]
+fn long_key_of_a_cancelled_create_is_wiped_and_its_session_destroyed() {
+    let key: Vec<u8> = (0..3000u32).map(|i| (i * i / 7) as u8 ^ 0xa5).collect();
+    let parameters = SessionParameters::Cipher(CipherParameters {
+        algorithm: CipherAlgorithm::KasumiF8,
+        direction: Direction::Encrypt,
+        key_len_bytes: key.len() as u32,
+    });
+    let rig = Rig::simple();
+    let pages = live_pages();
+    let (first, second) = key.split_at(1111);
+    let keys = [first, second];
+    for answered in [false, true] {
+        for polls in 0..3 {
+            for refused in [false, true] {
+                rig.fake.limit_sessions(if refused { 0 } else { 256 });
+                let link = rig.device.link();
+                let mut create = Box::pin(Session::create(link, parameters, &keys));
+                let mut ready = false;
+                for poll in 0..polls {
+                    if poll == 1 && answered {
+                        rig.fake.serve(1, 1);
+                    }
+                    ready = poll_once(create.as_mut()).is_ready();
+                    assert_eq!(
+                        is_in_memory(&key),
+                        !ready,
+                        "the test looks in the wrong place"
+                    );
+                }
+                assert_eq!(ready, answered && polls == 2);
+                drop(create);
+                rig.serve_all();
+                let case = (answered, polls, refused);
+                assert!(!is_in_memory(&key), "{case:?}");
+                let taken = (rig.fake.sessions(), rig.device.sessions_taken());
+                assert_eq!(taken, (0, 0), "{case:?}");
+                assert_eq!(live_pages(), pages, "{case:?}");
+            }
+        }
+    }
+    assert!(!is_in_freed_memory(&key), "freed without wiping");
+}
