@@ -1,12 +1,25 @@
-//! Links every binary, test and example of this package the way the PVH boot wants it.
+//! Links every binary, test and example of this package the way the PVH boot wants it, and
+//! converts test vectors for the tests.
+
+use std::{env, fs, path::Path};
+
+#[path = "../checks/convert.rs"]
+mod convert;
 
 fn main() {
     println!("cargo:rerun-if-changed=linker.ld");
     println!("cargo:rerun-if-changed=build.rs");
-    if std::env::var("CARGO_CFG_TARGET_OS").as_deref() == Ok("none") {
-        let directory = std::env::var("CARGO_MANIFEST_DIR").expect("cargo sets it");
+    println!("cargo:rerun-if-changed=../checks/convert.rs");
+    let variable = |name| env::var(name).expect("cargo sets it");
+    if env::var("CARGO_CFG_TARGET_OS").as_deref() == Ok("none") {
+        let directory = variable("CARGO_MANIFEST_DIR");
         println!("cargo:rustc-link-arg=-T{directory}/linker.ld");
         println!("cargo:rustc-link-arg=--no-pie");
         println!("cargo:rustc-link-arg=-zmax-page-size=4096");
+    }
+    let directory = variable("OUT_DIR");
+    for (name, table) in convert::all() {
+        let path = Path::new(&directory).join(format!("{name}.table"));
+        fs::write(path, table).expect("room for a table");
     }
 }

@@ -51,6 +51,9 @@ extern crate alloc;
 
 #[cfg(any(test, loom))]
 extern crate std;
+// Files that the kernel's tests include, too, call the driver by this name.
+#[cfg(test)]
+extern crate self as virtio_crypto;
 
 mod aead;
 mod akcipher;

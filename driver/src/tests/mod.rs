@@ -5,6 +5,9 @@ mod akcipher;
 #[cfg(not(loom))]
 mod cancellation;
 #[cfg(not(loom))]
+#[path = "../../../checks/mod.rs"]
+mod checks;
+#[cfg(not(loom))]
 mod hostile;
 #[cfg(not(loom))]
 mod interrupts;
@@ -26,3 +29,5 @@ mod requests;
 mod ring;
 #[cfg(not(loom))]
 mod stress;
+#[cfg(not(loom))]
+mod vectors;

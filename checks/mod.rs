@@ -1,0 +1,14 @@
+//! Checks of the driver that are the same on the fake device and, in QEMU, on the real one: known
+//! answers of the standards, the Wycheproof project's vectors, random sequences of calls.
+//!
+//! The driver's host tests and the kernel's tests include these files by path. They lie outside of
+//! both packages, so that no test data is published with the driver.
+
+pub mod monte_carlo;
+pub mod oracle;
+pub mod random;
+pub mod standards;
+pub mod table;
+pub mod tables;
+pub mod tally;
+pub mod wycheproof;

@@ -1,0 +1,97 @@
+//! Known answers, through the driver on the real device.
+#![no_std]
+#![no_main]
+
+extern crate alloc;
+
+use alloc::sync::Arc;
+use core::future::Future;
+
+use kernel::{
+    executor,
+    machine::{self, CryptoDevice, Reach, Wiring},
+    println,
+};
+use spin::Once;
+use virtio_crypto::Options;
+
+#[path = "../../../checks/mod.rs"]
+#[expect(dead_code, reason = "the fake device does more")]
+mod checks;
+
+use checks::{
+    monte_carlo,
+    standards::{self, PartialBlocks},
+    tally::Tally,
+    wycheproof,
+};
+
+kernel::tests! {
+    machines: ["vectors=3"],
+    tests: [
+        standards_known_answers,
+        multi_block_messages_equal_the_oracle,
+        monte_carlo_equals_the_oracle,
+        wycheproof_aes_cbc_pkcs5,
+        wycheproof_aes_xts,
+    ],
+}
+
+/// Inner loops of each Monte Carlo test.
+const ROUNDS: usize = 2;
+
+macro_rules! table {
+    ($name:literal) => {
+        include_bytes!(concat!(env!("OUT_DIR"), "/", $name, ".table"))
+    };
+}
+
+fn device() -> &'static CryptoDevice {
+    static DEVICE: Once<Arc<CryptoDevice>> = Once::new();
+    DEVICE.call_once(|| {
+        machine::open_crypto(0, Reach::Pci, Wiring::Best, Options::default())
+            .unwrap()
+            .expect("a device")
+    })
+}
+
+/// Runs vectors and prints how many; no session stays behind.
+fn run<T: IntoIterator<Item = Tally>>(vectors: impl Future<Output = T>) {
+    println!();
+    for tally in executor::block_on(vectors) {
+        println!("{tally}");
+    }
+    machine::wait_until_idle(device(), 0, 10_000_000_000);
+}
+
+async fn one(vectors: impl Future<Output = Tally>) -> [Tally; 1] {
+    [vectors.await]
+}
+
+fn standards_known_answers() {
+    run(standards::run(device(), PartialBlocks::Refused));
+}
+
+fn multi_block_messages_equal_the_oracle() {
+    run(one(monte_carlo::multi_block(device())));
+}
+
+fn monte_carlo_equals_the_oracle() {
+    run(one(monte_carlo::monte_carlo(device(), ROUNDS)));
+}
+
+fn wycheproof_aes_cbc_pkcs5() {
+    run(one(wycheproof::aes_cbc_pkcs5(
+        device(),
+        table!("aes_cbc_pkcs5"),
+    )));
+}
+
+fn wycheproof_aes_xts() {
+    let table = table!("aes_xts");
+    run(one(wycheproof::aes_xts(
+        device(),
+        table,
+        PartialBlocks::Refused,
+    )));
+}
