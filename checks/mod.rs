@@ -7,6 +7,7 @@
 pub mod monte_carlo;
 pub mod oracle;
 pub mod random;
+pub mod sequences;
 pub mod standards;
 pub mod table;
 pub mod tables;

@@ -2,8 +2,9 @@
 
 use core::{
     fmt,
+    num::NonZeroU64,
     panic::PanicInfo,
-    sync::atomic::{AtomicBool, AtomicU32, Ordering},
+    sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
 };
 
 use spin::Once;
@@ -23,6 +24,8 @@ const LIMIT_NS: u64 = 60_000_000_000;
 static BINARY: Once<&'static str> = Once::new();
 static PASSED: AtomicU32 = AtomicU32::new(0);
 static RUNNING: Once<()> = Once::new();
+/// 0 for none.
+static SEED: AtomicU64 = AtomicU64::new(0);
 static ENDING: AtomicBool = AtomicBool::new(false);
 static CURRENT: virtio_crypto::sync::IrqMutex<
     crate::platform::KernelPlatform,
@@ -53,6 +56,7 @@ pub fn run(binary: &'static str, tests: &[Test]) -> ! {
         let start_ns = time::now_ns();
         test();
         time::set_watchdog(None);
+        SEED.store(0, Ordering::Relaxed);
         CURRENT.with(|current| *current = None);
         PASSED.fetch_add(1, Ordering::Relaxed);
         println!("ok ({} ms)", (time::now_ns() - start_ns) / 1_000_000);
@@ -62,6 +66,11 @@ pub fn run(binary: &'static str, tests: &[Test]) -> ! {
     }
     println!("{} passed, 0 failed", PASSED.load(Ordering::Relaxed));
     exit(ExitCode::Success);
+}
+
+/// Says which seed the running test is at: a failure tells how that one is run alone.
+pub fn at_seed(seed: NonZeroU64) {
+    SEED.store(seed.get(), Ordering::Relaxed);
 }
 
 /// Ends the run as failed, with the closing line that belongs to it.
@@ -74,7 +83,11 @@ pub fn fail_run(reason: fmt::Arguments) -> ! {
         let current = CURRENT.try_with(1_000_000, |current| *current).flatten();
         let name = current.unwrap_or("(between tests)");
         console::print_last(format_args!("test {name} FAILED: {reason}\n"));
-        console::print_last(format_args!("run it alone: ./run.sh test {name}\n"));
+        console::print_last(format_args!("run it alone: ./run.sh test {name}"));
+        match SEED.load(Ordering::Relaxed) {
+            0 => console::print_last(format_args!("\n")),
+            seed => console::print_last(format_args!(" seed={seed}\n")),
+        }
         let passed = PASSED.load(Ordering::Relaxed);
         console::print_last(format_args!("{passed} passed, 1 failed\n"));
     } else {

@@ -28,6 +28,8 @@ mod requests;
 #[cfg(not(loom))]
 mod ring;
 #[cfg(not(loom))]
+mod sequences;
+#[cfg(not(loom))]
 mod stress;
 #[cfg(not(loom))]
 mod vectors;

@@ -1,0 +1,69 @@
+//! Random sequences of calls on the fake device; the kernel's tests run them on the real one.
+
+use std::{
+    io::{Write, stdout},
+    thread,
+    time::{Duration, Instant},
+};
+
+use super::checks::sequences::{self, Outcome};
+use crate::{
+    Options,
+    fake::{Rig, Setup, live_pages, run},
+};
+
+/// Drains until nothing is in flight and no session is open.
+fn wait_until_idle(rig: &Rig) {
+    let start = Instant::now();
+    loop {
+        rig.device.poll();
+        let in_flight = rig.device.control_stats().in_flight + rig.device.data_stats().in_flight;
+        if in_flight == 0 && rig.device.sessions_taken() == 0 {
+            return;
+        }
+        assert!(
+            start.elapsed() < Duration::from_secs(10),
+            "{in_flight} in flight"
+        );
+        thread::yield_now();
+    }
+}
+
+fn sequences_leave_nothing(options: Options, seeds: core::ops::Range<u64>) {
+    let rig = Rig::new(Setup::default(), options).unwrap();
+    rig.fake.shuffle(seeds.start);
+    let rig = rig.go();
+    let mut pages = live_pages();
+    let mut total = Outcome::default();
+    for seed in seeds {
+        let outcome = run(sequences::run(&rig.device, seed));
+        wait_until_idle(&rig);
+        assert_eq!(
+            rig.fake.sessions(),
+            0,
+            "seed {seed}: sessions on the device"
+        );
+        if outcome.forgotten > 0 {
+            pages = live_pages();
+        }
+        assert_eq!(live_pages(), pages, "seed {seed}: pages");
+        total.add(outcome);
+    }
+    writeln!(stdout(), "{total:?}").unwrap();
+    assert!(total.answered > 100 && total.refused > 10 && total.dropped > 10);
+}
+
+#[test]
+fn random_sequences_leave_nothing() {
+    sequences_leave_nothing(Rig::options(), 0..300);
+}
+
+#[test]
+fn random_sequences_with_few_slots_leave_nothing() {
+    let options = Options {
+        data_slots: 3,
+        control_slots: 2,
+        ..Rig::options()
+    };
+    sequences_leave_nothing(options, 1000..1300);
+}
