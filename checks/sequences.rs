@@ -14,7 +14,8 @@ use core::{
 };
 
 use virtio_crypto::{
-    Cipher, CipherAlgorithm, Device, Direction, DmaBuffer, Error, Failed, Platform,
+    Cipher, CipherAlgorithm, Device, Direction, DmaBuffer, Error, Failed, Platform, Refusal,
+    RsaHash, RsaPrivateKey, RsaSigner,
 };
 
 use super::{oracle, random::Random};
@@ -47,6 +48,14 @@ impl Outcome {
         self.recoveries += other.recoveries;
     }
 }
+
+/// A key, a digest and their signature.
+const RSA_KEY: &[u8] = include_bytes!("../driver/testdata/rsa/1024.pkcs1.der");
+const RSA_DIGEST: [u8; 32] = [
+    0x05, 0xf7, 0xe7, 0x85, 0x54, 0xce, 0xad, 0x21, 0xc5, 0x6d, 0x2e, 0x73, 0x0a, 0x0c, 0x97, 0x2c,
+    0x8a, 0x2c, 0x86, 0xb3, 0xb5, 0x39, 0xab, 0xd3, 0xe4, 0x94, 0xed, 0x61, 0x83, 0x88, 0x1f, 0x3e,
+];
+const RSA_SIGNATURE: &[u8] = include_bytes!("../driver/testdata/rsa/1024.sha256.sig");
 
 /// A session and what it was opened with.
 struct Open<P: Platform> {
@@ -252,6 +261,26 @@ impl<P: Platform> World<'_, P> {
         }
     }
 
+    /// A short life of another service's session: opened, used, closed.
+    async fn sign(&self) {
+        let life = self.life.get();
+        let key = RsaPrivateKey::from_pkcs1_der(RSA_KEY).unwrap();
+        let outcome = async {
+            let signer = RsaSigner::open(self.device, &key, RsaHash::Sha256).await?;
+            let signature = signer.sign(&RSA_DIGEST).await?;
+            assert_eq!(signature.as_ref(), RSA_SIGNATURE);
+            signer.close().await
+        };
+        let outcome = outcome.await;
+        self.count(outcome);
+        match outcome {
+            // Some devices open the session and have no such operation.
+            Ok(()) | Err(Error::Refused(Refusal::NotSupported)) => {}
+            Err(Error::ShutDown) => assert_ne!(life, self.life.get()),
+            Err(error) => panic!("sign: {error}"),
+        }
+    }
+
     /// Sends a request and checks what becomes of it.
     async fn request(&self, open: Rc<Open<P>>, request: Request) {
         let (outcome, given) = request.send(&open.cipher).await;
@@ -355,6 +384,10 @@ impl<'w, P: Platform> Player<'w, '_, P> {
         Box::pin(self.world.open(algorithm, direction, key, valid))
     }
 
+    fn sign(&mut self) -> Call<'w> {
+        Box::pin(self.world.sign())
+    }
+
     fn some_session(&mut self) -> Option<Rc<Open<P>>> {
         let sessions = self.world.sessions.borrow();
         let count = sessions.len();
@@ -397,6 +430,10 @@ impl<'w, P: Platform> Player<'w, '_, P> {
         }
         let sessions = self.world.sessions.take();
         drop(sessions);
+        if self.random.below(2) == 0 {
+            let sign = self.sign();
+            return self.play(sign).await;
+        }
         self.outcome.calls += 1;
         let open = self.open();
         self.finish(Vec::from([open])).await;
@@ -408,8 +445,9 @@ impl<'w, P: Platform> Player<'w, '_, P> {
 
     async fn step(&mut self) {
         let call = match self.random.below(100) {
-            0..16 => Some(self.open()),
-            16..60 => self.request(),
+            0..14 => Some(self.open()),
+            14..17 => Some(self.sign()),
+            17..60 => self.request(),
             60..66 => self.close(),
             66..72 => {
                 drop(self.take_session());

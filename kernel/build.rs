@@ -6,6 +6,21 @@ use std::{env, fs, path::Path};
 #[path = "../checks/convert.rs"]
 mod convert;
 
+/// The files of the Wycheproof project that are about what QEMU's builtin backend serves.
+const FILES: [&str; 11] = [
+    "aes_cbc_pkcs5",
+    "aes_xts",
+    "rsa_pkcs1_2048",
+    "rsa_pkcs1_3072",
+    "rsa_pkcs1_4096",
+    "rsa_signature_2048_sha256",
+    "rsa_signature_2048_sha512",
+    "rsa_signature_3072_sha256",
+    "rsa_signature_3072_sha512",
+    "rsa_signature_4096_sha256",
+    "rsa_signature_4096_sha512",
+];
+
 fn main() {
     println!("cargo:rerun-if-changed=linker.ld");
     println!("cargo:rerun-if-changed=build.rs");
@@ -18,8 +33,8 @@ fn main() {
         println!("cargo:rustc-link-arg=-zmax-page-size=4096");
     }
     let directory = variable("OUT_DIR");
-    for (name, table) in convert::all() {
+    for name in FILES {
         let path = Path::new(&directory).join(format!("{name}.table"));
-        fs::write(path, table).expect("room for a table");
+        fs::write(path, convert::table(name)).expect("room for a table");
     }
 }

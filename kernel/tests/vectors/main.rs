@@ -34,6 +34,8 @@ kernel::tests! {
         monte_carlo_equals_the_oracle,
         wycheproof_aes_cbc_pkcs5,
         wycheproof_aes_xts,
+        wycheproof_rsa_pkcs1,
+        wycheproof_rsa_signatures,
     ],
 }
 
@@ -94,4 +96,26 @@ fn wycheproof_aes_xts() {
         table,
         PartialBlocks::Refused,
     )));
+}
+
+macro_rules! run_files {
+    ($check:path: $($name:literal),+ $(,)?) => {
+        $(run(one($check(device(), $name, table!($name))));)+
+    };
+}
+
+fn wycheproof_rsa_pkcs1() {
+    run_files!(wycheproof::rsa::decryption: "rsa_pkcs1_2048", "rsa_pkcs1_3072", "rsa_pkcs1_4096");
+}
+
+fn wycheproof_rsa_signatures() {
+    run_files!(
+        wycheproof::rsa::signatures:
+            "rsa_signature_2048_sha256",
+            "rsa_signature_2048_sha512",
+            "rsa_signature_3072_sha256",
+            "rsa_signature_3072_sha512",
+            "rsa_signature_4096_sha256",
+            "rsa_signature_4096_sha512",
+    );
 }

@@ -2,6 +2,10 @@
 
 use alloc::vec::Vec;
 
+pub mod aead;
+pub mod ecdsa;
+pub mod rsa;
+
 use virtio_crypto::{Cipher, CipherAlgorithm, Device, Direction, Error, Platform};
 
 use super::{
@@ -10,20 +14,37 @@ use super::{
     tally::Tally,
 };
 
-/// A test with key, IV, message and ciphertext.
-type CipherTest<'t> = (usize, Expectation, [&'t [u8]; 4]);
+/// A test: its group's fields, its number, what should become of it, its own fields.
+struct Test<'t, const GROUP: usize, const FIELDS: usize> {
+    group: [&'t [u8]; GROUP],
+    id: usize,
+    expectation: Expectation,
+    fields: [&'t [u8]; FIELDS],
+}
 
-fn cipher_tests(table: &[u8]) -> (usize, Vec<CipherTest<'_>>) {
+/// Returns how many tests the source says that there are, and those that the table has.
+fn tests<const GROUP: usize, const FIELDS: usize>(
+    table: &[u8],
+) -> (usize, Vec<Test<'_, GROUP, FIELDS>>) {
     let mut tests = Vec::new();
-    let each = |[]: [&[u8]; 0], id, expectation, fields| tests.push((id, expectation, fields));
-    (table::for_each(table, each), tests)
+    let total = table::for_each(table, |group, id, expectation, fields| {
+        tests.push(Test {
+            group,
+            id,
+            expectation,
+            fields,
+        });
+    });
+    (total, tests)
 }
 
 /// Runs `aes_cbc_pkcs5`: the device does the chaining, the padding is done here.
 pub async fn aes_cbc_pkcs5<P: Platform>(device: &Device<P>, table: &[u8]) -> Tally {
     let mut tally = Tally::new("aes_cbc_pkcs5");
-    let (total, tests) = cipher_tests(table);
-    for (id, expectation, [key, iv, message, ciphertext]) in tests {
+    let (total, tests) = tests::<0, 4>(table);
+    for test in tests {
+        let (id, expectation, [key, iv, message, ciphertext]) =
+            (test.id, test.expectation, test.fields);
         let algorithm = CipherAlgorithm::AesCbc;
         let decrypt = Cipher::open(device, algorithm, Direction::Decrypt, key)
             .await
@@ -66,8 +87,10 @@ pub async fn aes_xts<P: Platform>(
     partial_blocks: PartialBlocks,
 ) -> Tally {
     let mut tally = Tally::new("aes_xts");
-    let (total, tests) = cipher_tests(table);
-    for (id, expectation, [key, tweak, message, ciphertext]) in tests {
+    let (total, tests) = tests::<0, 4>(table);
+    for test in tests {
+        let (id, expectation, [key, tweak, message, ciphertext]) =
+            (test.id, test.expectation, test.fields);
         assert_eq!(expectation, Expectation::Valid, "test {id}");
         // A tweak is a number, little-endian, of 128 bits.
         let mut iv = tweak.to_vec();
