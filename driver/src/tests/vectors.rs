@@ -24,25 +24,25 @@ fn print(tallies: impl IntoIterator<Item = Tally>) {
 }
 
 #[test]
-fn standards_known_answers() {
+fn standards_vectors() {
     let rig = Rig::simple().go();
     print(run(standards::run(&rig.device, PartialBlocks::Taken)));
 }
 
 #[test]
-fn multi_block_messages_equal_the_oracle() {
+fn multi_block_vectors_equal_the_oracle() {
     let rig = Rig::simple().go();
     print([run(monte_carlo::multi_block(&rig.device))]);
 }
 
 #[test]
-fn monte_carlo_equals_the_oracle() {
+fn monte_carlo_vectors_equal_the_oracle() {
     let rig = Rig::simple().go();
     print([run(monte_carlo::monte_carlo(&rig.device, 1))]);
 }
 
 #[test]
-fn wycheproof_aes_cbc_pkcs5() {
+fn wycheproof_aes_cbc_pkcs5_vectors() {
     let rig = Rig::simple().go();
     print([run(wycheproof::aes_cbc_pkcs5(
         &rig.device,
@@ -51,7 +51,7 @@ fn wycheproof_aes_cbc_pkcs5() {
 }
 
 #[test]
-fn wycheproof_aes_xts() {
+fn wycheproof_aes_xts_vectors() {
     let rig = Rig::simple().go();
     print([run(wycheproof::aes_xts(
         &rig.device,
@@ -61,7 +61,7 @@ fn wycheproof_aes_xts() {
 }
 
 #[test]
-fn wycheproof_rsa_pkcs1() {
+fn wycheproof_rsa_pkcs1_vectors() {
     let rig = Rig::simple().go();
     for file in ["rsa_pkcs1_2048", "rsa_pkcs1_3072", "rsa_pkcs1_4096"] {
         let table = convert::table(file);
@@ -70,7 +70,7 @@ fn wycheproof_rsa_pkcs1() {
 }
 
 #[test]
-fn wycheproof_rsa_signatures() {
+fn wycheproof_rsa_signatures_vectors() {
     let rig = Rig::simple().go();
     for file in [
         "rsa_signature_2048_sha224",
@@ -90,7 +90,7 @@ fn wycheproof_rsa_signatures() {
 }
 
 #[test]
-fn wycheproof_ecdsa() {
+fn wycheproof_ecdsa_vectors() {
     let rig = Rig::simple().go();
     for (file, curve) in [
         ("ecdsa_secp192r1_sha256", Curve::P192),
@@ -115,7 +115,7 @@ fn wycheproof_ecdsa() {
 }
 
 #[test]
-fn wycheproof_aead() {
+fn wycheproof_aead_vectors() {
     let rig = Rig::simple().go();
     for (file, algorithm) in [
         ("aes_gcm", AeadAlgorithm::Gcm),
@@ -133,7 +133,7 @@ fn wycheproof_aead() {
 }
 
 #[test]
-fn wycheproof_hmac() {
+fn wycheproof_hmac_vectors() {
     let rig = Rig::simple().go();
     for (file, algorithm) in [
         ("hmac_sha1", MacAlgorithm::HmacSha1),

@@ -29,13 +29,13 @@ use checks::{
 kernel::tests! {
     machines: ["vectors=3"],
     tests: [
-        standards_known_answers,
-        multi_block_messages_equal_the_oracle,
-        monte_carlo_equals_the_oracle,
-        wycheproof_aes_cbc_pkcs5,
-        wycheproof_aes_xts,
-        wycheproof_rsa_pkcs1,
-        wycheproof_rsa_signatures,
+        standards_vectors,
+        multi_block_vectors_equal_the_oracle,
+        monte_carlo_vectors_equal_the_oracle,
+        wycheproof_aes_cbc_pkcs5_vectors,
+        wycheproof_aes_xts_vectors,
+        wycheproof_rsa_pkcs1_vectors,
+        wycheproof_rsa_signatures_vectors,
     ],
 }
 
@@ -70,26 +70,26 @@ async fn one(vectors: impl Future<Output = Tally>) -> [Tally; 1] {
     [vectors.await]
 }
 
-fn standards_known_answers() {
+fn standards_vectors() {
     run(standards::run(device(), PartialBlocks::Refused));
 }
 
-fn multi_block_messages_equal_the_oracle() {
+fn multi_block_vectors_equal_the_oracle() {
     run(one(monte_carlo::multi_block(device())));
 }
 
-fn monte_carlo_equals_the_oracle() {
+fn monte_carlo_vectors_equal_the_oracle() {
     run(one(monte_carlo::monte_carlo(device(), ROUNDS)));
 }
 
-fn wycheproof_aes_cbc_pkcs5() {
+fn wycheproof_aes_cbc_pkcs5_vectors() {
     run(one(wycheproof::aes_cbc_pkcs5(
         device(),
         table!("aes_cbc_pkcs5"),
     )));
 }
 
-fn wycheproof_aes_xts() {
+fn wycheproof_aes_xts_vectors() {
     let table = table!("aes_xts");
     run(one(wycheproof::aes_xts(
         device(),
@@ -104,11 +104,11 @@ macro_rules! run_files {
     };
 }
 
-fn wycheproof_rsa_pkcs1() {
+fn wycheproof_rsa_pkcs1_vectors() {
     run_files!(wycheproof::rsa::decryption: "rsa_pkcs1_2048", "rsa_pkcs1_3072", "rsa_pkcs1_4096");
 }
 
-fn wycheproof_rsa_signatures() {
+fn wycheproof_rsa_signatures_vectors() {
     run_files!(
         wycheproof::rsa::signatures:
             "rsa_signature_2048_sha256",
