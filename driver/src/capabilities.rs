@@ -196,10 +196,27 @@ impl Capabilities {
         Ok(())
     }
 
-    /// Tells whether the device gave a cipher algorithm's known answer, whatever it advertises
-    /// ([`Device::prove`](crate::Device::prove)).
-    pub fn proves(&self, algorithm: CipherAlgorithm) -> bool {
-        self.proved.cipher_algorithms & (1 << algorithm as u32) != 0
+    /// Tells whether the device gave an algorithm's known answer, whatever it advertises
+    /// ([`Device::prove`](crate::Device::prove)): never for another than a cipher.
+    pub fn proves(&self, algorithm: impl Into<Algorithm>) -> bool {
+        match algorithm.into() {
+            Algorithm::Cipher(algorithm) => {
+                self.proved.cipher_algorithms & (1 << algorithm as u32) != 0
+            }
+            // The place for the known answers of other services.
+            _ => false,
+        }
+    }
+
+    /// Returns these with the ciphers that were proved in place of those that are advertised; other
+    /// services as they are.
+    #[must_use]
+    pub fn as_proved(self) -> Self {
+        Self {
+            services: self.services | Services::CIPHER,
+            cipher_algorithms: self.proved.cipher_algorithms,
+            ..self
+        }
     }
 }
 

@@ -60,7 +60,8 @@ impl<P: Platform> Manager<P> {
     /// Adds a device on a node, or says something else about one that is here already.
     ///
     /// `serves` is what it is chosen for: [`Device::capabilities`] to believe what it advertises,
-    /// or [`with`](Capabilities::with) and [`without`](Capabilities::without) what has turned out.
+    /// [`as_proved`](Capabilities::as_proved) to believe [`Device::prove`], or
+    /// [`with`](Capabilities::with) and [`without`](Capabilities::without) what has turned out.
     pub fn add(&self, device: Arc<Device<P>>, node: u32, serves: Capabilities) {
         let added = Member {
             device,
