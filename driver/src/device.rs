@@ -262,6 +262,9 @@ impl<P: Platform> Device<P> {
         let deadline_ns = P::now_ns().saturating_add(limit_ns);
         self.wait_for(&link, &link.control, deadline_ns);
 
+        for (before, queue) in old.queues().zip(link.queues()) {
+            queue.inherit_credit(before);
+        }
         drop(old);
         self.links.replace(Arc::new(link));
         self.links.sweep();

@@ -12,13 +12,14 @@
 //! before it makes the next; for a device that does not, the cap has to be the queue size.
 //!
 //! A vector that moves leaves up to two messages behind, in service and pending on the CPU that had
-//! it, beside the three of the new one. So every move raises the cap by two, until `settle`.
+//! it, beside the three of the new one. So every move raises the cap by two, until `settle`. So does
+//! a reset, as far as they are owed: a message from before it may arrive after it.
 
 use crate::virtqueue::need_event;
 
 /// One message in service, one pending, one not yet sent.
 pub(crate) const CREDIT_CAP: u16 = 3;
-/// What a vector leaves behind when it moves: one message in service, one pending.
+/// What a vector leaves behind when it moves, or at a reset: one message in service, one pending.
 const LEFT_BEHIND: u16 = 2;
 
 /// The credit of one queue.
@@ -90,6 +91,13 @@ impl Accounting {
         self.cap = self.cap.saturating_add(LEFT_BEHIND);
     }
 
+    /// Takes over what the queue was owed before a reset, as far as it can still arrive.
+    pub(crate) fn inherit(&mut self, credit: u16) {
+        let credit = credit.min(LEFT_BEHIND);
+        self.cap = self.cap.saturating_add(credit);
+        self.credit = self.credit.saturating_add(credit);
+    }
+
     /// Forgets all credit: nothing is in flight and every message has arrived.
     pub(crate) fn settle(&mut self) {
         self.credit = 0;
@@ -155,6 +163,23 @@ mod tests {
         accounting.settle();
         accounting.observe(200);
         assert_eq!(accounting.credit(), CREDIT_CAP);
+    }
+
+    #[test]
+    fn a_reset_leaves_two_messages_behind_at_most() {
+        let mut accounting = Accounting::new(false);
+        for _ in 0..5 {
+            let before = accounting;
+            accounting = Accounting::new(false);
+            accounting.inherit(before.credit());
+            accounting.observe(100);
+            assert!(accounting.credit() <= CREDIT_CAP + LEFT_BEHIND);
+        }
+        assert_eq!(accounting.credit(), CREDIT_CAP + LEFT_BEHIND);
+        let mut accounting = Accounting::new(false);
+        accounting.inherit(1);
+        assert!(accounting.spend());
+        assert!(!accounting.spend());
     }
 
     #[test]

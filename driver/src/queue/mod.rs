@@ -302,6 +302,13 @@ impl<P: Platform> Queue<P> {
             .with(|guarded| guarded.accounting.move_vector());
     }
 
+    /// Takes over what is owed in interrupts from the queue that was here before a reset.
+    pub(crate) fn inherit_credit(&self, before: &Self) {
+        let credit = before.guarded.with(|guarded| guarded.accounting.credit());
+        self.guarded
+            .with(|guarded| guarded.accounting.inherit(credit));
+    }
+
     /// Forgets what is owed in interrupts, if nothing is in flight.
     pub(crate) fn settle(&self) -> bool {
         self.guarded.with(|guarded| {

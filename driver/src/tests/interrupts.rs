@@ -110,6 +110,24 @@ fn moved_vector_owes_what_it_left_behind_until_it_is_settled() {
 }
 
 #[test]
+fn message_from_before_a_recovery_is_not_unhandled() {
+    let rig = Rig::simple();
+    let session = rig.session(Direction::Encrypt);
+    assert!(rig.device.settle());
+    rig.fake.hold_interrupts(true);
+    let request = request(&session);
+    assert_eq!(rig.fake.serve(0, 1), 1);
+    rig.device.poll();
+    drop(request);
+    drop(session);
+    rig.serve_all();
+    rig.device.recover(0).unwrap();
+    let answer = || rig.device.handle_interrupt(MsixEntry(1));
+    assert_eq!(answer(), Interrupt::AlreadyDrained);
+    assert_eq!(answer(), Interrupt::Unhandled);
+}
+
+#[test]
 fn with_event_index_several_completions_owe_one_message() {
     let rig = Rig::simple();
     let session = rig.session(Direction::Encrypt);
