@@ -21,8 +21,11 @@ async fn try_open(
     }
 }
 
+/// Algorithm, key, data, tag.
+type Known = (MacAlgorithm, Vec<u8>, Vec<u8>, Vec<u8>);
+
 /// RFC 2202, RFC 4231 (cases 1, 5 and 6), RFC 4493 (examples 1 to 4).
-fn known() -> Vec<(MacAlgorithm, Vec<u8>, Vec<u8>, Vec<u8>)> {
+fn known() -> Vec<Known> {
     use MacAlgorithm::{
         CmacAes, HmacMd5, HmacSha1, HmacSha224, HmacSha256, HmacSha384, HmacSha512,
     };
