@@ -85,11 +85,6 @@ pub mod sync;
 mod tests;
 pub mod transport;
 mod virtqueue;
-#[allow(
-    dead_code,
-    unused_imports,
-    reason = "the wire format of services that follow"
-)]
 mod wire;
 
 pub use self::{

@@ -21,7 +21,7 @@ async fn try_open(
     }
 }
 
-/// Algorithm, key, message, answer.
+/// Algorithm, key, data, tag.
 type Known = (MacAlgorithm, Vec<u8>, Vec<u8>, Vec<u8>);
 
 /// RFC 2202, RFC 4231 (cases 1, 5 and 6), RFC 4493 (examples 1 to 4).

@@ -391,6 +391,10 @@ pub(crate) fn akcipher_request(
 }
 
 /// Encodes a stateless public-key request; key and source follow it.
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "public keys have no stateless mode yet")
+)]
 pub(crate) fn stateless_akcipher_request(
     scheme: AkcipherScheme,
     key_type: KeyType,
