@@ -46,6 +46,8 @@ struct Entries<P: Platform> {
     open: Vec<Entry<P>>,
     /// Places of sessions that are being opened.
     opening: u16,
+    /// How many have been opened so far.
+    opened: u64,
 }
 
 struct Entry<P: Platform> {
@@ -134,6 +136,7 @@ impl<P: Platform> SessionCache<P> {
         let entries = Entries {
             open: Vec::with_capacity(usize::from(capacity)),
             opening: 0,
+            opened: 0,
         };
         Self {
             capacity,
@@ -155,8 +158,8 @@ impl<P: Platform> SessionCache<P> {
     ///
     /// Room is made by closing the session that was used least recently and is not in use, where the
     /// cache is full, and where the driver or the device has no session left for a new one. (QEMU
-    /// says the same then as of an algorithm that it does not know: that costs one session, and one
-    /// more try.) Two callers who miss the same key at once each open a session; one is closed
+    /// says the same then as of an algorithm that it does not know: that costs a session and one more
+    /// try, or more while other callers open sessions.) Two callers who miss the same key at once each open a session; one is closed
     /// again.
     ///
     /// # Errors
@@ -199,18 +202,29 @@ impl<P: Platform> SessionCache<P> {
 
     /// Opens a session, and makes room for it where that is what is missing.
     async fn open(&self, device: &Device<P>, wanted: Wanted<'_>) -> Result<Cipher<P>, Error> {
-        let mut tries_after_error = 1;
+        // What else was opened when room was made for this one.
+        let mut opened_before = None;
         loop {
             let opened = Cipher::open(device, wanted.algorithm, wanted.direction, wanted.key).await;
             let Err(error) = opened else { return opened };
+            let (count, others) = self
+                .entries
+                .with(|entries| (entries.opened, entries.opening > 1));
             match error {
                 Error::TooManySessions { .. } | Error::Refused(Refusal::NoSpace) => {}
-                Error::Refused(Refusal::Error) if tries_after_error > 0 => tries_after_error -= 1,
+                // Not for want of room, unless another caller has taken it.
+                Error::Refused(Refusal::Error) if opened_before == Some(count) && !others => {
+                    return Err(error);
+                }
+                Error::Refused(Refusal::Error) => opened_before = Some(count),
                 _ => return Err(error),
             }
-            match self.entries.with(Entries::take_idle) {
-                Some(entry) => entry.close().await,
-                None => return Err(error),
+            // One from before a recovery makes no room on the device.
+            let mut made_room = false;
+            while !made_room {
+                let idle = self.entries.with(Entries::take_idle).ok_or(error)?;
+                made_room = idle.session.is_of(&device.link());
+                idle.close().await;
             }
         }
     }
@@ -235,6 +249,7 @@ impl<P: Platform> SessionCache<P> {
                 Some(entry) if entry.session.is_of(session.link()) => Some(entry.session.clone()),
                 _ => {
                     entries.open.extend(new.take());
+                    entries.opened += 1;
                     None
                 }
             }

@@ -4,7 +4,7 @@ use alloc::{boxed::Box, vec::Vec};
 use core::task::Poll;
 
 use crate::{
-    Breakage, Cipher, CipherAlgorithm, Direction, DmaBuffer, Error, Options, Requirement,
+    Breakage, Cipher, CipherAlgorithm, Direction, DmaBuffer, Error, Features, Options, Requirement,
     fake::{
         FakePlatform, Fault, Rig, Setup, cipher_oracle, is_in_freed_memory, live_pages, poll_once,
         run,
@@ -381,4 +381,33 @@ fn data_units_that_do_not_fit_are_refused() {
             assert_eq!((failed.error, failed.given.unwrap().len()), (expected, len));
         }
     });
+}
+
+#[test]
+fn requests_without_a_session_are_cut_and_batched_too() {
+    let setup = Setup {
+        features: Setup::default().features
+            | Features::REVISION_1
+            | Features::CIPHER_STATELESS_MODE,
+        max_size_bytes: 2000,
+        ..Setup::default()
+    };
+    let rig = Rig::new(setup, Rig::options()).unwrap().go();
+    run(async {
+        for algorithm in CUTTABLE {
+            for direction in [Direction::Encrypt, Direction::Decrypt] {
+                let key = key_of(algorithm);
+                let cipher = Cipher::stateless(&rig.device, algorithm, direction, &key).unwrap();
+                let iv = &[0xff; 16][..algorithm.iv_len_bytes()];
+                let mut data = text(5 * cipher.max_len_bytes().next_multiple_of(16));
+                let expected = cipher_oracle(algorithm, direction, &key, iv, &data);
+                let buffer = DmaBuffer::from_slice(&data).unwrap();
+                cipher.process_slice(iv, &mut data).await.unwrap();
+                assert!(data == expected, "slice {algorithm:?}");
+                let buffer = cipher.process_long(iv, buffer).await.unwrap();
+                assert!(buffer[..] == expected, "buffer {algorithm:?}");
+            }
+        }
+    });
+    assert_eq!(rig.fake.sessions(), 0);
 }
