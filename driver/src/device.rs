@@ -153,6 +153,8 @@ impl<P: Platform> Device<P> {
     pub fn poll(&self) {
         self.drain();
         self.link().check_status();
+        // An interrupt handler that was reading at a recovery has kept what was before it.
+        self.links.sweep();
     }
 
     /// The part of [`poll`](Self::poll) that reads memory alone and no register, for a loop that
