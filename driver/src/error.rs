@@ -231,7 +231,7 @@ pub enum KeyFault {
     Exponent,
     /// There are more than two primes.
     MultiPrime,
-    /// The product of the primes is not the modulus.
+    /// The product of the primes is not the modulus, or one is more than 64 bits longer.
     Primes,
     /// A private exponent or the coefficient is 0, or not below its modulus.
     PrivateExponent,
@@ -442,7 +442,7 @@ impl fmt::Display for KeyFault {
             Self::Modulus => "its modulus is even",
             Self::Exponent => "its public exponent is even, less than 3 or longer than 64 bits",
             Self::MultiPrime => "it has more than two primes",
-            Self::Primes => "its modulus is not the product of its primes",
+            Self::Primes => "its modulus is not the product of its primes, or one is much longer",
             Self::PrivateExponent => "a private exponent or the coefficient is out of range",
             Self::Scalar => "its scalar is 0 or has not the curve's length",
             Self::Point => "it is not an uncompressed point of the curve's length",

@@ -16,6 +16,9 @@ pub(super) const MAX_MODULUS_LEN: usize = 512;
 /// Lengths of a modulus in bits. Below, RSA is broken, and PKCS#1 v1.5 has no room for the longer
 /// digests; above, a request would not fit into a slot.
 const MODULUS_BITS: core::ops::RangeInclusive<usize> = 1024..=4096;
+/// By how many bits the primes' lengths differ at most; those of a sound key hardly differ (FIPS
+/// 186-5, A.1.1).
+const MAX_IMBALANCE_BITS: usize = 64;
 /// Longest public exponent: longer ones are for making a verifier work hard.
 const MAX_EXPONENT_BITS: usize = 64;
 
@@ -107,10 +110,11 @@ impl fmt::Debug for RsaPublicKey {
     }
 }
 
-/// An RSA key pair, checked: a [public half](RsaPublicKey) as above, and two primes whose product is
-/// the modulus, with exponents and a coefficient below them. A device that meets another key may
-/// divide by zero. That the numbers are primes, and the exponents each other's inverses, is not
-/// checked.
+/// An RSA key pair, checked: a [public half](RsaPublicKey) as above, and two primes of about the same
+/// length, whose product is the modulus, with exponents and a coefficient below them. Another key may
+/// end a device: QEMU 7.2 aborts on a prime that is shorter than its exponent (nettle's
+/// `_nettle_rsa_sec_compute_root`), and crashes on the prime 3 beside one of 1023 bits. That the
+/// numbers are primes, and the exponents each other's inverses, is not checked.
 ///
 /// Wiped when dropped.
 #[derive(Clone)]
@@ -134,7 +138,11 @@ impl RsaPrivateKey {
         }
         let public = RsaPublicKey::new(key.public_key())?;
         let (p, q) = (key.prime1.as_bytes(), key.prime2.as_bytes());
-        if !is_odd(p) || !is_odd(q) || p == [1] || q == [1] || !is_product(p, q, &public.modulus) {
+        if !is_odd(p)
+            || !is_odd(q)
+            || bits(p).abs_diff(bits(q)) > MAX_IMBALANCE_BITS
+            || !is_product(p, q, &public.modulus)
+        {
             return Err(KeyFault::Primes.into());
         }
         let below = |number: &[u8], limit: &[u8]| {

@@ -1,5 +1,7 @@
 //! Keys that are taken, and keys that are not.
 
+use alloc::vec::Vec;
+
 use pkcs1::{
     RsaPrivateKeyRef, RsaPublicKeyRef,
     der::{Decode, Encode, asn1::UintRef},
@@ -130,8 +132,8 @@ fn public_exponents_are_odd_and_neither_1_nor_huge() {
     }
 }
 
-/// With a prime of 0 QEMU divides by it; with another product results have another length than the
-/// modulus.
+/// QEMU 7.2 aborts on a prime that is shorter than its exponent; with another product results have
+/// another length than the modulus.
 #[test]
 fn primes_make_the_modulus() {
     const ONE: &[u8] = &[1];
@@ -151,6 +153,50 @@ fn primes_make_the_modulus() {
     // The modulus as a prime, and 1 as the other.
     let trivial = changed(|key| (key.prime1, key.prime2) = (key.modulus, number(ONE)));
     assert_eq!(fault(trivial), KeyFault::Primes);
+}
+
+/// QEMU 7.2 crashes on the prime 3.
+#[test]
+fn primes_have_about_the_same_length() {
+    // Odd numbers with nothing but ones: 2^a - 1, and 2^b - 1.
+    let ones = |bits: usize| -> Vec<u8> {
+        let first = (0xffu16 >> (8 * bits.div_ceil(8) - bits)) as u8;
+        let mut number = alloc::vec![0xff; bits.div_ceil(8)];
+        number[0] = first;
+        number
+    };
+    let key = |a: usize, b: usize| {
+        let (p, q) = (ones(a), ones(b));
+        let mut modulus = alloc::vec![0; p.len() + q.len()];
+        for (i, x) in p.iter().rev().enumerate() {
+            let mut carry = 0;
+            for (j, y) in q.iter().rev().chain(&[0]).enumerate() {
+                let at = modulus.len() - 1 - i - j;
+                let sum = u32::from(modulus[at]) + u32::from(*x) * u32::from(*y) + carry;
+                modulus[at] = sum as u8;
+                carry = sum >> 8;
+            }
+        }
+        let one = UintRef::new(&[1]).unwrap();
+        let key = RsaPrivateKeyRef {
+            modulus: UintRef::new(&modulus).unwrap(),
+            public_exponent: UintRef::new(&[3]).unwrap(),
+            private_exponent: one,
+            prime1: UintRef::new(&p).unwrap(),
+            prime2: UintRef::new(&q).unwrap(),
+            exponent1: one,
+            exponent2: one,
+            coefficient: one,
+            other_prime_infos: None,
+        };
+        RsaPrivateKey::from_pkcs1_der(&key.to_der().unwrap())
+    };
+    for (a, b) in [(512, 513), (513, 512), (512, 576), (576, 512)] {
+        assert!(key(a, b).is_ok(), "{a} {b}");
+    }
+    for (a, b) in [(512, 577), (577, 512), (2, 1023), (1023, 2), (256, 768)] {
+        assert_eq!(fault(key(a, b)), KeyFault::Primes, "{a} {b}");
+    }
 }
 
 #[test]
@@ -198,8 +244,6 @@ fn products_are_compared_whole() {
 
 #[cfg(feature = "pkcs8")]
 mod envelopes {
-    use alloc::vec::Vec;
-
     use super::*;
 
     const PKCS8: &[u8] = include_bytes!("../../../testdata/rsa/2048.pkcs8.der");
