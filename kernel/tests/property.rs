@@ -17,11 +17,11 @@ use kernel::{
 };
 use virtio_crypto::Options;
 
-#[path = "../../checks/oracle.rs"]
+#[path = "../../driver/checks/oracle.rs"]
 mod oracle;
-#[path = "../../checks/random.rs"]
+#[path = "../../driver/checks/random.rs"]
 mod random;
-#[path = "../../checks/sequences.rs"]
+#[path = "../../driver/checks/sequences.rs"]
 mod sequences;
 
 kernel::tests! {

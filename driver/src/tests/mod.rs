@@ -13,7 +13,7 @@ mod cancellation;
 #[cfg(not(loom))]
 mod chain;
 #[cfg(not(loom))]
-#[path = "../../../checks/mod.rs"]
+#[path = "../../checks/mod.rs"]
 mod checks;
 #[cfg(not(loom))]
 mod ciphers;

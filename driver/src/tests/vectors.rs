@@ -13,7 +13,7 @@ use crate::{
     fake::{Rig, run},
 };
 
-#[path = "../../../checks/convert.rs"]
+#[path = "../../checks/convert.rs"]
 mod convert;
 
 fn print(tallies: impl IntoIterator<Item = Tally>) {

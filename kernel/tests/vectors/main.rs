@@ -15,7 +15,7 @@ use kernel::{
 use spin::Once;
 use virtio_crypto::Options;
 
-#[path = "../../../checks/mod.rs"]
+#[path = "../../../driver/checks/mod.rs"]
 #[expect(dead_code, reason = "the fake device does more")]
 mod checks;
 

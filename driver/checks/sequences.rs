@@ -50,12 +50,12 @@ impl Outcome {
 }
 
 /// A key, a digest and their signature.
-const RSA_KEY: &[u8] = include_bytes!("../driver/testdata/rsa/1024.pkcs1.der");
+const RSA_KEY: &[u8] = include_bytes!("../testdata/rsa/1024.pkcs1.der");
 const RSA_DIGEST: [u8; 32] = [
     0x05, 0xf7, 0xe7, 0x85, 0x54, 0xce, 0xad, 0x21, 0xc5, 0x6d, 0x2e, 0x73, 0x0a, 0x0c, 0x97, 0x2c,
     0x8a, 0x2c, 0x86, 0xb3, 0xb5, 0x39, 0xab, 0xd3, 0xe4, 0x94, 0xed, 0x61, 0x83, 0x88, 0x1f, 0x3e,
 ];
-const RSA_SIGNATURE: &[u8] = include_bytes!("../driver/testdata/rsa/1024.sha256.sig");
+const RSA_SIGNATURE: &[u8] = include_bytes!("../testdata/rsa/1024.sha256.sig");
 
 /// A session and what it was opened with.
 struct Open<P: Platform> {
