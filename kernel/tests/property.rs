@@ -8,7 +8,11 @@
 
 extern crate alloc;
 
-use core::num::NonZeroU64;
+use core::{
+    future::{Future, poll_fn},
+    num::NonZeroU64,
+    pin::pin,
+};
 
 use kernel::{
     command_line, executor,
@@ -56,13 +60,13 @@ fn random_sequences_leave_the_device_whole() {
     let mut total = sequences::Outcome::default();
     let mut frames = memory::free_frame_count();
     for seed in first..first + count {
-        time::set_watchdog(Some(time::now_ns() + LIMIT_NS));
+        time::set_watchdog(Some(time::now_ns() + 3 * LIMIT_NS));
         if (seed - first).is_multiple_of(100) {
             // For a QEMU that ends without a word.
             println!("from seed={seed} on");
         }
         testing::at_seed(NonZeroU64::new(seed).expect("seeds start at 1"));
-        let outcome = executor::block_on(sequences::run(&*device, seed));
+        let outcome = executor::block_on(in_time(&device, sequences::run(&*device, seed)));
         machine::wait_until_idle(&device, 0, LIMIT_NS);
         if outcome.forgotten > 0 {
             // Taken for good: what the call had, and the slots that it is one of.
@@ -73,7 +77,7 @@ fn random_sequences_leave_the_device_whole() {
         assert_eq!(memory::free_frame_count(), frames, "frames");
         total.add(outcome);
     }
-    time::set_watchdog(Some(time::now_ns() + LIMIT_NS));
+    time::set_watchdog(Some(time::now_ns() + 3 * LIMIT_NS));
     no_session_stayed(&device);
     assert_eq!(device.interrupt_stats().unhandled, 0);
     println!(
@@ -88,6 +92,20 @@ fn random_sequences_leave_the_device_whole() {
         total.recoveries,
         (time::now_ns() - start_ns) / 1_000_000,
     );
+}
+
+/// Awaits a sequence; says what the device is at if it has no end, or one that nobody was woken for.
+async fn in_time<F: Future>(device: &CryptoDevice, sequence: F) -> F::Output {
+    let (mut sequence, mut limit) = (pin!(sequence), pin!(time::sleep_ns(LIMIT_NS)));
+    poll_fn(|context| {
+        if limit.as_mut().poll(context).is_ready() {
+            let (data, control) = (device.data_stats(), device.control_stats());
+            let sessions = device.sessions_taken();
+            panic!("no end: {sessions} sessions, data {data:?}, control {control:?}");
+        }
+        sequence.as_mut().poll(context)
+    })
+    .await
 }
 
 /// The device's own opinion: it has room for as many sessions as ever.
