@@ -41,9 +41,22 @@ pub struct Cipher<P: Platform> {
     mode: Mode<P>,
     algorithm: CipherAlgorithm,
     direction: Direction,
+    /// Worked out once: every request asks.
+    max_len_bytes: usize,
 }
 
 impl<P: Platform> Cipher<P> {
+    fn new(mode: Mode<P>, algorithm: CipherAlgorithm, direction: Direction) -> Self {
+        let other_bytes = mode.overhead_bytes() + algorithm.iv_len_bytes();
+        let max_bytes = mode.link().capabilities.max_data_len_bytes(other_bytes, 2);
+        Self {
+            mode,
+            algorithm,
+            direction,
+            max_len_bytes: max_bytes - max_bytes % algorithm.granule_len_bytes(),
+        }
+    }
+
     /// Opens a session with a key of one of the algorithm's lengths
     /// ([`CipherAlgorithm::key_lens_bytes`]).
     ///
@@ -73,11 +86,7 @@ impl<P: Platform> Cipher<P> {
             key_len_bytes,
         });
         let session = Session::create(link, parameters, &[key]).await?;
-        Ok(Self {
-            mode: Mode::Session(session),
-            algorithm,
-            direction,
-        })
+        Ok(Self::new(Mode::Session(session), algorithm, direction))
     }
 
     /// Makes requests without a session: each brings the key. The driver keeps a copy of it, which is
@@ -96,11 +105,7 @@ impl<P: Platform> Cipher<P> {
         let link = device.link();
         link.capabilities.check_cipher_key(algorithm, key)?;
         let stateless = Stateless::new(link, StatelessFeature::CIPHER, &[key])?;
-        Ok(Self {
-            mode: Mode::Stateless(stateless),
-            algorithm,
-            direction,
-        })
+        Ok(Self::new(Mode::Stateless(stateless), algorithm, direction))
     }
 
     /// Returns the algorithm that the session was opened for.
@@ -115,10 +120,7 @@ impl<P: Platform> Cipher<P> {
 
     /// Returns how many bytes one request takes at most.
     pub fn max_len_bytes(&self) -> usize {
-        let other_bytes = self.mode.overhead_bytes() + self.algorithm.iv_len_bytes();
-        let capabilities = &self.mode.link().capabilities;
-        let max_bytes = capabilities.max_data_len_bytes(other_bytes, 2);
-        max_bytes - max_bytes % self.algorithm.granule_len_bytes()
+        self.max_len_bytes
     }
 
     pub(crate) fn link(&self) -> &Arc<Link<P>> {
