@@ -3,7 +3,8 @@
 //! The key is read once, given to the device, and wiped: from then on the server's memory has no copy
 //! of it. Requests of many connections are in flight side by side, each a future of its own.
 //!
-//! `cargo check --example tls_sign --features pkcs8`: what runs is `kernel/`, on a real device.
+//! `cargo check --example tls_sign --features pkcs8`: it compiles on a host; the signing itself runs in a
+//! kernel, on its platform.
 
 use virtio_crypto::{
     Device, Error, Platform, RsaHash, RsaPrivateKey, RsaSignature, RsaSigner, RsaVerifier,

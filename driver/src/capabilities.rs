@@ -14,7 +14,7 @@ use crate::{
     },
 };
 
-/// The device's configuration space as it was when the device was set up (Virtio 1.3, 5.9.4).
+/// The device's configuration space as it was when the device was set up (Virtio 1.3, 5.9.5).
 ///
 /// What a device advertises is a claim: QEMU's builtin backend serves ciphers that it does not
 /// advertise, and advertises services that it refuses. [`Device::prove`](crate::Device::prove) finds

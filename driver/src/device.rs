@@ -60,8 +60,8 @@ impl<P: Platform> Device<P> {
     ///
     /// [`Error::FeatureMissing`] for a legacy device, [`Error::FeaturesRefused`],
     /// [`Error::ConfigUnstable`], [`Error::Transport`], [`Error::HardwareNotReady`],
-    /// [`Error::QueueMissing`], [`Error::QueueTooSmall`], [`Error::ResetTimeout`],
-    /// [`Error::OutOfDeviceMemory`]; the device is told to reset, and not waited for.
+    /// [`Error::QueueMissing`], [`Error::QueueTooSmall`], [`Error::ControlQueueOutOfReach`],
+    /// [`Error::ResetTimeout`], [`Error::Broken`] when it is gone, [`Error::OutOfDeviceMemory`]; the device is told to reset, and not waited for.
     pub fn new(transport: impl Transport + 'static, mut options: Options) -> Result<Self, Error> {
         let transport: Arc<dyn Transport> = Arc::new(transport);
         let interrupts = Interrupts::new();

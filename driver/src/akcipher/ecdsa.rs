@@ -1,4 +1,4 @@
-//! ECDSA keys and sessions (FIPS 186-5; Virtio 1.3, 5.9.7.2.1 and 5.9.7.9).
+//! ECDSA keys and sessions (FIPS 186-5; Virtio 1.3, 5.9.7.2.1 and 5.9.7.8).
 //!
 //! QEMU's builtin backend refuses them.
 

@@ -1,4 +1,4 @@
-//! Public-key encryption and signatures: the AKCIPHER service (Virtio 1.3, 5.9.7.9).
+//! Public-key encryption and signatures: the AKCIPHER service (Virtio 1.3, 5.9.7.8).
 //!
 //! Each operation has a session type of its own, opened with the half of the key that it takes, so
 //! that a device never meets an operation that its session is not for. What a device would choke

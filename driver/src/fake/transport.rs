@@ -5,7 +5,10 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use virtio_drivers::transport::{DeviceStatus, InterruptStatus};
 
-use super::device::{FakeDevice, Ring};
+use super::{
+    device::{FakeDevice, Ring},
+    rig::Alone,
+};
 use crate::{
     Features,
     transport::{
@@ -60,13 +63,15 @@ impl Default for Setup {
 pub(crate) struct FakeTransport {
     setup: Setup,
     device: Arc<FakeDevice>,
+    alone: Arc<Alone>,
     status: AtomicU32,
     driver_features: AtomicU64,
     generation: AtomicU32,
 }
 
+/// Beside the device, what keeps other tests waiting for as long as a queue has memory.
 #[derive(Debug)]
-struct Kick(Arc<FakeDevice>);
+struct Kick(Arc<FakeDevice>, Arc<Alone>);
 
 impl Notify for Kick {
     fn notify(&self, queue: QueueIndex) {
@@ -75,10 +80,11 @@ impl Notify for Kick {
 }
 
 impl FakeTransport {
-    pub(crate) fn new(setup: Setup, device: Arc<FakeDevice>) -> Self {
+    pub(crate) fn new(setup: Setup, device: Arc<FakeDevice>, alone: Arc<Alone>) -> Self {
         Self {
             setup,
             device,
+            alone,
             status: AtomicU32::new(0xff),
             driver_features: AtomicU64::new(0),
             generation: AtomicU32::new(0),
@@ -175,7 +181,10 @@ impl Transport for FakeTransport {
     }
 
     fn doorbell(&self, queue: QueueIndex) -> Doorbell {
-        Doorbell::shared(Arc::new(Kick(self.device.clone())), queue)
+        Doorbell::shared(
+            Arc::new(Kick(self.device.clone(), self.alone.clone())),
+            queue,
+        )
     }
 
     fn read_config_generation(&self) -> u32 {

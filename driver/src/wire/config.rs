@@ -1,4 +1,4 @@
-//! The device configuration space (Virtio 1.3, 5.9.4).
+//! The device configuration space (Virtio 1.3, 5.9.5).
 
 use zerocopy::{
     FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout,

@@ -147,7 +147,7 @@ bitflags! {
 }
 
 bitflags! {
-    /// Services of a device, as its configuration space says (Virtio 1.3, 5.9.4).
+    /// Services of a device, as its configuration space says (Virtio 1.3, 5.9.5).
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub struct Services: u32 {
         /// Symmetric ciphers.
