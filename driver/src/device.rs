@@ -228,7 +228,14 @@ impl<P: Platform> Device<P> {
     /// Those of [`shutdown`](Self::shutdown) and of [`new`](Self::new); the device then stays shut
     /// down, and this may be called again.
     pub fn recover(&self, limit_ns: u64) -> Result<Drained, Error> {
-        self.alone(Change::Reset, || self.start_anew(limit_ns))
+        self.alone(Change::Reset, || {
+            let outcome = self.start_anew(limit_ns);
+            if outcome.is_err() {
+                let queues = self.links.read(|link| link.queues().count());
+                self.interrupts.disable(&*self.transport, queues);
+            }
+            outcome
+        })
     }
 
     /// Runs `f` unless another caller is in here.
@@ -254,11 +261,13 @@ impl<P: Platform> Device<P> {
         let link = bring_up::<P>(&self.transport, &self.options, &messages, &self.interrupts)?;
         // Nobody has the new link yet, so no new session can get an id that is ended here. A
         // device that forgot its sessions refuses, which is as good.
-        let unheld = old.control.take_answered_creates();
-        let unheld = unheld.chain(old.control.take_backlog());
-        let unheld = unheld.map(|session| old.sessions.id_and_opcode(session));
-        // Those that are held first: one that is dropped meanwhile is found in the backlog.
-        for (id, destroy_opcode) in old.sessions.take_idle().chain(unheld) {
+        let stray = |session| old.sessions.id_and_opcode(session);
+        let answered = old.control.take_answered_creates().map(stray);
+        let backlog = old.control.take_backlog().map(stray);
+        // In the order in which a session moves on meanwhile: a caller takes an answered one, and
+        // drops one that it holds.
+        let strays = answered.chain(old.sessions.take_idle()).chain(backlog);
+        for (id, destroy_opcode) in strays {
             link.control.destroy_stray(id, destroy_opcode);
         }
         let deadline_ns = P::now_ns().saturating_add(limit_ns);

@@ -2,7 +2,7 @@
 //! driver, and one way for the requests of both.
 
 use alloc::{sync::Arc, vec::Vec};
-use core::{future::Future, ops::Range};
+use core::{fmt, future::Future, ops::Range};
 
 use zeroize::Zeroizing;
 
@@ -26,10 +26,16 @@ pub(crate) enum Mode<P: Platform> {
 }
 
 /// A key that travels with each request.
-#[derive(Debug)]
 pub(crate) struct Stateless<P: Platform> {
     link: Arc<Link<P>>,
     key: Zeroizing<Vec<u8>>,
+}
+
+/// Without the key.
+impl<P: Platform> fmt::Debug for Stateless<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stateless").finish_non_exhaustive()
+    }
 }
 
 impl<P: Platform> Stateless<P> {

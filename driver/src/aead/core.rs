@@ -80,8 +80,10 @@ impl<P: Platform> Aead<P> {
 
     /// Returns the bytes of a request beside the data. Nonce and additional data have been checked.
     fn other_bytes(&self, nonce_len_bytes: usize, aad_len_bytes: usize) -> usize {
-        let other_bytes = self.mode.overhead_bytes() + nonce_len_bytes + self.tag_len_bytes;
-        other_bytes.saturating_add(aad_len_bytes)
+        let own_bytes = self.mode.overhead_bytes() + self.tag_len_bytes;
+        own_bytes
+            .saturating_add(nonce_len_bytes)
+            .saturating_add(aad_len_bytes)
     }
 
     fn check_lens(&self, input: &Input<'_>, len_bytes: usize, tag: &[u8]) -> Result<(), Error> {

@@ -69,13 +69,16 @@ pub(crate) struct FakeTransport {
     generation: AtomicU32,
 }
 
-/// Beside the device, what keeps other tests waiting for as long as a queue has memory.
 #[derive(Debug)]
-struct Kick(Arc<FakeDevice>, Arc<Alone>);
+struct Kick {
+    device: Arc<FakeDevice>,
+    /// Keeps other tests waiting for as long as a queue has memory.
+    _alone: Arc<Alone>,
+}
 
 impl Notify for Kick {
     fn notify(&self, queue: QueueIndex) {
-        self.0.kick(usize::from(queue.0));
+        self.device.kick(usize::from(queue.0));
     }
 }
 
@@ -182,7 +185,10 @@ impl Transport for FakeTransport {
 
     fn doorbell(&self, queue: QueueIndex) -> Doorbell {
         Doorbell::shared(
-            Arc::new(Kick(self.device.clone(), self.alone.clone())),
+            Arc::new(Kick {
+                device: self.device.clone(),
+                _alone: self.alone.clone(),
+            }),
             queue,
         )
     }

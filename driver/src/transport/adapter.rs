@@ -1,7 +1,7 @@
 //! Any transport of `virtio_drivers`, for a kernel that has one already.
 
 use alloc::sync::Arc;
-use core::fmt;
+use core::{fmt, mem::ManuallyDrop};
 
 use virtio_drivers::transport::{
     DeviceStatus, DeviceType, InterruptStatus, Transport as VirtioTransport,
@@ -25,7 +25,9 @@ pub struct VirtioDriversTransport<P: Platform, T: VirtioTransport> {
 struct Shared<P: Platform, T>(IrqMutex<P, State<T>>);
 
 struct State<T> {
-    transport: T,
+    /// Never dropped: theirs reset the device then, whoever drives it by that time, and wait for it without
+    /// a limit. The driver resets it itself.
+    transport: ManuallyDrop<T>,
     /// What the last `set_queue` said, until `enable_queue`: theirs does both in one.
     queue: Option<(QueueIndex, u16, QueueAddresses)>,
 }
@@ -49,7 +51,7 @@ impl<P: Platform, T: VirtioTransport + Send + 'static> VirtioDriversTransport<P,
             return Err(TransportError::Legacy);
         }
         let state = State {
-            transport,
+            transport: ManuallyDrop::new(transport),
             queue: None,
         };
         let shared = Arc::new(Shared(IrqMutex::new("virtio transport", state)));
