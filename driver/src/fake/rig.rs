@@ -75,7 +75,7 @@ impl Rig {
 
     fn put_together(alone: Arc<Alone>, setup: Setup, options: Options) -> Result<Self, Error> {
         let fake = Arc::new(FakeDevice::new(setup.data_queues as usize));
-        let transport = FakeTransport::new(setup, fake.clone(), alone.clone());
+        let transport = FakeTransport::new(setup, fake.clone());
         let device = Arc::new(Device::new(transport, options)?);
         let (weak, weak_fake) = (Arc::downgrade(&device), Arc::downgrade(&fake));
         fake.deliver_to(Arc::new(move |queue| {

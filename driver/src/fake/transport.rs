@@ -5,10 +5,7 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use virtio_drivers::transport::{DeviceStatus, InterruptStatus};
 
-use super::{
-    device::{FakeDevice, Ring},
-    rig::Alone,
-};
+use super::device::{FakeDevice, Ring};
 use crate::{
     Features,
     transport::{
@@ -63,31 +60,25 @@ impl Default for Setup {
 pub(crate) struct FakeTransport {
     setup: Setup,
     device: Arc<FakeDevice>,
-    alone: Arc<Alone>,
     status: AtomicU32,
     driver_features: AtomicU64,
     generation: AtomicU32,
 }
 
 #[derive(Debug)]
-struct Kick {
-    device: Arc<FakeDevice>,
-    /// Keeps other tests waiting for as long as a queue has memory.
-    _alone: Arc<Alone>,
-}
+struct Kick(Arc<FakeDevice>);
 
 impl Notify for Kick {
     fn notify(&self, queue: QueueIndex) {
-        self.device.kick(usize::from(queue.0));
+        self.0.kick(usize::from(queue.0));
     }
 }
 
 impl FakeTransport {
-    pub(crate) fn new(setup: Setup, device: Arc<FakeDevice>, alone: Arc<Alone>) -> Self {
+    pub(crate) fn new(setup: Setup, device: Arc<FakeDevice>) -> Self {
         Self {
             setup,
             device,
-            alone,
             status: AtomicU32::new(0xff),
             driver_features: AtomicU64::new(0),
             generation: AtomicU32::new(0),
@@ -184,13 +175,7 @@ impl Transport for FakeTransport {
     }
 
     fn doorbell(&self, queue: QueueIndex) -> Doorbell {
-        Doorbell::shared(
-            Arc::new(Kick {
-                device: self.device.clone(),
-                _alone: self.alone.clone(),
-            }),
-            queue,
-        )
+        Doorbell::shared(Arc::new(Kick(self.device.clone())), queue)
     }
 
     fn read_config_generation(&self) -> u32 {

@@ -56,7 +56,7 @@ fn nothing_survives_a_shutdown_on_the_device() {
     assert_eq!((drained.in_flight, rig.fake.sessions()), (0, 0));
     drop(kept);
     // A second life of the driver has the whole device.
-    let transport = FakeTransport::new(Setup::default(), rig.fake.clone(), rig.alone.clone());
+    let transport = FakeTransport::new(Setup::default(), rig.fake.clone());
     let options = crate::Options {
         reset_limit_ns: LIMIT_NS,
         ..Default::default()
