@@ -212,7 +212,7 @@ pub(crate) fn publish<'l, P: Platform>(
                 segments: &segments[..count],
                 inline_bytes: keys_len_bytes as u16,
                 intent,
-                buffers,
+                buffers: Some(buffers),
                 waker,
             })
         }
@@ -233,7 +233,7 @@ pub(crate) fn publish<'l, P: Platform>(
                 segments: &segments,
                 inline_bytes: parts_len_bytes.max(output_at + output_len_bytes) as u16,
                 intent,
-                buffers: &mut Buffers::default(),
+                buffers: None,
                 waker,
             })
         }
@@ -278,7 +278,7 @@ pub(crate) fn publish<'l, P: Platform>(
                 segments: &segments,
                 inline_bytes: (output_at + result_len_bytes) as u16,
                 intent,
-                buffers,
+                buffers: Some(buffers),
                 waker,
             })
         }

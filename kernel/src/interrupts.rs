@@ -77,7 +77,7 @@ interrupt_entry:
     push r9
     push r10
     push r11
-    mov edi, [rsp + 72]
+    movzx edi, byte ptr [rsp + 72]
     cld
     // 5 words by the CPU, the vector, 9 registers, and one for the stack's alignment.
     sub rsp, 8
@@ -198,20 +198,25 @@ pub fn unexpected() -> u64 {
     UNEXPECTED.load(Ordering::Relaxed)
 }
 
-extern "C" fn interrupt(vector: u64) {
+extern "C" fn interrupt(vector: u8) {
     usage::wake_up();
-    let handler = HANDLERS[vector as usize].load(Ordering::Acquire);
+    let handler = HANDLERS[usize::from(vector)].load(Ordering::Acquire);
     if handler == 0 {
-        if UNEXPECTED.fetch_add(1, Ordering::Relaxed) == 0 {
-            log::warn!("interrupt {vector} was not expected; further ones are only counted");
-        }
+        count_unexpected(vector);
     } else {
         // SAFETY: a value other than 0 is a `Handler` that `set_handler` stored.
         let handler: Handler = unsafe { core::mem::transmute(handler) };
-        handler(vector as u8);
+        handler(vector);
     }
-    if vector as u8 != apic::SPURIOUS_VECTOR {
+    if vector != apic::SPURIOUS_VECTOR {
         apic::end_of_interrupt();
+    }
+}
+
+#[cold]
+fn count_unexpected(vector: u8) {
+    if UNEXPECTED.fetch_add(1, Ordering::Relaxed) == 0 {
+        log::warn!("interrupt {vector} was not expected; further ones are only counted");
     }
 }
 

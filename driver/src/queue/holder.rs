@@ -41,7 +41,7 @@ pub(crate) struct Submission<'a, P: Platform> {
     pub(crate) intent: Intent,
     /// Taken, to be held by the slot until the device has used the request; left where they are
     /// if it is not sent.
-    pub(crate) buffers: &'a mut Buffers<P>,
+    pub(crate) buffers: Option<&'a mut Buffers<P>>,
     /// Woken when it has: the waker of the task that polls the request next.
     pub(crate) waker: Option<Waker>,
 }
@@ -124,8 +124,10 @@ impl<P: Platform> Queue<P> {
             entry.inline_bytes = submission.inline_bytes;
             // A free slot holds nothing, so nothing is dropped here. Swapped only if there is
             // something: most requests have no buffers.
-            if !submission.buffers.is_none() {
-                core::mem::swap(&mut entry.buffers, submission.buffers);
+            if let Some(buffers) = &mut submission.buffers
+                && !buffers.is_none()
+            {
+                core::mem::swap(&mut entry.buffers, *buffers);
             }
             core::mem::swap(&mut entry.waker, &mut submission.waker);
             self.shared.words[usize::from(slot)].set(State::Submitted);

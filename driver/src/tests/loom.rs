@@ -87,7 +87,7 @@ fn publish_for(
         segments: &segments,
         inline_bytes: 0,
         intent,
-        buffers,
+        buffers: Some(buffers),
         waker,
     };
     reserved.publish(submission).unwrap()
