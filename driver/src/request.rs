@@ -208,13 +208,13 @@ pub(crate) fn publish<'l, P: Platform>(
                     3
                 }
             };
-            reserved.publish(Submission {
-                segments: &segments[..count],
+            let submission = Submission {
                 inline_bytes: keys_len_bytes as u16,
                 intent,
                 buffers: Some(buffers),
                 waker,
-            })
+            };
+            reserved.publish(&segments[..count], submission)
         }
         Body::Inline {
             parts,
@@ -229,13 +229,13 @@ pub(crate) fn publish<'l, P: Platform>(
                 // One descriptor for the output and the status right behind it.
                 block.writable(output, output_len_bytes + 1),
             ];
-            reserved.publish(Submission {
-                segments: &segments,
+            let submission = Submission {
                 inline_bytes: parts_len_bytes.max(output_at + output_len_bytes) as u16,
                 intent,
                 buffers: None,
                 waker,
-            })
+            };
+            reserved.publish(&segments, submission)
         }
         Body::Buffers {
             before,
@@ -274,13 +274,13 @@ pub(crate) fn publish<'l, P: Platform>(
             let writable = destinations.iter().chain(spilled_result);
             segments.extend(writable.map(|buffer| segment(buffer, true)));
             segments.push(block.writable(INLINE + output_at, result_len_bytes + 1));
-            reserved.publish(Submission {
-                segments: &segments,
+            let submission = Submission {
                 inline_bytes: (output_at + result_len_bytes) as u16,
                 intent,
                 buffers: Some(buffers),
                 waker,
-            })
+            };
+            reserved.publish(&segments, submission)
         }
     }
 }

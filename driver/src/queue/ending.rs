@@ -83,12 +83,16 @@ impl<P: Platform> Guarded<P> {
             block.readable(start, head.len()),
             block.writable(ANSWER, ANSWER_LEN),
         ];
-        block.write_table(&segments);
+        if self.stride == 1 {
+            block.write_table(&segments);
+        } else {
+            self.write_chain(slot, &{ segments });
+        }
         let entry = &mut self.slots[usize::from(slot)];
         entry.purpose = Purpose::Destroy(session);
         entry.writable_bytes = ANSWER_LEN as u32;
         shared.words[usize::from(slot)].set(state);
-        self.publish(shared, slot, &segments);
+        self.publish(slot);
         self.decide_kick()
     }
 

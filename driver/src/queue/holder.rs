@@ -2,9 +2,11 @@
 
 use core::task::{Context, Poll, Waker};
 
+use arrayvec::ArrayVec;
+
 use super::{
     Buffers, Queue,
-    block::Block,
+    block::{Block, MAX_SEGMENTS},
     ending::{created_session, destroy_result},
     sessions::{Ledger, SessionIndex},
     slot::{Batch, Purpose, Slot, State, Word},
@@ -35,7 +37,6 @@ pub(crate) enum Intent {
 /// What is sent in a slot, beside the bytes in its block.
 #[derive(Debug)]
 pub(crate) struct Submission<'a, P: Platform> {
-    pub(crate) segments: &'a [Segment],
     /// Bytes after the header to wipe afterwards.
     pub(crate) inline_bytes: u16,
     pub(crate) intent: Intent,
@@ -67,20 +68,24 @@ impl<'q, P: Platform> Reserved<'q, P> {
     #[inline(always)]
     pub(crate) fn publish(
         self,
+        segments: &[Segment],
         mut submission: Submission<'_, P>,
     ) -> Result<InFlight<'q, P>, Error> {
         let Self { queue, slot } = self;
         let inline_bytes = submission.inline_bytes;
         let waker_is_left = submission.waker.is_some();
-        // Here and not in `send`: here the compiler knows how many segments there are.
-        self.block().write_table(submission.segments);
-        let writable = submission
-            .segments
-            .iter()
-            .filter(|segment| segment.writable);
+        let writable = segments.iter().filter(|segment| segment.writable);
         let writable_bytes = writable.map(|segment| segment.len_bytes).sum();
         // A slot that was not sent is given back by the drop.
-        queue.send(slot, writable_bytes, &mut submission)?;
+        if queue.is_indirect {
+            // Here and not in `send`: here the compiler knows how many segments there are.
+            self.block().write_table(segments);
+            queue.send(slot, writable_bytes, &[], &mut submission)?;
+        } else {
+            // A copy, so that where it is not needed the segments take no memory at all.
+            let chain: ArrayVec<_, MAX_SEGMENTS> = segments.iter().copied().collect();
+            queue.send(slot, writable_bytes, &chain, &mut submission)?;
+        }
         core::mem::forget(self);
         Ok(InFlight {
             queue,
@@ -93,12 +98,14 @@ impl<'q, P: Platform> Reserved<'q, P> {
 }
 
 impl<P: Platform> Queue<P> {
-    /// Sends the request in `slot`, whose block is filled.
+    /// Sends the request in `slot`, whose block is filled; `chain` goes into the ring itself, where
+    /// there are no indirect tables.
     #[inline(never)]
     fn send(
         &self,
         slot: u16,
         writable_bytes: u32,
+        chain: &[Segment],
         submission: &mut Submission<'_, P>,
     ) -> Result<(), Error> {
         let sent = self.guarded.with(|guarded| {
@@ -131,7 +138,8 @@ impl<P: Platform> Queue<P> {
             }
             core::mem::swap(&mut entry.waker, &mut submission.waker);
             self.shared.words[usize::from(slot)].set(State::Submitted);
-            guarded.publish(&self.shared, slot, submission.segments);
+            guarded.write_chain(slot, chain);
+            guarded.publish(slot);
             Ok(guarded.decide_kick())
         });
         match sent {

@@ -61,6 +61,8 @@ pub(crate) struct Queue<P: Platform> {
     addresses: QueueAddresses,
     entries: u16,
     max_segments: u16,
+    /// Chains are in indirect tables, one a slot.
+    is_indirect: bool,
     /// The device may touch the queue's memory and whatever is in flight.
     lent: AtomicBool,
     /// Counted without the lock: the first poll after a publish does not take it.
@@ -93,7 +95,15 @@ impl<P: Platform> Queue<P> {
             stride,
             max_segments,
         } = layout.size()?;
-        let ring = SplitQueue::new(entries, layout.event_index)?;
+        let mut ring = SplitQueue::new(entries, layout.event_index)?;
+        let blocks = Blocks::new(slots)?;
+        if layout.indirect {
+            // Once and for all: descriptor and slot have the same number.
+            for slot in 0..slots {
+                let table = blocks.block(slot).table_address();
+                ring.write_indirect(slot, table, max_segments.into());
+            }
+        }
         let addresses = ring.addresses();
         let next = |slot: u16| if slot + 1 < slots { slot + 1 } else { NONE };
         let guarded = Guarded {
@@ -122,7 +132,7 @@ impl<P: Platform> Queue<P> {
             guarded: IrqMutex::new(name, guarded),
             shared: Shared {
                 words,
-                blocks: Blocks::new(slots)?,
+                blocks,
                 sessions,
             },
             ended: AtomicBool::new(false),
@@ -130,6 +140,7 @@ impl<P: Platform> Queue<P> {
             addresses,
             entries,
             max_segments,
+            is_indirect: layout.indirect,
             lent: AtomicBool::new(false),
             pending_polls: AtomicU64::new(0),
         })

@@ -120,19 +120,20 @@ impl<P: Platform> Guarded<P> {
         self.free = slot;
     }
 
-    /// Makes the request of `slot` available. Everything about it is recorded by now.
-    #[inline]
-    pub(super) fn publish(&mut self, shared: &Shared<P>, slot: u16, segments: &[Segment]) {
-        let head = slot * self.stride;
-        if self.stride == 1 {
-            let table = shared.blocks.block(slot).table_address();
-            self.ring.write_indirect(head, table, segments.len());
-        } else {
-            self.ring.write_chain(head, segments);
+    /// Writes the chain of `slot` into the ring, where there are no indirect tables.
+    #[inline(always)]
+    pub(super) fn write_chain(&mut self, slot: u16, chain: &[Segment]) {
+        if !chain.is_empty() {
+            self.ring.write_chain(slot * self.stride, chain);
         }
+    }
+
+    /// Makes the request of `slot` available. Everything about it is recorded by now.
+    #[inline(always)]
+    pub(super) fn publish(&mut self, slot: u16) {
         self.in_flight += 1;
         self.stats.submitted += 1;
-        self.ring.publish(head);
+        self.ring.publish(slot * self.stride);
     }
 
     /// Decides whether to notify the device, unless somebody has put that off; on a closed queue

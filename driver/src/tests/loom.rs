@@ -84,13 +84,12 @@ fn publish_for(
     let buffers = &mut Buffers::in_place(List::One(DmaBuffer::new(16).unwrap()));
     let intent = Intent::Data(SessionIndex(0));
     let submission = Submission {
-        segments: &segments,
         inline_bytes: 0,
         intent,
         buffers: Some(buffers),
         waker,
     };
-    reserved.publish(submission).unwrap()
+    reserved.publish(&segments, submission).unwrap()
 }
 
 /// The device uses the first chain; then its interrupt comes.

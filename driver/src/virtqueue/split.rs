@@ -193,6 +193,7 @@ impl<P: Platform> SplitQueue<P> {
     }
 
     /// Writes a chain into the descriptor table itself, from index `first` on.
+    #[cold]
     pub(crate) fn write_chain(&mut self, first: u16, segments: &[Segment]) {
         let last = segments.len().saturating_sub(1);
         for (index, segment) in (first..).zip(segments) {
@@ -201,8 +202,8 @@ impl<P: Platform> SplitQueue<P> {
         }
     }
 
-    /// Makes descriptor `index` refer to an indirect table (Virtio 1.3, 2.7.5.3).
-    #[inline]
+    /// Makes descriptor `index` refer to an indirect table (Virtio 1.3, 2.7.5.3) with room for so many
+    /// descriptors. A chain in it may be shorter: it ends where a descriptor names no next one.
     pub(crate) fn write_indirect(&mut self, index: u16, table: u64, descriptors: usize) {
         let len_bytes = (descriptors * DESCRIPTOR_LEN) as u32;
         self.write_descriptor(index, &raw(table, len_bytes, DESCRIPTOR_INDIRECT, 0));
