@@ -85,7 +85,7 @@ impl<P: Platform> Cipher<P> {
             direction,
             key_len_bytes,
         });
-        let session = Session::create(link, parameters, &[key]).await?;
+        let session = Session::create(link, parameters, [key, &[]]).await?;
         Ok(Self::new(Mode::Session(session), algorithm, direction))
     }
 

@@ -9,10 +9,9 @@ use core::{
 use crate::{
     Error, Platform,
     link::Link,
-    queue::{Buffers, INLINE_LEN, InFlight, Intent, List, Reserved, SessionIndex, joined},
+    queue::{Buffers, Closing, INLINE_LEN, InFlight, Intent, List, Reserved, SessionIndex, joined},
     request::{
-        Admission, Body, Complete, complete, len_bytes, look, look_again, own_waker, publish,
-        reserve_in_line, transact,
+        Admission, Body, Complete, complete, len_bytes, look, look_again, own_waker, publish, transact,
     },
     wire::SessionParameters,
 };
@@ -37,36 +36,42 @@ impl<P: Platform> Session<P> {
     pub(crate) async fn create(
         link: Arc<Link<P>>,
         parameters: SessionParameters,
-        keys: &[&[u8]],
+        keys: [&[u8]; 2],
     ) -> Result<Self, Error> {
-        let mut buffers = Buffers::default();
-        let mut inline = keys;
-        // A private key of RSA has no room in a slot.
-        if len_bytes(keys) > INLINE_LEN {
-            buffers.source = joined(keys)?.map(List::One);
-            inline = &[];
-        }
-        let reserved = match link.control.reserve_at_once() {
-            Some(reserved) => reserved,
-            None => reserve_in_line(&link, &link.control, Admission::Wait).await?,
-        };
         let waker = own_waker().await;
-        let in_flight = {
-            let head = parameters.encode(link.sessions.form());
-            let destroy_opcode = parameters.destroy_opcode();
-            let intent = Intent::Create { destroy_opcode };
-            let body = Body::Control {
-                keys: inline,
-                buffers: &mut buffers,
-            };
-            publish(reserved, &head, body, intent, Some(waker))?
+        let index = match link.control.create_at_once(&parameters, keys, waker) {
+            Some(in_flight) => complete(&link, in_flight).await?.take_session()?,
+            None => Self::create_in_line(&link, parameters, keys).await?,
         };
-        let index = complete(&link, in_flight).await?.take_session()?;
         Ok(Self {
             link,
             index,
             is_held: true,
         })
+    }
+
+    /// Creates a session the long way: waits for a slot, and finds memory for a long key.
+    async fn create_in_line(
+        link: &Link<P>,
+        parameters: SessionParameters,
+        keys: [&[u8]; 2],
+    ) -> Result<SessionIndex, Error> {
+        let mut buffers = Buffers::default();
+        let mut inline = &keys[..];
+        // A private key of RSA has no room in a slot.
+        if len_bytes(&keys) > INLINE_LEN {
+            buffers.source = joined(&keys)?.map(List::One);
+            inline = &[];
+        }
+        let head = parameters.encode(link.sessions.form());
+        let body = Body::Control {
+            keys: inline,
+            buffers: &mut buffers,
+        };
+        let destroy_opcode = parameters.destroy_opcode();
+        let intent = Intent::Create { destroy_opcode };
+        let sent = transact(link, &link.control, &head, body, intent, Admission::Wait);
+        sent.await?.take_session()
     }
 
     /// Sends a data request of this session and waits for its completion.
@@ -122,13 +127,17 @@ impl<P: Platform> Session<P> {
         // From here on its end is the queue's affair.
         self.is_held = false;
         let link = &*self.link;
-        let mut closing = link.control.close_session(self.index, waker);
-        poll_fn(|context| {
-            look(link);
-            let outcome = closing.poll(context);
-            look_again(link, context, outcome)
-        })
-        .await
+        match link.control.close_session(self.index, waker) {
+            Closing::Sent(in_flight) => complete(link, in_flight).await?.take_destroyed(),
+            Closing::Watched(mut watch) => {
+                poll_fn(|context| {
+                    look(link);
+                    let outcome = watch.poll(context);
+                    look_again(link, context, outcome)
+                })
+                .await
+            }
+        }
     }
 }
 

@@ -4,22 +4,18 @@
 //! like any other, which its closer holds. Else the closer leaves its waker in the ledger, and the
 //! *destroy* is sent when the last use has gone and there is a slot.
 
-use core::task::{Context, Poll, Waker, ready};
+use core::task::{Context, Poll, Waker};
 
 use super::{InFlight, Queue, sessions::SessionIndex, slot::State};
 use crate::{Error, Platform, sync::atomic::Ordering};
 
-/// Waits for the answer to a *destroy*.
-///
-/// # Cancellation
-///
-/// Dropped, the session ends all the same.
+/// How the answer to a *destroy* comes. Dropped, the session ends all the same.
 #[derive(Debug)]
-pub(crate) struct Closing<'q, P: Platform> {
-    /// The *destroy*, if it was sent at once.
-    in_flight: Option<InFlight<'q, P>>,
-    /// Else the wait for whoever sends it.
-    watch: Option<Watch<'q, P>>,
+pub(crate) enum Closing<'q, P: Platform> {
+    /// To this request, which was sent at once; see [`InFlight::take_destroyed`].
+    Sent(InFlight<'q, P>),
+    /// To whoever sends it.
+    Watched(Watch<'q, P>),
 }
 
 /// A closer's place in the ledger.
@@ -38,12 +34,13 @@ impl<P: Platform> Queue<P> {
         let mut waker = Some(waker);
         let sent = self.guarded.with(|guarded| {
             let sessions = &self.shared.sessions;
-            let is_last = sessions.release_held(session) && sessions.take_unused(session);
+            let is_last = sessions.release_held_and_take(session);
             if is_last
                 && guarded.ended.is_none()
                 && let Some(slot) = guarded.take_free(&self.shared)
             {
-                guarded.slots[usize::from(slot)].waker = waker.take();
+                let kept = &mut guarded.slots[usize::from(slot)].waker;
+                core::mem::swap(kept, &mut waker);
                 let kick = guarded.send_destroy(&self.shared, slot, session, State::Submitted);
                 return Some((slot, kick));
             }
@@ -61,44 +58,23 @@ impl<P: Platform> Queue<P> {
         if kick {
             self.doorbell.ring();
         }
-        Closing {
-            in_flight: Some(InFlight::with_waker(self, slot)),
-            watch: None,
-        }
+        Closing::Sent(InFlight::with_waker(self, slot, 0))
     }
 
     #[cold]
     fn watch(&self, session: SessionIndex) -> Closing<'_, P> {
         self.start_backlog();
-        let watch = Watch {
+        Closing::Watched(Watch {
             queue: self,
             session: Some(session),
-        };
-        Closing {
-            in_flight: None,
-            watch: Some(watch),
-        }
-    }
-}
-
-impl<P: Platform> Closing<'_, P> {
-    /// Tells what the device answered, or why it never will.
-    #[inline(always)]
-    pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        if let Some(in_flight) = &mut self.in_flight {
-            ready!(in_flight.poll(context))?;
-        }
-        match (self.in_flight.take(), &mut self.watch) {
-            (Some(in_flight), _) => Poll::Ready(in_flight.take_destroyed()),
-            (None, Some(watch)) => watch.poll(context),
-            (None, None) => Poll::Pending,
-        }
+        })
     }
 }
 
 impl<P: Platform> Watch<'_, P> {
+    /// Tells what the device answered, or why it never will.
     #[cold]
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
+    pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
         let queue = self.queue;
         let Some(session) = self.session else {
             return Poll::Pending;

@@ -74,13 +74,27 @@ impl<P: Platform> Guarded<P> {
         state: State,
     ) -> bool {
         let head = shared.sessions.encode_destroy(session);
-        let head = head.as_ref();
+        let purpose = Purpose::Destroy(session);
+        self.send_control(shared, slot, (head.as_ref(), 0), purpose, state)
+    }
+
+    /// Sends a request of the control queue: a head and so many inline bytes, which are in place. `true`
+    /// when the device has to be notified.
+    #[inline(always)]
+    pub(super) fn send_control(
+        &mut self,
+        shared: &Shared<P>,
+        slot: u16,
+        (head, inline_bytes): (&[u8], usize),
+        purpose: Purpose,
+        state: State,
+    ) -> bool {
         let block = shared.blocks.block(slot);
         let start = block.write_head(head);
         // Never a status that the device could have meant.
         block.write(ANSWER, &[0xff; ANSWER_LEN]);
         let segments = [
-            block.readable(start, head.len()),
+            block.readable(start, head.len() + inline_bytes),
             block.writable(ANSWER, ANSWER_LEN),
         ];
         if self.stride == 1 {
@@ -89,7 +103,7 @@ impl<P: Platform> Guarded<P> {
             self.write_chain(slot, &{ segments });
         }
         let entry = &mut self.slots[usize::from(slot)];
-        entry.purpose = Purpose::Destroy(session);
+        entry.purpose = purpose;
         entry.writable_bytes = ANSWER_LEN as u32;
         shared.words[usize::from(slot)].set(state);
         self.publish(slot);

@@ -175,12 +175,12 @@ pub(crate) struct InFlight<'q, P: Platform> {
 impl<'q, P: Platform> InFlight<'q, P> {
     /// A request that was sent with the waker of the task that polls it next.
     #[inline]
-    pub(super) fn with_waker(queue: &'q Queue<P>, slot: u16) -> Self {
+    pub(super) fn with_waker(queue: &'q Queue<P>, slot: u16, inline_bytes: u16) -> Self {
         Self {
             queue,
             word: &queue.shared.words[usize::from(slot)],
             slot,
-            inline_bytes: 0,
+            inline_bytes,
             waker_is_left: true,
         }
     }
@@ -276,29 +276,37 @@ impl<'q, P: Platform> InFlight<'q, P> {
     #[inline]
     pub(crate) fn take_session(self) -> Result<SessionIndex, Error> {
         let shared = &self.queue.shared;
-        let created = created_session(shared, self.slot, self.written_bytes());
+        let id = match created_session(shared, self.slot, self.written_bytes()) {
+            Ok(id) => id,
+            Err(error) => return Err(self.refuse_session(error)),
+        };
         // A long key comes back in a buffer, to be wiped and freed without the lock.
-        let mut key = Buffers::default();
-        self.take(|ledger, entry| {
+        let mut key = None;
+        let session = self.take(|_, entry| {
             if !entry.buffers.is_none() {
-                key = core::mem::take(&mut entry.buffers);
+                key = Some(core::mem::take(&mut entry.buffers));
             }
-            match (entry.purpose, created) {
-                (Purpose::Create(session), Ok(id)) => {
-                    shared.sessions.open(session, id);
-                    Ok(session)
-                }
-                (Purpose::Create(session), Err(error)) => {
-                    if let Some(ledger) = ledger {
-                        ledger.free(session);
-                    }
-                    Err(error)
-                }
-                (Purpose::Data(_) | Purpose::Destroy(_) | Purpose::Nothing, _) => {
-                    Err(Error::ShutDown)
-                }
+            // Else a shutdown has taken it.
+            let Purpose::Create(session) = entry.purpose else {
+                return None;
+            };
+            shared.sessions.open(session, id);
+            Some(session)
+        });
+        session.ok_or(Error::ShutDown)
+    }
+
+    /// Ends a *create* whose answer is an error, which it returns.
+    #[cold]
+    fn refuse_session(self, error: Error) -> Error {
+        let key = self.take(|ledger, entry| {
+            if let (Some(ledger), Purpose::Create(session)) = (ledger, entry.purpose) {
+                ledger.free(session);
             }
-        })
+            core::mem::take(&mut entry.buffers)
+        });
+        drop(key);
+        error
     }
 
     /// Ends a *destroy* after `poll` was ready: what the device answered.

@@ -14,6 +14,7 @@ mod ending;
 mod holder;
 mod kicks;
 mod layout;
+mod opening;
 mod sessions;
 mod slot;
 mod state;
@@ -32,6 +33,7 @@ use self::{
 pub(crate) use self::{
     block::{ANSWER, ANSWER_LEN, Block, INLINE, INLINE_LEN, MAX_SEGMENTS},
     buffers::{Buffers, List, joined},
+    closing::Closing,
     holder::{InFlight, Intent, Reserved, Submission},
     kicks::Deferred,
     layout::Layout,

@@ -162,6 +162,18 @@ impl SessionTable {
         self.entry(index).uses.fetch_and(!HELD, Ordering::AcqRel) == HELD
     }
 
+    /// Gives the caller's use back and takes the session, if nobody else has a use of it: `true`
+    /// obliges the caller to see to the *destroy*. Where that is so it is as in
+    /// [`take_unused`](Self::take_unused).
+    #[inline]
+    #[must_use]
+    pub(crate) fn release_held_and_take(&self, index: SessionIndex) -> bool {
+        let uses = &self.entry(index).uses;
+        // AcqRel: as in `release_use`. At once in the common case: nothing is in flight.
+        let taken = uses.compare_exchange(HELD, TAKEN, Ordering::AcqRel, Ordering::Relaxed);
+        taken.is_ok() || (self.release_held(index) && self.take_unused(index))
+    }
+
     /// Gives the use of a request back. `true` obliges the caller to see to the *destroy*.
     #[inline]
     #[must_use]
@@ -204,7 +216,13 @@ impl Ledger {
     /// Takes a place for a session that is about to be created.
     pub(crate) fn reserve(&mut self) -> Result<SessionIndex, Error> {
         let max = self.closing.len() as u16;
-        self.free.pop().ok_or(Error::TooManySessions { max })
+        self.take_place().ok_or(Error::TooManySessions { max })
+    }
+
+    /// Takes a place, if there is one.
+    #[inline]
+    pub(crate) fn take_place(&mut self) -> Option<SessionIndex> {
+        self.free.pop()
     }
 
     /// Gives back the place of a session that the device does not have (any more).

@@ -184,8 +184,15 @@ pub(crate) const STATUS_OK: u32 = 0;
 /// Tells what a status code means (Virtio 1.3, 5.9.7: `VIRTIO_CRYPTO_OK` and the others).
 #[inline]
 pub(crate) fn check_status(status: u32) -> Result<(), Refusal> {
-    Err(match status {
-        STATUS_OK => return Ok(()),
+    if status == STATUS_OK {
+        return Ok(());
+    }
+    Err(refusal(status))
+}
+
+#[cold]
+fn refusal(status: u32) -> Refusal {
+    match status {
         1 => Refusal::Error,
         2 => Refusal::BadMessage,
         3 => Refusal::NotSupported,
@@ -193,7 +200,7 @@ pub(crate) fn check_status(status: u32) -> Result<(), Refusal> {
         5 => Refusal::NoSpace,
         6 => Refusal::KeyRejected,
         unknown => Refusal::Unknown(unknown),
-    })
+    }
 }
 
 #[cfg(test)]
