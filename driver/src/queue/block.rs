@@ -15,7 +15,7 @@ use crate::{
     Error, Platform,
     dma::{DmaPart, DmaRegion},
     virtqueue::{DESCRIPTOR_LEN, Segment, write_table},
-    wire::MAX_HEAD_LEN,
+    wire::{MAX_HEAD_LEN, PutHead, REQUEST_LEN},
 };
 
 /// Bytes of a block.
@@ -118,7 +118,14 @@ impl Block<'_> {
     #[inline(always)]
     pub(crate) fn write_head(&self, head: &[u8]) -> usize {
         let start = INLINE - head.len();
-        self.memory.write(start, head);
+        if let Ok(head) = <&[u8; REQUEST_LEN]>::try_from(head) {
+            // In two pieces, which the compiler copies without a call.
+            let (first, second) = head.split_at(REQUEST_LEN / 2);
+            self.memory.write(start, first);
+            self.memory.write(start + first.len(), second);
+        } else {
+            self.memory.write(start, head);
+        }
         start
     }
 
@@ -129,5 +136,13 @@ impl Block<'_> {
             self.memory
                 .write(TABLE + index * DESCRIPTOR_LEN, descriptor);
         });
+    }
+}
+
+/// A head ends where the inline bytes begin.
+impl PutHead for Block<'_> {
+    #[inline(always)]
+    fn put(&mut self, before_end_bytes: usize, part: &[u8]) {
+        self.write(INLINE - before_end_bytes, part);
     }
 }

@@ -6,7 +6,7 @@
 
 use super::{
     Queue,
-    block::{ANSWER, ANSWER_LEN},
+    block::{ANSWER, ANSWER_LEN, INLINE},
     sessions::{Ledger, SessionIndex},
     slot::{Batch, NONE, Purpose, State},
     state::{Guarded, Shared},
@@ -73,28 +73,28 @@ impl<P: Platform> Guarded<P> {
         session: SessionIndex,
         state: State,
     ) -> bool {
-        let head = shared.sessions.encode_destroy(session);
+        let mut block = shared.blocks.block(slot);
+        let head_len_bytes = shared.sessions.put_destroy(session, &mut block);
         let purpose = Purpose::Destroy(session);
-        self.send_control(shared, slot, (head.as_ref(), 0), purpose, state)
+        self.send_control(shared, slot, (head_len_bytes, 0), purpose, state)
     }
 
-    /// Sends a request of the control queue: a head and so many inline bytes, which are in place. `true`
-    /// when the device has to be notified.
+    /// Sends a request of the control queue: a head and inline bytes of these lengths, which are in
+    /// place. `true` when the device has to be notified.
     #[inline(always)]
     pub(super) fn send_control(
         &mut self,
         shared: &Shared<P>,
         slot: u16,
-        (head, inline_bytes): (&[u8], usize),
+        (head_len_bytes, inline_bytes): (usize, usize),
         purpose: Purpose,
         state: State,
     ) -> bool {
         let block = shared.blocks.block(slot);
-        let start = block.write_head(head);
         // Never a status that the device could have meant.
         block.write(ANSWER, &[0xff; ANSWER_LEN]);
         let segments = [
-            block.readable(start, head.len() + inline_bytes),
+            block.readable(INLINE - head_len_bytes, head_len_bytes + inline_bytes),
             block.writable(ANSWER, ANSWER_LEN),
         ];
         if self.stride == 1 {

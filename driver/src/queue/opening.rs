@@ -31,7 +31,6 @@ impl<P: Platform> Queue<P> {
             return None;
         }
         let shared = &self.shared;
-        let head = parameters.encode(shared.sessions.form());
         let mut waker = Some(waker);
         let (slot, kick) = self.guarded.with(|guarded| {
             if guarded.reapable != NONE || guarded.free == NONE || guarded.closed.is_some() {
@@ -42,7 +41,8 @@ impl<P: Platform> Queue<P> {
             shared
                 .sessions
                 .prepare(session, parameters.destroy_opcode());
-            let block = shared.blocks.block(slot);
+            let mut block = shared.blocks.block(slot);
+            let head_len_bytes = parameters.put(shared.sessions.form(), &mut block);
             block.write(INLINE, first);
             if !second.is_empty() {
                 block.write(INLINE + first.len(), second);
@@ -54,7 +54,7 @@ impl<P: Platform> Queue<P> {
             let kick = guarded.send_control(
                 shared,
                 slot,
-                (head.as_ref(), keys_len_bytes),
+                (head_len_bytes, keys_len_bytes),
                 purpose,
                 State::Submitted,
             );

@@ -14,7 +14,7 @@ use core::task::Waker;
 use crate::{
     Error,
     sync::atomic::{AtomicU32, AtomicU64, Ordering},
-    wire::{self, Form, Head},
+    wire::{self, Form, PutHead},
 };
 
 /// The use of the caller that has the session value, apart from those of requests in flight.
@@ -135,10 +135,11 @@ impl SessionTable {
         self.entry(index).id_and_opcode()
     }
 
-    /// Encodes the session's *destroy*.
-    pub(crate) fn encode_destroy(&self, index: SessionIndex) -> Head {
+    /// Puts the session's *destroy* where it is to be; returns how long it is.
+    #[inline(always)]
+    pub(crate) fn put_destroy(&self, index: SessionIndex, to: &mut impl PutHead) -> usize {
         let (id, opcode) = self.id_and_opcode(index);
-        wire::destroy_session(self.form, opcode, id)
+        wire::destroy_session(self.form, opcode, id, to)
     }
 
     /// Returns the id that the device gave.

@@ -7,7 +7,7 @@ use zerocopy::{
 
 use super::{
     AeadAlgorithm, AkcipherAlgorithm, CipherAlgorithm, Curve, Direction, Form, HashAlgorithm, Head,
-    MacAlgorithm, RsaHash, SYMMETRIC_CHAIN, SYMMETRIC_CIPHER, Service, check_status,
+    MacAlgorithm, PutHead, RsaHash, SYMMETRIC_CHAIN, SYMMETRIC_CIPHER, Service, check_status,
 };
 use crate::Refusal;
 
@@ -287,6 +287,12 @@ impl SessionParameters {
 
     /// Encodes the *create*; the key or keys follow it.
     pub(crate) fn encode(self, form: Form) -> Head {
+        Head::of(|head| self.put(form, head))
+    }
+
+    /// Puts the *create* where it is to be; returns how long it is.
+    #[inline(always)]
+    pub(crate) fn put(self, form: Form, to: &mut impl PutHead) -> usize {
         let header = |algorithm: u32| Header {
             opcode: U32::new(self.opcodes().0),
             algo: U32::new(algorithm),
@@ -301,7 +307,7 @@ impl SessionParameters {
                     op_type: U32::new(SYMMETRIC_CIPHER),
                     padding: U32::ZERO,
                 };
-                form.head(&header(cipher.algorithm as u32), &fields)
+                form.put(&header(cipher.algorithm as u32), &fields, to)
             }
             Self::Chain {
                 order,
@@ -325,7 +331,7 @@ impl SessionParameters {
                     op_type: U32::new(SYMMETRIC_CHAIN),
                     padding: U32::ZERO,
                 };
-                form.head(&header(cipher.algorithm as u32), &fields)
+                form.put(&header(cipher.algorithm as u32), &fields, to)
             }
             Self::Hash {
                 algorithm,
@@ -335,7 +341,7 @@ impl SessionParameters {
                     algo: U32::new(algorithm as u32),
                     hash_result_len: U32::new(result_len_bytes),
                 };
-                form.head(&header(algorithm as u32), &fields)
+                form.put(&header(algorithm as u32), &fields, to)
             }
             Self::Mac {
                 algorithm,
@@ -348,7 +354,7 @@ impl SessionParameters {
                     auth_key_len: U32::new(key_len_bytes),
                     padding: U32::ZERO,
                 };
-                form.head(&header(algorithm as u32), &fields)
+                form.put(&header(algorithm as u32), &fields, to)
             }
             Self::Aead {
                 algorithm,
@@ -365,7 +371,7 @@ impl SessionParameters {
                     op: U32::new(direction as u32),
                     padding: U32::ZERO,
                 };
-                form.head(&header(algorithm as u32), &fields)
+                form.put(&header(algorithm as u32), &fields, to)
             }
             Self::Akcipher {
                 scheme,
@@ -380,21 +386,28 @@ impl SessionParameters {
                     specific: scheme.specific(),
                     unused: [U32::ZERO; 9],
                 };
-                form.head(&header(algorithm), &fields)
+                form.put(&header(algorithm), &fields, to)
             }
         }
     }
 }
 
-/// Encodes a *destroy* of a session; `opcode` is that of the session's service.
-pub(crate) fn destroy_session(form: Form, opcode: u32, session_id: u64) -> Head {
+/// Puts a *destroy* of a session where it is to be, and returns how long it is; `opcode` is that of
+/// the session's service.
+#[inline(always)]
+pub(crate) fn destroy_session(
+    form: Form,
+    opcode: u32,
+    session_id: u64,
+    to: &mut impl PutHead,
+) -> usize {
     let header = Header {
         opcode: U32::new(opcode),
         algo: U32::ZERO,
         flag: U32::ZERO,
         reserved: U32::ZERO,
     };
-    form.head(&header, &U64::new(session_id))
+    form.put(&header, &U64::new(session_id), to)
 }
 
 /// Reads `struct virtio_crypto_create_session_input`: the id of the new session, if the status is
@@ -562,9 +575,9 @@ mod tests {
     fn destroy_session_has_the_golden_bytes() {
         let words = &[(0, 0x405), (16, 0x5566_7788), (20, 0x1122_3344)];
         let id = 0x1122_3344_5566_7788;
-        let padded = destroy_session(Form::Padded, 0x405, id);
+        let padded = Head::of(|head| destroy_session(Form::Padded, 0x405, id, head));
         assert_eq!(padded.as_ref(), golden(REQUEST_LEN, words));
-        let exact = destroy_session(Form::Exact, 0x405, id);
+        let exact = Head::of(|head| destroy_session(Form::Exact, 0x405, id, head));
         assert_eq!(exact.as_ref(), golden(24, words));
     }
 

@@ -31,34 +31,51 @@ use crate::Refusal;
 /// `VIRTIO_CRYPTO_F_REVISION_1`): QEMU refuses a shorter one.
 pub(crate) const REQUEST_LEN: usize = 72;
 
+/// What pads a head.
+const ZEROS: [u8; REQUEST_LEN] = [0; REQUEST_LEN];
+
 /// Longest header with fixed-length fields: that of a stateless symmetric request.
 pub(crate) const MAX_HEAD_LEN: usize = 104;
 
 /// Header and fixed-length fields of a request; the variable-length ones follow.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Head {
+    /// The head is at their end.
     bytes: [u8; MAX_HEAD_LEN],
     len_bytes: usize,
 }
 
 impl Head {
-    fn new<H: IntoBytes + Immutable, F: IntoBytes + Immutable>(header: &H, fixed: &F) -> Self {
-        const { assert!(size_of::<H>() + size_of::<F>() <= MAX_HEAD_LEN) };
-        let mut bytes = [0; MAX_HEAD_LEN];
-        let (first, rest) = bytes.split_at_mut(size_of::<H>());
-        first.copy_from_slice(header.as_bytes());
-        rest[..size_of::<F>()].copy_from_slice(fixed.as_bytes());
-        Self {
-            bytes,
-            len_bytes: size_of::<H>() + size_of::<F>(),
-        }
+    /// Makes a head of what `put` puts into it; `put` returns how long that is.
+    #[inline(always)]
+    fn of(put: impl FnOnce(&mut Self) -> usize) -> Self {
+        let mut head = Self {
+            bytes: [0; MAX_HEAD_LEN],
+            len_bytes: 0,
+        };
+        head.len_bytes = put(&mut head);
+        head
     }
 }
 
 impl AsRef<[u8]> for Head {
     #[inline]
     fn as_ref(&self) -> &[u8] {
-        &self.bytes[..self.len_bytes]
+        &self.bytes[MAX_HEAD_LEN - self.len_bytes..]
+    }
+}
+
+/// Takes a head part by part, as it is encoded.
+pub(crate) trait PutHead {
+    /// Takes the part that begins so many bytes before the head's end.
+    fn put(&mut self, before_end_bytes: usize, part: &[u8]);
+}
+
+impl PutHead for Head {
+    #[inline(always)]
+    fn put(&mut self, before_end_bytes: usize, part: &[u8]) {
+        let start = MAX_HEAD_LEN - before_end_bytes;
+        self.bytes[start..start + part.len()].copy_from_slice(part);
     }
 }
 
@@ -86,11 +103,34 @@ impl Form {
         header: &(impl IntoBytes + Immutable),
         fixed: &(impl IntoBytes + Immutable),
     ) -> Head {
-        let mut head = Head::new(header, fixed);
-        if self == Self::Padded {
-            head.len_bytes = head.len_bytes.max(REQUEST_LEN);
+        Head::of(|head| self.put(header, fixed, head))
+    }
+
+    /// Puts a header and fixed-length fields where they are to be; returns how long they are.
+    #[inline(always)]
+    fn put<H: IntoBytes + Immutable, F: IntoBytes + Immutable>(
+        self,
+        header: &H,
+        fixed: &F,
+        to: &mut impl PutHead,
+    ) -> usize {
+        const { assert!(size_of::<H>() + size_of::<F>() <= MAX_HEAD_LEN) };
+        let len_bytes = size_of::<H>() + size_of::<F>();
+        let padded_bytes = len_bytes.max(REQUEST_LEN);
+        // In each arm the compiler knows every offset.
+        match self {
+            Self::Padded => {
+                to.put(padded_bytes, header.as_bytes());
+                to.put(padded_bytes - size_of::<H>(), fixed.as_bytes());
+                to.put(padded_bytes - len_bytes, &ZEROS[..padded_bytes - len_bytes]);
+                padded_bytes
+            }
+            Self::Exact => {
+                to.put(len_bytes, header.as_bytes());
+                to.put(size_of::<F>(), fixed.as_bytes());
+                len_bytes
+            }
         }
-        head
     }
 }
 
