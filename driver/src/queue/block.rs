@@ -4,7 +4,7 @@
 //! 0        TABLE   indirect descriptors (unused without INDIRECT_DESC)
 //! 256      ANSWER  session id and status
 //! 272      head    header and fixed-length fields, which end where the inline bytes begin
-//! 376      INLINE  keys, IV, additional data, a short payload, a short result
+//! 384      INLINE  keys, IV, additional data, a short payload, a short result
 //! 2048
 //! ```
 //!
@@ -13,7 +13,7 @@
 
 use crate::{
     Error, Platform,
-    dma::{DmaPart, DmaRegion},
+    dma::{DmaPart, DmaRegion, WIPE_LEN},
     virtqueue::{DESCRIPTOR_LEN, Segment, write_table},
     wire::{MAX_HEAD_LEN, PutHead, REQUEST_LEN},
 };
@@ -29,7 +29,7 @@ pub(crate) const ANSWER: usize = TABLE + MAX_SEGMENTS * DESCRIPTOR_LEN;
 /// Bytes kept for the answer.
 pub(crate) const ANSWER_LEN: usize = 16;
 /// Where inline bytes begin, and the head ends.
-pub(crate) const INLINE: usize = ANSWER + ANSWER_LEN + MAX_HEAD_LEN;
+pub(crate) const INLINE: usize = (ANSWER + ANSWER_LEN + MAX_HEAD_LEN).next_multiple_of(WIPE_LEN);
 /// How many inline bytes fit.
 pub(crate) const INLINE_LEN: usize = BLOCK_LEN - INLINE;
 
