@@ -6,6 +6,7 @@ mod stream;
 mod units;
 
 use alloc::{sync::Arc, vec::Vec};
+use core::future::Future;
 
 use crate::{
     Device, Error, Failed, Platform, Requirement,
@@ -142,8 +143,8 @@ impl<P: Platform> Cipher<P> {
     /// # Cancellation
     ///
     /// Dropped, the session ends all the same.
-    pub async fn close(self) -> Result<(), Error> {
-        self.mode.close().await
+    pub fn close(self) -> impl Future<Output = Result<(), Error>> {
+        self.mode.close()
     }
 
     /// Processes `buffer` in place, without copying; waits for a slot if none is free.

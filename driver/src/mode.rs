@@ -10,9 +10,11 @@ use crate::{
     Error, Platform,
     dma::DmaBuffer,
     link::Link,
-    queue::{Buffers, INLINE, INLINE_LEN, InFlight, Intent, List},
-    request::{Admission, Body, INLINE_PAYLOAD_LEN, check_answer, len_bytes, transact},
-    session::Session,
+    queue::{Buffers, Closing, INLINE, INLINE_LEN, InFlight, Intent, List},
+    request::{
+        Admission, Body, INLINE_PAYLOAD_LEN, check_answer, complete, len_bytes, own_waker, transact,
+    },
+    session::{Session, watched},
     wire::{Features, Head, MAX_HEAD_LEN, REQUEST_LEN},
 };
 
@@ -158,10 +160,19 @@ impl<P: Platform> Mode<P> {
     }
 
     /// Ends the session and waits for the device's answer; without one, there is nothing to end.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropped, the session ends all the same.
     pub(crate) async fn close(self) -> Result<(), Error> {
-        match self {
-            Self::Session(session) => session.close().await,
-            Self::Stateless(_) => Ok(()),
+        let Self::Session(mut session) = self else {
+            return Ok(());
+        };
+        let waker = own_waker().await;
+        let (link, closing) = session.end(waker);
+        match closing {
+            Closing::Sent(in_flight) => complete(link, in_flight).await?.take_destroyed(),
+            Closing::Watched(watch) => watched(link, watch).await,
         }
     }
 

@@ -9,7 +9,7 @@ use core::{
 use crate::{
     Error, Platform,
     link::Link,
-    queue::{Buffers, Closing, INLINE_LEN, InFlight, Intent, List, Reserved, SessionIndex, joined},
+    queue::{Buffers, Closing, INLINE_LEN, InFlight, Intent, List, Reserved, SessionIndex, Watch, joined},
     request::{
         Admission, Body, Complete, complete, len_bytes, look, look_again, own_waker, publish, transact,
     },
@@ -117,28 +117,27 @@ impl<P: Platform> Session<P> {
         self.link.sessions.id(self.index)
     }
 
-    /// Ends the session and waits for the device's answer.
-    ///
-    /// # Cancellation
-    ///
-    /// Dropped, the session ends all the same.
-    pub(crate) async fn close(mut self) -> Result<(), Error> {
-        let waker = own_waker().await;
-        // From here on its end is the queue's affair.
+    /// Ends the session, which is the queue's affair from here on; `waker` is woken at the device's
+    /// answer.
+    #[inline(always)]
+    pub(crate) fn end(&mut self, waker: Waker) -> (&Link<P>, Closing<'_, P>) {
         self.is_held = false;
         let link = &*self.link;
-        match link.control.close_session(self.index, waker) {
-            Closing::Sent(in_flight) => complete(link, in_flight).await?.take_destroyed(),
-            Closing::Watched(mut watch) => {
-                poll_fn(|context| {
-                    look(link);
-                    let outcome = watch.poll(context);
-                    look_again(link, context, outcome)
-                })
-                .await
-            }
-        }
+        (link, link.control.close_session(self.index, waker))
     }
+}
+
+/// Waits for the end of a session that could not be sent at once.
+pub(crate) async fn watched<P: Platform>(
+    link: &Link<P>,
+    mut watch: Watch<'_, P>,
+) -> Result<(), Error> {
+    poll_fn(|context| {
+        look(link);
+        let outcome = watch.poll(context);
+        look_again(link, context, outcome)
+    })
+    .await
 }
 
 impl<P: Platform> Drop for Session<P> {

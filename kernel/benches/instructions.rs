@@ -54,26 +54,23 @@ async fn run(device: &CryptoDevice) -> Result<(), Error> {
     let key = [7; 16];
     let session = Cipher::open(device, CipherAlgorithm::AesCbc, Direction::Encrypt, &key).await?;
 
-    let create_and_close = async |rounds| {
-        for _ in 0..rounds {
-            Cipher::open(device, CipherAlgorithm::AesCbc, Direction::Encrypt, &key)
-                .await?
-                .close()
-                .await?;
+    let mut before = Counts::read(device);
+    for round in 0..WARM_UP + ROUNDS {
+        if round == WARM_UP {
+            before = Counts::read(device);
         }
-        Ok::<_, Error>(())
-    };
-    create_and_close(WARM_UP).await?;
-    let before = Counts::read(device);
-    create_and_close(ROUNDS).await?;
+        Cipher::open(device, CipherAlgorithm::AesCbc, Direction::Encrypt, &key)
+            .await?
+            .close()
+            .await?;
+    }
     report(device, "control-request", &before);
 
     let mut data = [0; 16];
-    for _ in 0..WARM_UP {
-        session.process_slice(&[1; 16], &mut data).await?;
-    }
-    let before = Counts::read(device);
-    for _ in 0..ROUNDS {
+    for round in 0..WARM_UP + ROUNDS {
+        if round == WARM_UP {
+            before = Counts::read(device);
+        }
         session.process_slice(&[1; 16], &mut data).await?;
     }
     report(device, "aes-128-cbc-16-bytes", &before);

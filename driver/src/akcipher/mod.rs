@@ -21,6 +21,7 @@ pub use self::{
     rsa_signatures::{RsaSignature, RsaSigner, RsaVerifier},
 };
 use crate::{
+    mode::Mode,
     Error, Platform, Refusal, Requirement,
     link::Link,
     queue::INLINE,
@@ -59,7 +60,7 @@ impl<P: Platform> KeySession<P> {
     }
 
     async fn close(self) -> Result<(), Error> {
-        self.session.close().await
+        Mode::Session(self.session).close().await
     }
 
     /// Lets the device make up to `result.len()` bytes of `source`; returns how many it says it made.

@@ -33,7 +33,7 @@ use self::{
 pub(crate) use self::{
     block::{ANSWER, ANSWER_LEN, Block, INLINE, INLINE_LEN, MAX_SEGMENTS},
     buffers::{Buffers, List, joined},
-    closing::Closing,
+    closing::{Closing, Watch},
     holder::{InFlight, Intent, Reserved, Submission},
     kicks::Deferred,
     layout::Layout,
