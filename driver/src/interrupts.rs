@@ -247,7 +247,7 @@ impl<P: Platform> Device<P> {
     #[inline(always)]
     fn answer_queue(&self, position: usize) -> Interrupt {
         let answer = self.links.read(|link| match link.queue_at(position) {
-            Some(queue) => link.interrupt(queue, true),
+            Some(queue) => link.interrupt_in_place(queue),
             None => Answer::default(),
         });
         self.judge(answer, false)

@@ -148,18 +148,28 @@ impl<P: Platform> Link<P> {
     /// Answers an interrupt that stands for `queue`, which spends a credit if `spend` says so.
     ///
     /// Bounded: each pass takes requests that are in flight, and a device can use each once.
-    #[inline(always)]
     pub(crate) fn interrupt(&self, queue: &Queue<P>, spend: bool) -> Answer {
+        let start = Answer {
+            more: true,
+            ..Answer::default()
+        };
+        self.go_on(queue, spend, start)
+    }
+
+    /// Like [`interrupt`](Self::interrupt), spending a credit, for the one place that nearly all
+    /// interrupts come by.
+    #[inline(always)]
+    pub(crate) fn interrupt_in_place(&self, queue: &Queue<P>) -> Answer {
         let mut batch = Batch::default();
-        let answer = queue.interrupt(&mut batch, spend);
+        let answer = queue.interrupt_in_place(&mut batch);
         self.finish(queue, &mut batch);
         if answer.more || answer.ended {
-            return self.go_on(queue, spend, answer);
+            return self.go_on(queue, true, answer);
         }
         answer
     }
 
-    /// Goes on with an interrupt that found more than one batch, or the end of the queue.
+    /// Goes on with an interrupt as long as there is more than one batch holds.
     #[cold]
     fn go_on(&self, queue: &Queue<P>, spend: bool, first: Answer) -> Answer {
         let mut total = first;

@@ -183,12 +183,18 @@ impl<P: Platform> Queue<P> {
     /// Like [`drain`](Self::drain), for an interrupt, which spends a credit if `spend` says so.
     #[inline(never)]
     pub(crate) fn interrupt(&self, batch: &mut Batch, spend: bool) -> Answer {
-        self.look::<true>(batch, spend)
+        self.look::<false>(batch, spend)
     }
 
-    /// Compiled twice, so that the interrupt's is in one piece.
+    /// Like [`interrupt`](Self::interrupt), for the one place that nearly all interrupts come by.
     #[inline(always)]
-    fn look<const INTERRUPT: bool>(&self, batch: &mut Batch, spend: bool) -> Answer {
+    pub(crate) fn interrupt_in_place(&self, batch: &mut Batch) -> Answer {
+        self.look::<true>(batch, true)
+    }
+
+    /// Compiled twice, so that with `IN_PLACE` it becomes part of its caller.
+    #[inline(always)]
+    fn look<const IN_PLACE: bool>(&self, batch: &mut Batch, spend: bool) -> Answer {
         let mut answer = Answer::default();
         let outcome = self.guarded.with(|guarded| {
             // Of a queue that has ended the ring no longer counts; what was owed still does.
