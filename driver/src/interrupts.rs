@@ -246,11 +246,16 @@ impl<P: Platform> Device<P> {
     /// Answers an interrupt that stands for one queue alone.
     #[inline(always)]
     fn answer_queue(&self, position: usize) -> Interrupt {
-        let answer = self.links.read(|link| match link.queue_at(position) {
-            Some(queue) => link.interrupt_in_place(queue),
-            None => Answer::default(),
-        });
-        self.judge(answer, false)
+        self.links.read(|link| {
+            let Some(queue) = link.queue_at(position) else {
+                return Interrupt::Unhandled;
+            };
+            let answer = link.interrupt_in_place(queue);
+            if answer.more || answer.ended {
+                return self.judge(link.go_on(queue, true, answer), false);
+            }
+            self.judge(answer, false)
+        })
     }
 
     /// Answers an interrupt of the INTx pin, which other devices may share. Reading the ISR

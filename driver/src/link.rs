@@ -157,21 +157,19 @@ impl<P: Platform> Link<P> {
     }
 
     /// Like [`interrupt`](Self::interrupt), spending a credit, for the one place that nearly all
-    /// interrupts come by.
+    /// interrupts come by. If there is more, or the queue has ended, it is the caller's to
+    /// [`go_on`](Self::go_on).
     #[inline(always)]
     pub(crate) fn interrupt_in_place(&self, queue: &Queue<P>) -> Answer {
         let mut batch = Batch::default();
         let answer = queue.interrupt_in_place(&mut batch);
         self.finish(queue, &mut batch);
-        if answer.more || answer.ended {
-            return self.go_on(queue, true, answer);
-        }
         answer
     }
 
     /// Goes on with an interrupt as long as there is more than one batch holds.
     #[cold]
-    fn go_on(&self, queue: &Queue<P>, spend: bool, first: Answer) -> Answer {
+    pub(crate) fn go_on(&self, queue: &Queue<P>, spend: bool, first: Answer) -> Answer {
         let mut total = first;
         while total.more {
             let mut batch = Batch::default();

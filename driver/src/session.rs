@@ -39,10 +39,11 @@ impl<P: Platform> Session<P> {
         keys: [&[u8]; 2],
     ) -> Result<Self, Error> {
         let waker = own_waker().await;
-        let index = match link.control.create_at_once(&parameters, keys, waker) {
-            Some(in_flight) => complete(&link, in_flight).await?.take_session()?,
+        let created = match link.control.create_at_once(&parameters, keys, waker) {
+            Some(in_flight) => complete(&link, in_flight).await?,
             None => Self::create_in_line(&link, parameters, keys).await?,
         };
+        let index = created.take_session()?;
         Ok(Self {
             link,
             index,
@@ -51,11 +52,11 @@ impl<P: Platform> Session<P> {
     }
 
     /// Creates a session the long way: waits for a slot, and finds memory for a long key.
-    async fn create_in_line(
-        link: &Link<P>,
+    async fn create_in_line<'l>(
+        link: &'l Link<P>,
         parameters: SessionParameters,
         keys: [&[u8]; 2],
-    ) -> Result<SessionIndex, Error> {
+    ) -> Result<InFlight<'l, P>, Error> {
         let mut buffers = Buffers::default();
         let mut inline = &keys[..];
         // A private key of RSA has no room in a slot.
@@ -70,8 +71,7 @@ impl<P: Platform> Session<P> {
         };
         let destroy_opcode = parameters.destroy_opcode();
         let intent = Intent::Create { destroy_opcode };
-        let sent = transact(link, &link.control, &head, body, intent, Admission::Wait);
-        sent.await?.take_session()
+        transact(link, &link.control, &head, body, intent, Admission::Wait).await
     }
 
     /// Sends a data request of this session and waits for its completion.

@@ -221,10 +221,10 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
         {
             return output;
         }
+        executor.sleep(|| woken.0.load(Ordering::Acquire));
         // One round: what these tasks wake waits for the next, after the future had its turn.
         if !executor.ready.is_empty() {
             executor.run_round();
         }
-        executor.sleep(|| woken.0.load(Ordering::Acquire));
     }
 }

@@ -66,6 +66,7 @@ impl<P: Platform> Queue<P> {
 impl<P: Platform> Guarded<P> {
     /// Sends the *destroy* of a session in `slot`, which holds nothing of anybody's. `true` when the
     /// device has to be notified.
+    #[inline(always)]
     pub(super) fn send_destroy(
         &mut self,
         shared: &Shared<P>,

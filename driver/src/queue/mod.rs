@@ -200,19 +200,16 @@ impl<P: Platform> Queue<P> {
             // Of a queue that has ended the ring no longer counts; what was owed still does.
             answer.ended = guarded.ended.is_some();
             let outcome = if answer.ended {
-                Ok(false)
+                Ok(())
             } else {
-                guarded.drain(&self.shared, batch, &mut answer.drained)
+                guarded.drain(&self.shared, batch, &mut answer)
             };
             answer.spent = spend && guarded.accounting.spend();
             outcome
         });
-        match outcome {
-            Ok(more) => answer.more = more,
-            Err(breakage) => {
-                self.end(Error::Broken(breakage));
-                answer.ended = true;
-            }
+        if let Err(breakage) = outcome {
+            self.end(Error::Broken(breakage));
+            answer.ended = true;
         }
         answer
     }

@@ -19,7 +19,7 @@ impl<P: Platform> Queue<P> {
     /// is the long way: [`reserve`](Self::reserve), then [`publish`](super::Reserved::publish).
     ///
     /// `waker` is that of the task that polls the request next, at once.
-    #[inline(never)]
+    #[inline(always)]
     pub(crate) fn create_at_once(
         &self,
         parameters: &SessionParameters,

@@ -129,38 +129,43 @@ impl<P: Platform> Slot<P> {
     }
 }
 
-/// Most wakers collected under one hold of the lock.
-const BATCH: usize = 16;
+/// Most used elements taken under one hold of the lock.
+pub(super) const BATCH: u16 = 16;
 
 /// What to do once the lock is released: wake, notify, end sessions. Of fixed size, because
 /// nothing is allocated under the lock.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
-    wakers: ArrayVec<Waker, BATCH>,
-    unused: ArrayVec<SessionIndex, BATCH>,
+    /// A used element brings up to two.
+    wakers: ArrayVec<Waker, { 2 * BATCH as usize }>,
+    unused: ArrayVec<SessionIndex, { BATCH as usize }>,
     /// The device has to be notified.
     pub(super) kick: bool,
 }
 
 impl Batch {
-    /// Tells whether one more used element might find no room: it brings up to two wakers.
-    #[inline]
+    /// Tells whether there is no room for another waker.
     pub(super) fn is_full(&self) -> bool {
-        self.wakers.remaining_capacity() < 2 || self.unused.is_full()
+        self.wakers.is_full()
+    }
+
+    /// Tells whether nothing has been collected.
+    pub(super) fn is_empty(&self) -> bool {
+        self.wakers.is_empty() && self.unused.is_empty()
     }
 
     #[inline]
     pub(super) fn wake(&mut self, waker: Option<Waker>) {
         if let Some(waker) = waker {
             let taken = self.wakers.try_push(waker);
-            debug_assert!(taken.is_ok(), "`is_full` is asked first");
+            debug_assert!(taken.is_ok(), "there is room for all that `BATCH` elements bring");
         }
     }
 
     #[inline]
     pub(super) fn end_session(&mut self, session: SessionIndex) {
         let taken = self.unused.try_push(session);
-        debug_assert!(taken.is_ok(), "`is_full` is asked first");
+        debug_assert!(taken.is_ok(), "there is room for all that `BATCH` elements bring");
     }
 
     /// Wakes everybody collected, in no particular order. Without the lock.

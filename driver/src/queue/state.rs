@@ -13,7 +13,8 @@ use super::{
     block::Blocks,
     ending::created_session,
     sessions::{Ledger, SessionTable},
-    slot::{Batch, NONE, Purpose, Slot, State, Word},
+    Answer,
+    slot::{BATCH, Batch, NONE, Purpose, Slot, State, Word},
 };
 use crate::{
     Breakage, Error, Platform,
@@ -146,7 +147,7 @@ impl<P: Platform> Guarded<P> {
         kick
     }
 
-    /// Takes used elements until the ring is empty (`false`) or the batch is full (`true`).
+    /// Takes used elements until the ring is empty or [`BATCH`] are taken.
     ///
     /// # Errors
     ///
@@ -156,8 +157,10 @@ impl<P: Platform> Guarded<P> {
         &mut self,
         shared: &Shared<P>,
         batch: &mut Batch,
-        drained: &mut u32,
-    ) -> Result<bool, Breakage> {
+        answer: &mut Answer,
+    ) -> Result<(), Breakage> {
+        debug_assert!(batch.is_empty());
+        let full = self.ring.next_used().wrapping_add(BATCH);
         loop {
             let used_index = self.ring.used_index();
             self.accounting.observe(used_index);
@@ -168,19 +171,20 @@ impl<P: Platform> Guarded<P> {
                     in_flight: self.in_flight,
                 });
             }
-            for _ in 0..pending {
-                if batch.is_full() {
-                    return Ok(true);
+            while self.ring.next_used() != used_index {
+                if self.ring.next_used() == full {
+                    answer.more = true;
+                    return Ok(());
                 }
                 self.take_one(shared, batch)?;
-                *drained += 1;
+                answer.drained += 1;
             }
             if self.polled {
-                return Ok(false);
+                return Ok(());
             }
             self.accounting.arm(self.ring.next_used());
             if !self.ring.arm() {
-                return Ok(false);
+                return Ok(());
             }
         }
     }
