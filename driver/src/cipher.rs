@@ -14,7 +14,9 @@ use crate::{
     link::Link,
     mode::{Message, Mode, Payload, Stateless, StatelessFeature},
     queue::{Buffers, INLINE, List},
-    request::{Admission, Body, INLINE_PAYLOAD_LEN, check_answer, own_waker, reserve_in_line},
+    request::{
+        Admission, Body, INLINE_PAYLOAD_LEN, check_answer, complete, own_waker, reserve_in_line,
+    },
     session::Session,
     wire::{self, CipherAlgorithm, CipherParameters, Direction, REQUEST_LEN, SessionParameters},
 };
@@ -86,7 +88,7 @@ impl<P: Platform> Cipher<P> {
             direction,
             key_len_bytes,
         });
-        let session = Session::create(link, parameters, [key, &[]]).await?;
+        let session = Session::create(link, &parameters, &[key, &[]]).await?;
         Ok(Self::new(Mode::Session(session), algorithm, direction))
     }
 
@@ -277,7 +279,7 @@ impl<P: Platform> Cipher<P> {
             None => reserve_in_line(link, queue, Admission::Wait).await?,
         };
         let waker = own_waker().await;
-        let sent = {
+        let mut in_flight = {
             let head = self.head(session, data.len());
             let body = Body::Inline {
                 parts: &[iv, data],
@@ -286,7 +288,7 @@ impl<P: Platform> Cipher<P> {
             };
             session.publish(reserved, &head, body, waker)?
         };
-        let in_flight = sent.await?;
+        complete(link, &mut in_flight).await?;
         let output = INLINE + iv.len();
         if let Err(error) = check_answer(&in_flight, output + data.len(), data.len()) {
             return Err(in_flight.refuse(error));

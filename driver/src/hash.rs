@@ -47,7 +47,7 @@ impl<P: Platform> Hash<P> {
             algorithm,
             result_len_bytes: check_result_len(algorithm, result_len_bytes)?,
         };
-        let session = Session::create(device.link(), parameters, [&[]; 2]).await?;
+        let session = Session::create(device.link(), &parameters, &[&[]; 2]).await?;
         Ok(Self {
             mode: Mode::Session(session),
             algorithm,

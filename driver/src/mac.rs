@@ -68,7 +68,7 @@ impl<P: Platform> Mac<P> {
             result_len_bytes: check_tag_len(algorithm, tag_len_bytes)?,
             key_len_bytes,
         };
-        let session = Session::create(link, parameters, [key, &[]]).await?;
+        let session = Session::create(link, &parameters, &[key, &[]]).await?;
         Ok(Self {
             mode: Mode::Session(session),
             algorithm,

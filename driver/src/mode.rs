@@ -171,7 +171,10 @@ impl<P: Platform> Mode<P> {
         let waker = own_waker().await;
         let (link, closing) = session.end(waker);
         match closing {
-            Closing::Sent(in_flight) => complete(link, in_flight).await?.take_destroyed(),
+            Closing::Sent(mut in_flight) => {
+                complete(link, &mut in_flight).await?;
+                in_flight.take_destroyed()
+            }
             Closing::Watched(watch) => watched(link, watch).await,
         }
     }

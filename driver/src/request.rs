@@ -12,7 +12,7 @@ use core::{
     ops::ControlFlow,
     pin::{Pin, pin},
     sync::atomic::{AtomicBool, Ordering},
-    task::{Context, Poll, Waker, ready},
+    task::{Context, Poll, Waker},
 };
 
 use alloc::{sync::Arc, task::Wake};
@@ -89,8 +89,9 @@ pub(crate) async fn transact<'l, P: Platform>(
         None => reserve_in_line(link, queue, admission).await?,
     };
     let waker = own_waker().await;
-    let in_flight = publish(reserved, head, body, intent, Some(waker))?;
-    complete(link, in_flight).await
+    let mut in_flight = publish(reserved, head, body, intent, Some(waker))?;
+    complete(link, &mut in_flight).await?;
+    Ok(in_flight)
 }
 
 /// Reserves a slot where [`Queue::reserve_at_once`](crate::queue::Queue::reserve_at_once) could
@@ -120,39 +121,40 @@ pub(crate) fn own_waker() -> impl Future<Output = Waker> {
 
 /// Waits until the device has used a request.
 #[inline(always)]
-pub(crate) fn complete<'l, P: Platform>(
+pub(crate) fn complete<'f, 'l, P: Platform>(
     link: &'l Link<P>,
-    in_flight: InFlight<'l, P>,
-) -> Complete<'l, P> {
-    Complete {
-        link,
-        in_flight: Some(in_flight),
-    }
+    in_flight: &'f mut InFlight<'l, P>,
+) -> Complete<'f, 'l, P> {
+    Complete { link, in_flight }
 }
 
 /// What [`complete`] returns.
 #[derive(Debug)]
 #[must_use = "a future does nothing unless it is polled"]
-pub(crate) struct Complete<'l, P: Platform> {
+pub(crate) struct Complete<'f, 'l, P: Platform> {
     link: &'l Link<P>,
-    in_flight: Option<InFlight<'l, P>>,
+    in_flight: &'f mut InFlight<'l, P>,
 }
 
-impl<'l, P: Platform> Future for Complete<'l, P> {
-    type Output = Result<InFlight<'l, P>, Error>;
+impl<P: Platform> Future for Complete<'_, '_, P> {
+    type Output = Result<(), Error>;
 
     #[inline(always)]
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        look(self.link);
-        let Some(in_flight) = &mut self.in_flight else {
-            return Poll::Pending;
-        };
-        let outcome = in_flight.poll(context);
-        ready!(look_again(self.link, context, outcome))?;
-        match self.in_flight.take() {
-            Some(in_flight) => Poll::Ready(Ok(in_flight)),
-            None => Poll::Pending,
+        if self.link.is_polled() {
+            return self.poll_polled(context);
         }
+        self.in_flight.poll(context)
+    }
+}
+
+impl<P: Platform> Complete<'_, '_, P> {
+    /// Polls where no interrupt comes.
+    #[cold]
+    fn poll_polled(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        look(self.link);
+        let outcome = self.in_flight.poll(context);
+        look_again(self.link, context, outcome)
     }
 }
 

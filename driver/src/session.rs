@@ -11,7 +11,7 @@ use crate::{
     link::Link,
     queue::{Buffers, Closing, INLINE_LEN, InFlight, Intent, List, Reserved, SessionIndex, Watch, joined},
     request::{
-        Admission, Body, Complete, complete, len_bytes, look, look_again, own_waker, publish, transact,
+        Admission, Body, complete, len_bytes, look, look_again, own_waker, publish, transact,
     },
     wire::SessionParameters,
 };
@@ -35,12 +35,15 @@ impl<P: Platform> Session<P> {
     /// as soon as the device gives it an id.
     pub(crate) async fn create(
         link: Arc<Link<P>>,
-        parameters: SessionParameters,
-        keys: [&[u8]; 2],
+        parameters: &SessionParameters,
+        keys: &[&[u8]; 2],
     ) -> Result<Self, Error> {
         let waker = own_waker().await;
-        let created = match link.control.create_at_once(&parameters, keys, waker) {
-            Some(in_flight) => complete(&link, in_flight).await?,
+        let created = match link.control.create_at_once(parameters, keys, waker) {
+            Some(mut in_flight) => {
+                complete(&link, &mut in_flight).await?;
+                in_flight
+            }
             None => Self::create_in_line(&link, parameters, keys).await?,
         };
         let index = created.take_session()?;
@@ -54,14 +57,14 @@ impl<P: Platform> Session<P> {
     /// Creates a session the long way: waits for a slot, and finds memory for a long key.
     async fn create_in_line<'l>(
         link: &'l Link<P>,
-        parameters: SessionParameters,
-        keys: [&[u8]; 2],
+        parameters: &SessionParameters,
+        keys: &[&[u8]; 2],
     ) -> Result<InFlight<'l, P>, Error> {
         let mut buffers = Buffers::default();
         let mut inline = &keys[..];
         // A private key of RSA has no room in a slot.
-        if len_bytes(&keys) > INLINE_LEN {
-            buffers.source = joined(&keys)?.map(List::One);
+        if len_bytes(keys) > INLINE_LEN {
+            buffers.source = joined(keys)?.map(List::One);
             inline = &[];
         }
         let head = parameters.encode(link.sessions.form());
@@ -106,9 +109,8 @@ impl<P: Platform> Session<P> {
         head: &impl AsRef<[u8]>,
         body: Body<'_, P>,
         waker: Waker,
-    ) -> Result<Complete<'s, P>, Error> {
-        let in_flight = publish(reserved, head, body, Intent::Data(self.index), Some(waker))?;
-        Ok(complete(&self.link, in_flight))
+    ) -> Result<InFlight<'s, P>, Error> {
+        publish(reserved, head, body, Intent::Data(self.index), Some(waker))
     }
 
     /// Returns the id that the device gave.

@@ -39,7 +39,7 @@ impl<P: Platform> Aead<P> {
             tag_len_bytes: tag_len_bytes as u32,
             aad_len_bytes: check_aad_len(aad_len_bytes)?,
         };
-        let session = Session::create(link, parameters, [key, &[]]).await?;
+        let session = Session::create(link, &parameters, &[key, &[]]).await?;
         Ok(Self {
             mode: Mode::Session(session),
             algorithm,

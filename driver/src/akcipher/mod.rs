@@ -55,7 +55,7 @@ impl<P: Platform> KeySession<P> {
             key_type,
             key_len_bytes: key.len() as u32,
         };
-        let session = Session::create(link, parameters, [key, &[]]).await?;
+        let session = Session::create(link, &parameters, &[key, &[]]).await?;
         Ok(Self { session })
     }
 

@@ -67,7 +67,7 @@ impl<P: Platform> Chain<P> {
             hash,
             aad_len_bytes: check_aad_len(aad_len_bytes)?,
         };
-        let session = Session::create(device.link(), session_parameters, keys).await?;
+        let session = Session::create(device.link(), &session_parameters, &keys).await?;
         let mode = Mode::Session(session);
         Ok(Self::new(
             mode,

@@ -23,7 +23,7 @@ impl<P: Platform> Queue<P> {
     pub(crate) fn create_at_once(
         &self,
         parameters: &SessionParameters,
-        [first, second]: [&[u8]; 2],
+        [first, second]: &[&[u8]; 2],
         waker: Waker,
     ) -> Option<InFlight<'_, P>> {
         let keys_len_bytes = first.len() + second.len();

@@ -93,7 +93,7 @@ fn long_key_of_a_cancelled_create_is_wiped_and_its_session_destroyed() {
             for refused in [false, true] {
                 rig.fake.limit_sessions(if refused { 0 } else { 256 });
                 let link = rig.device.link();
-                let mut create = Box::pin(Session::create(link, parameters, keys));
+                let mut create = Box::pin(Session::create(link, &parameters, &keys));
                 let mut ready = false;
                 for poll in 0..polls {
                     if poll == 1 && answered {
