@@ -223,6 +223,10 @@ impl<P: Platform> Device<P> {
     /// or, if it was broken, after; but for those that had a request in flight when it broke, since
     /// such a request may still meet whatever gets its session's id.
     ///
+    /// Interrupts from before the reset may arrive after it, so each queue goes on with what was owed
+    /// to it, two at most: none of them counts as *unhandled*, and until [`settle`](Self::settle) up to
+    /// five spurious ones a queue may not either.
+    ///
     /// # Errors
     ///
     /// Those of [`shutdown`](Self::shutdown) and of [`new`](Self::new); the device then stays shut

@@ -165,7 +165,10 @@ unsafe fn copy(from: *const u8, to: *mut u8, len_bytes: usize) {
     let (from, to) = (from.cast::<u64>(), to.cast::<u64>());
     for word in 0..words {
         // SAFETY: as the caller promises; so many words are `len_bytes` bytes.
-        unsafe { to.add(word).write_unaligned(from.add(word).read_unaligned()) };
+        unsafe {
+            to.add(word)
+                .write_unaligned(from.add(word).read_unaligned())
+        };
     }
 }
 
@@ -223,6 +226,14 @@ impl<const LEN: usize> DmaPart<'_, LEN> {
         let from = self.pointer(offset, bytes.len());
         // SAFETY: as in `write`, with the directions exchanged.
         unsafe { copy(from, bytes.as_mut_ptr(), bytes.len()) }
+    }
+
+    /// Reads the byte at `offset`, once, and not before what precedes it. A device that writes it at the
+    /// same time changes what is read, and nothing else.
+    #[inline(always)]
+    pub(crate) fn read_byte(&self, offset: usize) -> u8 {
+        // SAFETY: inside the part (checked by `pointer`).
+        unsafe { self.pointer(offset, 1).read_volatile() }
     }
 
     /// Overwrites the granules ([`WIPE_LEN`]) that hold `len_bytes` bytes at `offset` with zeros, in a

@@ -24,8 +24,8 @@ use crate::{
     dma::DmaBuffer,
     link::Link,
     queue::{
-        ANSWER, ANSWER_LEN, Block, Buffers, INLINE, InFlight, Intent, MAX_SEGMENTS, Queue,
-        Reserved, Submission,
+        ANSWER, ANSWER_LEN, Block, Buffers, INLINE, InFlight, Intent, MAX_SEGMENTS, NO_ANSWER,
+        Queue, Reserved, Submission,
     },
     virtqueue::Segment,
     wire,
@@ -53,7 +53,8 @@ pub(crate) enum Body<'a, P: Platform> {
         buffers: &'a mut Buffers<P>,
     },
     /// Everything in the slot's own memory. The device writes so many bytes and a status, from an
-    /// offset on that may lie within the parts: it has read them before it writes.
+    /// offset on that may lie within the parts: it has read them before it writes. They end where the
+    /// output does or before.
     Inline {
         parts: &'a [&'a [u8]],
         output_at: usize,
@@ -163,9 +164,6 @@ pub(crate) fn len_bytes(parts: &[&[u8]]) -> usize {
     parts.iter().map(|part| part.len()).sum()
 }
 
-/// A status that no device means: an answer that was never written is not taken for one.
-const NO_ANSWER: u8 = 0xff;
-
 /// Writes parts one after the other, from `start` of the inline bytes on; returns their length.
 #[inline(always)]
 fn write_inline(block: Block<'_>, start: usize, parts: &[&[u8]]) -> usize {
@@ -225,14 +223,16 @@ pub(crate) fn publish<'l, P: Platform>(
         } => {
             let parts_len_bytes = write_inline(block, 0, parts);
             let output = INLINE + output_at;
-            block.write(output + output_len_bytes, &[NO_ANSWER]);
+            let inline_bytes = output_at + output_len_bytes;
+            debug_assert!(parts_len_bytes <= inline_bytes);
+            block.write(INLINE + inline_bytes, &[NO_ANSWER]);
             let segments = [
                 block.readable(start, head.len() + parts_len_bytes),
                 // One descriptor for the output and the status right behind it.
                 block.writable(output, output_len_bytes + 1),
             ];
             let submission = Submission {
-                inline_bytes: parts_len_bytes.max(output_at + output_len_bytes) as u16,
+                inline_bytes: inline_bytes as u16,
                 intent,
                 buffers: None,
                 waker,
@@ -248,7 +248,8 @@ pub(crate) fn publish<'l, P: Platform>(
             let before_len_bytes = write_inline(block, 0, before);
             let after_len_bytes = write_inline(block, before_len_bytes, after);
             let output_at = before_len_bytes + after_len_bytes;
-            block.write(INLINE + output_at + result_len_bytes, &[NO_ANSWER]);
+            let inline_bytes = output_at + result_len_bytes;
+            block.write(INLINE + inline_bytes, &[NO_ANSWER]);
             let (sources, destinations) = (buffers.sources(), buffers.destinations());
             let spilled = buffers.spilled.as_deref();
             let spilled_before = spilled.and_then(|spilled| spilled.before.as_ref());
@@ -277,7 +278,7 @@ pub(crate) fn publish<'l, P: Platform>(
             segments.extend(writable.map(|buffer| segment(buffer, true)));
             segments.push(block.writable(INLINE + output_at, result_len_bytes + 1));
             let submission = Submission {
-                inline_bytes: (output_at + result_len_bytes) as u16,
+                inline_bytes: inline_bytes as u16,
                 intent,
                 buffers: Some(buffers),
                 waker,
@@ -307,6 +308,7 @@ pub(crate) fn check_answer<P: Platform>(
 ) -> Result<(), Error> {
     let written_bytes = in_flight.written_bytes();
     let expected_bytes = output_len_bytes as u32 + 1;
+    debug_assert_eq!(status_at, in_flight.status_at());
     let mut status = [NO_ANSWER];
     in_flight.block().read(status_at, &mut status);
     if written_bytes >= expected_bytes && u32::from(status[0]) == wire::STATUS_OK {

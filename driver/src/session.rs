@@ -9,7 +9,9 @@ use core::{
 use crate::{
     Error, Platform,
     link::Link,
-    queue::{Buffers, Closing, INLINE_LEN, InFlight, Intent, List, Reserved, SessionIndex, Watch, joined},
+    queue::{
+        Buffers, Closing, INLINE_LEN, InFlight, Intent, List, Reserved, SessionIndex, Watch, joined,
+    },
     request::{
         Admission, Body, complete, len_bytes, look, look_again, own_waker, publish, transact,
     },

@@ -21,9 +21,9 @@ pub use self::{
     rsa_signatures::{RsaSignature, RsaSigner, RsaVerifier},
 };
 use crate::{
-    mode::Mode,
     Error, Platform, Refusal, Requirement,
     link::Link,
+    mode::Mode,
     queue::INLINE,
     request::{Admission, Body, check_answer, check_answer_up_to},
     session::Session,

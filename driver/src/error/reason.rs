@@ -168,7 +168,7 @@ pub enum Refusal {
     NoSpace,
     /// `VIRTIO_CRYPTO_KEY_REJECTED`: a signature did not verify.
     KeyRejected,
-    /// A number that the specification does not give, or no answer at all (0xff..).
+    /// A number that the specification does not give.
     Unknown(u32),
 }
 
@@ -208,6 +208,12 @@ pub enum Breakage {
         /// The id.
         id: u32,
     },
+    /// A used element names a request whose status the device has not written. It has not answered
+    /// it, and may do so later: the element is of another life, or a lie.
+    Unanswered {
+        /// The id.
+        id: u32,
+    },
 }
 
 impl fmt::Display for Breakage {
@@ -223,6 +229,7 @@ impl fmt::Display for Breakage {
                 )
             }
             Self::BadUsedId { id } => write!(f, "it used id {id}, which is not in flight"),
+            Self::Unanswered { id } => write!(f, "it used id {id} and has not answered it"),
         }
     }
 }

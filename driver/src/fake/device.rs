@@ -573,6 +573,15 @@ impl FakeDevice {
         true
     }
 
+    /// Uses the chain with this head, whatever it is, without having served it.
+    pub(crate) fn use_unserved(&self, queue: usize, head: u32) {
+        let mut state = self.state();
+        let ring = state.rings.get_mut(&queue).unwrap();
+        ring.use_raw(head, 1 << 10, 1);
+        drop(state);
+        self.interrupt(queue);
+    }
+
     /// Sends the interrupt of a queue, owed or not.
     pub(crate) fn interrupt(&self, queue: usize) {
         let on_used = self.on_used.lock().unwrap().clone();

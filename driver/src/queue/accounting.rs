@@ -14,6 +14,11 @@
 //! A vector that moves leaves up to two messages behind, in service and pending on the CPU that had
 //! it, beside the three of the new one. So every move raises the cap by two, until `settle`. So does
 //! a reset, as far as they are owed: a message from before it may arrive after it.
+//!
+//! A recovery is therefore lenient, by this much: the new queue begins with what the old one was owed,
+//! two at most, and with what its own messages gave that met the old queue before the new one took its
+//! place (those of sessions ended at the recovery). No message that was sent counts as unhandled; of
+//! messages that nobody sent, up to five a queue can hide until `settle`, which is exact again.
 
 use crate::virtqueue::need_event;
 

@@ -4,7 +4,8 @@
 //! 0        TABLE   indirect descriptors (unused without INDIRECT_DESC)
 //! 256      ANSWER  session id and status
 //! 272      head    header and fixed-length fields, which end where the inline bytes begin
-//! 384      INLINE  keys, IV, additional data, a short payload, a short result
+//! 384      INLINE  keys, IV, additional data, a short payload, a short result; behind them the
+//!                  status of a data request
 //! 2048
 //! ```
 //!
@@ -28,6 +29,10 @@ pub(crate) const MAX_SEGMENTS: usize = 16;
 pub(crate) const ANSWER: usize = TABLE + MAX_SEGMENTS * DESCRIPTOR_LEN;
 /// Bytes kept for the answer.
 pub(crate) const ANSWER_LEN: usize = 16;
+/// Where the status of a *create* lies: behind the session id. That of a *destroy* comes first.
+pub(super) const CREATE_STATUS: usize = ANSWER + 8;
+/// What a status holds until the device has written it: one that no device means.
+pub(crate) const NO_ANSWER: u8 = 0xff;
 /// Where inline bytes begin, and the head ends.
 pub(crate) const INLINE: usize = (ANSWER + ANSWER_LEN + MAX_HEAD_LEN).next_multiple_of(WIPE_LEN);
 /// How many inline bytes fit.
@@ -75,6 +80,12 @@ impl Block<'_> {
     #[inline(always)]
     pub(crate) fn read(&self, offset: usize, bytes: &mut [u8]) {
         self.memory.read(offset, bytes);
+    }
+
+    /// Tells whether the device has written the status at `offset`.
+    #[inline(always)]
+    pub(super) fn is_answered(&self, offset: u16) -> bool {
+        self.memory.read_byte(usize::from(offset)) != NO_ANSWER
     }
 
     /// Wipes what a request left inline: keys, plaintext.

@@ -6,7 +6,7 @@
 
 use super::{
     Queue,
-    block::{ANSWER, ANSWER_LEN, INLINE},
+    block::{ANSWER, ANSWER_LEN, CREATE_STATUS, INLINE, NO_ANSWER},
     sessions::{Ledger, SessionIndex},
     slot::{Batch, NONE, Purpose, State},
     state::{Guarded, Shared},
@@ -92,8 +92,7 @@ impl<P: Platform> Guarded<P> {
         state: State,
     ) -> bool {
         let block = shared.blocks.block(slot);
-        // Never a status that the device could have meant.
-        block.write(ANSWER, &[0xff; ANSWER_LEN]);
+        block.write(ANSWER, &[NO_ANSWER; ANSWER_LEN]);
         let segments = [
             block.readable(INLINE - head_len_bytes, head_len_bytes + inline_bytes),
             block.writable(ANSWER, ANSWER_LEN),
@@ -105,7 +104,10 @@ impl<P: Platform> Guarded<P> {
         }
         let entry = &mut self.slots[usize::from(slot)];
         entry.purpose = purpose;
-        entry.writable_bytes = ANSWER_LEN as u32;
+        entry.status_at = match purpose {
+            Purpose::Create(_) => CREATE_STATUS as u16,
+            _ => ANSWER as u16,
+        };
         shared.words[usize::from(slot)].set(state);
         self.publish(slot);
         self.decide_kick()
@@ -183,7 +185,7 @@ pub(super) fn destroy_result<P: Platform>(
     slot: u16,
     written_bytes: u32,
 ) -> Result<(), Error> {
-    let mut status = [0xff];
+    let mut status = [NO_ANSWER];
     shared.blocks.block(slot).read(ANSWER, &mut status);
     if written_bytes > 0 && u32::from(status[0]) == wire::STATUS_OK {
         return Ok(());
@@ -209,7 +211,7 @@ pub(super) fn created_session<P: Platform>(
     slot: u16,
     written_bytes: u32,
 ) -> Result<u64, Error> {
-    let mut answer = [0xff; ANSWER_LEN];
+    let mut answer = [NO_ANSWER; ANSWER_LEN];
     shared.blocks.block(slot).read(ANSWER, &mut answer);
     // Session id and status; the padding behind them says nothing.
     const NEEDED: u32 = 12;

@@ -6,7 +6,7 @@ use arrayvec::ArrayVec;
 
 use super::{
     Buffers, Queue,
-    block::{Block, MAX_SEGMENTS},
+    block::{Block, CREATE_STATUS, INLINE, MAX_SEGMENTS},
     ending::{created_session, destroy_result},
     sessions::{Ledger, SessionIndex},
     slot::{Batch, Purpose, Slot, State, Word},
@@ -37,7 +37,8 @@ pub(crate) enum Intent {
 /// What is sent in a slot, beside the bytes in its block.
 #[derive(Debug)]
 pub(crate) struct Submission<'a, P: Platform> {
-    /// Bytes after the header to wipe afterwards.
+    /// Bytes after the header to wipe afterwards. Right behind them the device writes the status of a
+    /// data request.
     pub(crate) inline_bytes: u16,
     pub(crate) intent: Intent,
     /// Taken, to be held by the slot until the device has used the request; left where they are
@@ -74,17 +75,19 @@ impl<'q, P: Platform> Reserved<'q, P> {
         let Self { queue, slot } = self;
         let inline_bytes = submission.inline_bytes;
         let waker_is_left = submission.waker.is_some();
-        let writable = segments.iter().filter(|segment| segment.writable);
-        let writable_bytes = writable.map(|segment| segment.len_bytes).sum();
+        let status_at = match submission.intent {
+            Intent::Create { .. } => CREATE_STATUS as u16,
+            Intent::Data(_) | Intent::Stateless => INLINE as u16 + inline_bytes,
+        };
         // A slot that was not sent is given back by the drop.
         if queue.is_indirect {
             // Here and not in `send`: here the compiler knows how many segments there are.
             self.block().write_table(segments);
-            queue.send(slot, writable_bytes, &[], &mut submission)?;
+            queue.send(slot, status_at, &[], &mut submission)?;
         } else {
             // A copy, so that where it is not needed the segments take no memory at all.
             let chain: ArrayVec<_, MAX_SEGMENTS> = segments.iter().copied().collect();
-            queue.send(slot, writable_bytes, &chain, &mut submission)?;
+            queue.send(slot, status_at, &chain, &mut submission)?;
         }
         core::mem::forget(self);
         Ok(InFlight {
@@ -104,7 +107,7 @@ impl<P: Platform> Queue<P> {
     fn send(
         &self,
         slot: u16,
-        writable_bytes: u32,
+        status_at: u16,
         chain: &[Segment],
         submission: &mut Submission<'_, P>,
     ) -> Result<(), Error> {
@@ -127,7 +130,7 @@ impl<P: Platform> Queue<P> {
             };
             let entry = &mut guarded.slots[usize::from(slot)];
             entry.purpose = purpose;
-            entry.writable_bytes = writable_bytes;
+            entry.status_at = status_at;
             entry.inline_bytes = submission.inline_bytes;
             // A free slot holds nothing, so nothing is dropped here. Swapped only if there is
             // something: most requests have no buffers.
@@ -240,11 +243,16 @@ impl<'q, P: Platform> InFlight<'q, P> {
         }
     }
 
-    /// Returns how many bytes the device wrote, clamped to what it was given. Once `poll` was
-    /// ready.
+    /// Returns how many bytes the device says that it wrote, which may be more than it was given. Once
+    /// `poll` was ready.
     #[inline]
     pub(crate) fn written_bytes(&self) -> u32 {
         self.word.written_bytes()
+    }
+
+    /// Returns where the status of a data request lies in the slot's block.
+    pub(crate) fn status_at(&self) -> usize {
+        INLINE + usize::from(self.inline_bytes)
     }
 
     /// Returns the slot's device memory, for reading the answer. Once `poll` was ready.

@@ -31,7 +31,7 @@ use self::{
     state::{Guarded, Shared},
 };
 pub(crate) use self::{
-    block::{ANSWER, ANSWER_LEN, Block, INLINE, INLINE_LEN, MAX_SEGMENTS},
+    block::{ANSWER, ANSWER_LEN, Block, INLINE, INLINE_LEN, MAX_SEGMENTS, NO_ANSWER},
     buffers::{Buffers, List, joined},
     closing::{Closing, Watch},
     holder::{InFlight, Intent, Reserved, Submission},

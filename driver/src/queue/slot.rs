@@ -108,8 +108,8 @@ pub(super) struct Slot<P: Platform> {
     pub(super) purpose: Purpose,
     pub(super) waker: Option<Waker>,
     pub(super) buffers: Buffers<P>,
-    /// How much the device may write: what it claims beyond is not believed.
-    pub(super) writable_bytes: u32,
+    /// Where in the block the device writes the status.
+    pub(super) status_at: u16,
     /// How much of the block's inline part has to be wiped.
     pub(super) inline_bytes: u16,
     /// Next in the list of free or of reapable slots.
@@ -122,7 +122,7 @@ impl<P: Platform> Slot<P> {
             purpose: Purpose::Nothing,
             waker: None,
             buffers: Buffers::default(),
-            writable_bytes: 0,
+            status_at: 0,
             inline_bytes: 0,
             next,
         }
@@ -158,14 +158,20 @@ impl Batch {
     pub(super) fn wake(&mut self, waker: Option<Waker>) {
         if let Some(waker) = waker {
             let taken = self.wakers.try_push(waker);
-            debug_assert!(taken.is_ok(), "there is room for all that `BATCH` elements bring");
+            debug_assert!(
+                taken.is_ok(),
+                "there is room for all that `BATCH` elements bring"
+            );
         }
     }
 
     #[inline]
     pub(super) fn end_session(&mut self, session: SessionIndex) {
         let taken = self.unused.try_push(session);
-        debug_assert!(taken.is_ok(), "there is room for all that `BATCH` elements bring");
+        debug_assert!(
+            taken.is_ok(),
+            "there is room for all that `BATCH` elements bring"
+        );
     }
 
     /// Wakes everybody collected, in no particular order. Without the lock.

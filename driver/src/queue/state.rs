@@ -2,6 +2,21 @@
 //!
 //! Everything here runs with local interrupts masked and for a bounded time: at most one pass over
 //! a full batch. Nothing here wakes, allocates, frees or touches a device register.
+//!
+//! # What counts as an answer
+//!
+//! A device writes a request's status before it uses the request (Virtio 1.3, 2.7.8.2 and 5.9.7), and
+//! every request is sent with a status that no device means. A used element whose request still has it
+//! is a breakage: it gives nothing back, ends no use of a session and makes no slot free, whether a
+//! caller, an orphan or a *destroy* has it. Such elements come from a device that lies, and from one
+//! that writes what it had before a forced reset into the ring after it (QEMU 10 and 11.1 with a
+//! throttled backend): the heads of both lives are the same.
+//!
+//! An element from before that finds the status written comes early for a request that the device has
+//! done: the request ends as it would have, but for the length, with which the device can lie anyway
+//! and which nothing but the length of a public-key result is taken from. The request's own element
+//! then comes second. It names a slot that is not in flight, or one whose next request is unanswered,
+//! and breaks the device; or, answered too, comes early for that one.
 
 use alloc::boxed::Box;
 use core::task::Waker;
@@ -9,17 +24,17 @@ use core::task::Waker;
 use pin_list::{PinList, id};
 
 use super::{
+    Answer,
     accounting::Accounting,
     block::Blocks,
     ending::created_session,
     sessions::{Ledger, SessionTable},
-    Answer,
     slot::{BATCH, Batch, NONE, Purpose, Slot, State, Word},
 };
 use crate::{
     Breakage, Error, Platform,
     stats::QueueStats,
-    virtqueue::{Segment, SplitQueue},
+    virtqueue::{Segment, SplitQueue, UsedElement},
 };
 
 /// A caller that waits for a slot is a node of this list, in the caller's own future.
@@ -206,45 +221,55 @@ impl<P: Platform> Guarded<P> {
         };
         let index = slot as u16;
         let entry = &mut self.slots[usize::from(index)];
-        let written_bytes = used.len_bytes.min(entry.writable_bytes);
 
         let state = word.state();
         if state == State::Submitted as u8 {
-            word.complete(written_bytes);
+            // Behind the acquire of the used index, which the device moved after it wrote the status.
+            if !shared.blocks.block(index).is_answered(entry.status_at) {
+                return Err(Breakage::Unanswered { id: used.id });
+            }
+            word.complete(used.len_bytes);
             batch.wake(entry.waker.take());
             if let Purpose::Data(session) = entry.purpose
                 && shared.sessions.release_use(session)
             {
                 batch.end_session(session);
             }
-        } else if !self.take_unheld(shared, index, state, written_bytes, batch) {
-            return Err(bad);
+        } else {
+            self.take_unheld(shared, index, state, used, batch)?;
         }
         self.in_flight -= 1;
         self.stats.completed += 1;
         Ok(())
     }
 
-    /// The device has used a slot that no caller holds: `false` if it did not have it.
+    /// The device has used a slot that no caller holds.
     #[inline(never)]
     fn take_unheld(
         &mut self,
         shared: &Shared<P>,
         slot: u16,
         state: u8,
-        written_bytes: u32,
+        used: UsedElement,
         batch: &mut Batch,
-    ) -> bool {
-        if state == State::Detached as u8 {
-            let purpose = self.slots[usize::from(slot)].purpose;
-            self.finish_destroy(shared, slot, purpose, written_bytes, batch);
-            self.give(shared, slot, batch);
-        } else if state == State::Orphaned as u8 {
-            self.settle_orphan(shared, slot, written_bytes, batch);
-        } else {
-            return false;
+    ) -> Result<(), Breakage> {
+        let UsedElement { id, len_bytes } = used;
+        let is_detached = state == State::Detached as u8;
+        if !is_detached && state != State::Orphaned as u8 {
+            return Err(Breakage::BadUsedId { id });
         }
-        true
+        let entry = &self.slots[usize::from(slot)];
+        if !shared.blocks.block(slot).is_answered(entry.status_at) {
+            return Err(Breakage::Unanswered { id });
+        }
+        if is_detached {
+            let purpose = entry.purpose;
+            self.finish_destroy(shared, slot, purpose, len_bytes, batch);
+            self.give(shared, slot, batch);
+        } else {
+            self.settle_orphan(shared, slot, len_bytes, batch);
+        }
+        Ok(())
     }
 
     /// The device has answered a request whose caller is gone, in flight or completed.

@@ -103,6 +103,9 @@ impl<'q, P: Platform> Future for Reserve<'q, P> {
         let mut this = self.project();
         let queue = *this.queue;
         let mut waker: Option<Waker> = None;
+        // What leaves the list, to be dropped here: it may be the last of its task. It never takes the
+        // place of `waker`, which would be dropped under the lock.
+        let mut left: Option<Waker> = None;
         loop {
             // `waker` comes back holding what the list kept before, to be dropped here.
             let step = queue.guarded.with(|guarded| {
@@ -117,11 +120,11 @@ impl<'q, P: Platform> Future for Reserve<'q, P> {
                         Err(node) => node,
                     };
                     if let Some(error) = guarded.closed {
-                        // Dropped without the lock: it may be the last of its task.
+                        // Nothing has left the list before: this is the way out of the loop.
                         if let (pin_list::NodeData::Linked(kept), ()) =
                             node.reset(&mut guarded.waiters)
                         {
-                            waker = kept;
+                            left = kept;
                         }
                         return Step::Ended(error);
                     }
@@ -156,7 +159,10 @@ impl<'q, P: Platform> Future for Reserve<'q, P> {
             });
             match step {
                 Step::Slot(slot) => return Poll::Ready(Ok(Reserved { queue, slot })),
-                Step::Ended(error) => return Poll::Ready(Err(error)),
+                Step::Ended(error) => {
+                    drop(left);
+                    return Poll::Ready(Err(error));
+                }
                 Step::Waiting => return Poll::Pending,
                 Step::WantsReaping => queue.reap(),
                 Step::WantsWaker => waker = Some(context.waker().clone()),

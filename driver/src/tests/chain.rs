@@ -289,7 +289,11 @@ fn refused_requests_change_nothing_of_the_callers() {
         run(async {
             let chain = try_open(&rig, how, &PARAMETERS, 5).await.unwrap();
             for len in [40, 3000] {
-                for fault in [Fault::Status(1), Fault::Length(len as u32), Fault::NoStatus] {
+                for fault in [
+                    Fault::Status(1),
+                    Fault::Length(len as u32),
+                    Fault::Status(99),
+                ] {
                     let (mut data, mut digest) = (vec![9; len], [9; 32]);
                     rig.fake.set_fault(fault);
                     let sent = chain.process_slice(INPUT, &mut data, &mut digest);

@@ -115,13 +115,39 @@ fn short_length_is_an_error_and_a_long_one_is_not_believed() {
 #[test]
 fn status_decides_whatever_else_was_written() {
     let refused = |refusal| [Some(Error::Refused(refusal)), None];
-    assert_eq!(with_fault(Fault::NoStatus), refused(Refusal::Unknown(0xff)));
     assert_eq!(with_fault(Fault::Status(1)), refused(Refusal::Error));
     assert_eq!(
         with_fault(Fault::Status(4)),
         refused(Refusal::InvalidSession)
     );
     assert_eq!(with_fault(Fault::Status(99)), refused(Refusal::Unknown(99)));
+}
+
+#[test]
+fn used_element_without_a_status_breaks_the_device() {
+    let broken = Some(Error::Broken(Breakage::Unanswered { id: 0 }));
+    assert_eq!(with_fault(Fault::NoStatus), [broken, broken]);
+    // No status that there is; a device that means it says nothing else.
+    assert_eq!(with_fault(Fault::Status(0xff)), [broken, broken]);
+}
+
+#[test]
+fn element_that_comes_again_does_not_answer_the_next_request() {
+    let rig = Rig::simple();
+    let session = rig.session(Direction::Encrypt);
+    let request = || Box::pin(session.process(&IV, DmaBuffer::new(32).unwrap()));
+    let mut first = request();
+    assert!(poll_once(first.as_mut()).is_pending());
+    rig.fake.serve(0, 1);
+    assert!(poll_once(first.as_mut()).is_ready());
+    let mut second = request();
+    assert!(poll_once(second.as_mut()).is_pending());
+    rig.fake.use_unserved(0, 0);
+    let Poll::Ready(Err(failed)) = poll_once(second.as_mut()) else {
+        panic!("it was not served")
+    };
+    let unanswered = Error::Broken(Breakage::Unanswered { id: 0 });
+    assert_eq!((failed.error, failed.given.is_none()), (unanswered, true));
 }
 
 #[test]
@@ -142,14 +168,9 @@ fn output_of_a_refused_request_is_not_copied() {
 }
 
 #[test]
-fn refused_create_and_unwritten_answers_are_errors() {
+fn refused_create_and_short_answers_are_errors() {
     let rig = Rig::simple();
-    for fault in [
-        Fault::NoStatus,
-        Fault::Status(5),
-        Fault::Length(11),
-        Fault::Length(0),
-    ] {
+    for fault in [Fault::Status(5), Fault::Length(11), Fault::Length(0)] {
         let mut open = Box::pin(Cipher::open(
             &rig.device,
             CipherAlgorithm::AesCbc,

@@ -23,8 +23,8 @@ use crate::{
     dma::DmaBuffer,
     fake::{FakePlatform, live_pages, use_chain},
     queue::{
-        ANSWER, Batch, Buffers, INLINE, InFlight, Intent, Layout, List, Queue, Reserved,
-        SessionIndex, SessionTable, Submission,
+        Batch, Buffers, INLINE, InFlight, Intent, Layout, List, Queue, Reserved, SessionIndex,
+        SessionTable, Submission,
     },
     sync::{Current, IrqMutex},
     transport::{Doorbell, Notify, QueueIndex},
@@ -80,11 +80,11 @@ fn publish_for(
     waker: Option<Waker>,
 ) -> InFlight<'_, FakePlatform> {
     let block = reserved.block();
-    let segments = [block.readable(INLINE, 16), block.writable(ANSWER, 1)];
+    let segments = [block.readable(INLINE, 16), block.writable(INLINE + 16, 1)];
     let buffers = &mut Buffers::in_place(List::One(DmaBuffer::new(16).unwrap()));
     let intent = Intent::Data(SessionIndex(0));
     let submission = Submission {
-        inline_bytes: 0,
+        inline_bytes: 16,
         intent,
         buffers: Some(buffers),
         waker,

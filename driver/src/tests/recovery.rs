@@ -18,13 +18,16 @@ use crate::{
 
 const LIMIT_NS: u64 = 100_000_000;
 
+fn opening<'d>(
+    rig: &'d Rig,
+    key: &'d [u8],
+) -> Pin<Box<impl Future<Output = Result<Cipher<FakePlatform>, Error>> + 'd>> {
+    let (algorithm, direction) = (CipherAlgorithm::AesCbc, Direction::Encrypt);
+    Box::pin(Cipher::open(&rig.device, algorithm, direction, key))
+}
+
 fn open<'d>(rig: &'d Rig, key: &'d [u8]) -> Pin<Box<impl Future + 'd>> {
-    let mut open = Box::pin(Cipher::open(
-        &rig.device,
-        CipherAlgorithm::AesCbc,
-        Direction::Encrypt,
-        key,
-    ));
+    let mut open = opening(rig, key);
     assert!(poll_once(open.as_mut()).is_pending());
     open
 }
@@ -150,6 +153,108 @@ fn interrupts_during_a_recovery_are_not_lost() {
     );
     assert_eq!(rig.fake.sessions(), 1, "the device has answered");
     opened.expect("and somebody was woken").unwrap();
+}
+
+/// Why no session can be opened, if so.
+fn refusal(rig: &Rig) -> Option<Error> {
+    match poll_once(opening(rig, &KEY).as_mut()) {
+        core::task::Poll::Ready(outcome) => outcome.err(),
+        core::task::Poll::Pending => None,
+    }
+}
+
+/// What meets a used element of the life before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Late {
+    Data,
+    DataDropped,
+    Create,
+    CreateDropped,
+    DestroyAwaited,
+    DestroyDropped,
+}
+
+#[test]
+fn used_elements_of_the_life_before_give_nothing_back() {
+    use Late::*;
+    for late in [
+        Data,
+        DataDropped,
+        Create,
+        CreateDropped,
+        DestroyAwaited,
+        DestroyDropped,
+    ] {
+        let rig = Rig::simple();
+        let _alone = rig.alone.clone();
+        // A request in flight keeps the device from being reset cleanly: it has head 0, as that of
+        // the next life will have.
+        let before = rig.session(Direction::Encrypt);
+        let mut given_up = Box::pin(before.process(&IV, DmaBuffer::new(16).unwrap()));
+        assert!(poll_once(given_up.as_mut()).is_pending());
+        assert_eq!(rig.device.recover(0).unwrap().in_flight, 1);
+        rig.serve_all();
+        assert!(poll_once(given_up.as_mut()).is_ready());
+        drop(given_up);
+        drop(before);
+
+        let session = Arc::new(rig.session(Direction::Encrypt));
+        let queue = match late {
+            Data | DataDropped => 0,
+            _ => 1,
+        };
+        let unused = Arc::new(rig.session(Direction::Encrypt));
+        let own = session.clone();
+        let mut call: Pin<Box<dyn Future<Output = Option<Error>>>> = match late {
+            Data | DataDropped => Box::pin(async move {
+                let outcome = own.process(&IV, DmaBuffer::new(9 << 10).unwrap()).await;
+                let failed = outcome.err()?;
+                assert!(failed.given.is_none(), "handed back unanswered");
+                Some(failed.error)
+            }),
+            Create | CreateDropped => Box::pin(async { opening(&rig, &KEY).await.err() }),
+            DestroyAwaited | DestroyDropped => {
+                let unused = Arc::into_inner(unused).unwrap();
+                Box::pin(async move { unused.close().await.err() })
+            }
+        };
+        let control_before = rig.device.control_stats().in_flight;
+        assert!(poll_once(call.as_mut()).is_pending());
+        let heads = rig.fake.take(queue);
+        assert_eq!((heads, control_before), (1, 0), "{late:?}");
+        let sessions = rig.fake.sessions();
+        let live = live_pages();
+        let mut call = Some(call);
+        if let DataDropped | CreateDropped | DestroyDropped = late {
+            call = None;
+        }
+
+        rig.fake.use_unserved(queue, 0);
+        let broken = Some(Error::Broken(Breakage::Unanswered { id: 0 }));
+        if let Some(mut call) = call {
+            assert_eq!(
+                poll_once(call.as_mut()),
+                core::task::Poll::Ready(broken),
+                "{late:?}"
+            );
+        }
+        // Nothing goes on: the session of what is still queued is not ended, no slot is used anew.
+        drop(session);
+        assert_eq!(rig.fake.take(queue), 1, "{late:?}");
+        assert_eq!(refusal(&rig), broken, "{late:?}");
+        assert_eq!(live_pages(), live, "{late:?}");
+        // The device checks that what it has is still its own, and that no destroy comes too early.
+        rig.fake.serve(queue, 1);
+        rig.serve_all();
+        let change = match late {
+            Data | DataDropped => 0,
+            Create | CreateDropped => 1,
+            DestroyAwaited | DestroyDropped => -1,
+        };
+        assert_eq!(rig.fake.sessions() as i64, sessions as i64 + change);
+        assert_eq!(rig.device.recover(0).unwrap().in_flight, 1, "{late:?}");
+        assert_eq!(refusal(&rig), None);
+    }
 }
 
 #[test]

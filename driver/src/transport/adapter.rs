@@ -10,10 +10,15 @@ use virtio_drivers::transport::{
 use super::{Doorbell, Notify, QueueAddresses, QueueIndex, Transport, TransportError};
 use crate::{DEVICE_ID, Platform, sync::IrqMutex};
 
-/// A transport of `virtio_drivers` (MMIO, PCI, a hypervisor's own) as one of this driver's.
+/// A transport of `virtio_drivers` (MMIO, a hypervisor's own) as one of this driver's.
+///
+/// It is meant for MMIO; PCI has a transport of this driver's own, [`pci`](super::pci). Theirs for PCI
+/// works where the device keeps to the rules, but is no match for one that does not: its `notify` reads
+/// the queue's notification offset anew at every kick and panics when it lies outside the region, as it
+/// does for a device that has been removed and reads all ones, with the lock held and interrupts masked.
 ///
 /// Their `notify` and `ack_interrupt` want `&mut self`, so all of it stands behind one lock, which
-/// a kick takes too: with many CPUs [`pci`](super::pci) is better. There is no MSI-X: interrupts
+/// a kick takes too. There is no MSI-X: interrupts
 /// come by INTx ([`Options::intx`](crate::Options::intx)), or the driver polls.
 ///
 /// Their `PciTransport` enables a queue with one call, so a vector of the caller's own cannot be

@@ -3,4 +3,4 @@
 mod split;
 
 pub use split::need_event;
-pub(crate) use split::{DESCRIPTOR_LEN, Segment, SplitQueue, write_table};
+pub(crate) use split::{DESCRIPTOR_LEN, Segment, SplitQueue, UsedElement, write_table};
