@@ -93,6 +93,10 @@ impl StatelessFeature {
         bit: Features::AEAD_STATELESS_MODE,
         name: "VIRTIO_CRYPTO_F_AEAD_STATELESS_MODE",
     };
+    pub(crate) const AKCIPHER: Self = Self {
+        bit: Features::AKCIPHER_STATELESS_MODE,
+        name: "VIRTIO_CRYPTO_F_AKCIPHER_STATELESS_MODE",
+    };
 }
 
 /// A request of a service, but for its payload.

@@ -21,12 +21,12 @@ const SUPPORTED: Features = Features::VERSION_1
     .union(Features::REVISION_1)
     .union(STATELESS);
 
-/// Stateless modes, none of which goes without REVISION_1 (Virtio 1.3, 5.9.3.1). That of public keys is
-/// not made use of.
+/// Stateless modes, none of which goes without REVISION_1 (Virtio 1.3, 5.9.3.1).
 const STATELESS: Features = Features::CIPHER_STATELESS_MODE
     .union(Features::HASH_STATELESS_MODE)
     .union(Features::MAC_STATELESS_MODE)
-    .union(Features::AEAD_STATELESS_MODE);
+    .union(Features::AEAD_STATELESS_MODE)
+    .union(Features::AKCIPHER_STATELESS_MODE);
 
 /// How a device is set up: [`Options::default`], then its fields one by one.
 #[derive(Clone, Debug)]

@@ -14,8 +14,8 @@ use kernel::{
 use spin::Once;
 use virtio_crypto::{
     AeadAlgorithm, AeadDecrypt, AeadEncrypt, Chain, ChainOrder, ChainParameters, ChainedHash,
-    Cipher, CipherAlgorithm, Direction, Error, Features, Hash, HashAlgorithm, Mac, MacAlgorithm,
-    Options, Refusal,
+    Cipher, CipherAlgorithm, Curve, Direction, EcdsaNumber, EcdsaPrivateKey, EcdsaSigner, Error,
+    Features, Hash, HashAlgorithm, Mac, MacAlgorithm, Options, Refusal,
 };
 
 kernel::tests! {
@@ -122,6 +122,7 @@ fn stateless_modes_that_the_device_lacks_are_named() {
     let device = device();
     assert!(!device.features().contains(Features::REVISION_1));
     let (gcm, encrypt) = (AeadAlgorithm::Gcm, Direction::Encrypt);
+    let scalar = EcdsaPrivateKey::from_scalar(Curve::P256, &[1; 32]);
     let outcomes = [
         Cipher::stateless(device, CipherAlgorithm::AesCbc, encrypt, &[1; 16]).map(drop),
         Chain::stateless(device, &chains()[0]).map(drop),
@@ -129,6 +130,7 @@ fn stateless_modes_that_the_device_lacks_are_named() {
         Mac::stateless(device, MacAlgorithm::HmacSha1, &[1; 16], 20).map(drop),
         AeadEncrypt::stateless(device, gcm, &[1; 16], 16).map(drop),
         AeadDecrypt::stateless(device, gcm, &[1; 16], 16).map(drop),
+        EcdsaSigner::stateless(device, &scalar.unwrap(), EcdsaNumber::Linux).map(drop),
     ];
     for outcome in outcomes {
         let missing = matches!(outcome, Err(Error::FeatureMissing { .. }));

@@ -1,4 +1,4 @@
-//! ECDSA keys and sessions (FIPS 186-5; Virtio 1.3, 5.9.7.2.1 and 5.9.7.8).
+//! ECDSA: keys, signatures, verification (FIPS 186-5; Virtio 1.3, 5.9.7.2.1 and 5.9.7.8).
 //!
 //! QEMU's builtin backend refuses them.
 
@@ -13,7 +13,7 @@ use pkcs1::der::{
 use sec1::{EcParameters, EcPrivateKey};
 use zeroize::Zeroizing;
 
-use super::{KeySession, invalid_len};
+use super::{Key, invalid_len};
 use crate::{
     Device, Error, KeyFault, Platform, Requirement,
     wire::{AkcipherOperation, AkcipherScheme, Curve, EcdsaNumber, KeyType},
@@ -197,10 +197,10 @@ impl TryFrom<&[u8]> for EcdsaSignature {
     }
 }
 
-/// A session in which the device signs with an ECDSA key that it holds.
+/// Signatures of ECDSA with a private key, which the device holds or, stateless, the driver.
 #[derive(Debug)]
 pub struct EcdsaSigner<P: Platform> {
-    inner: KeySession<P>,
+    inner: Key<P>,
     curve: Curve,
 }
 
@@ -223,7 +223,25 @@ impl<P: Platform> EcdsaSigner<P> {
     ) -> Result<Self, Error> {
         let curve = key.curve;
         let scheme = AkcipherScheme::Ecdsa(curve, number);
-        let inner = KeySession::open(device.link(), scheme, KeyType::Private, &key.der).await?;
+        let inner = Key::open(device.link(), scheme, KeyType::Private, &key.der).await?;
+        Ok(Self { inner, curve })
+    }
+
+    /// Makes requests without a session: each brings the key. The driver keeps a copy of it, which is
+    /// wiped at the end.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::FeatureMissing`] where `VIRTIO_CRYPTO_F_AKCIPHER_STATELESS_MODE` has not been agreed
+    /// on.
+    pub fn stateless(
+        device: &Device<P>,
+        key: &EcdsaPrivateKey,
+        number: EcdsaNumber,
+    ) -> Result<Self, Error> {
+        let curve = key.curve;
+        let scheme = AkcipherScheme::Ecdsa(curve, number);
+        let inner = Key::stateless(device.link(), scheme, KeyType::Private, &key.der)?;
         Ok(Self { inner, curve })
     }
 
@@ -252,7 +270,7 @@ impl<P: Platform> EcdsaSigner<P> {
         }
     }
 
-    /// Ends the session and waits for the device's answer.
+    /// Ends the session and waits for the device's answer; without one, wipes the key.
     ///
     /// # Errors
     ///
@@ -267,10 +285,10 @@ impl<P: Platform> EcdsaSigner<P> {
     }
 }
 
-/// A session in which the device verifies signatures of ECDSA.
+/// Verification of signatures of ECDSA with a public key.
 #[derive(Debug)]
 pub struct EcdsaVerifier<P: Platform> {
-    inner: KeySession<P>,
+    inner: Key<P>,
     curve: Curve,
 }
 
@@ -291,7 +309,23 @@ impl<P: Platform> EcdsaVerifier<P> {
     ) -> Result<Self, Error> {
         let curve = key.curve;
         let scheme = AkcipherScheme::Ecdsa(curve, number);
-        let inner = KeySession::open(device.link(), scheme, KeyType::Public, &key.point).await?;
+        let inner = Key::open(device.link(), scheme, KeyType::Public, &key.point).await?;
+        Ok(Self { inner, curve })
+    }
+
+    /// Makes requests without a session: each brings the key.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`EcdsaSigner::stateless`].
+    pub fn stateless(
+        device: &Device<P>,
+        key: &EcdsaPublicKey,
+        number: EcdsaNumber,
+    ) -> Result<Self, Error> {
+        let curve = key.curve;
+        let scheme = AkcipherScheme::Ecdsa(curve, number);
+        let inner = Key::stateless(device.link(), scheme, KeyType::Public, &key.point)?;
         Ok(Self { inner, curve })
     }
 
@@ -314,7 +348,7 @@ impl<P: Platform> EcdsaVerifier<P> {
         self.inner.verify(digest, &signature.0).await
     }
 
-    /// Ends the session and waits for the device's answer.
+    /// Ends the session and waits for the device's answer; without one, wipes the key.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! RSA sessions (RFC 8017): what they have in common; RSAES-PKCS1-v1_5 and the primitives alone.
+//! RSA (RFC 8017): what its types have in common; RSAES-PKCS1-v1_5 and the primitives alone.
 //!
 //! # Results that come short
 //!
@@ -11,7 +11,7 @@
 use zeroize::Zeroizing;
 
 use super::{
-    KeySession, check_exact, invalid_len,
+    Key, check_exact, invalid_len,
     keys::{MAX_MODULUS_LEN, RsaPrivateKey, RsaPublicKey},
 };
 use crate::{
@@ -24,40 +24,40 @@ const ENCRYPTION_PADDING_LEN: usize = 11;
 /// How often an encryption that comes short is made anew: all of them do once in 2^64 times.
 const ENCRYPTION_TRIES: usize = 8;
 
-/// A session in which the device encrypts with a public key.
+/// Encryption with a public key.
 #[derive(Debug)]
 pub struct RsaEncryptor<P: Platform> {
-    inner: KeySession<P>,
+    inner: Key<P>,
     key: RsaPublicKey,
 }
 
-/// A session in which the device decrypts with a private key that it holds.
+/// Decryption with a private key, which the device holds or, stateless, the driver.
 #[derive(Debug)]
 pub struct RsaDecryptor<P: Platform> {
-    inner: KeySession<P>,
+    inner: Key<P>,
     key: RsaPublicKey,
 }
 
-/// A session for RSAEP, the encryption primitive (RFC 8017, 5.1.1): no padding, so no security by
-/// itself. QEMU with nettle opens it and refuses its operations.
+/// RSAEP, the encryption primitive (RFC 8017, 5.1.1): no padding, so no security by itself. QEMU with
+/// nettle opens its session and refuses the operations.
 #[derive(Debug)]
 pub struct RsaRawEncryptor<P: Platform> {
-    inner: KeySession<P>,
+    inner: Key<P>,
     key: RsaPublicKey,
 }
 
-/// A session for RSADP, the decryption primitive (RFC 8017, 5.1.2): no padding, so no security by
-/// itself. QEMU with nettle opens it and refuses its operations.
+/// RSADP, the decryption primitive (RFC 8017, 5.1.2): no padding, so no security by itself. QEMU with
+/// nettle opens its session and refuses the operations.
 #[derive(Debug)]
 pub struct RsaRawDecryptor<P: Platform> {
-    inner: KeySession<P>,
+    inner: Key<P>,
     key: RsaPublicKey,
 }
 
 /// The hash of a session that has no use for one: QEMU refuses it without, and knows this one.
 const UNUSED_HASH: RsaHash = RsaHash::Sha256;
 
-/// What the sessions have in common.
+/// What the types have in common.
 macro_rules! session {
     ($name:ident, $key:ty, |$given:ident| $type:ident $der:expr, $public:expr,
      $scheme:expr $(, $hash:ident)?) => {
@@ -81,7 +81,25 @@ macro_rules! session {
                 $($hash: RsaHash,)?
             ) -> Result<Self, Error> {
                 let link = device.link();
-                let inner = KeySession::open(link, $scheme, KeyType::$type, $der).await?;
+                let inner = Key::open(link, $scheme, KeyType::$type, $der).await?;
+                Ok(Self { inner, key: $public.clone(), $($hash)? })
+            }
+
+            /// Makes requests without a session: each brings the key. The driver keeps a copy of it,
+            /// which is wiped at the end.
+            ///
+            /// # Errors
+            ///
+            /// [`Error::FeatureMissing`] where `VIRTIO_CRYPTO_F_AKCIPHER_STATELESS_MODE` has not been
+            /// agreed on. Requests also end with [`Error::OutOfDeviceMemory`], where a long key has
+            /// no room in a slot, and [`Error::TooManyBuffers`] on a queue of a few entries.
+            pub fn stateless(
+                device: &Device<P>,
+                $given: &$key,
+                $($hash: RsaHash,)?
+            ) -> Result<Self, Error> {
+                let link = device.link();
+                let inner = Key::stateless(link, $scheme, KeyType::$type, $der)?;
                 Ok(Self { inner, key: $public.clone(), $($hash)? })
             }
 
@@ -90,7 +108,7 @@ macro_rules! session {
                 &self.key
             }
 
-            /// Ends the session and waits for the device's answer.
+            /// Ends the session and waits for the device's answer; without one, wipes the key.
             ///
             /// # Errors
             ///
@@ -255,7 +273,7 @@ impl<P: Platform> RsaRawDecryptor<P> {
 }
 
 async fn raw<P: Platform>(
-    session: &KeySession<P>,
+    inner: &Key<P>,
     key: &RsaPublicKey,
     operation: AkcipherOperation,
     number: &[u8],
@@ -263,7 +281,7 @@ async fn raw<P: Platform>(
 ) -> Result<(), Error> {
     key.check_number("number", number)?;
     check_exact("result", result, number.len())?;
-    let len_bytes = session.transform(operation, number, result).await?;
+    let len_bytes = inner.transform(operation, number, result).await?;
     check_whole(len_bytes, number.len())
 }
 

@@ -3,7 +3,7 @@
 use arrayvec::ArrayVec;
 
 use super::{
-    KeySession, check_exact, invalid_len,
+    Key, check_exact, invalid_len,
     keys::{MAX_MODULUS_LEN, RsaPrivateKey, RsaPublicKey},
     rsa::{check_whole, session},
 };
@@ -12,18 +12,18 @@ use crate::{
     wire::{AkcipherOperation, AkcipherScheme, KeyType, RsaHash},
 };
 
-/// A session in which the device signs with a private key that it holds.
+/// Signatures with a private key, which the device holds or, stateless, the driver.
 #[derive(Debug)]
 pub struct RsaSigner<P: Platform> {
-    inner: KeySession<P>,
+    inner: Key<P>,
     key: RsaPublicKey,
     hash: RsaHash,
 }
 
-/// A session in which the device verifies signatures with a public key.
+/// Verification of signatures with a public key.
 #[derive(Debug)]
 pub struct RsaVerifier<P: Platform> {
-    inner: KeySession<P>,
+    inner: Key<P>,
     key: RsaPublicKey,
     hash: RsaHash,
 }
@@ -106,12 +106,8 @@ impl<P: Platform> RsaSigner<P> {
         digest: &[u8],
         mut signature: RsaSignature,
     ) -> Result<Option<RsaSignature>, Error> {
-        let link = self.inner.session.link.clone();
-        let scheme = AkcipherScheme::RsaPkcs1(self.hash);
-        let der = self.key.as_pkcs1_der();
-        let inner = KeySession::open(link, scheme, KeyType::Public, der).await?;
         let verifier = RsaVerifier {
-            inner,
+            inner: self.inner.public_half(self.key.as_pkcs1_der()).await?,
             key: self.key.clone(),
             hash: self.hash,
         };

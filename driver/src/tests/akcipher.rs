@@ -6,12 +6,15 @@ use md5::{Digest, Md5};
 use sha1::Sha1;
 use sha2::{Sha224, Sha256, Sha384, Sha512};
 
+use super::services::{EVERY_WAY, How};
 use crate::{
     Breakage, Curve, EcdsaNumber, EcdsaPrivateKey, EcdsaPublicKey, EcdsaSignature, EcdsaSigner,
-    EcdsaVerifier, Error, KeyFault, Refusal, Requirement, RsaDecryptor, RsaEncryptor, RsaHash,
-    RsaPrivateKey, RsaPublicKey, RsaRawDecryptor, RsaRawEncryptor, RsaSignature, RsaSigner,
-    RsaVerifier,
-    fake::{Fault, Results, Rig, Served, ecdsa_public, is_in_memory, poll_once, run},
+    EcdsaVerifier, Error, Features, KeyFault, Options, Refusal, Requirement, RsaDecryptor,
+    RsaEncryptor, RsaHash, RsaPrivateKey, RsaPublicKey, RsaRawDecryptor, RsaRawEncryptor,
+    RsaSignature, RsaSigner, RsaVerifier,
+    fake::{
+        Fault, Results, Rig, Served, Setup, ecdsa_public, is_in_memory, live_pages, poll_once, run,
+    },
 };
 
 const MESSAGE: &[u8] = include_bytes!("../../testdata/rsa/message");
@@ -71,8 +74,20 @@ fn digest(hash: RsaHash, message: &[u8]) -> Vec<u8> {
 fn requests(rig: &Rig) -> usize {
     let log = rig.fake.log();
     log.iter()
-        .filter(|served| matches!(served, Served::Data(..)))
+        .filter(|served| matches!(served, Served::Data(..) | Served::Stateless))
         .count()
+}
+
+/// Opens a session, or does without one where the device was set up for that.
+macro_rules! open {
+    ($rig:expr, $type:ident($($argument:expr),+)) => {{
+        let device = &$rig.device;
+        let is_stateless = device.features().contains(Features::AKCIPHER_STATELESS_MODE);
+        match is_stateless {
+            true => $type::stateless(device, $($argument),+).unwrap(),
+            false => $type::open(device, $($argument),+).await.unwrap(),
+        }
+    }};
 }
 
 async fn signer(
@@ -84,64 +99,64 @@ async fn signer(
     RsaVerifier<crate::fake::FakePlatform>,
 ) {
     let key = private(bits);
-    let signer = RsaSigner::open(&rig.device, &key, hash).await.unwrap();
-    let verifier = RsaVerifier::open(&rig.device, key.public_key(), hash)
-        .await
-        .unwrap();
+    let signer = open!(rig, RsaSigner(&key, hash));
+    let verifier = open!(rig, RsaVerifier(key.public_key(), hash));
     (signer, verifier)
 }
 
 #[test]
 fn rsa_signatures_are_the_known_ones() {
-    let rig = Rig::simple().go();
-    run(async {
-        for (index, answers) in ALL.iter().enumerate() {
-            for (hash, expected) in answers.signatures {
-                let (signer, verifier) = signer(&rig, 1024 * (index + 1), hash).await;
-                let digest = digest(hash, MESSAGE);
-                let signature = signer.sign(&digest).await.unwrap();
-                assert_eq!(signature.as_ref(), expected, "{hash:?} {:?}", signer.key());
-                verifier.verify(&digest, expected).await.unwrap();
-                signer.close().await.unwrap();
-                verifier.close().await.unwrap();
+    for how in EVERY_WAY {
+        let rig = how.rig().go();
+        run(async {
+            for (index, answers) in ALL.iter().enumerate() {
+                for (hash, expected) in answers.signatures {
+                    let (signer, verifier) = signer(&rig, 1024 * (index + 1), hash).await;
+                    let digest = digest(hash, MESSAGE);
+                    let signature = signer.sign(&digest).await.unwrap();
+                    assert_eq!(signature.as_ref(), expected, "{hash:?} {:?}", signer.key());
+                    verifier.verify(&digest, expected).await.unwrap();
+                    signer.close().await.unwrap();
+                    verifier.close().await.unwrap();
+                }
             }
-        }
-    });
-    assert_eq!(rig.fake.sessions(), 0);
+        });
+        assert_eq!(rig.fake.sessions(), 0);
+    }
 }
 
 #[test]
 fn rsa_messages_come_back() {
-    let rig = Rig::simple().go();
-    run(async {
-        for (index, answers) in ALL.iter().enumerate() {
-            let key = private(1024 * (index + 1));
-            let decrypt = RsaDecryptor::open(&rig.device, &key).await.unwrap();
-            let encrypt = RsaEncryptor::open(&rig.device, key.public_key())
-                .await
-                .unwrap();
-            let mut message = [0; 512];
-            let len = decrypt
-                .decrypt(answers.encrypted, &mut message)
-                .await
-                .unwrap();
-            assert_eq!(&message[..len], MESSAGE);
-            let max = encrypt.max_message_len_bytes();
-            assert_eq!(max, key.public_key().modulus_len_bytes() - 11);
-            for len in [1, 2, 64, max - 1, max] {
-                let sent: Vec<u8> = (0..len).map(|i| i as u8).collect();
-                let mut ciphertext = vec![0; max + 11];
-                encrypt.encrypt(&sent, &mut ciphertext).await.unwrap();
-                let software = rsa::pkcs1::DecodeRsaPrivateKey::from_pkcs1_der(answers.key);
-                let software: rsa::PrivateKey = software.unwrap();
-                assert_eq!(software.pkcs1v15_decrypt(&ciphertext).unwrap(), sent);
-                let mut message = vec![0xee; max];
-                let got = decrypt.decrypt(&ciphertext, &mut message).await.unwrap();
-                assert_eq!(message[..got], sent);
-                assert!(message[got..].iter().all(|byte| *byte == 0xee));
+    for how in EVERY_WAY {
+        let rig = how.rig().go();
+        run(async {
+            for (index, answers) in ALL.iter().enumerate() {
+                let key = private(1024 * (index + 1));
+                let decrypt = open!(rig, RsaDecryptor(&key));
+                let encrypt = open!(rig, RsaEncryptor(key.public_key()));
+                let mut message = [0; 512];
+                let len = decrypt
+                    .decrypt(answers.encrypted, &mut message)
+                    .await
+                    .unwrap();
+                assert_eq!(&message[..len], MESSAGE);
+                let max = encrypt.max_message_len_bytes();
+                assert_eq!(max, key.public_key().modulus_len_bytes() - 11);
+                for len in [1, 2, 64, max - 1, max] {
+                    let sent: Vec<u8> = (0..len).map(|i| i as u8).collect();
+                    let mut ciphertext = vec![0; max + 11];
+                    encrypt.encrypt(&sent, &mut ciphertext).await.unwrap();
+                    let software = rsa::pkcs1::DecodeRsaPrivateKey::from_pkcs1_der(answers.key);
+                    let software: rsa::PrivateKey = software.unwrap();
+                    assert_eq!(software.pkcs1v15_decrypt(&ciphertext).unwrap(), sent);
+                    let mut message = vec![0xee; max];
+                    let got = decrypt.decrypt(&ciphertext, &mut message).await.unwrap();
+                    assert_eq!(message[..got], sent);
+                    assert!(message[got..].iter().all(|byte| *byte == 0xee));
+                }
             }
-        }
-    });
+        });
+    }
 }
 
 /// QEMU counts all that is writable where a message is empty.
@@ -163,155 +178,159 @@ fn empty_message_is_told_from_a_long_one() {
 
 #[test]
 fn rsa_primitives_undo_each_other() {
-    let rig = Rig::simple().go();
-    run(async {
-        let key = private(2048);
-        let encrypt = RsaRawEncryptor::open(&rig.device, key.public_key())
-            .await
-            .unwrap();
-        let decrypt = RsaRawDecryptor::open(&rig.device, &key).await.unwrap();
-        let mut number = [0; 256];
-        number[255] = 2;
-        let (mut raised, mut back) = ([0; 256], [0; 256]);
-        encrypt.encrypt(&number, &mut raised).await.unwrap();
-        decrypt.decrypt(&raised, &mut back).await.unwrap();
-        assert_eq!(number, back);
-        rig.fake.set_results(Results::AlwaysCut);
-        let short = Error::ShortAnswer {
-            written_bytes: 256,
-            expected_bytes: 257,
-        };
-        assert_eq!(encrypt.encrypt(&number, &mut raised).await, Err(short));
-        rig.fake.set_results(Results::Whole);
-        let too_short = encrypt.encrypt(&number[1..], &mut raised).await;
-        assert!(matches!(
-            too_short,
-            Err(Error::InvalidLength {
-                field: "number",
-                ..
-            })
-        ));
-        let too_short = decrypt.decrypt(&number, &mut back[1..]).await;
-        assert!(matches!(
-            too_short,
-            Err(Error::InvalidLength {
-                field: "result",
-                ..
-            })
-        ));
-        for number in [[0; 256], [0xff; 256]] {
-            let beyond = Err(Error::NotBelowModulus { field: "number" });
-            assert_eq!(encrypt.encrypt(&number, &mut raised).await, beyond);
-            assert_eq!(decrypt.decrypt(&number, &mut back).await, beyond);
-        }
-    });
-    assert_eq!(requests(&rig), 3);
+    for how in EVERY_WAY {
+        let rig = how.rig().go();
+        run(async {
+            let key = private(2048);
+            let encrypt = open!(rig, RsaRawEncryptor(key.public_key()));
+            let decrypt = open!(rig, RsaRawDecryptor(&key));
+            let mut number = [0; 256];
+            number[255] = 2;
+            let (mut raised, mut back) = ([0; 256], [0; 256]);
+            encrypt.encrypt(&number, &mut raised).await.unwrap();
+            decrypt.decrypt(&raised, &mut back).await.unwrap();
+            assert_eq!(number, back);
+            rig.fake.set_results(Results::AlwaysCut);
+            let short = Error::ShortAnswer {
+                written_bytes: 256,
+                expected_bytes: 257,
+            };
+            assert_eq!(encrypt.encrypt(&number, &mut raised).await, Err(short));
+            rig.fake.set_results(Results::Whole);
+            let too_short = encrypt.encrypt(&number[1..], &mut raised).await;
+            assert!(matches!(
+                too_short,
+                Err(Error::InvalidLength {
+                    field: "number",
+                    ..
+                })
+            ));
+            let too_short = decrypt.decrypt(&number, &mut back[1..]).await;
+            assert!(matches!(
+                too_short,
+                Err(Error::InvalidLength {
+                    field: "result",
+                    ..
+                })
+            ));
+            for number in [[0; 256], [0xff; 256]] {
+                let beyond = Err(Error::NotBelowModulus { field: "number" });
+                assert_eq!(encrypt.encrypt(&number, &mut raised).await, beyond);
+                assert_eq!(decrypt.decrypt(&number, &mut back).await, beyond);
+            }
+        });
+        assert_eq!(requests(&rig), 3);
+    }
 }
 
 #[test]
 fn wrong_lengths_are_not_sent() {
-    let rig = Rig::simple().go();
-    run(async {
-        let key = private(1024);
-        let encrypt = RsaEncryptor::open(&rig.device, key.public_key())
-            .await
-            .unwrap();
-        let decrypt = RsaDecryptor::open(&rig.device, &key).await.unwrap();
-        let (signer, verifier) = signer(&rig, 1024, RsaHash::Sha256).await;
-        let wrong = |field, len_bytes, requirement| {
-            Err(Error::InvalidLength {
-                field,
-                len_bytes,
-                requirement,
-            })
-        };
-        let exactly = |len_bytes| Requirement::Exactly { len_bytes };
-        let mut out = [0; 200];
-        let sent = encrypt.encrypt(&[], &mut out[..128]).await;
-        assert_eq!(
-            sent,
-            wrong("message", 0, Requirement::AtLeast { min_bytes: 1 })
-        );
-        let sent = encrypt.encrypt(&[1; 118], &mut out[..128]).await;
-        assert_eq!(
-            sent,
-            wrong("message", 118, Requirement::AtMost { max_bytes: 117 })
-        );
-        for len in [0, 127, 129, 200] {
-            let sent = encrypt.encrypt(b"message", &mut out[..len]).await;
-            assert_eq!(sent, wrong("ciphertext", len, exactly(128)));
-            let sent = decrypt.decrypt(&[1; 200][..len], &mut out).await.map(drop);
-            assert_eq!(sent, wrong("ciphertext", len, exactly(128)));
-            let sent = verifier.verify(&[1; 32], &[1; 200][..len]).await;
-            assert_eq!(sent, wrong("signature", len, exactly(128)));
-        }
-        let sent = decrypt.decrypt(&[1; 128], &mut out[..116]).await.map(drop);
-        assert_eq!(
-            sent,
-            wrong("message", 116, Requirement::AtLeast { min_bytes: 117 })
-        );
-        for len in [0, 1, 16, 20, 31, 33, 64] {
-            let sent = signer.sign(&[1; 64][..len]).await.map(drop);
-            assert_eq!(sent, wrong("digest", len, exactly(32)));
-            let sent = verifier.verify(&[1; 64][..len], &[1; 128]).await;
-            assert_eq!(sent, wrong("digest", len, exactly(32)));
-        }
-        for number in [[0; 128], [0xff; 128]] {
-            let beyond = Err(Error::NotBelowModulus {
-                field: "ciphertext",
-            });
-            assert_eq!(decrypt.decrypt(&number, &mut out).await, beyond);
-            let signed = verifier.verify(&[1; 32], &number).await;
-            assert_eq!(signed, Err(Error::InvalidSignature));
-        }
-    });
-    assert_eq!(requests(&rig), 0);
+    for how in EVERY_WAY {
+        let rig = how.rig().go();
+        run(async {
+            let key = private(1024);
+            let encrypt = open!(rig, RsaEncryptor(key.public_key()));
+            let decrypt = open!(rig, RsaDecryptor(&key));
+            let (signer, verifier) = signer(&rig, 1024, RsaHash::Sha256).await;
+            let wrong = |field, len_bytes, requirement| {
+                Err(Error::InvalidLength {
+                    field,
+                    len_bytes,
+                    requirement,
+                })
+            };
+            let exactly = |len_bytes| Requirement::Exactly { len_bytes };
+            let mut out = [0; 200];
+            let sent = encrypt.encrypt(&[], &mut out[..128]).await;
+            assert_eq!(
+                sent,
+                wrong("message", 0, Requirement::AtLeast { min_bytes: 1 })
+            );
+            let sent = encrypt.encrypt(&[1; 118], &mut out[..128]).await;
+            assert_eq!(
+                sent,
+                wrong("message", 118, Requirement::AtMost { max_bytes: 117 })
+            );
+            for len in [0, 127, 129, 200] {
+                let sent = encrypt.encrypt(b"message", &mut out[..len]).await;
+                assert_eq!(sent, wrong("ciphertext", len, exactly(128)));
+                let sent = decrypt.decrypt(&[1; 200][..len], &mut out).await.map(drop);
+                assert_eq!(sent, wrong("ciphertext", len, exactly(128)));
+                let sent = verifier.verify(&[1; 32], &[1; 200][..len]).await;
+                assert_eq!(sent, wrong("signature", len, exactly(128)));
+            }
+            let sent = decrypt.decrypt(&[1; 128], &mut out[..116]).await.map(drop);
+            assert_eq!(
+                sent,
+                wrong("message", 116, Requirement::AtLeast { min_bytes: 117 })
+            );
+            for len in [0, 1, 16, 20, 31, 33, 64] {
+                let sent = signer.sign(&[1; 64][..len]).await.map(drop);
+                assert_eq!(sent, wrong("digest", len, exactly(32)));
+                let sent = verifier.verify(&[1; 64][..len], &[1; 128]).await;
+                assert_eq!(sent, wrong("digest", len, exactly(32)));
+            }
+            for number in [[0; 128], [0xff; 128]] {
+                let beyond = Err(Error::NotBelowModulus {
+                    field: "ciphertext",
+                });
+                assert_eq!(decrypt.decrypt(&number, &mut out).await, beyond);
+                let signed = verifier.verify(&[1; 32], &number).await;
+                assert_eq!(signed, Err(Error::InvalidSignature));
+            }
+        });
+        assert_eq!(requests(&rig), 0);
+    }
 }
 
 #[test]
 fn what_does_not_verify_is_told_from_what_failed() {
-    let rig = Rig::simple().go();
-    run(async {
-        let (signer, verifier) = signer(&rig, 1024, RsaHash::Sha256).await;
-        let digest = digest(RsaHash::Sha256, MESSAGE);
-        let signature = signer.sign(&digest).await.unwrap();
-        let mut other = digest.clone();
-        other[31] ^= 1;
-        let verified = verifier.verify(&other, signature.as_ref()).await;
-        assert_eq!(verified, Err(Error::InvalidSignature));
-        let mut other = signature.as_ref().to_vec();
-        other[127] ^= 1;
-        assert_eq!(
-            verifier.verify(&digest, &other).await,
-            Err(Error::InvalidSignature)
-        );
-        for (status, error) in [
-            (1, Error::Refused(Refusal::Error)),
-            (2, Error::InvalidSignature),
-            (3, Error::Refused(Refusal::NotSupported)),
-            (4, Error::Refused(Refusal::InvalidSession)),
-            (6, Error::InvalidSignature),
-        ] {
-            rig.fake.set_fault(Fault::Status(status));
+    for how in EVERY_WAY {
+        let rig = how.rig().go();
+        run(async {
+            let (signer, verifier) = signer(&rig, 1024, RsaHash::Sha256).await;
+            let digest = digest(RsaHash::Sha256, MESSAGE);
+            let signature = signer.sign(&digest).await.unwrap();
+            let mut other = digest.clone();
+            other[31] ^= 1;
+            let verified = verifier.verify(&other, signature.as_ref()).await;
+            assert_eq!(verified, Err(Error::InvalidSignature));
+            let mut other = signature.as_ref().to_vec();
+            other[127] ^= 1;
+            assert_eq!(
+                verifier.verify(&digest, &other).await,
+                Err(Error::InvalidSignature)
+            );
+            for (status, error) in [
+                (1, Error::Refused(Refusal::Error)),
+                (2, Error::InvalidSignature),
+                (3, Error::Refused(Refusal::NotSupported)),
+                (4, Error::Refused(Refusal::InvalidSession)),
+                (6, Error::InvalidSignature),
+            ] {
+                rig.fake.set_fault(Fault::Status(status));
+                let verified = verifier.verify(&digest, signature.as_ref()).await;
+                assert_eq!(verified, Err(error));
+            }
+            verifier.verify(&digest, signature.as_ref()).await.unwrap();
+            rig.fake.set_fault(Fault::NoStatus);
             let verified = verifier.verify(&digest, signature.as_ref()).await;
-            assert_eq!(verified, Err(error));
-        }
-        verifier.verify(&digest, signature.as_ref()).await.unwrap();
-        rig.fake.set_fault(Fault::NoStatus);
-        let verified = verifier.verify(&digest, signature.as_ref()).await;
-        let unanswered = matches!(verified, Err(Error::Broken(Breakage::Unanswered { .. })));
-        assert!(unanswered, "{verified:?}");
-    });
+            let unanswered = matches!(verified, Err(Error::Broken(Breakage::Unanswered { .. })));
+            assert!(unanswered, "{verified:?}");
+        });
+    }
 }
 
 #[test]
 fn a_ciphertext_of_another_key_is_refused() {
-    let rig = Rig::simple().go();
-    let decrypt = run(RsaDecryptor::open(&rig.device, &private(1024))).unwrap();
-    let mut message = [0xee; 117];
-    let refused = run(decrypt.decrypt(&[0x55; 128], &mut message));
-    assert_eq!(refused, Err(Error::Refused(Refusal::Error)));
-    assert_eq!(message, [0xee; 117]);
+    for how in EVERY_WAY {
+        let rig = how.rig().go();
+        let decrypt = run(async { open!(rig, RsaDecryptor(&private(1024))) });
+        let mut message = [0xee; 117];
+        let refused = run(decrypt.decrypt(&[0x55; 128], &mut message));
+        assert_eq!(refused, Err(Error::Refused(Refusal::Error)));
+        assert_eq!(message, [0xee; 117]);
+    }
 }
 
 /// Signs until a signature begins with a zero byte.
@@ -332,35 +351,39 @@ async fn sign_a_short_one(rig: &Rig, results: Results) {
 
 #[test]
 fn short_signatures_are_completed_and_proved() {
-    let rig = Rig::simple().go();
-    run(sign_a_short_one(&rig, Results::Cut));
-    run(sign_a_short_one(&rig, Results::Stripped));
-    assert_eq!(rig.fake.sessions(), 0);
+    for how in EVERY_WAY {
+        let rig = how.rig().go();
+        run(sign_a_short_one(&rig, Results::Cut));
+        run(sign_a_short_one(&rig, Results::Stripped));
+        assert_eq!(rig.fake.sessions(), 0);
+    }
 }
 
 #[test]
 fn what_cannot_be_proved_is_an_error() {
-    let rig = Rig::simple().go();
-    run(async {
-        let (signer, _verifier) = signer(&rig, 1024, RsaHash::Sha256).await;
-        let digest = digest(RsaHash::Sha256, MESSAGE);
-        let short = |written_bytes| {
-            Err(Error::ShortAnswer {
-                written_bytes,
-                expected_bytes: 129,
-            })
-        };
-        rig.fake.set_results(Results::AlwaysCut);
-        assert_eq!(signer.sign(&digest).await, short(128));
-        rig.fake.set_results(Results::Whole);
-        for len in [1, 2, 100, 127] {
-            rig.fake.set_fault(Fault::Length(len));
-            assert_eq!(signer.sign(&digest).await, short(len));
-        }
-        signer.sign(&digest).await.unwrap();
-    });
-    rig.serve_all();
-    assert_eq!(rig.fake.sessions(), 0);
+    for how in EVERY_WAY {
+        let rig = how.rig().go();
+        run(async {
+            let (signer, _verifier) = signer(&rig, 1024, RsaHash::Sha256).await;
+            let digest = digest(RsaHash::Sha256, MESSAGE);
+            let short = |written_bytes| {
+                Err(Error::ShortAnswer {
+                    written_bytes,
+                    expected_bytes: 129,
+                })
+            };
+            rig.fake.set_results(Results::AlwaysCut);
+            assert_eq!(signer.sign(&digest).await, short(128));
+            rig.fake.set_results(Results::Whole);
+            for len in [1, 2, 100, 127] {
+                rig.fake.set_fault(Fault::Length(len));
+                assert_eq!(signer.sign(&digest).await, short(len));
+            }
+            signer.sign(&digest).await.unwrap();
+        });
+        rig.serve_all();
+        assert_eq!(rig.fake.sessions(), 0);
+    }
 }
 
 /// The public half needs a session for a while: if there is none, that is said.
@@ -407,32 +430,32 @@ fn a_signature_cancelled_in_its_proof_leaves_no_session() {
 
 #[test]
 fn short_ciphertexts_are_made_anew() {
-    let rig = Rig::simple().go();
-    run(async {
-        let key = private(1024);
-        let encrypt = RsaEncryptor::open(&rig.device, key.public_key())
-            .await
-            .unwrap();
-        let decrypt = RsaDecryptor::open(&rig.device, &key).await.unwrap();
-        rig.fake.set_results(Results::Cut);
-        let mut encrypted = 0;
-        while requests(&rig) <= 2 * encrypted {
-            assert!(encrypted < 5000, "no short one");
-            let (mut ciphertext, mut message) = ([0; 128], [0; 117]);
-            encrypt.encrypt(b"message", &mut ciphertext).await.unwrap();
-            let len = decrypt.decrypt(&ciphertext, &mut message).await.unwrap();
-            assert_eq!(&message[..len], b"message");
-            encrypted += 1;
-        }
-        rig.fake.set_results(Results::AlwaysCut);
-        let before = requests(&rig);
-        let short = Error::ShortAnswer {
-            written_bytes: 128,
-            expected_bytes: 129,
-        };
-        assert_eq!(encrypt.encrypt(b"message", &mut [0; 128]).await, Err(short));
-        assert_eq!(requests(&rig) - before, 8);
-    });
+    for how in EVERY_WAY {
+        let rig = how.rig().go();
+        run(async {
+            let key = private(1024);
+            let encrypt = open!(rig, RsaEncryptor(key.public_key()));
+            let decrypt = open!(rig, RsaDecryptor(&key));
+            rig.fake.set_results(Results::Cut);
+            let mut encrypted = 0;
+            while requests(&rig) <= 2 * encrypted {
+                assert!(encrypted < 5000, "no short one");
+                let (mut ciphertext, mut message) = ([0; 128], [0; 117]);
+                encrypt.encrypt(b"message", &mut ciphertext).await.unwrap();
+                let len = decrypt.decrypt(&ciphertext, &mut message).await.unwrap();
+                assert_eq!(&message[..len], b"message");
+                encrypted += 1;
+            }
+            rig.fake.set_results(Results::AlwaysCut);
+            let before = requests(&rig);
+            let short = Error::ShortAnswer {
+                written_bytes: 128,
+                expected_bytes: 129,
+            };
+            assert_eq!(encrypt.encrypt(b"message", &mut [0; 128]).await, Err(short));
+            assert_eq!(requests(&rig) - before, 8);
+        });
+    }
 }
 
 #[test]
@@ -472,6 +495,74 @@ fn decrypted_messages_do_not_stay_in_device_memory() {
     assert!(!is_in_memory(MESSAGE), "the message stays behind");
 }
 
+/// A key that each request brings leaves no room in a slot from 3072 bits on.
+#[test]
+fn private_keys_without_a_session_do_not_stay_in_device_memory() {
+    let rig = How::Stateless.rig();
+    for bits in [1024, 2048, 3072, 4096] {
+        let key = private(bits);
+        let der = ALL[bits / 1024 - 1].key;
+        let (signer, pages) = (
+            RsaSigner::stateless(&rig.device, &key, RsaHash::Sha1).unwrap(),
+            live_pages(),
+        );
+        for (is_served, is_dropped) in [(true, false), (true, true), (false, true)] {
+            let mut sign = Box::pin(signer.sign(&[7; 20]));
+            assert!(poll_once(sign.as_mut()).is_pending());
+            assert!(is_in_memory(der), "the test looks in the wrong place");
+            if is_served {
+                rig.fake.serve(0, 1);
+            }
+            if !is_dropped {
+                assert!(poll_once(sign.as_mut()).is_ready());
+            }
+            drop(sign);
+            rig.serve_all();
+            assert!(!is_in_memory(&der[der.len() / 2..]), "the key stays behind");
+            assert_eq!(live_pages(), pages);
+        }
+    }
+}
+
+#[test]
+fn long_keys_without_a_session_go_through_queues_of_four_entries() {
+    for refuse in [Features::empty(), Features::INDIRECT_DESC] {
+        let setup = Setup {
+            features: How::Stateless.features() & !refuse,
+            queue_sizes: [4; 2],
+            ..Setup::default()
+        };
+        let rig = Rig::new(setup, Rig::options()).unwrap().go();
+        run(async {
+            let (signer, verifier) = signer(&rig, 4096, RsaHash::Sha512).await;
+            let signature = signer.sign(&[7; 64]).await.unwrap();
+            verifier.verify(&[7; 64], signature.as_ref()).await.unwrap();
+        });
+    }
+}
+
+/// The key counts as a part of the request.
+#[test]
+fn keys_that_the_device_has_no_room_for_are_not_sent() {
+    let options = Options {
+        max_size_bytes: 1024,
+        ..Rig::options()
+    };
+    let setup = Setup {
+        features: How::Stateless.features(),
+        ..Setup::default()
+    };
+    let rig = Rig::new(setup, options).unwrap().go();
+    run(async {
+        let (short, _) = signer(&rig, 1024, RsaHash::Sha256).await;
+        short.sign(&[7; 32]).await.unwrap();
+        let (long, _) = signer(&rig, 2048, RsaHash::Sha256).await;
+        let sent = long.sign(&[7; 32]).await;
+        assert!(matches!(sent, Err(Error::InvalidLength { .. })), "{sent:?}");
+    });
+    assert_eq!(requests(&rig), 1);
+}
+
 const CURVES: [(Curve, usize); 5] = [
     (Curve::P192, 24),
     (Curve::P224, 28),
@@ -494,58 +585,56 @@ fn ecdsa_keys(curve: Curve, len: usize) -> (EcdsaPrivateKey, EcdsaPublicKey) {
 
 #[test]
 fn ecdsa_signatures_verify() {
-    let rig = Rig::simple().go();
-    run(async {
-        for (curve, len) in CURVES {
-            let (private, public) = ecdsa_keys(curve, len);
-            for number in [EcdsaNumber::Specification, EcdsaNumber::Linux] {
-                let signer = EcdsaSigner::open(&rig.device, &private, number)
-                    .await
-                    .unwrap();
-                let verifier = EcdsaVerifier::open(&rig.device, &public, number)
-                    .await
-                    .unwrap();
-                for digest in [&[7; 20][..], &[7; 28], &[7; 32], &[7; 48], &[7; 64]] {
-                    let signature = signer.sign(digest).await.unwrap();
-                    verifier.verify(digest, &signature).await.unwrap();
-                    let read = EcdsaSignature::try_from(signature.as_ref());
-                    assert_eq!(read, Ok(signature.clone()));
-                    let mut other = digest.to_vec();
-                    other[3] ^= 1;
-                    let verified = verifier.verify(&other, &signature).await;
-                    assert_eq!(verified, Err(Error::InvalidSignature), "{curve:?}");
+    for how in EVERY_WAY {
+        let rig = how.rig().go();
+        run(async {
+            for (curve, len) in CURVES {
+                let (private, public) = ecdsa_keys(curve, len);
+                for number in [EcdsaNumber::Specification, EcdsaNumber::Linux] {
+                    let signer = open!(rig, EcdsaSigner(&private, number));
+                    let verifier = open!(rig, EcdsaVerifier(&public, number));
+                    for digest in [&[7; 20][..], &[7; 28], &[7; 32], &[7; 48], &[7; 64]] {
+                        let signature = signer.sign(digest).await.unwrap();
+                        verifier.verify(digest, &signature).await.unwrap();
+                        let read = EcdsaSignature::try_from(signature.as_ref());
+                        assert_eq!(read, Ok(signature.clone()));
+                        let mut other = digest.to_vec();
+                        other[3] ^= 1;
+                        let verified = verifier.verify(&other, &signature).await;
+                        assert_eq!(verified, Err(Error::InvalidSignature), "{curve:?}");
+                    }
+                    for len in [0, 16, 33, 65] {
+                        let signed = signer.sign(&[7; 65][..len]).await.map(drop);
+                        assert!(matches!(
+                            signed,
+                            Err(Error::InvalidLength {
+                                field: "digest",
+                                ..
+                            })
+                        ));
+                    }
+                    // What the device cuts off is no signature any more.
+                    for len in [0, 1, 2, 9, 40] {
+                        rig.fake.set_fault(Fault::Length(len));
+                        let signed = signer.sign(&[7; 32]).await;
+                        let short = Error::ShortAnswer {
+                            written_bytes: 0,
+                            expected_bytes: 1,
+                        };
+                        let expected = if len == 0 {
+                            short
+                        } else {
+                            Error::InvalidAnswer
+                        };
+                        assert_eq!(signed, Err(expected), "{len}");
+                    }
+                    signer.close().await.unwrap();
+                    verifier.close().await.unwrap();
                 }
-                for len in [0, 16, 33, 65] {
-                    let signed = signer.sign(&[7; 65][..len]).await.map(drop);
-                    assert!(matches!(
-                        signed,
-                        Err(Error::InvalidLength {
-                            field: "digest",
-                            ..
-                        })
-                    ));
-                }
-                // What the device cuts off is no signature any more.
-                for len in [0, 1, 2, 9, 40] {
-                    rig.fake.set_fault(Fault::Length(len));
-                    let signed = signer.sign(&[7; 32]).await;
-                    let short = Error::ShortAnswer {
-                        written_bytes: 0,
-                        expected_bytes: 1,
-                    };
-                    let expected = if len == 0 {
-                        short
-                    } else {
-                        Error::InvalidAnswer
-                    };
-                    assert_eq!(signed, Err(expected), "{len}");
-                }
-                signer.close().await.unwrap();
-                verifier.close().await.unwrap();
             }
-        }
-    });
-    assert_eq!(rig.fake.sessions(), 0);
+        });
+        assert_eq!(rig.fake.sessions(), 0);
+    }
 }
 
 #[test]
@@ -554,9 +643,7 @@ fn ecdsa_signatures_of_another_form_are_not_sent() {
     run(async {
         let (_, public) = ecdsa_keys(Curve::P192, 24);
         let number = EcdsaNumber::Specification;
-        let verifier = EcdsaVerifier::open(&rig.device, &public, number)
-            .await
-            .unwrap();
+        let verifier = open!(rig, EcdsaVerifier(&public, number));
         // Longer than the order of P-192; P-256 would have it.
         let long = [&[0x30, 0x24, 0x02, 0x1f][..], &[1; 31], &[2, 1, 1]].concat();
         let long = EcdsaSignature::try_from(&long[..]).unwrap();
@@ -674,12 +761,8 @@ mod traits {
         run(async {
             let (private, public) = ecdsa_keys(Curve::P256, 32);
             let number = EcdsaNumber::Linux;
-            let signer = EcdsaSigner::open(&rig.device, &private, number)
-                .await
-                .unwrap();
-            let verifier = EcdsaVerifier::open(&rig.device, &public, number)
-                .await
-                .unwrap();
+            let signer = open!(rig, EcdsaSigner(&private, number));
+            let verifier = open!(rig, EcdsaVerifier(&public, number));
             let signature: EcdsaSignature = signer.sign_prehash_async(&[7; 32]).await.unwrap();
             let again = EcdsaSignature::try_from(&signature.to_vec()[..]).unwrap();
             verifier.verify(&[7; 32], &again).await.unwrap();

@@ -10,7 +10,8 @@ use crate::{
 pub(super) const STATELESS: Features = Features::CIPHER_STATELESS_MODE
     .union(Features::HASH_STATELESS_MODE)
     .union(Features::MAC_STATELESS_MODE)
-    .union(Features::AEAD_STATELESS_MODE);
+    .union(Features::AEAD_STATELESS_MODE)
+    .union(Features::AKCIPHER_STATELESS_MODE);
 
 /// How a service is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,8 +7,9 @@ use core::{future::Future, pin::Pin};
 use super::services::{EVERY_WAY, How, Random, STATELESS, buffer, concat};
 use crate::{
     AeadAlgorithm, AeadDecrypt, AeadEncrypt, Chain, ChainInput, ChainOrder, ChainParameters,
-    ChainedHash, Cipher, CipherAlgorithm, Direction, DmaBuffer, Error, Features, Hash,
-    HashAlgorithm, Mac, MacAlgorithm, Options, Refusal,
+    ChainedHash, Cipher, CipherAlgorithm, Curve, Direction, DmaBuffer, EcdsaNumber,
+    EcdsaPrivateKey, EcdsaSigner, Error, Features, Hash, HashAlgorithm, Mac, MacAlgorithm, Options,
+    Refusal, RsaHash, RsaPrivateKey, RsaSigner,
     fake::{
         FakePlatform, IV, KEY, Rig, Served, Setup, is_in_memory, live_pages, oracle, poll_once, run,
     },
@@ -23,8 +24,16 @@ const CHAIN: ChainParameters<'_> = ChainParameters {
     digest_len_bytes: 32,
 };
 
+fn rsa_key() -> RsaPrivateKey {
+    RsaPrivateKey::from_pkcs1_der(include_bytes!("../../testdata/rsa/1024.pkcs1.der")).unwrap()
+}
+
+fn ecdsa_key() -> EcdsaPrivateKey {
+    EcdsaPrivateKey::from_scalar(Curve::P256, &[7; 32]).unwrap()
+}
+
 /// What each service without a session says on this device.
-fn open_all(rig: &Rig) -> [Result<(), Error>; 6] {
+fn open_all(rig: &Rig) -> [Result<(), Error>; 8] {
     let device = &rig.device;
     let (cbc, encrypt) = (CipherAlgorithm::AesCbc, Direction::Encrypt);
     let gcm = AeadAlgorithm::Gcm;
@@ -35,6 +44,8 @@ fn open_all(rig: &Rig) -> [Result<(), Error>; 6] {
         Mac::stateless(device, MacAlgorithm::HmacSha1, &KEY, 20).map(drop),
         AeadEncrypt::stateless(device, gcm, &KEY, 16).map(drop),
         AeadDecrypt::stateless(device, gcm, &KEY, 16).map(drop),
+        RsaSigner::stateless(device, &rsa_key(), RsaHash::Sha1).map(drop),
+        EcdsaSigner::stateless(device, &ecdsa_key(), EcdsaNumber::Specification).map(drop),
     ]
 }
 
@@ -65,6 +76,14 @@ fn missing_modes_are_named() {
             Features::AEAD_STATELESS_MODE,
             "VIRTIO_CRYPTO_F_AEAD_STATELESS_MODE",
         ),
+        (
+            Features::AKCIPHER_STATELESS_MODE,
+            "VIRTIO_CRYPTO_F_AKCIPHER_STATELESS_MODE",
+        ),
+        (
+            Features::AKCIPHER_STATELESS_MODE,
+            "VIRTIO_CRYPTO_F_AKCIPHER_STATELESS_MODE",
+        ),
     ];
     let offered = How::Stateless.features();
     let mixes = [
@@ -72,6 +91,7 @@ fn missing_modes_are_named() {
         STATELESS,
         Features::HASH_STATELESS_MODE | Features::AEAD_STATELESS_MODE,
         Features::CIPHER_STATELESS_MODE,
+        Features::AKCIPHER_STATELESS_MODE,
         // Without it there are no modes at all.
         Features::REVISION_1,
     ];
@@ -198,7 +218,9 @@ async fn use_all(rig: &Rig, how: How, len: usize) -> Result<(), Error> {
         cipher: 0..len,
         hash: 0..len,
     };
-    let (cipher, chain, hash, mac, seal, open) = match how {
+    let (rsa, ecdsa) = (rsa_key(), ecdsa_key());
+    let (sha1, number) = (RsaHash::Sha1, EcdsaNumber::Specification);
+    let (cipher, chain, hash, mac, seal, open, rsa, ecdsa) = match how {
         How::Stateless => (
             Cipher::stateless(device, ctr, encrypt, key)?,
             Chain::stateless(device, &CHAIN)?,
@@ -206,6 +228,8 @@ async fn use_all(rig: &Rig, how: How, len: usize) -> Result<(), Error> {
             Mac::stateless(device, MacAlgorithm::HmacSha256, &[7; 3000], 32)?,
             AeadEncrypt::stateless(device, gcm, key, 16)?,
             AeadDecrypt::stateless(device, gcm, key, 16)?,
+            RsaSigner::stateless(device, &rsa, sha1)?,
+            EcdsaSigner::stateless(device, &ecdsa, number)?,
         ),
         How::Padded | How::Exact => (
             Cipher::open(device, ctr, encrypt, key).await?,
@@ -214,6 +238,8 @@ async fn use_all(rig: &Rig, how: How, len: usize) -> Result<(), Error> {
             Mac::open(device, MacAlgorithm::HmacSha256, &[7; 3000], 32).await?,
             AeadEncrypt::open(device, gcm, key, 16, 2000).await?,
             AeadDecrypt::open(device, gcm, key, 16, 2000).await?,
+            RsaSigner::open(device, &rsa, sha1).await?,
+            EcdsaSigner::open(device, &ecdsa, number).await?,
         ),
     };
     let (mut digest, mut tag, aad) = ([0; 32], [0; 16], [9; 2000]);
@@ -235,12 +261,16 @@ async fn use_all(rig: &Rig, how: How, len: usize) -> Result<(), Error> {
     assert_eq!(opened[..], plain);
     open.decrypt_slice(&[1; 12], &aad, &mut data, &tag).await?;
     assert_eq!(data, plain);
+    rsa.sign(&[7; 20]).await?;
+    ecdsa.sign(&[7; 20]).await?;
     cipher.close().await?;
     chain.close().await?;
     hash.close().await?;
     mac.close().await?;
     seal.close().await?;
-    open.close().await
+    open.close().await?;
+    rsa.close().await?;
+    ecdsa.close().await
 }
 
 #[test]

@@ -390,11 +390,7 @@ pub(crate) fn akcipher_request(
     form.head(&Header::of_session(opcode, session_id), &fields)
 }
 
-/// Encodes a stateless public-key request; key and source follow it.
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "public keys have no stateless mode yet")
-)]
+/// Encodes a stateless public-key request; key and source follow it, and the digest for *verify*.
 pub(crate) fn stateless_akcipher_request(
     scheme: AkcipherScheme,
     key_type: KeyType,

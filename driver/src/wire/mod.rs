@@ -21,8 +21,9 @@ pub(crate) use self::{
     },
     data::{
         AeadLens, AkcipherOperation, ChainLens, aead_request, akcipher_request, chain_request,
-        cipher_request, hash_request, mac_request, stateless_aead_request, stateless_chain_request,
-        stateless_cipher_request, stateless_hash_request, stateless_mac_request,
+        cipher_request, hash_request, mac_request, stateless_aead_request,
+        stateless_akcipher_request, stateless_chain_request, stateless_cipher_request,
+        stateless_hash_request, stateless_mac_request,
     },
 };
 use crate::Refusal;

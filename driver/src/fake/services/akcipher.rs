@@ -69,31 +69,34 @@ pub(in crate::fake) struct Session {
 
 impl Session {
     pub(super) fn create(request: Request<'_>) -> Result<Self, u8> {
-        let der = request.variable();
+        let [key] = request.parts([request.usize(24)]);
+        let numbers = [16, 20, 28, 32].map(|at| request.u32(at));
         assert_eq!(request.u32(4), request.u32(16), "algorithm");
-        assert_eq!(request.usize(24), der.len(), "key length");
-        let private = match request.u32(20) {
+        Ok(Self::new(numbers, key))
+    }
+
+    fn new([algorithm, key_type, specific, hash]: [u32; 4], der: &[u8]) -> Self {
+        let private = match key_type {
             1 => false,
             2 => true,
             other => panic!("key type {other}"),
         };
-        if request.u32(16) == 1 {
-            let hash = match request.u32(28) {
+        if algorithm == 1 {
+            let padding = specific;
+            let hash = match padding {
                 0 => None,
-                1 => RsaHash::ALL
-                    .into_iter()
-                    .find(|hash| *hash as u32 == request.u32(32)),
+                1 => RsaHash::ALL.into_iter().find(|known| *known as u32 == hash),
                 other => panic!("padding {other}"),
             };
-            assert!(request.u32(28) == 0 || hash.is_some(), "no hash");
+            assert!(padding == 0 || hash.is_some(), "no hash");
             let key = if private {
                 Key::Private(Box::new(rsa::PrivateKey::from_pkcs1_der(der).unwrap()))
             } else {
                 Key::Public(rsa::PublicKey::from_pkcs1_der(der).unwrap())
             };
-            return Ok(Self { key, hash });
+            return Self { key, hash };
         }
-        assert!(matches!(request.u32(16), 2 | 3), "algorithm");
+        assert!(matches!(algorithm, 2 | 3), "algorithm");
         let curves = [
             Curve::P192,
             Curve::P224,
@@ -101,9 +104,7 @@ impl Session {
             Curve::P384,
             Curve::P521,
         ];
-        let curve = curves
-            .into_iter()
-            .find(|curve| *curve as u32 == request.u32(28));
+        let curve = curves.into_iter().find(|curve| *curve as u32 == specific);
         let curve = curve.expect("a curve");
         let key = if private {
             let key = sec1::EcPrivateKey::try_from(der).unwrap();
@@ -112,21 +113,23 @@ impl Session {
         } else {
             Key::Point(curve, der.to_vec())
         };
-        Ok(Self { key, hash: None })
+        Self { key, hash: None }
     }
 
     pub(super) fn serve(&self, request: Request<'_>) -> Result<Vec<u8>, u8> {
         let (source_len, other_len) = (request.usize(24), request.usize(28));
-        let variable = request.variable();
-        let verifies = request.opcode() == 0x403;
-        let (readable, writable) = if verifies {
-            (source_len + other_len, 1)
-        } else {
-            (source_len, other_len + 1)
-        };
-        assert_eq!(variable.len(), readable, "the request's parts");
-        assert_eq!(request.writable_bytes, writable, "room for the answer");
-        let (source, digest) = variable.split_at(source_len);
+        let [source, digest] = request.parts([source_len, digest_len(request, other_len)]);
+        self.compute(request, source, digest, other_len)
+    }
+
+    fn compute(
+        &self,
+        request: Request<'_>,
+        source: &[u8],
+        digest: &[u8],
+        other_len: usize,
+    ) -> Result<Vec<u8>, u8> {
+        request.check_room(other_len - digest.len());
         match (&self.key, request.opcode()) {
             (Key::Public(key), 0x400) => {
                 assert_eq!(other_len, key.size(), "destination length");
@@ -214,6 +217,24 @@ impl Session {
         };
         verified.map(|()| vec![]).map_err(|_| KEY_REJECTED)
     }
+}
+
+/// Of a *verify*, the length of the destination is that of the digest, which is read.
+fn digest_len(request: Request<'_>, other_len: usize) -> usize {
+    if request.opcode() == 0x403 {
+        other_len
+    } else {
+        0
+    }
+}
+
+pub(super) fn serve_stateless(request: Request<'_>) -> Result<Vec<u8>, u8> {
+    let [key_len, source_len, other_len] = [32, 44, 48].map(|at| request.usize(at));
+    let parts = [key_len, source_len, digest_len(request, other_len)];
+    let [key, source, digest] = request.parts(parts);
+    let numbers = [24, 28, 36, 40].map(|at| request.u32(at));
+    assert_eq!(request.u32(4), request.u32(24), "algorithm");
+    Session::new(numbers, key).compute(request, source, digest, other_len)
 }
 
 /// A number of the modulus' length and below it.

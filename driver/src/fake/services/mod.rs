@@ -196,6 +196,7 @@ pub(super) fn serve_stateless(request: Request<'_>) -> Result<Vec<u8>, u8> {
         1 => ("HASH", Features::HASH_STATELESS_MODE),
         2 => ("MAC", Features::MAC_STATELESS_MODE),
         3 => ("AEAD", Features::AEAD_STATELESS_MODE),
+        4 => ("AKCIPHER", Features::AKCIPHER_STATELESS_MODE),
         other => panic!("service {other}"),
     };
     assert!(
@@ -209,6 +210,7 @@ pub(super) fn serve_stateless(request: Request<'_>) -> Result<Vec<u8>, u8> {
         0x100 => hash::serve_stateless(request),
         0x200 => mac::serve_stateless(request),
         0x300 | 0x301 => aead::serve_stateless(request),
+        0x400..=0x403 => akcipher::serve_stateless(request),
         other => panic!("data opcode {other:#x}"),
     }
 }
