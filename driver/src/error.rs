@@ -104,7 +104,9 @@ pub enum Error {
     },
     /// The device refused the request.
     Refused(Refusal),
-    /// The tag is not that of the data: the driver has compared them.
+    /// A tag is not that of data and key, whoever has compared them: the driver (MAC) or the device
+    /// (AEAD). Of a signature with a public key this is [`InvalidSignature`](Self::InvalidSignature);
+    /// [`Refused`](Self::Refused) never says that something is not authentic.
     TagMismatch,
     /// The device answered with fewer bytes than the request calls for.
     ShortAnswer {

@@ -1,7 +1,7 @@
 //! What encryption and decryption have in common.
 
 use crate::{
-    AeadAlgorithm, Device, Direction, Error, Platform, Requirement,
+    AeadAlgorithm, Device, Direction, Error, Platform, Refusal, Requirement,
     error::{check_exact_len, check_one_of_lens},
     mode::{Message, Mode, Stateless, StatelessFeature},
     session::Session,
@@ -171,6 +171,14 @@ impl<P: Platform> Aead<P> {
             ),
         }
     }
+}
+
+/// Says of a wrong tag what the driver says where it compares itself.
+pub(super) fn judge_tag(outcome: Result<(), Error>) -> Result<(), Error> {
+    outcome.map_err(|error| match error {
+        Error::Refused(Refusal::BadMessage) => Error::TagMismatch,
+        error => error,
+    })
 }
 
 /// What goes into a request beside data and tag.

@@ -14,7 +14,7 @@ mod core;
 use alloc::vec::Vec;
 
 pub(crate) use self::core::check_aad_len;
-use self::core::{Aead, Input};
+use self::core::{Aead, Input, judge_tag};
 use crate::{
     AeadAlgorithm, Device, Direction, Error, Failed, Platform,
     dma::DmaBuffer,
@@ -40,8 +40,7 @@ pub struct AeadEncrypt<P: Platform>(Aead<P>);
 
 /// Authenticated decryption with a key: the opposite of [`AeadEncrypt`].
 ///
-/// Data whose tag is wrong is [`Error::Refused`] with
-/// [`Refusal::BadMessage`](crate::Refusal::BadMessage), and whatever the device made of it is wiped:
+/// Data whose tag is wrong is [`Error::TagMismatch`], and whatever the device made of it is wiped:
 /// buffers come back with zeros.
 ///
 /// # Cancellation
@@ -239,8 +238,7 @@ impl<P: Platform> AeadDecrypt<P> {
     ///
     /// # Errors
     ///
-    /// [`Error::Refused`] with [`Refusal::BadMessage`](crate::Refusal::BadMessage) for a wrong tag;
-    /// else those of [`AeadEncrypt::encrypt`]. A buffer that the device had comes back wiped.
+    /// [`Error::TagMismatch`], by the device's word; else those of [`AeadEncrypt::encrypt`]. A buffer that the device had comes back wiped.
     pub async fn decrypt(
         &self,
         nonce: &[u8],
@@ -306,7 +304,7 @@ impl<P: Platform> AeadDecrypt<P> {
         let all = 0..data.len();
         let message = self.0.decryption(Input { nonce, aad }, data.len(), tag)?;
         let payload = Payload::InPlace(data, all);
-        self.0.mode.send_slice(message, payload).await
+        judge_tag(self.0.mode.send_slice(message, payload).await)
     }
 
     async fn transfer(
@@ -317,6 +315,6 @@ impl<P: Platform> AeadDecrypt<P> {
         admission: Admission,
     ) -> Result<(), Error> {
         let message = self.0.decryption(input, buffers.source_len_bytes(), tag)?;
-        self.0.mode.send(message, buffers, admission).await
+        judge_tag(self.0.mode.send(message, buffers, admission).await)
     }
 }

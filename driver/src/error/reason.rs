@@ -158,7 +158,8 @@ impl fmt::Display for KeyFault {
 pub enum Refusal {
     /// `VIRTIO_CRYPTO_ERR`. QEMU also answers so when it has no session left.
     Error,
-    /// `VIRTIO_CRYPTO_BADMSG`: authentication failed.
+    /// `VIRTIO_CRYPTO_BADMSG`: authentication failed, where there was nothing to authenticate
+    /// ([`Error::TagMismatch`] and [`Error::InvalidSignature`] otherwise).
     BadMessage,
     /// `VIRTIO_CRYPTO_NOTSUPP`: the service or algorithm is not supported.
     NotSupported,
@@ -166,7 +167,7 @@ pub enum Refusal {
     InvalidSession,
     /// `VIRTIO_CRYPTO_NOSPC`: no free session id.
     NoSpace,
-    /// `VIRTIO_CRYPTO_KEY_REJECTED`: a signature did not verify.
+    /// `VIRTIO_CRYPTO_KEY_REJECTED`: a signature did not verify, where none was to be verified.
     KeyRejected,
     /// A number that the specification does not give.
     Unknown(u32),

@@ -7,7 +7,7 @@ use ghash::{GHash, universal_hash::UniversalHash};
 
 use super::services::{EVERY_WAY, How, Random, buffer, concat, exactly, hex, invalid};
 use crate::{
-    AeadAlgorithm, AeadDecrypt, AeadEncrypt, DmaBuffer, Error, Refusal, Requirement,
+    AeadAlgorithm, AeadDecrypt, AeadEncrypt, DmaBuffer, Error, Requirement,
     fake::{FakePlatform, Fault, Rig, Setup, run},
 };
 
@@ -325,7 +325,7 @@ fn plaintext_of_a_wrong_tag_is_never_passed_on() {
                     sent.await.unwrap();
                     let mut wrong = tag;
                     wrong[15] ^= 1;
-                    let refused = Error::Refused(Refusal::BadMessage);
+                    let refused = Error::TagMismatch;
                     let mut data = sealed.clone();
                     let outcome = decrypt.decrypt_slice(&nonce, &aad, &mut data, &wrong).await;
                     assert_eq!((outcome, &data), (Err(refused), &sealed));
