@@ -197,24 +197,34 @@ impl Capabilities {
     }
 
     /// Tells whether the device gave an algorithm's known answer, whatever it advertises
-    /// ([`Device::prove`](crate::Device::prove)): never for another than a cipher.
+    /// ([`Device::prove`](crate::Device::prove)).
     pub fn proves(&self, algorithm: impl Into<Algorithm>) -> bool {
-        match algorithm.into() {
-            Algorithm::Cipher(algorithm) => {
-                self.proved.cipher_algorithms & (1 << algorithm as u32) != 0
-            }
-            // The place for the known answers of other services.
-            _ => false,
-        }
+        self.as_proved().advertises(algorithm)
     }
 
-    /// Returns these with the ciphers that were proved in place of those that are advertised; other
-    /// services as they are.
+    /// Returns these with the algorithms that were proved in place of those that are advertised.
     #[must_use]
     pub fn as_proved(self) -> Self {
+        let Proved {
+            cipher_algorithms,
+            hash_algorithms,
+            mac_algorithms,
+            aead_algorithms,
+            akcipher_algorithms,
+        } = self.proved;
+        let mut services = Services::empty();
+        services.set(Services::CIPHER, cipher_algorithms != 0);
+        services.set(Services::HASH, hash_algorithms != 0);
+        services.set(Services::MAC, mac_algorithms != 0);
+        services.set(Services::AEAD, aead_algorithms != 0);
+        services.set(Services::AKCIPHER, akcipher_algorithms != 0);
         Self {
-            services: self.services | Services::CIPHER,
-            cipher_algorithms: self.proved.cipher_algorithms,
+            services,
+            cipher_algorithms,
+            hash_algorithms,
+            mac_algorithms,
+            aead_algorithms,
+            akcipher_algorithms,
             ..self
         }
     }

@@ -1,11 +1,14 @@
 //! What is proved by known answers.
 
+use alloc::{boxed::Box, vec::Vec};
+
 use crate::{
-    CipherAlgorithm, Error,
-    fake::{Fault, Rig, run},
+    AeadAlgorithm, AkcipherAlgorithm, Algorithm, CipherAlgorithm, Error, HashAlgorithm,
+    MacAlgorithm,
+    fake::{Fault, Rig, poll_once, run},
 };
 
-fn proved(rig: &Rig) -> std::vec::Vec<CipherAlgorithm> {
+fn proved(rig: &Rig) -> Vec<CipherAlgorithm> {
     let capabilities = rig.device.capabilities();
     let all = CipherAlgorithm::ALL.into_iter();
     all.filter(|algorithm| capabilities.proves(*algorithm))
@@ -42,6 +45,63 @@ fn what_is_computed_rightly_is_proved() {
     assert_eq!(proved(&rig).len(), 9, "a recovery forgot");
 }
 
+/// Every algorithm for which there is a known answer, beside the ciphers.
+fn others() -> Vec<Algorithm> {
+    let macs = MacAlgorithm::ALL.into_iter().take(8).map(Algorithm::from);
+    let hashes = HashAlgorithm::ALL.into_iter().map(Algorithm::from);
+    let aeads = AeadAlgorithm::ALL.into_iter().map(Algorithm::from);
+    let keys = AkcipherAlgorithm::ALL.into_iter().map(Algorithm::from);
+    macs.chain(hashes).chain(aeads).chain(keys).collect()
+}
+
+#[test]
+fn every_service_is_proved_by_its_known_answers() {
+    let rig = Rig::simple().go();
+    run(rig.device.prove()).unwrap();
+    let capabilities = rig.device.capabilities();
+    for algorithm in others() {
+        assert!(capabilities.proves(algorithm), "{algorithm:?}");
+    }
+    let unknown = MacAlgorithm::ALL.into_iter().skip(8);
+    for algorithm in unknown {
+        assert!(!capabilities.proves(algorithm), "{algorithm:?}");
+    }
+    assert_eq!(rig.fake.sessions(), 0, "left open on the device");
+}
+
+/// Wrong tags and signatures are asked about: a device that takes them for right has proved nothing.
+#[test]
+fn each_wrong_tag_and_signature_has_to_be_told() {
+    let rig = Rig::simple();
+    let prove = |fault_at: usize| {
+        let mut prove = Box::pin(rig.device.prove());
+        for served in 0.. {
+            if poll_once(prove.as_mut()).is_ready() {
+                return served;
+            }
+            if served == fault_at {
+                rig.fake.set_fault(Fault::Status(0));
+            }
+            assert_eq!(rig.fake.serve(0, 1) + rig.fake.serve(1, 1), 1);
+        }
+        0
+    };
+    let requests = prove(usize::MAX);
+    let all = others();
+    let mut lost: Vec<Algorithm> = Vec::new();
+    for fault_at in 0..requests {
+        prove(fault_at);
+        let capabilities = rig.device.capabilities();
+        lost.extend(
+            all.iter()
+                .filter(|algorithm| !capabilities.proves(**algorithm)),
+        );
+    }
+    let aeads = AeadAlgorithm::ALL.into_iter().map(Algorithm::from);
+    let keys = AkcipherAlgorithm::ALL.into_iter().map(Algorithm::from);
+    assert_eq!(lost, aeads.chain(keys).collect::<Vec<_>>());
+}
+
 #[test]
 fn what_is_refused_is_not_proved() {
     let rig = Rig::simple().go();
@@ -49,6 +109,12 @@ fn what_is_refused_is_not_proved() {
     rig.fake.limit_sessions(0);
     run(rig.device.prove()).unwrap();
     assert_eq!(proved(&rig), []);
+    let capabilities = rig.device.capabilities();
+    assert!(
+        !others()
+            .into_iter()
+            .any(|algorithm| capabilities.proves(algorithm))
+    );
 }
 
 #[test]

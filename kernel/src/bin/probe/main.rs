@@ -27,7 +27,10 @@ use kernel::{
 };
 use raw::Raw;
 use report::Report;
-use virtio_crypto::{CipherAlgorithm, Options};
+use virtio_crypto::{
+    AeadAlgorithm, AkcipherAlgorithm, Algorithm, CipherAlgorithm, HashAlgorithm, MacAlgorithm,
+    Options,
+};
 
 kernel::entry!(main);
 
@@ -88,7 +91,12 @@ fn through_the_driver(report: &mut Report) {
     match executor::block_on(device.prove()) {
         Ok(_) => {
             let capabilities = device.capabilities();
-            let all = CipherAlgorithm::ALL.into_iter();
+            let ciphers = CipherAlgorithm::ALL.into_iter().map(Algorithm::from);
+            let hashes = HashAlgorithm::ALL.into_iter().map(Algorithm::from);
+            let macs = MacAlgorithm::ALL.into_iter().map(Algorithm::from);
+            let aeads = AeadAlgorithm::ALL.into_iter().map(Algorithm::from);
+            let keys = AkcipherAlgorithm::ALL.into_iter().map(Algorithm::from);
+            let all = ciphers.chain(hashes).chain(macs).chain(aeads).chain(keys);
             let differ = all.filter(|algorithm| {
                 capabilities.proves(*algorithm) != capabilities.advertises(*algorithm)
             });
