@@ -17,6 +17,10 @@ mod disk_sectors_xts;
 #[allow(dead_code, missing_docs, reason = "an example has a main")]
 #[path = "../../examples/session_batch.rs"]
 mod session_batch;
+#[cfg(feature = "pkcs8")]
+#[allow(dead_code, missing_docs, reason = "an example has a main")]
+#[path = "../../examples/tls_sign.rs"]
+mod tls_sign;
 
 struct Memory(Vec<u8>);
 
@@ -108,5 +112,34 @@ fn session_batch_has_a_result_for_each_message() {
         );
         assert!(message.data == expected);
     }
+    assert_eq!((rig.fake.sessions(), rig.device.sessions_taken()), (0, 0));
+}
+
+#[cfg(feature = "pkcs8")]
+#[test]
+fn tls_handshakes_are_signed_side_by_side() {
+    use self::tls_sign::{ServerKey, verify};
+    use crate::join_all;
+
+    let rig = Rig::simple().go();
+    let der = include_bytes!("../../testdata/rsa/2048.pkcs8.der").to_vec();
+    run(async {
+        let server = ServerKey::load(&rig.device, der.into()).await.unwrap();
+        let digests: Vec<[u8; 32]> = (0..20).map(|number| [number; 32]).collect();
+        let signing = digests.iter().map(|digest| server.sign(digest));
+        let messages = rig.device.batch(join_all(signing)).await;
+        for (digest, message) in digests.iter().zip(messages) {
+            let mut message = message.unwrap();
+            assert_eq!(message[..4], [4, 1, 1, 0]);
+            let key = server.public_key();
+            verify(&rig.device, key, digest, &message).await.unwrap();
+            message[200] ^= 1;
+            let forged = verify(&rig.device, key, digest, &message).await;
+            assert_eq!(forged, Err(Error::InvalidSignature));
+            let cut = verify(&rig.device, key, digest, &message[..259]).await;
+            assert_eq!(cut, Err(Error::InvalidSignature));
+        }
+        server.close().await.unwrap();
+    });
     assert_eq!((rig.fake.sessions(), rig.device.sessions_taken()), (0, 0));
 }
