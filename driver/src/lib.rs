@@ -26,6 +26,18 @@
 //! # }
 //! ```
 //!
+//! Hashes, message authentication codes, authenticated encryption and public keys work alike: open,
+//! ask as often as you like, close. A signature with a key that the device holds:
+//!
+//! ```no_run
+//! # use virtio_crypto::{Device, Error, Platform, RsaHash, RsaPrivateKey, RsaSignature, RsaSigner};
+//! # async fn example<P: Platform>(device: &Device<P>, der: &[u8]) -> Result<RsaSignature, Error> {
+//! let key = RsaPrivateKey::from_pkcs1_der(der)?; // checked, and wiped when dropped
+//! let signer = RsaSigner::open(device, &key, RsaHash::Sha256).await?;
+//! signer.sign(&[0x5a; 32]).await // a digest
+//! # }
+//! ```
+//!
 //! # Concurrency
 //!
 //! Everything is `Send` and `Sync`; any number of CPUs may submit at once. A queue's lock masks
