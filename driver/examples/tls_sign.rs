@@ -35,7 +35,7 @@ impl<P: Platform> ServerKey<P> {
 
     /// Returns what a client verifies with.
     pub fn public_key(&self) -> &RsaPublicKey {
-        self.signer.key()
+        self.signer.public_key()
     }
 
     /// Ends the session: the device forgets the key.

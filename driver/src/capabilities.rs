@@ -5,8 +5,8 @@ use core::ops::RangeInclusive;
 use zerocopy::IntoBytes;
 
 use crate::{
-    Error, Proved, Requirement,
-    error::check_one_of_lens,
+    Error, Proved,
+    error::{check_at_most, check_one_of_lens},
     transport::Transport,
     wire::{
         AeadAlgorithm, AkcipherAlgorithm, CipherAlgorithm, Config, HashAlgorithm, MacAlgorithm,
@@ -178,22 +178,9 @@ impl Capabilities {
         len_bytes: usize,
         times: u64,
     ) -> Result<(), Error> {
-        let too_long = |field, len_bytes, max_bytes| {
-            let requirement = Requirement::AtMost { max_bytes };
-            Err(Error::InvalidLength {
-                field,
-                len_bytes,
-                requirement,
-            })
-        };
-        if other_bytes as u64 > self.room_bytes() {
-            return too_long("request without data", other_bytes, self.room_bytes());
-        }
+        check_at_most("request without data", other_bytes, self.room_bytes())?;
         let max_bytes = self.max_data_len_bytes(other_bytes, times);
-        if len_bytes > max_bytes {
-            return too_long("data", len_bytes, max_bytes as u64);
-        }
-        Ok(())
+        check_at_most("data", len_bytes, max_bytes as u64)
     }
 
     /// Tells whether the device gave an algorithm's known answer, whatever it advertises
@@ -282,14 +269,8 @@ fn check_key(
     max_bytes: u32,
 ) -> Result<u32, Error> {
     check_one_of_lens("key", key.len(), lens_bytes)?;
-    let len_bytes = u32::try_from(key.len()).ok();
-    let len_bytes = len_bytes.filter(|len_bytes| *len_bytes <= max_bytes);
-    let max_bytes = u64::from(max_bytes);
-    len_bytes.ok_or(Error::InvalidLength {
-        field: "key",
-        len_bytes: key.len(),
-        requirement: Requirement::AtMost { max_bytes },
-    })
+    check_at_most("key", key.len(), max_bytes.into())?;
+    Ok(key.len() as u32)
 }
 
 impl From<&Config> for Capabilities {

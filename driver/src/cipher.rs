@@ -1,6 +1,7 @@
 //! Symmetric ciphers, each alone: the CIPHER service (Virtio 1.3, 5.9.7.6).
 
 mod batch;
+mod check;
 mod long;
 mod stream;
 mod units;
@@ -11,6 +12,7 @@ use core::future::Future;
 use crate::{
     Device, Error, Failed, Platform, Requirement,
     dma::DmaBuffer,
+    error::invalid_len,
     link::Link,
     mode::{Message, Mode, Payload, Stateless, StatelessFeature},
     queue::{Buffers, INLINE, List},
@@ -185,7 +187,7 @@ impl<P: Platform> Cipher<P> {
     ) -> Result<DmaBuffer<P>, Failed<DmaBuffer<P>>> {
         let mut buffers = Buffers::in_place(List::One(buffer));
         let outcome = self.transfer(iv, &mut buffers, admission).await;
-        Failed::judge(outcome, buffers.source.and_then(List::into_one))
+        buffers.judge_one(outcome)
     }
 
     /// Processes several buffers in place, as if they were one, without copying; waits for a slot
@@ -203,7 +205,7 @@ impl<P: Platform> Cipher<P> {
     ) -> Result<Vec<DmaBuffer<P>>, Failed<Vec<DmaBuffer<P>>>> {
         let mut buffers = Buffers::in_place(List::Many(buffers));
         let outcome = self.transfer(iv, &mut buffers, Admission::Wait).await;
-        Failed::judge(outcome, buffers.source.and_then(List::into_many))
+        buffers.judge_many(outcome)
     }
 
     /// Processes `source` into `destination`, which is as long, without copying; waits for a slot
@@ -223,14 +225,11 @@ impl<P: Platform> Cipher<P> {
         let outcome = if lens.0 == lens.1 {
             self.transfer(iv, &mut buffers, Admission::Wait).await
         } else {
-            Err(Error::InvalidLength {
-                field: "destination",
-                len_bytes: lens.1,
-                requirement: Requirement::SameAs {
-                    field: "source",
-                    len_bytes: lens.0,
-                },
-            })
+            let requirement = Requirement::SameAs {
+                field: "source",
+                len_bytes: lens.0,
+            };
+            Err(invalid_len("destination", lens.1, requirement))
         };
         let (source, destination) = buffers.into_lists();
         let given = source.and_then(List::into_one);
@@ -299,6 +298,10 @@ impl<P: Platform> Cipher<P> {
     }
 
     /// Sends what `buffers` hold. They come back unless the device may still touch them.
+    ///
+    /// Sessions have a way of their own beside [`Mode`], here and in
+    /// [`process_slice`](Self::process_slice): the one head that all devices take, copied once, is what
+    /// makes a short request cheap.
     async fn transfer(
         &self,
         iv: &[u8],
@@ -350,62 +353,5 @@ impl<P: Platform> Cipher<P> {
             after: [&[]; 2],
             result: &mut [],
         }
-    }
-
-    /// Checks what the device would choke on: what [`check_shape`](Self::check_shape) does, and more
-    /// than it takes in one request.
-    #[inline]
-    fn check_lens(&self, iv: &[u8], len_bytes: usize) -> Result<(), Error> {
-        self.check_shape(iv, len_bytes)?;
-        let max_bytes = self.max_len_bytes();
-        if len_bytes > max_bytes {
-            return Err(Error::InvalidLength {
-                field: "data",
-                len_bytes,
-                requirement: Requirement::AtMost {
-                    max_bytes: max_bytes as u64,
-                },
-            });
-        }
-        Ok(())
-    }
-
-    /// Checks for an IV that is missing (QEMU goes on with the state that the last request left), an
-    /// empty descriptor, a partial block.
-    #[inline]
-    fn check_shape(&self, iv: &[u8], len_bytes: usize) -> Result<(), Error> {
-        self.check_iv(iv)?;
-        let invalid = |requirement| {
-            Err(Error::InvalidLength {
-                field: "data",
-                len_bytes,
-                requirement,
-            })
-        };
-        let granule = self.algorithm.granule_len_bytes();
-        let min_bytes = self.algorithm.min_len_bytes();
-        if granule > 1 && (len_bytes == 0 || !len_bytes.is_multiple_of(granule)) {
-            let requirement = Requirement::BlocksOf {
-                block_bytes: granule,
-            };
-            return invalid(requirement);
-        }
-        if len_bytes < min_bytes {
-            return invalid(Requirement::AtLeast { min_bytes });
-        }
-        Ok(())
-    }
-
-    #[inline]
-    fn check_iv(&self, iv: &[u8]) -> Result<(), Error> {
-        let len_bytes = self.algorithm.iv_len_bytes();
-        if iv.len() != len_bytes {
-            return Err(Error::InvalidLength {
-                field: "IV",
-                len_bytes: iv.len(),
-                requirement: Requirement::Exactly { len_bytes },
-            });
-        }
-        Ok(())
     }
 }

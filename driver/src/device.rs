@@ -172,6 +172,10 @@ impl<P: Platform> Device<P> {
     ///
     /// For many requests awaited together, such as by [`join_all`](crate::join_all). Requests that
     /// other tasks publish during such a poll are notified at its end, too.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropped, `future` is dropped; what it has published has been notified.
     pub async fn batch<F: Future>(&self, future: F) -> F::Output {
         let mut future = core::pin::pin!(future);
         core::future::poll_fn(|context| {

@@ -5,7 +5,9 @@ mod reason;
 use core::fmt;
 
 pub use self::reason::{Breakage, KeyFault, Refusal, Requirement};
-pub(crate) use self::reason::{check_exact_len, check_one_of_lens};
+pub(crate) use self::reason::{
+    check_at_least, check_at_most, check_countable, check_exact_len, check_one_of_lens, invalid_len,
+};
 use crate::{
     transport::{MsixEntry, QueueIndex, TransportError},
     wire::CipherAlgorithm,

@@ -3,9 +3,9 @@
 use alloc::vec::Vec;
 
 use crate::{
-    Device, Error, Failed, HashAlgorithm, Platform, Requirement,
+    Device, Error, Failed, HashAlgorithm, Platform,
     dma::DmaBuffer,
-    error::check_exact_len,
+    error::{check_at_least, check_countable, check_exact_len},
     mode::{Message, Mode, Payload, Stateless, StatelessFeature},
     queue::{Buffers, List},
     request::Admission,
@@ -23,12 +23,12 @@ use crate::{
 pub struct Hash<P: Platform> {
     mode: Mode<P>,
     algorithm: HashAlgorithm,
-    result_len_bytes: usize,
+    digest_len_bytes: usize,
 }
 
 impl<P: Platform> Hash<P> {
-    /// Opens a session whose digests have `result_len_bytes` bytes: as many as the algorithm gives
-    /// ([`HashAlgorithm::result_len_bytes`]), or any number for SHAKE.
+    /// Opens a session whose digests have `digest_len_bytes` bytes: as many as the algorithm gives
+    /// ([`HashAlgorithm::digest_len_bytes`]), or any number for SHAKE.
     ///
     /// # Errors
     ///
@@ -41,17 +41,17 @@ impl<P: Platform> Hash<P> {
     pub async fn open(
         device: &Device<P>,
         algorithm: HashAlgorithm,
-        result_len_bytes: usize,
+        digest_len_bytes: usize,
     ) -> Result<Self, Error> {
         let parameters = SessionParameters::Hash {
             algorithm,
-            result_len_bytes: check_result_len(algorithm, result_len_bytes)?,
+            result_len_bytes: check_digest_len(algorithm, digest_len_bytes)?,
         };
         let session = Session::create(device.link(), &parameters, &[&[]; 2]).await?;
         Ok(Self {
             mode: Mode::Session(session),
             algorithm,
-            result_len_bytes,
+            digest_len_bytes,
         })
     }
 
@@ -64,14 +64,14 @@ impl<P: Platform> Hash<P> {
     pub fn stateless(
         device: &Device<P>,
         algorithm: HashAlgorithm,
-        result_len_bytes: usize,
+        digest_len_bytes: usize,
     ) -> Result<Self, Error> {
-        check_result_len(algorithm, result_len_bytes)?;
+        check_digest_len(algorithm, digest_len_bytes)?;
         let stateless = Stateless::new(device.link(), StatelessFeature::HASH, &[])?;
         Ok(Self {
             mode: Mode::Stateless(stateless),
             algorithm,
-            result_len_bytes,
+            digest_len_bytes,
         })
     }
 
@@ -81,13 +81,13 @@ impl<P: Platform> Hash<P> {
     }
 
     /// Returns how many bytes a digest has.
-    pub fn result_len_bytes(&self) -> usize {
-        self.result_len_bytes
+    pub fn digest_len_bytes(&self) -> usize {
+        self.digest_len_bytes
     }
 
     /// Returns how many bytes a message has at most.
     pub fn max_len_bytes(&self) -> usize {
-        let other_bytes = self.mode.overhead_bytes() + self.result_len_bytes;
+        let other_bytes = self.mode.overhead_bytes() + self.digest_len_bytes;
         let capabilities = &self.mode.link().capabilities;
         capabilities.max_data_len_bytes(other_bytes, 1)
     }
@@ -142,7 +142,7 @@ impl<P: Platform> Hash<P> {
     ) -> Result<DmaBuffer<P>, Failed<DmaBuffer<P>>> {
         let mut buffers = Buffers::read_only(List::One(data));
         let outcome = self.transfer(&mut buffers, digest, admission).await;
-        Failed::judge(outcome, buffers.source.and_then(List::into_one))
+        buffers.judge_one(outcome)
     }
 
     /// Computes the digest of several buffers, as if they were one, without copying; waits for a slot
@@ -158,7 +158,7 @@ impl<P: Platform> Hash<P> {
     ) -> Result<Vec<DmaBuffer<P>>, Failed<Vec<DmaBuffer<P>>>> {
         let mut buffers = Buffers::read_only(List::Many(data));
         let outcome = self.transfer(&mut buffers, digest, Admission::Wait).await;
-        Failed::judge(outcome, buffers.source.and_then(List::into_many))
+        buffers.judge_many(outcome)
     }
 
     /// Computes the digest of `data` through a copy in device memory: up to 512 bytes in the slot's
@@ -184,9 +184,9 @@ impl<P: Platform> Hash<P> {
 
     /// Checks the lengths, and puts together what goes with so many bytes of data.
     fn message<'a>(&'a self, len_bytes: usize, digest: &'a mut [u8]) -> Result<Message<'a>, Error> {
-        check_exact_len("digest", digest.len(), self.result_len_bytes)?;
+        check_exact_len("digest", digest.len(), self.digest_len_bytes)?;
         let link = self.mode.link();
-        let other_bytes = self.mode.overhead_bytes() + self.result_len_bytes;
+        let other_bytes = self.mode.overhead_bytes() + self.digest_len_bytes;
         link.capabilities.check_len(other_bytes, len_bytes, 1)?;
         Ok(Message {
             head: self.head(len_bytes as u32),
@@ -197,37 +197,27 @@ impl<P: Platform> Hash<P> {
     }
 
     fn head(&self, len_bytes: u32) -> Head {
-        let result_len_bytes = self.result_len_bytes as u32;
+        let digest_len_bytes = self.digest_len_bytes as u32;
         match &self.mode {
             Mode::Session(session) => {
                 let form = session.link.sessions.form();
-                wire::hash_request(form, session.id(), len_bytes, result_len_bytes)
+                wire::hash_request(form, session.id(), len_bytes, digest_len_bytes)
             }
             Mode::Stateless(_) => {
-                wire::stateless_hash_request(self.algorithm, len_bytes, result_len_bytes)
+                wire::stateless_hash_request(self.algorithm, len_bytes, digest_len_bytes)
             }
         }
     }
 }
 
 /// Checks how long a digest is to be.
-pub(crate) fn check_result_len(
+pub(crate) fn check_digest_len(
     algorithm: HashAlgorithm,
-    result_len_bytes: usize,
+    digest_len_bytes: usize,
 ) -> Result<u32, Error> {
-    let invalid = |requirement| Error::InvalidLength {
-        field: "digest",
-        len_bytes: result_len_bytes,
-        requirement,
-    };
-    if let Some(len_bytes) = algorithm.result_len_bytes()
-        && len_bytes != result_len_bytes
-    {
-        return Err(invalid(Requirement::Exactly { len_bytes }));
+    match algorithm.digest_len_bytes() {
+        Some(len_bytes) => check_exact_len("digest", digest_len_bytes, len_bytes)?,
+        None => check_at_least("digest", digest_len_bytes, 1)?,
     }
-    if result_len_bytes == 0 {
-        return Err(invalid(Requirement::AtLeast { min_bytes: 1 }));
-    }
-    let max_bytes = u64::from(u32::MAX);
-    u32::try_from(result_len_bytes).map_err(|_| invalid(Requirement::AtMost { max_bytes }))
+    check_countable("digest", digest_len_bytes)
 }

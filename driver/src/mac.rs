@@ -6,9 +6,9 @@ use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use crate::{
-    Device, Error, Failed, MacAlgorithm, Platform, Requirement,
+    Device, Error, Failed, MacAlgorithm, Platform,
     dma::DmaBuffer,
-    error::check_exact_len,
+    error::{check_at_least, check_at_most, check_exact_len},
     mode::{Message, Mode, Payload, Stateless, StatelessFeature},
     queue::{Buffers, List},
     request::Admission,
@@ -169,7 +169,7 @@ impl<P: Platform> Mac<P> {
     ) -> Result<DmaBuffer<P>, Failed<DmaBuffer<P>>> {
         let mut buffers = Buffers::read_only(List::One(data));
         let outcome = self.transfer(&mut buffers, tag, admission).await;
-        Failed::judge(outcome, buffers.source.and_then(List::into_one))
+        buffers.judge_one(outcome)
     }
 
     /// Computes the tag of several buffers, as if they were one, without copying; waits for a slot if
@@ -185,7 +185,7 @@ impl<P: Platform> Mac<P> {
     ) -> Result<Vec<DmaBuffer<P>>, Failed<Vec<DmaBuffer<P>>>> {
         let mut buffers = Buffers::read_only(List::Many(data));
         let outcome = self.transfer(&mut buffers, tag, Admission::Wait).await;
-        Failed::judge(outcome, buffers.source.and_then(List::into_many))
+        buffers.judge_many(outcome)
     }
 
     /// Computes the tag of `data` through a copy in device memory: up to 512 bytes in the slot's own,
@@ -212,7 +212,7 @@ impl<P: Platform> Mac<P> {
     ) -> Result<DmaBuffer<P>, Failed<DmaBuffer<P>>> {
         let mut buffers = Buffers::read_only(List::One(data));
         let outcome = self.verify_buffers(&mut buffers, tag).await;
-        Failed::judge(outcome, buffers.source.and_then(List::into_one))
+        buffers.judge_one(outcome)
     }
 
     /// Like [`verify`](Self::verify), of several buffers as if they were one.
@@ -227,7 +227,7 @@ impl<P: Platform> Mac<P> {
     ) -> Result<Vec<DmaBuffer<P>>, Failed<Vec<DmaBuffer<P>>>> {
         let mut buffers = Buffers::read_only(List::Many(data));
         let outcome = self.verify_buffers(&mut buffers, tag).await;
-        Failed::judge(outcome, buffers.source.and_then(List::into_many))
+        buffers.judge_many(outcome)
     }
 
     /// Like [`verify`](Self::verify), of a slice.
@@ -305,18 +305,8 @@ fn compare(computed: &[u8], given: &[u8]) -> Result<(), Error> {
 
 /// Checks how long a tag is to be.
 pub(crate) fn check_tag_len(algorithm: MacAlgorithm, tag_len_bytes: usize) -> Result<u32, Error> {
-    let invalid = |requirement| Error::InvalidLength {
-        field: "tag",
-        len_bytes: tag_len_bytes,
-        requirement,
-    };
-    if tag_len_bytes < MIN_TAG_LEN {
-        let min_bytes = MIN_TAG_LEN;
-        return Err(invalid(Requirement::AtLeast { min_bytes }));
-    }
+    check_at_least("tag", tag_len_bytes, MIN_TAG_LEN)?;
     let max_bytes = algorithm.result_len_bytes() as u64;
-    if tag_len_bytes as u64 > max_bytes {
-        return Err(invalid(Requirement::AtMost { max_bytes }));
-    }
+    check_at_most("tag", tag_len_bytes, max_bytes)?;
     Ok(tag_len_bytes as u32)
 }

@@ -8,8 +8,8 @@ use self::answers::{
 };
 use crate::{
     AeadDecrypt, AeadEncrypt, AkcipherAlgorithm, Cipher, Curve, Device, Direction, EcdsaNumber,
-    EcdsaPrivateKey, EcdsaPublicKey, EcdsaSignature, EcdsaSigner, EcdsaVerifier, Error, Hash, Mac,
-    Platform, RsaHash, RsaPrivateKey, RsaSigner, RsaVerifier,
+    EcdsaPrivateKey, EcdsaPublicKey, EcdsaSigner, EcdsaVerifier, Error, Hash, Mac, Platform,
+    RsaHash, RsaPrivateKey, RsaSigner, RsaVerifier,
 };
 
 /// What a device was seen to do right, by [`Device::prove`]: bit *n* for algorithm number *n*.
@@ -184,14 +184,13 @@ async fn ask_rsa<P: Platform>(device: &Device<P>) -> Result<bool, Error> {
 async fn ask_ecdsa<P: Platform>(device: &Device<P>, number: EcdsaNumber) -> Result<bool, Error> {
     let private = EcdsaPrivateKey::from_scalar(Curve::P256, &ECDSA_SCALAR)?;
     let public = EcdsaPublicKey::from_sec1_bytes(Curve::P256, &ECDSA_POINT)?;
-    let known = EcdsaSignature::try_from(&ECDSA_SIGNATURE[..])?;
     let verifier = EcdsaVerifier::open(device, &public, number).await?;
-    verifier.verify(&ECDSA_DIGEST, &known).await?;
-    let is_told = is_told(verifier.verify(&[7; 32], &known).await)?;
+    verifier.verify(&ECDSA_DIGEST, &ECDSA_SIGNATURE).await?;
+    let is_told = is_told(verifier.verify(&[7; 32], &ECDSA_SIGNATURE).await)?;
     let signer = EcdsaSigner::open(device, &private, number).await?;
     let own = signer.sign(&ECDSA_DIGEST).await?;
     signer.close().await?;
-    verifier.verify(&ECDSA_DIGEST, &own).await?;
+    verifier.verify(&ECDSA_DIGEST, own.as_ref()).await?;
     verifier.close().await?;
     Ok(is_told)
 }

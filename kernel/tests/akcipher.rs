@@ -161,7 +161,12 @@ fn signatures_are_the_known_ones() {
                 continue;
             }
             let signature = executor::block_on(signer.sign(digest)).unwrap();
-            assert_eq!(signature.as_ref(), expected, "{hash:?}, {:?}", signer.key());
+            assert_eq!(
+                signature.as_ref(),
+                expected,
+                "{hash:?}, {:?}",
+                signer.public_key()
+            );
             executor::block_on(verifier.verify(digest, expected)).unwrap();
             known += 1;
         }

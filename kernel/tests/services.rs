@@ -94,7 +94,7 @@ fn services_that_the_device_lacks_are_refused() {
             encrypt_a_block().await;
         };
         for algorithm in HashAlgorithm::ALL {
-            let len = algorithm.result_len_bytes().unwrap_or(40);
+            let len = algorithm.digest_len_bytes().unwrap_or(40);
             let opened = Hash::open(device, algorithm, len).await;
             check("HASH", opened.map(drop)).await;
         }

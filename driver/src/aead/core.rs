@@ -1,8 +1,8 @@
 //! What encryption and decryption have in common.
 
 use crate::{
-    AeadAlgorithm, Device, Direction, Error, Platform, Refusal, Requirement,
-    error::{check_exact_len, check_one_of_lens},
+    AeadAlgorithm, Device, Direction, Error, Platform, Refusal,
+    error::{check_at_most, check_countable, check_exact_len, check_one_of_lens},
     mode::{Message, Mode, Stateless, StatelessFeature},
     session::Session,
     wire::{self, AeadLens, Head, SessionParameters},
@@ -37,7 +37,7 @@ impl<P: Platform> Aead<P> {
             direction,
             key_len_bytes,
             tag_len_bytes: tag_len_bytes as u32,
-            aad_len_bytes: check_aad_len(aad_len_bytes)?,
+            aad_len_bytes: check_countable("additional data", aad_len_bytes)?,
         };
         let session = Session::create(link, &parameters, &[key, &[]]).await?;
         Ok(Self {
@@ -95,18 +95,11 @@ impl<P: Platform> Aead<P> {
                 check_exact_len("additional data", aad.len(), required_bytes)?;
             }
             None => {
-                check_aad_len(aad.len())?;
+                check_countable("additional data", aad.len())?;
             }
         }
-        let max_bytes = self.algorithm.max_len_bytes(nonce.len());
-        if len_bytes > max_bytes {
-            let max_bytes = max_bytes as u64;
-            return Err(Error::InvalidLength {
-                field: "data",
-                len_bytes,
-                requirement: Requirement::AtMost { max_bytes },
-            });
-        }
+        let max_bytes = self.algorithm.max_len_bytes(nonce.len()) as u64;
+        check_at_most("data", len_bytes, max_bytes)?;
         let other_bytes = self.other_bytes(nonce.len(), aad.len());
         let capabilities = &self.mode.link().capabilities;
         capabilities.check_len(other_bytes, len_bytes, 2)
@@ -186,14 +179,4 @@ pub(super) fn judge_tag(outcome: Result<(), Error>) -> Result<(), Error> {
 pub(super) struct Input<'a> {
     pub(super) nonce: &'a [u8],
     pub(super) aad: &'a [u8],
-}
-
-/// Checks that additional data can be counted.
-pub(crate) fn check_aad_len(len_bytes: usize) -> Result<u32, Error> {
-    let max_bytes = u64::from(u32::MAX);
-    u32::try_from(len_bytes).map_err(|_| Error::InvalidLength {
-        field: "additional data",
-        len_bytes,
-        requirement: Requirement::AtMost { max_bytes },
-    })
 }

@@ -4,6 +4,9 @@
 //! (decryption). Here it is apart: the device writes it into the slot's own memory, or reads it from
 //! there, so the data is processed in place.
 //!
+//! What the specification calls IV is called nonce here, as the standards of all three algorithms do; a
+//! cipher's is an IV.
+//!
 //! The IV has `iv_len` bytes on the wire, as the structure says. A comment of the specification speaks
 //! of 16 bytes whatever the length, and of a first byte that is reserved with CCM; with that the
 //! source would not be where the structure has it, so it is taken for an advice on the device's own
@@ -13,7 +16,6 @@ mod core;
 
 use alloc::vec::Vec;
 
-pub(crate) use self::core::check_aad_len;
 use self::core::{Aead, Input, judge_tag};
 use crate::{
     AeadAlgorithm, Device, Direction, Error, Failed, Platform,
@@ -160,8 +162,9 @@ impl<P: Platform> AeadEncrypt<P> {
     ) -> Result<DmaBuffer<P>, Failed<DmaBuffer<P>>> {
         let mut buffers = Buffers::in_place(List::One(buffer));
         let input = Input { nonce, aad };
-        let outcome = self.transfer(input, &mut buffers, tag, Admission::Wait);
-        Failed::judge(outcome.await, buffers.source.and_then(List::into_one))
+        let sent = self.transfer(input, &mut buffers, tag, Admission::Wait);
+        let outcome = sent.await;
+        buffers.judge_one(outcome)
     }
 
     /// Like [`encrypt`](Self::encrypt), but never waits for a slot.
@@ -178,8 +181,9 @@ impl<P: Platform> AeadEncrypt<P> {
     ) -> Result<DmaBuffer<P>, Failed<DmaBuffer<P>>> {
         let mut buffers = Buffers::in_place(List::One(buffer));
         let input = Input { nonce, aad };
-        let outcome = self.transfer(input, &mut buffers, tag, Admission::Try);
-        Failed::judge(outcome.await, buffers.source.and_then(List::into_one))
+        let sent = self.transfer(input, &mut buffers, tag, Admission::Try);
+        let outcome = sent.await;
+        buffers.judge_one(outcome)
     }
 
     /// Encrypts several buffers in place, as if they were one. None of them may be empty.
@@ -196,8 +200,9 @@ impl<P: Platform> AeadEncrypt<P> {
     ) -> Result<Vec<DmaBuffer<P>>, Failed<Vec<DmaBuffer<P>>>> {
         let mut buffers = Buffers::in_place(List::Many(buffers));
         let input = Input { nonce, aad };
-        let outcome = self.transfer(input, &mut buffers, tag, Admission::Wait);
-        Failed::judge(outcome.await, buffers.source.and_then(List::into_many))
+        let sent = self.transfer(input, &mut buffers, tag, Admission::Wait);
+        let outcome = sent.await;
+        buffers.judge_many(outcome)
     }
 
     /// Encrypts `data` in place through a copy in device memory: up to 512 bytes in the slot's own,
@@ -248,8 +253,9 @@ impl<P: Platform> AeadDecrypt<P> {
     ) -> Result<DmaBuffer<P>, Failed<DmaBuffer<P>>> {
         let mut buffers = Buffers::in_place(List::One(buffer));
         let input = Input { nonce, aad };
-        let outcome = self.transfer(input, &mut buffers, tag, Admission::Wait);
-        Failed::judge(outcome.await, buffers.source.and_then(List::into_one))
+        let sent = self.transfer(input, &mut buffers, tag, Admission::Wait);
+        let outcome = sent.await;
+        buffers.judge_one(outcome)
     }
 
     /// Like [`decrypt`](Self::decrypt), but never waits for a slot.
@@ -266,8 +272,9 @@ impl<P: Platform> AeadDecrypt<P> {
     ) -> Result<DmaBuffer<P>, Failed<DmaBuffer<P>>> {
         let mut buffers = Buffers::in_place(List::One(buffer));
         let input = Input { nonce, aad };
-        let outcome = self.transfer(input, &mut buffers, tag, Admission::Try);
-        Failed::judge(outcome.await, buffers.source.and_then(List::into_one))
+        let sent = self.transfer(input, &mut buffers, tag, Admission::Try);
+        let outcome = sent.await;
+        buffers.judge_one(outcome)
     }
 
     /// Decrypts several buffers in place, as if they were one. None of them may be empty.
@@ -284,8 +291,9 @@ impl<P: Platform> AeadDecrypt<P> {
     ) -> Result<Vec<DmaBuffer<P>>, Failed<Vec<DmaBuffer<P>>>> {
         let mut buffers = Buffers::in_place(List::Many(buffers));
         let input = Input { nonce, aad };
-        let outcome = self.transfer(input, &mut buffers, tag, Admission::Wait);
-        Failed::judge(outcome.await, buffers.source.and_then(List::into_many))
+        let sent = self.transfer(input, &mut buffers, tag, Admission::Wait);
+        let outcome = sent.await;
+        buffers.judge_many(outcome)
     }
 
     /// Decrypts `data` in place through a copy in device memory: up to 512 bytes in the slot's own,

@@ -13,9 +13,10 @@ use pkcs1::der::{
 use sec1::{EcParameters, EcPrivateKey};
 use zeroize::Zeroizing;
 
-use super::{Key, invalid_len};
+use super::Key;
 use crate::{
-    Device, Error, KeyFault, Platform, Requirement,
+    Device, Error, KeyFault, Platform,
+    error::check_one_of_lens,
     wire::{AkcipherOperation, AkcipherScheme, Curve, EcdsaNumber, KeyType},
 };
 
@@ -153,16 +154,14 @@ impl EcdsaPublicKey {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct EcdsaSignature(ArrayVec<u8, MAX_SIGNATURE_LEN>);
 
-impl EcdsaSignature {
-    /// Checks that this is a signature of `curve` by its form: two numbers above 0 that are not
-    /// longer than the order.
-    fn is_of(&self, curve: Curve) -> bool {
-        let fits = |number: UintRef<'_>| {
-            let bytes = number.as_bytes();
-            bytes != [0] && bytes.len() <= curve.scalar_len_bytes()
-        };
-        parse(&self.0).is_ok_and(|(r, s)| fits(r) && fits(s))
-    }
+/// Tells whether these bytes are a signature of `curve` by their form: two numbers above 0 that are not
+/// longer than the order.
+fn is_signature_of(curve: Curve, bytes: &[u8]) -> bool {
+    let fits = |number: UintRef<'_>| {
+        let bytes = number.as_bytes();
+        bytes != [0] && bytes.len() <= curve.scalar_len_bytes()
+    };
+    parse(bytes).is_ok_and(|(r, s)| fits(r) && fits(s))
 }
 
 fn parse(bytes: &[u8]) -> der::Result<(UintRef<'_>, UintRef<'_>)> {
@@ -190,7 +189,7 @@ impl TryFrom<&[u8]> for EcdsaSignature {
     fn try_from(bytes: &[u8]) -> Result<Self, Error> {
         let copy = ArrayVec::try_from(bytes).map(Self);
         let signature = copy.map_err(|_| Error::InvalidSignature)?;
-        match signature.is_of(Curve::P521) {
+        match is_signature_of(Curve::P521, bytes) {
             true => Ok(signature),
             false => Err(Error::InvalidSignature),
         }
@@ -245,6 +244,11 @@ impl<P: Platform> EcdsaSigner<P> {
         Ok(Self { inner, curve })
     }
 
+    /// Returns the curve.
+    pub fn curve(&self) -> Curve {
+        self.curve
+    }
+
     /// Signs a digest, of the length of one of the SHA family's (FIPS 186-5, 6.4.1).
     ///
     /// # Errors
@@ -264,7 +268,7 @@ impl<P: Platform> EcdsaSigner<P> {
             .transform(AkcipherOperation::Sign, digest, result);
         let len_bytes = sent.await?;
         let signature = EcdsaSignature(result.iter().copied().take(len_bytes).collect());
-        match signature.is_of(self.curve) {
+        match is_signature_of(self.curve, &signature.0) {
             true => Ok(signature),
             false => Err(Error::InvalidAnswer),
         }
@@ -289,7 +293,7 @@ impl<P: Platform> EcdsaSigner<P> {
 #[derive(Debug)]
 pub struct EcdsaVerifier<P: Platform> {
     inner: Key<P>,
-    curve: Curve,
+    key: EcdsaPublicKey,
 }
 
 impl<P: Platform> EcdsaVerifier<P> {
@@ -307,10 +311,10 @@ impl<P: Platform> EcdsaVerifier<P> {
         key: &EcdsaPublicKey,
         number: EcdsaNumber,
     ) -> Result<Self, Error> {
-        let curve = key.curve;
-        let scheme = AkcipherScheme::Ecdsa(curve, number);
+        let scheme = AkcipherScheme::Ecdsa(key.curve, number);
         let inner = Key::open(device.link(), scheme, KeyType::Public, &key.point).await?;
-        Ok(Self { inner, curve })
+        let key = key.clone();
+        Ok(Self { inner, key })
     }
 
     /// Makes requests without a session: each brings the key.
@@ -323,13 +327,19 @@ impl<P: Platform> EcdsaVerifier<P> {
         key: &EcdsaPublicKey,
         number: EcdsaNumber,
     ) -> Result<Self, Error> {
-        let curve = key.curve;
-        let scheme = AkcipherScheme::Ecdsa(curve, number);
+        let scheme = AkcipherScheme::Ecdsa(key.curve, number);
         let inner = Key::stateless(device.link(), scheme, KeyType::Public, &key.point)?;
-        Ok(Self { inner, curve })
+        let key = key.clone();
+        Ok(Self { inner, key })
     }
 
-    /// Verifies the signature of a digest, of the length of one of the SHA family's.
+    /// Returns the key.
+    pub fn public_key(&self) -> &EcdsaPublicKey {
+        &self.key
+    }
+
+    /// Verifies the signature of a digest, of the length of one of the SHA family's. The signature is an
+    /// `Ecdsa-Sig-Value` in DER, as [`EcdsaSignature`] has it.
     ///
     /// # Errors
     ///
@@ -340,12 +350,12 @@ impl<P: Platform> EcdsaVerifier<P> {
     /// # Cancellation
     ///
     /// Dropped, the device finishes the request for nobody.
-    pub async fn verify(&self, digest: &[u8], signature: &EcdsaSignature) -> Result<(), Error> {
+    pub async fn verify(&self, digest: &[u8], signature: &[u8]) -> Result<(), Error> {
         check_digest(digest)?;
-        if !signature.is_of(self.curve) {
+        if !is_signature_of(self.key.curve, signature) {
             return Err(Error::InvalidSignature);
         }
-        self.inner.verify(digest, &signature.0).await
+        self.inner.verify(digest, signature).await
     }
 
     /// Ends the session and waits for the device's answer; without one, wipes the key.
@@ -364,9 +374,5 @@ impl<P: Platform> EcdsaVerifier<P> {
 
 fn check_digest(digest: &[u8]) -> Result<(), Error> {
     let lens_bytes = &[20..=20, 28..=28, 32..=32, 48..=48, 64..=64];
-    if lens_bytes.iter().any(|lens| lens.contains(&digest.len())) {
-        return Ok(());
-    }
-    let requirement = Requirement::OneOf { lens_bytes };
-    Err(invalid_len("digest", digest.len(), requirement))
+    check_one_of_lens("digest", digest.len(), lens_bytes)
 }

@@ -9,7 +9,7 @@ use pkcs1::{
 };
 use zeroize::Zeroizing;
 
-use crate::{Error, KeyFault};
+use crate::{Error, KeyFault, error::check_exact_len};
 
 /// Longest modulus in bytes.
 pub(super) const MAX_MODULUS_LEN: usize = 512;
@@ -95,7 +95,7 @@ impl RsaPublicKey {
     /// Checks that a number of the modulus' length is one that RSA is defined for, and not 0, which
     /// no padded message is and some backends could not stand (CVE-2021-3580).
     pub(super) fn check_number(&self, field: &'static str, number: &[u8]) -> Result<(), Error> {
-        super::check_exact(field, number, self.modulus.len())?;
+        check_exact_len(field, number.len(), self.modulus.len())?;
         if number < &*self.modulus && number.iter().any(|byte| *byte != 0) {
             Ok(())
         } else {

@@ -21,7 +21,7 @@ pub use self::{
     rsa_signatures::{RsaSignature, RsaSigner, RsaVerifier},
 };
 use crate::{
-    Error, Platform, Refusal, Requirement,
+    Error, Platform, Refusal,
     link::Link,
     mode::{Mode, Stateless, StatelessFeature},
     queue::{Buffers, INLINE, INLINE_LEN},
@@ -220,20 +220,4 @@ impl<P: Platform> Key<P> {
             ),
         })
     }
-}
-
-fn invalid_len(field: &'static str, len_bytes: usize, requirement: Requirement) -> Error {
-    Error::InvalidLength {
-        field,
-        len_bytes,
-        requirement,
-    }
-}
-
-fn check_exact(field: &'static str, bytes: &[u8], len_bytes: usize) -> Result<(), Error> {
-    if bytes.len() == len_bytes {
-        return Ok(());
-    }
-    let requirement = Requirement::Exactly { len_bytes };
-    Err(invalid_len(field, bytes.len(), requirement))
 }

@@ -11,11 +11,12 @@
 use zeroize::Zeroizing;
 
 use super::{
-    Key, check_exact, invalid_len,
+    Key,
     keys::{MAX_MODULUS_LEN, RsaPrivateKey, RsaPublicKey},
 };
 use crate::{
-    Device, Error, Platform, Requirement,
+    Device, Error, Platform,
+    error::{check_at_least, check_at_most, check_exact_len},
     wire::{AkcipherOperation, AkcipherScheme, KeyType, RsaHash},
 };
 
@@ -103,8 +104,8 @@ macro_rules! session {
                 Ok(Self { inner, key: $public.clone(), $($hash)? })
             }
 
-            /// Returns the key, or its public half.
-            pub fn key(&self) -> &RsaPublicKey {
+            /// Returns the public key, or the public half of the private one.
+            pub fn public_key(&self) -> &RsaPublicKey {
                 &self.key
             }
 
@@ -154,16 +155,9 @@ impl<P: Platform> RsaEncryptor<P> {
     /// Dropped, the device finishes the request for nobody.
     pub async fn encrypt(&self, message: &[u8], ciphertext: &mut [u8]) -> Result<(), Error> {
         let max_bytes = self.max_message_len_bytes();
-        if message.is_empty() {
-            let requirement = Requirement::AtLeast { min_bytes: 1 };
-            return Err(invalid_len("message", 0, requirement));
-        }
-        if message.len() > max_bytes {
-            let max_bytes = max_bytes as u64;
-            let requirement = Requirement::AtMost { max_bytes };
-            return Err(invalid_len("message", message.len(), requirement));
-        }
-        check_exact("ciphertext", ciphertext, self.key.modulus_len_bytes())?;
+        check_at_least("message", message.len(), 1)?;
+        check_at_most("message", message.len(), max_bytes as u64)?;
+        check_exact_len("ciphertext", ciphertext.len(), self.key.modulus_len_bytes())?;
         let mut outcome = Ok(());
         for _ in 0..ENCRYPTION_TRIES {
             let sent = self
@@ -198,12 +192,7 @@ impl<P: Platform> RsaDecryptor<P> {
     pub async fn decrypt(&self, ciphertext: &[u8], message: &mut [u8]) -> Result<usize, Error> {
         self.key.check_number("ciphertext", ciphertext)?;
         let max_len_bytes = ciphertext.len() - ENCRYPTION_PADDING_LEN;
-        if message.len() < max_len_bytes {
-            let requirement = Requirement::AtLeast {
-                min_bytes: max_len_bytes,
-            };
-            return Err(invalid_len("message", message.len(), requirement));
-        }
+        check_at_least("message", message.len(), max_len_bytes)?;
         let mut result = Zeroizing::new([0; MAX_MODULUS_LEN]);
         let result = &mut result[..ciphertext.len()];
         let sent = self
@@ -280,7 +269,7 @@ async fn raw<P: Platform>(
     result: &mut [u8],
 ) -> Result<(), Error> {
     key.check_number("number", number)?;
-    check_exact("result", result, number.len())?;
+    check_exact_len("result", result.len(), number.len())?;
     let len_bytes = inner.transform(operation, number, result).await?;
     check_whole(len_bytes, number.len())
 }

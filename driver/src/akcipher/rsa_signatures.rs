@@ -3,12 +3,13 @@
 use arrayvec::ArrayVec;
 
 use super::{
-    Key, check_exact, invalid_len,
+    Key,
     keys::{MAX_MODULUS_LEN, RsaPrivateKey, RsaPublicKey},
     rsa::{check_whole, session},
 };
 use crate::{
-    Device, Error, Platform, Requirement,
+    Device, Error, Platform,
+    error::{check_at_most, check_exact_len},
     wire::{AkcipherOperation, AkcipherScheme, KeyType, RsaHash},
 };
 
@@ -55,11 +56,8 @@ impl TryFrom<&[u8]> for RsaSignature {
     /// Takes the bytes of a signature over; whether they have the length of a key's modulus is seen
     /// when it is verified.
     fn try_from(bytes: &[u8]) -> Result<Self, Error> {
-        let copy = ArrayVec::try_from(bytes).map_err(|_| {
-            let max_bytes = MAX_MODULUS_LEN as u64;
-            invalid_len("signature", bytes.len(), Requirement::AtMost { max_bytes })
-        });
-        copy.map(Self)
+        check_at_most("signature", bytes.len(), MAX_MODULUS_LEN as u64)?;
+        Ok(Self(bytes.iter().copied().collect()))
     }
 }
 
@@ -85,7 +83,7 @@ impl<P: Platform> RsaSigner<P> {
     ///
     /// Dropped, the device finishes the request for nobody.
     pub async fn sign(&self, digest: &[u8]) -> Result<RsaSignature, Error> {
-        check_exact("digest", digest, self.hash.digest_len_bytes())?;
+        check_exact_len("digest", digest.len(), self.hash.digest_len_bytes())?;
         let mut signature = RsaSignature::zeros(self.key.modulus_len_bytes());
         let sent = self
             .inner
@@ -158,7 +156,7 @@ impl<P: Platform> RsaVerifier<P> {
     ///
     /// Dropped, the device finishes the request for nobody.
     pub async fn verify(&self, digest: &[u8], signature: &[u8]) -> Result<(), Error> {
-        check_exact("digest", digest, self.hash.digest_len_bytes())?;
+        check_exact_len("digest", digest.len(), self.hash.digest_len_bytes())?;
         match self.key.check_number("signature", signature) {
             Err(Error::NotBelowModulus { .. }) => Err(Error::InvalidSignature),
             Err(error) => Err(error),

@@ -10,9 +10,8 @@ pub use self::parameters::{ChainInput, ChainParameters, ChainedHash};
 
 use crate::{
     ChainOrder, Device, Error, Failed, Platform, Requirement,
-    aead::check_aad_len,
     dma::DmaBuffer,
-    error::check_exact_len,
+    error::{check_countable, check_exact_len, invalid_len},
     mode::{Message, Mode, Payload, Stateless, StatelessFeature},
     queue::{Buffers, List},
     request::Admission,
@@ -65,7 +64,7 @@ impl<P: Platform> Chain<P> {
             order: parameters.order,
             cipher,
             hash,
-            aad_len_bytes: check_aad_len(aad_len_bytes)?,
+            aad_len_bytes: check_countable("additional data", aad_len_bytes)?,
         };
         let session = Session::create(device.link(), &session_parameters, &keys).await?;
         let mode = Mode::Session(session);
@@ -151,8 +150,9 @@ impl<P: Platform> Chain<P> {
         digest: &mut [u8],
     ) -> Result<DmaBuffer<P>, Failed<DmaBuffer<P>>> {
         let mut buffers = Buffers::in_place(List::One(buffer));
-        let outcome = self.transfer(input, &mut buffers, digest, Admission::Wait);
-        Failed::judge(outcome.await, buffers.source.and_then(List::into_one))
+        let sent = self.transfer(input, &mut buffers, digest, Admission::Wait);
+        let outcome = sent.await;
+        buffers.judge_one(outcome)
     }
 
     /// Like [`process`](Self::process), but never waits for a slot.
@@ -167,8 +167,9 @@ impl<P: Platform> Chain<P> {
         digest: &mut [u8],
     ) -> Result<DmaBuffer<P>, Failed<DmaBuffer<P>>> {
         let mut buffers = Buffers::in_place(List::One(buffer));
-        let outcome = self.transfer(input, &mut buffers, digest, Admission::Try);
-        Failed::judge(outcome.await, buffers.source.and_then(List::into_one))
+        let sent = self.transfer(input, &mut buffers, digest, Admission::Try);
+        let outcome = sent.await;
+        buffers.judge_one(outcome)
     }
 
     /// Processes several buffers in place, as if they were one. None of them may be empty.
@@ -183,8 +184,9 @@ impl<P: Platform> Chain<P> {
         digest: &mut [u8],
     ) -> Result<Vec<DmaBuffer<P>>, Failed<Vec<DmaBuffer<P>>>> {
         let mut buffers = Buffers::in_place(List::Many(buffers));
-        let outcome = self.transfer(input, &mut buffers, digest, Admission::Wait);
-        Failed::judge(outcome.await, buffers.source.and_then(List::into_many))
+        let sent = self.transfer(input, &mut buffers, digest, Admission::Wait);
+        let outcome = sent.await;
+        buffers.judge_many(outcome)
     }
 
     /// Processes `data` in place through a copy in device memory: up to 512 bytes in the slot's own,
@@ -253,7 +255,7 @@ impl<P: Platform> Chain<P> {
                 check_exact_len("additional data", input.aad.len(), required_bytes)?;
             }
             None => {
-                check_aad_len(input.aad.len())?;
+                check_countable("additional data", input.aad.len())?;
             }
         }
         let other_bytes = self.other_bytes(input.aad.len());
@@ -270,11 +272,7 @@ impl<P: Platform> Chain<P> {
         } else {
             return Ok(());
         };
-        Err(Error::InvalidLength {
-            field: "cipher",
-            len_bytes: cipher_len_bytes,
-            requirement,
-        })
+        Err(invalid_len("cipher", cipher_len_bytes, requirement))
     }
 
     fn head(&self, input: &ChainInput<'_>, len_bytes: u32) -> Head {

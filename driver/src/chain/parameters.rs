@@ -99,7 +99,7 @@ pub(super) fn parse<'k, P: Platform>(
     };
     let (hash, key): (_, &[u8]) = match parameters.hash {
         ChainedHash::Plain(algorithm) => {
-            let result_len_bytes = hash::check_result_len(algorithm, digest_len_bytes)?;
+            let result_len_bytes = hash::check_digest_len(algorithm, digest_len_bytes)?;
             let hash = ChainHash::Plain {
                 algorithm,
                 result_len_bytes,
@@ -107,7 +107,7 @@ pub(super) fn parse<'k, P: Platform>(
             (hash, &[])
         }
         ChainedHash::Nested(algorithm) => {
-            let result_len_bytes = hash::check_result_len(algorithm, digest_len_bytes)?;
+            let result_len_bytes = hash::check_digest_len(algorithm, digest_len_bytes)?;
             let hash = ChainHash::Nested {
                 algorithm,
                 result_len_bytes,

@@ -4,7 +4,10 @@
 use alloc::vec::Vec;
 
 use super::{Cipher, MAX_IV_LEN};
-use crate::{CipherAlgorithm, Direction, Error, Failed, Platform, Requirement, dma::DmaBuffer};
+use crate::{
+    CipherAlgorithm, Direction, Error, Failed, Platform, Requirement, dma::DmaBuffer,
+    error::invalid_len,
+};
 
 /// How data goes on behind a cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +82,11 @@ impl<P: Platform> Cipher<P> {
     /// [`Requirement::AtMost`] for data that does not fit one request of an algorithm that cannot
     /// be cut: XTS, whose data units are whole
     /// ([`process_units`](Self::process_units)), and stream ciphers with a state of their own.
+    ///
+    /// # Cancellation
+    ///
+    /// That of [`process`](Self::process), for each piece: those that the device has are finished for
+    /// nobody, those that wait their turn are freed.
     pub async fn process_long(
         &self,
         iv: &[u8],
@@ -137,13 +145,9 @@ impl<P: Platform> Cipher<P> {
         let piece_len_bytes = max_bytes - max_bytes % self.algorithm.block_len_bytes();
         let fits = len_bytes <= max_bytes;
         if !fits && (piece_len_bytes == 0 || Chaining::of(self.algorithm) == Chaining::Hidden) {
-            return Err(Error::InvalidLength {
-                field: "data",
-                len_bytes,
-                requirement: Requirement::AtMost {
-                    max_bytes: max_bytes as u64,
-                },
-            });
+            let max_bytes = max_bytes as u64;
+            let requirement = Requirement::AtMost { max_bytes };
+            return Err(invalid_len("data", len_bytes, requirement));
         }
         Ok(if fits { max_bytes } else { piece_len_bytes })
     }

@@ -1,7 +1,9 @@
 //! Data units of XTS: the sectors of a disk.
 
 use super::{Cipher, MAX_IV_LEN, long};
-use crate::{CipherAlgorithm, Error, Failed, Platform, Requirement, dma::DmaBuffer};
+use crate::{
+    CipherAlgorithm, Error, Failed, Platform, Requirement, dma::DmaBuffer, error::invalid_len,
+};
 
 impl<P: Platform> Cipher<P> {
     /// Processes consecutive data units of `unit_len_bytes` bytes each in place, without copying:
@@ -69,13 +71,10 @@ impl<P: Platform> Cipher<P> {
         }
         self.check_lens(&[0; MAX_IV_LEN], unit_len_bytes)?;
         if len_bytes == 0 || !len_bytes.is_multiple_of(unit_len_bytes) {
-            return Err(Error::InvalidLength {
-                field: "data",
-                len_bytes,
-                requirement: Requirement::BlocksOf {
-                    block_bytes: unit_len_bytes,
-                },
-            });
+            let requirement = Requirement::BlocksOf {
+                block_bytes: unit_len_bytes,
+            };
+            return Err(invalid_len("data", len_bytes, requirement));
         }
         Ok(())
     }

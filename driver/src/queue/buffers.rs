@@ -5,7 +5,7 @@ use core::slice;
 
 use zeroize::Zeroize;
 
-use crate::{Error, Platform, Requirement, dma::DmaBuffer};
+use crate::{Error, Failed, Platform, Requirement, dma::DmaBuffer, error::invalid_len};
 
 /// Buffers that are one after the other for the device.
 #[derive(Debug)]
@@ -169,6 +169,23 @@ impl<P: Platform> Buffers<P> {
         }
     }
 
+    /// Puts the outcome of a request about one buffer and that buffer together.
+    #[inline]
+    pub(crate) fn judge_one(
+        self,
+        outcome: Result<(), Error>,
+    ) -> Result<DmaBuffer<P>, Failed<DmaBuffer<P>>> {
+        Failed::judge(outcome, self.source.and_then(List::into_one))
+    }
+
+    /// The same of a request about a list of buffers.
+    pub(crate) fn judge_many(
+        self,
+        outcome: Result<(), Error>,
+    ) -> Result<Vec<DmaBuffer<P>>, Failed<Vec<DmaBuffer<P>>>> {
+        Failed::judge(outcome, self.source.and_then(List::into_many))
+    }
+
     /// Returns source and destination, if they are apart.
     pub(crate) fn into_lists(self) -> (Option<List<P>>, Option<List<P>>) {
         let destination = match self.destination {
@@ -186,11 +203,8 @@ impl<P: Platform> Buffers<P> {
     pub(crate) fn check_none_empty(&self) -> Result<(), Error> {
         let mut buffers = self.sources().iter().chain(self.destinations());
         if buffers.any(|buffer| buffer.is_empty()) {
-            return Err(Error::InvalidLength {
-                field: "buffer",
-                len_bytes: 0,
-                requirement: Requirement::AtLeast { min_bytes: 1 },
-            });
+            let requirement = Requirement::AtLeast { min_bytes: 1 };
+            return Err(invalid_len("buffer", 0, requirement));
         }
         Ok(())
     }

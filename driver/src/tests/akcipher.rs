@@ -114,7 +114,12 @@ fn rsa_signatures_are_the_known_ones() {
                     let (signer, verifier) = signer(&rig, 1024 * (index + 1), hash).await;
                     let digest = digest(hash, MESSAGE);
                     let signature = signer.sign(&digest).await.unwrap();
-                    assert_eq!(signature.as_ref(), expected, "{hash:?} {:?}", signer.key());
+                    assert_eq!(
+                        signature.as_ref(),
+                        expected,
+                        "{hash:?} {:?}",
+                        signer.public_key()
+                    );
                     verifier.verify(&digest, expected).await.unwrap();
                     signer.close().await.unwrap();
                     verifier.close().await.unwrap();
@@ -593,14 +598,15 @@ fn ecdsa_signatures_verify() {
                 for number in [EcdsaNumber::Specification, EcdsaNumber::Linux] {
                     let signer = open!(rig, EcdsaSigner(&private, number));
                     let verifier = open!(rig, EcdsaVerifier(&public, number));
+                    assert_eq!((signer.curve(), verifier.public_key()), (curve, &public));
                     for digest in [&[7; 20][..], &[7; 28], &[7; 32], &[7; 48], &[7; 64]] {
                         let signature = signer.sign(digest).await.unwrap();
-                        verifier.verify(digest, &signature).await.unwrap();
+                        verifier.verify(digest, signature.as_ref()).await.unwrap();
                         let read = EcdsaSignature::try_from(signature.as_ref());
                         assert_eq!(read, Ok(signature.clone()));
                         let mut other = digest.to_vec();
                         other[3] ^= 1;
-                        let verified = verifier.verify(&other, &signature).await;
+                        let verified = verifier.verify(&other, signature.as_ref()).await;
                         assert_eq!(verified, Err(Error::InvalidSignature), "{curve:?}");
                     }
                     for len in [0, 16, 33, 65] {
@@ -647,7 +653,7 @@ fn ecdsa_signatures_of_another_form_are_not_sent() {
         // Longer than the order of P-192; P-256 would have it.
         let long = [&[0x30, 0x24, 0x02, 0x1f][..], &[1; 31], &[2, 1, 1]].concat();
         let long = EcdsaSignature::try_from(&long[..]).unwrap();
-        let verified = verifier.verify(&[7; 20], &long).await;
+        let verified = verifier.verify(&[7; 20], long.as_ref()).await;
         assert_eq!(verified, Err(Error::InvalidSignature));
     });
     assert_eq!(requests(&rig), 0);
@@ -765,7 +771,7 @@ mod traits {
             let verifier = open!(rig, EcdsaVerifier(&public, number));
             let signature: EcdsaSignature = signer.sign_prehash_async(&[7; 32]).await.unwrap();
             let again = EcdsaSignature::try_from(&signature.to_vec()[..]).unwrap();
-            verifier.verify(&[7; 32], &again).await.unwrap();
+            verifier.verify(&[7; 32], again.as_ref()).await.unwrap();
         });
     }
 }

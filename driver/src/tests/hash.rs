@@ -133,7 +133,7 @@ fn every_form_equals_the_library() {
                 let algorithm = HashAlgorithm::ALL[round % HashAlgorithm::ALL.len()];
                 // Of SHAKE more than a slot has room for, too.
                 let len = algorithm
-                    .result_len_bytes()
+                    .digest_len_bytes()
                     .unwrap_or_else(|| 1 + random.below(3000));
                 let hash = open(&rig, how, algorithm, len).await;
                 let message_len = random.len();

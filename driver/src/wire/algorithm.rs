@@ -175,8 +175,8 @@ impl HashAlgorithm {
         Self::Shake256,
     ];
 
-    /// Returns the bytes of the result; `None` where the caller chooses.
-    pub const fn result_len_bytes(self) -> Option<usize> {
+    /// Returns the bytes of the digest; `None` where the caller chooses.
+    pub const fn digest_len_bytes(self) -> Option<usize> {
         Some(match self {
             Self::Md5 => 16,
             Self::Sha1 => 20,
@@ -353,83 +353,4 @@ impl AeadAlgorithm {
             _ => u32::MAX as usize,
         }
     }
-}
-
-/// A public-key algorithm by its number (Virtio 1.3, 5.9.4.5 "AKCIPHER services").
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-#[repr(u32)]
-pub enum AkcipherAlgorithm {
-    /// RSA (RFC 8017).
-    Rsa = 1,
-    /// ECDSA (FIPS 186-5), by the number of the specification.
-    Ecdsa = 2,
-    /// ECDSA by the number in Linux's and QEMU's headers, which count DSA as 2.
-    EcdsaLinux = 3,
-}
-
-impl AkcipherAlgorithm {
-    /// All of them, by number.
-    pub const ALL: [Self; 3] = [Self::Rsa, Self::Ecdsa, Self::EcdsaLinux];
-}
-
-/// The hash that an RSA session's signatures are made over
-/// (`VIRTIO_CRYPTO_RSA_*`, Virtio 1.3, 5.9.7.2.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-#[repr(u32)]
-pub enum RsaHash {
-    /// MD5. Broken.
-    Md5 = 4,
-    /// SHA-1. Broken.
-    Sha1 = 5,
-    /// SHA-256.
-    Sha256 = 6,
-    /// SHA-384.
-    Sha384 = 7,
-    /// SHA-512.
-    Sha512 = 8,
-    /// SHA-224.
-    Sha224 = 9,
-}
-
-impl RsaHash {
-    /// All of them, by number.
-    pub const ALL: [Self; 6] = [
-        Self::Md5,
-        Self::Sha1,
-        Self::Sha256,
-        Self::Sha384,
-        Self::Sha512,
-        Self::Sha224,
-    ];
-
-    /// Returns the bytes of a digest.
-    pub const fn digest_len_bytes(self) -> usize {
-        match self {
-            Self::Md5 => 16,
-            Self::Sha1 => 20,
-            Self::Sha224 => 28,
-            Self::Sha256 => 32,
-            Self::Sha384 => 48,
-            Self::Sha512 => 64,
-        }
-    }
-}
-
-/// A curve of ECDSA (`VIRTIO_CRYPTO_CURVE_*`, Virtio 1.3, 5.9.7.2.1; FIPS 186-5, SP 800-186).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-#[repr(u32)]
-pub enum Curve {
-    /// NIST P-192.
-    P192 = 1,
-    /// NIST P-224.
-    P224 = 2,
-    /// NIST P-256.
-    P256 = 3,
-    /// NIST P-384.
-    P384 = 4,
-    /// NIST P-521.
-    P521 = 5,
 }

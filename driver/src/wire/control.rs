@@ -6,8 +6,8 @@ use zerocopy::{
 };
 
 use super::{
-    AeadAlgorithm, AkcipherAlgorithm, CipherAlgorithm, Curve, Direction, Form, HashAlgorithm, Head,
-    MacAlgorithm, PutHead, RsaHash, SYMMETRIC_CHAIN, SYMMETRIC_CIPHER, Service, check_status,
+    AeadAlgorithm, AkcipherScheme, CipherAlgorithm, Direction, Form, HashAlgorithm, Head, KeyType,
+    MacAlgorithm, PutHead, SYMMETRIC_CHAIN, SYMMETRIC_CIPHER, Service, check_status,
 };
 use crate::Refusal;
 
@@ -164,55 +164,6 @@ pub(crate) enum ChainHash {
         algorithm: HashAlgorithm,
         result_len_bytes: u32,
     },
-}
-
-/// What a public-key session computes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum AkcipherScheme {
-    /// The modular exponentiation alone (`VIRTIO_CRYPTO_RSA_RAW_PADDING`).
-    RsaRaw,
-    /// RSAES-PKCS1-v1_5 and RSASSA-PKCS1-v1_5 (RFC 8017, 7.2 and 8.2). Encryption ignores the hash;
-    /// QEMU refuses a session without one.
-    RsaPkcs1(RsaHash),
-    Ecdsa(Curve, EcdsaNumber),
-}
-
-/// Under which number a device knows ECDSA.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EcdsaNumber {
-    /// 2, as in the specification.
-    Specification,
-    /// 3, as in Linux's and QEMU's headers.
-    Linux,
-}
-
-/// `VIRTIO_CRYPTO_AKCIPHER_KEY_TYPE_*`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u32)]
-pub(crate) enum KeyType {
-    Public = 1,
-    Private = 2,
-}
-
-impl AkcipherScheme {
-    pub(crate) fn algorithm(self) -> AkcipherAlgorithm {
-        match self {
-            Self::RsaRaw | Self::RsaPkcs1(_) => AkcipherAlgorithm::Rsa,
-            Self::Ecdsa(_, EcdsaNumber::Specification) => AkcipherAlgorithm::Ecdsa,
-            Self::Ecdsa(_, EcdsaNumber::Linux) => AkcipherAlgorithm::EcdsaLinux,
-        }
-    }
-
-    /// Returns `algo_flf`, as far as it is used.
-    pub(super) fn specific(self) -> [U32; 2] {
-        const RAW_PADDING: u32 = 0;
-        const PKCS1_PADDING: u32 = 1;
-        match self {
-            Self::RsaRaw => [U32::new(RAW_PADDING), U32::ZERO],
-            Self::RsaPkcs1(hash) => [U32::new(PKCS1_PADDING), U32::new(hash as u32)],
-            Self::Ecdsa(curve, _) => [U32::new(curve as u32), U32::ZERO],
-        }
-    }
 }
 
 /// The hash of a chain in numbers.
@@ -421,16 +372,7 @@ pub(crate) fn parse_session_answer(bytes: &[u8; 16]) -> Result<u64, Refusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::REQUEST_LEN;
-
-    /// 32-bit words at byte offsets, zeros elsewhere.
-    fn golden(len: usize, words: &[(usize, u32)]) -> std::vec::Vec<u8> {
-        let mut bytes = std::vec![0; len];
-        for (at, word) in words {
-            bytes[*at..at + 4].copy_from_slice(&word.to_le_bytes());
-        }
-        bytes
-    }
+    use crate::wire::{Curve, EcdsaNumber, REQUEST_LEN, RsaHash, tests::golden};
 
     /// Both forms: the exact one has `exact_len` bytes and is where the padded one begins.
     fn check(parameters: SessionParameters, exact_len: usize, words: &[(usize, u32)]) {

@@ -1,4 +1,4 @@
-//! Data requests (Virtio 1.3, 5.9.7.3 to 5.9.7.8).
+//! Data requests (Virtio 1.3, 5.9.7.3 to 5.9.7.7); those of public keys are in `akcipher.rs`.
 //!
 //! Session mode and stateless mode differ in the fixed-length fields. The specification says both
 //! that these go by what has been negotiated and that they go by the mode of each request; here they
@@ -10,9 +10,8 @@ use zerocopy::{
 };
 
 use super::{
-    AeadAlgorithm, AkcipherScheme, ChainHash, ChainOrder, CipherAlgorithm, Direction, Form,
-    HashAlgorithm, Head, KeyType, MacAlgorithm, REQUEST_LEN, SYMMETRIC_CHAIN, SYMMETRIC_CIPHER,
-    Service,
+    AeadAlgorithm, ChainHash, ChainOrder, CipherAlgorithm, Direction, Form, HashAlgorithm, Head,
+    MacAlgorithm, REQUEST_LEN, SYMMETRIC_CHAIN, SYMMETRIC_CIPHER, Service,
 };
 
 /// `VIRTIO_CRYPTO_FLAG_SESSION_MODE`; without REVISION_1 a device ignores the field.
@@ -21,7 +20,7 @@ const SESSION_MODE: u32 = 1;
 /// `struct virtio_crypto_op_header`.
 #[derive(IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
-struct Header {
+pub(super) struct Header {
     opcode: U32,
     algo: U32,
     session_id: U64,
@@ -31,7 +30,7 @@ struct Header {
 
 impl Header {
     #[inline]
-    fn of_session(opcode: u32, session_id: u64) -> Self {
+    pub(super) fn of_session(opcode: u32, session_id: u64) -> Self {
         Self {
             opcode: U32::new(opcode),
             algo: U32::ZERO,
@@ -41,7 +40,7 @@ impl Header {
         }
     }
 
-    fn stateless(opcode: u32, algorithm: u32) -> Self {
+    pub(super) fn stateless(opcode: u32, algorithm: u32) -> Self {
         Self {
             opcode: U32::new(opcode),
             algo: U32::new(algorithm),
@@ -366,78 +365,25 @@ pub(crate) fn stateless_aead_request(
     Form::Exact.head(&Header::stateless(opcode, algorithm as u32), &fields)
 }
 
-/// What a public-key request does: the lower part of its opcode.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u32)]
-pub(crate) enum AkcipherOperation {
-    Encrypt = 0,
-    Decrypt = 1,
-    Sign = 2,
-    Verify = 3,
-}
-
-/// Encodes a public-key request; the source follows it. For *verify* the source is the signature
-/// and `destination_len_bytes` is the length of the digest, which follows the signature.
-pub(crate) fn akcipher_request(
-    form: Form,
-    operation: AkcipherOperation,
-    session_id: u64,
-    source_len_bytes: u32,
-    destination_len_bytes: u32,
-) -> Head {
-    let fields = [source_len_bytes, destination_len_bytes].map(U32::new);
-    let opcode = Service::Akcipher.opcode(operation as u32);
-    form.head(&Header::of_session(opcode, session_id), &fields)
-}
-
-/// Encodes a stateless public-key request; key and source follow it, and the digest for *verify*.
-pub(crate) fn stateless_akcipher_request(
-    scheme: AkcipherScheme,
-    key_type: KeyType,
-    operation: AkcipherOperation,
-    key_len_bytes: u32,
-    source_len_bytes: u32,
-    destination_len_bytes: u32,
-) -> Head {
-    let algorithm = scheme.algorithm() as u32;
-    let [first, second] = scheme.specific().map(U32::get);
-    // algo, key_type, key_len, the algorithm's own, src_data_len, dst_data_len
-    let fields = [
-        algorithm,
-        key_type as u32,
-        key_len_bytes,
-        first,
-        second,
-        source_len_bytes,
-        destination_len_bytes,
-    ]
-    .map(U32::new);
-    let opcode = Service::Akcipher.opcode(operation as u32);
-    Form::Exact.head(&Header::stateless(opcode, algorithm), &fields)
-}
-
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
-    use crate::wire::{CipherParameters, RsaHash};
+    use crate::wire::{CipherParameters, tests::golden};
 
-    fn golden(len: usize, words: &[(usize, u32)]) -> std::vec::Vec<u8> {
-        let mut bytes = std::vec![0; len];
-        for (at, word) in words {
-            bytes[*at..at + 4].copy_from_slice(&word.to_le_bytes());
-        }
-        bytes
-    }
-
-    const ID: u64 = 0x0102_0304_0506_0708;
+    pub(in crate::wire) const ID: u64 = 0x0102_0304_0506_0708;
 
     /// The header of a request in session mode.
-    fn of_session(opcode: u32) -> [(usize, u32); 4] {
+    pub(in crate::wire) fn of_session(opcode: u32) -> [(usize, u32); 4] {
         [(0, opcode), (8, 0x0506_0708), (12, 0x0102_0304), (16, 1)]
     }
 
     /// Both forms: the exact one has `exact_len` bytes and is where the padded one begins.
-    fn check(encode: impl Fn(Form) -> Head, opcode: u32, exact_len: usize, words: &[(usize, u32)]) {
+    pub(in crate::wire) fn check(
+        encode: impl Fn(Form) -> Head,
+        opcode: u32,
+        exact_len: usize,
+        words: &[(usize, u32)],
+    ) {
         let words = [&of_session(opcode), words].concat();
         assert_eq!(encode(Form::Padded).as_ref(), golden(REQUEST_LEN, &words));
         assert_eq!(encode(Form::Exact).as_ref(), golden(exact_len, &words));
@@ -552,34 +498,5 @@ mod tests {
         let fields = fields.into_iter().enumerate().map(|(i, v)| (24 + 4 * i, v));
         let words: std::vec::Vec<_> = [(0, 0x301), (4, 1)].into_iter().chain(fields).collect();
         assert_eq!(head.as_ref(), golden(56, &words));
-    }
-
-    #[test]
-    fn akcipher_request_has_the_golden_bytes() {
-        let operations = [
-            (AkcipherOperation::Encrypt, 0x400),
-            (AkcipherOperation::Decrypt, 0x401),
-            (AkcipherOperation::Sign, 0x402),
-            (AkcipherOperation::Verify, 0x403),
-        ];
-        for (operation, opcode) in operations {
-            let encode = |form| akcipher_request(form, operation, ID, 256, 32);
-            check(encode, opcode, 32, &[(24, 256), (28, 32)]);
-            let scheme = AkcipherScheme::RsaPkcs1(RsaHash::Sha512);
-            let key_type = KeyType::Private;
-            let head = stateless_akcipher_request(scheme, key_type, operation, 1190, 64, 256);
-            let words = [
-                (0, opcode),
-                (4, 1),
-                (24, 1),
-                (28, 2),
-                (32, 1190),
-                (36, 1),
-                (40, 8),
-                (44, 64),
-                (48, 256),
-            ];
-            assert_eq!(head.as_ref(), golden(52, &words));
-        }
     }
 }

@@ -1,6 +1,7 @@
 //! The bytes of Virtio 1.3, section 5.9: structures, opcodes, status codes. Little-endian; no
 //! `unsafe`, no input or output.
 
+mod akcipher;
 mod algorithm;
 mod config;
 mod control;
@@ -9,20 +10,20 @@ mod data;
 use bitflags::bitflags;
 use zerocopy::{Immutable, IntoBytes};
 
-pub use self::algorithm::{
-    AeadAlgorithm, AkcipherAlgorithm, CipherAlgorithm, Curve, HashAlgorithm, MacAlgorithm, RsaHash,
-};
-pub use self::control::{ChainOrder, EcdsaNumber};
+pub use self::akcipher::{AkcipherAlgorithm, Curve, EcdsaNumber, RsaHash};
+pub use self::algorithm::{AeadAlgorithm, CipherAlgorithm, HashAlgorithm, MacAlgorithm};
+pub use self::control::ChainOrder;
 pub(crate) use self::{
+    akcipher::{
+        AkcipherOperation, AkcipherScheme, KeyType, akcipher_request, stateless_akcipher_request,
+    },
     config::Config,
     control::{
-        AkcipherScheme, ChainHash, CipherParameters, KeyType, SessionParameters, destroy_session,
-        parse_session_answer,
+        ChainHash, CipherParameters, SessionParameters, destroy_session, parse_session_answer,
     },
     data::{
-        AeadLens, AkcipherOperation, ChainLens, aead_request, akcipher_request, chain_request,
-        cipher_request, hash_request, mac_request, stateless_aead_request,
-        stateless_akcipher_request, stateless_chain_request, stateless_cipher_request,
+        AeadLens, ChainLens, aead_request, chain_request, cipher_request, hash_request,
+        mac_request, stateless_aead_request, stateless_chain_request, stateless_cipher_request,
         stateless_hash_request, stateless_mac_request,
     },
 };
@@ -247,6 +248,15 @@ fn refusal(status: u32) -> Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// 32-bit words at byte offsets, zeros elsewhere.
+    pub(super) fn golden(len: usize, words: &[(usize, u32)]) -> std::vec::Vec<u8> {
+        let mut bytes = std::vec![0; len];
+        for (at, word) in words {
+            bytes[*at..at + 4].copy_from_slice(&word.to_le_bytes());
+        }
+        bytes
+    }
 
     #[test]
     fn status_codes_are_those_of_the_specification() {

@@ -20,7 +20,7 @@ pub(super) fn parse(number: u32, result_len: usize) -> HashAlgorithm {
         .into_iter()
         .find(|algorithm| *algorithm as u32 == number)
         .unwrap_or_else(|| panic!("hash {number}"));
-    let fixed_len = algorithm.result_len_bytes();
+    let fixed_len = algorithm.digest_len_bytes();
     assert!(fixed_len.is_none_or(|len| len == result_len) && result_len > 0);
     algorithm
 }
