@@ -156,8 +156,8 @@ impl<P: Platform> Cipher<P> {
     /// # Errors
     ///
     /// [`Error::InvalidLength`], [`Error::Refused`], [`Error::ShortAnswer`], [`Error::ShutDown`]:
-    /// with the buffer, whose content is unspecified if the device had it. [`Error::Broken`]:
-    /// without it, if the device had it.
+    /// with the buffer, which is wiped if the device had it: half an answer is none.
+    /// [`Error::Broken`]: without it, if the device had it.
     pub async fn process(
         &self,
         iv: &[u8],
@@ -213,7 +213,7 @@ impl<P: Platform> Cipher<P> {
     ///
     /// # Errors
     ///
-    /// Those of [`process`](Self::process), about both buffers.
+    /// Those of [`process`](Self::process), about both buffers; the source stays as it was.
     pub async fn process_into(
         &self,
         iv: &[u8],
@@ -297,7 +297,8 @@ impl<P: Platform> Cipher<P> {
         Ok(())
     }
 
-    /// Sends what `buffers` hold. They come back unless the device may still touch them.
+    /// Sends what `buffers` hold. They come back unless the device may still touch them; what it was
+    /// to overwrite is wiped when its answer does not count, as [`Mode::send`] does.
     ///
     /// Sessions have a way of their own beside [`Mode`], here and in
     /// [`process_slice`](Self::process_slice): the one head that all devices take, copied once, is what
@@ -328,6 +329,9 @@ impl<P: Platform> Cipher<P> {
         let in_flight = session.request(&head, body, admission).await?;
         let outcome = check_answer(&in_flight, INLINE + iv.len(), len_bytes);
         *buffers = in_flight.finish_with_buffers();
+        if outcome.is_err() {
+            buffers.wipe_destinations();
+        }
         outcome
     }
 

@@ -3,11 +3,14 @@
 use alloc::{boxed::Box, vec, vec::Vec};
 use core::task::Poll;
 
-use super::long::{key_of, text};
+use super::{
+    long::{key_of, text},
+    services::{EVERY_WAY, How, buffer, concat},
+};
 use crate::{
     Cipher, CipherAlgorithm, Direction, DmaBuffer, Error, Failed, Features, Options, Refusal,
     Requirement,
-    fake::{FakePlatform, Fault, IV, Rig, Setup, cipher_oracle, live_pages, poll_once, run},
+    fake::{FakePlatform, Fault, IV, KEY, Rig, Setup, cipher_oracle, live_pages, poll_once, run},
 };
 
 /// Lengths that the algorithm takes.
@@ -284,4 +287,38 @@ fn cancelled_list_stays_with_the_device() {
     rig.fake.serve(0, 1);
     rig.device.poll();
     assert_eq!(live_pages(), before);
+}
+
+/// Half an answer is none, in every mode and form; what was only read stays as it was.
+#[test]
+fn what_does_not_count_is_wiped() {
+    for how in EVERY_WAY {
+        let rig = how.rig().go();
+        let (device, algorithm) = (&rig.device, CipherAlgorithm::AesCbc);
+        let (direction, plain) = (Direction::Encrypt, [9; 64]);
+        run(async {
+            let session = match how {
+                How::Stateless => Cipher::stateless(device, algorithm, direction, &KEY),
+                _ => Cipher::open(device, algorithm, direction, &KEY).await,
+            };
+            let session = session.unwrap();
+            for fault in [Fault::Status(1), Fault::Length(3)] {
+                rig.fake.set_fault(fault);
+                let failed = session.process(&IV, buffer(&plain)).await.unwrap_err();
+                assert_eq!(failed.given.unwrap()[..], [0; 64], "{how:?} {fault:?}");
+                rig.fake.set_fault(fault);
+                let list = buffers(&[&plain[..16], &plain[16..]]);
+                let failed = session.process_list(&IV, list).await.unwrap_err();
+                assert_eq!(concat(&failed.given.unwrap()), [0; 64], "{how:?} {fault:?}");
+                rig.fake.set_fault(fault);
+                let sent = session.process_into(&IV, buffer(&plain), buffer(&plain));
+                let (source, destination) = sent.await.unwrap_err().given.unwrap();
+                assert_eq!((&source[..], &destination[..]), (&plain[..], &[0; 64][..]));
+                rig.fake.set_fault(fault);
+                let mut slice = plain;
+                session.process_slice(&IV, &mut slice).await.unwrap_err();
+                assert_eq!(slice, plain, "{how:?} {fault:?}");
+            }
+        });
+    }
 }
