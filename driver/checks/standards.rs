@@ -27,15 +27,15 @@ pub struct Vector {
     pub ciphertext: Vec<u8>,
 }
 
-/// Reads hexadecimal digits.
+/// Reads hexadecimal digits; white space is for the eye.
 pub fn hex(digits: &str) -> Vec<u8> {
-    let (pairs, rest) = digits.as_bytes().as_chunks::<2>();
+    let digits = digits.chars().filter(|digit| !digit.is_whitespace());
+    let values: Vec<u8> = digits
+        .map(|digit| digit.to_digit(16).unwrap() as u8)
+        .collect();
+    let (pairs, rest) = values.as_chunks::<2>();
     assert!(rest.is_empty(), "an odd number of digits");
-    let digit = |byte: u8| char::from(byte).to_digit(16).unwrap() as u8;
-    pairs
-        .iter()
-        .map(|[high, low]| digit(*high) << 4 | digit(*low))
-        .collect()
+    pairs.iter().map(|[high, low]| high << 4 | low).collect()
 }
 
 impl Vector {

@@ -5,7 +5,7 @@ use alloc::{vec, vec::Vec};
 use aes_gcm::{Aes128Gcm, Aes256Gcm, KeyInit, aead::AeadInOut};
 use ghash::{GHash, universal_hash::UniversalHash};
 
-use super::services::{EVERY_WAY, How, Random, buffer, concat, exactly, hex, invalid};
+use super::services::{Cases, EVERY_WAY, How, Random, buffer, concat, exactly, hex, invalid};
 use crate::{
     AeadAlgorithm, AeadDecrypt, AeadEncrypt, DmaBuffer, Error, Requirement,
     fake::{FakePlatform, Fault, Rig, Setup, run},
@@ -249,7 +249,7 @@ fn oracle(
 fn every_form_equals_the_library() {
     for how in EVERY_WAY {
         let rig = how.rig().go();
-        let mut random = Random(13);
+        let mut random = Random::new(13);
         run(async {
             for round in 0..60 {
                 let algorithm = AeadAlgorithm::ALL[round % 3];
@@ -346,7 +346,7 @@ fn plaintext_of_a_wrong_tag_is_never_passed_on() {
                         let given = failed.given.unwrap();
                         assert!(given.iter().all(|byte| *byte == 0), "{how:?} {fault:?}");
                         rig.fake.set_fault(fault);
-                        let list = Random(3).cut(&sealed);
+                        let list = Random::new(3).cut(&sealed);
                         let failed = decrypt.decrypt_list(&nonce, &aad, list, &tag).await;
                         let given = concat(&failed.unwrap_err().given.unwrap());
                         assert!(given.len() == len && given.iter().all(|byte| *byte == 0));

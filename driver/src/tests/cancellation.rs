@@ -3,6 +3,7 @@
 use alloc::{boxed::Box, vec::Vec};
 use core::{pin::pin, task::Poll};
 
+use super::checks::random::Random;
 use crate::{
     Cipher, CipherAlgorithm, Direction, DmaBuffer, Error, Options,
     fake::{IV, KEY, Rig, Served, Setup, live_pages, oracle, poll_once},
@@ -271,13 +272,8 @@ fn more_ends_than_slots_wait_their_turn() {
 
 #[test]
 fn drops_at_random_leave_nothing_behind() {
-    let mut random = 0x1234_5678_9abc_def1u64;
-    let mut next = move |below: usize| {
-        random ^= random << 13;
-        random ^= random >> 7;
-        random ^= random << 17;
-        random as usize % below
-    };
+    let mut random = Random::new(1);
+    let mut next = move |below: usize| random.below(below);
     let options = Options {
         data_slots: 3,
         control_slots: 2,

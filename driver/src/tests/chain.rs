@@ -2,7 +2,7 @@
 
 use alloc::{vec, vec::Vec};
 
-use super::services::{EVERY_WAY, How, Random, buffer, concat, exactly, hex, invalid};
+use super::services::{Cases, EVERY_WAY, How, Random, buffer, concat, exactly, hex, invalid};
 use crate::{
     Chain, ChainInput, ChainOrder, ChainParameters, ChainedHash, CipherAlgorithm, Direction, Error,
     HashAlgorithm, MacAlgorithm, Requirement,
@@ -87,10 +87,11 @@ fn every_form_equals_the_software() {
     let orders = [ChainOrder::HashThenCipher, ChainOrder::CipherThenHash];
     for how in EVERY_WAY {
         let rig = how.rig().go();
-        let mut random = Random(14);
+        let mut random = Random::new(14);
         run(async {
             for round in 0..60 {
-                let key = random.bytes(1 + random.0 as usize % 2000);
+                let key_len = 1 + random.below(2000);
+                let key = random.bytes(key_len);
                 let hash = match round % 3 {
                     0 => ChainedHash::Plain(HashAlgorithm::Sha1),
                     1 => ChainedHash::Authenticated(MacAlgorithm::HmacSha1, &key),

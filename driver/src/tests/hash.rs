@@ -2,7 +2,7 @@
 
 use alloc::{vec, vec::Vec};
 
-use super::services::{EVERY_WAY, How, Random, buffer, concat, exactly, hex, invalid};
+use super::services::{Cases, EVERY_WAY, How, Random, buffer, concat, exactly, hex, invalid};
 use crate::{
     DmaBuffer, Error, Hash, HashAlgorithm, Requirement,
     fake::{FakePlatform, Rig, Setup, compute_digest, run},
@@ -127,7 +127,7 @@ fn known_digests() {
 fn every_form_equals_the_library() {
     for how in EVERY_WAY {
         let rig = how.rig().go();
-        let mut random = Random(11);
+        let mut random = Random::new(11);
         run(async {
             for round in 0..60 {
                 let algorithm = HashAlgorithm::ALL[round % HashAlgorithm::ALL.len()];

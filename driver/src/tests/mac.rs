@@ -2,7 +2,7 @@
 
 use alloc::{vec, vec::Vec};
 
-use super::services::{EVERY_WAY, How, Random, buffer, concat, exactly, hex, invalid};
+use super::services::{Cases, EVERY_WAY, How, Random, buffer, concat, exactly, hex, invalid};
 use crate::{
     Error, Mac, MacAlgorithm, Refusal, Requirement,
     fake::{FakePlatform, MAX_AUTH_KEY_LEN, Rig, compute_tag, is_in_memory, run},
@@ -143,7 +143,7 @@ fn every_form_equals_the_library() {
     ];
     for how in EVERY_WAY {
         let rig = how.rig().go();
-        let mut random = Random(12);
+        let mut random = Random::new(12);
         run(async {
             for round in 0..64 {
                 let algorithm = algorithms[round % algorithms.len()];
@@ -284,7 +284,7 @@ fn keys_do_not_stay_in_device_memory() {
         // In a slot, and in a buffer of its own.
         for key_len in [40, 3000] {
             let rig = how.rig().go();
-            let key = Random(99).bytes(key_len);
+            let key = Random::new(99).bytes(key_len);
             run(async {
                 let mac = try_open(&rig, how, MacAlgorithm::HmacSha256, &key, 32);
                 let mac = mac.await.unwrap();

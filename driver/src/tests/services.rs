@@ -1,7 +1,8 @@
-//! What the tests of the services share: every way to reach a device, hexadecimal, numbers.
+//! What the tests of the services share: every way to reach a device, lengths, buffers.
 
 use alloc::{vec, vec::Vec};
 
+pub(super) use super::checks::{random::Random, standards::hex};
 use crate::{
     DmaBuffer, Error, Features, Requirement,
     fake::{FakePlatform, Rig, Setup},
@@ -47,37 +48,15 @@ impl How {
     }
 }
 
-/// Reads hexadecimal digits; white space is for the eye.
-pub(super) fn hex(digits: &str) -> Vec<u8> {
-    let digits: Vec<u8> = digits
-        .chars()
-        .filter(|digit| !digit.is_whitespace())
-        .map(|digit| digit.to_digit(16).unwrap() as u8)
-        .collect();
-    assert!(digits.len().is_multiple_of(2), "half a byte");
-    digits
-        .chunks(2)
-        .map(|pair| pair[0] << 4 | pair[1])
-        .collect()
+/// What the tests of the services make of random numbers.
+pub(super) trait Cases {
+    fn len(&mut self) -> usize;
+    fn cut(&mut self, data: &[u8]) -> Vec<DmaBuffer<FakePlatform>>;
 }
 
-/// Numbers that look random, the same in every run.
-pub(super) struct Random(pub(super) u64);
-
-impl Random {
-    pub(super) fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 as usize % limit
-    }
-
-    pub(super) fn bytes(&mut self, len: usize) -> Vec<u8> {
-        (0..len).map(|_| self.below(256) as u8).collect()
-    }
-
+impl Cases for Random {
     /// Mostly short, sometimes around what a slot has room for, sometimes pages.
-    pub(super) fn len(&mut self) -> usize {
+    fn len(&mut self) -> usize {
         match self.below(4) {
             0 => self.below(20),
             1 => self.below(600),
@@ -87,7 +66,7 @@ impl Random {
     }
 
     /// Cuts `data` into up to four buffers, none of them empty.
-    pub(super) fn cut(&mut self, data: &[u8]) -> Vec<DmaBuffer<FakePlatform>> {
+    fn cut(&mut self, data: &[u8]) -> Vec<DmaBuffer<FakePlatform>> {
         let mut rest = data;
         let mut buffers = vec![];
         while !rest.is_empty() {

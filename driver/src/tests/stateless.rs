@@ -4,7 +4,7 @@
 use alloc::{boxed::Box, rc::Rc, vec, vec::Vec};
 use core::{future::Future, pin::Pin};
 
-use super::services::{EVERY_WAY, How, Random, STATELESS, buffer, concat};
+use super::services::{Cases, EVERY_WAY, How, Random, STATELESS, buffer, concat};
 use crate::{
     AeadAlgorithm, AeadDecrypt, AeadEncrypt, Chain, ChainInput, ChainOrder, ChainParameters,
     ChainedHash, Cipher, CipherAlgorithm, Curve, Direction, DmaBuffer, EcdsaNumber,
@@ -155,10 +155,11 @@ fn sessions_run_out_with_a_status_of_their_own_under_revision_1() {
 fn ciphers_equal_the_software_in_every_form() {
     for how in EVERY_WAY {
         let rig = how.rig().go();
-        let mut random = Random(15);
+        let mut random = Random::new(15);
         run(async {
             for _ in 0..40 {
-                let key = random.bytes([16, 24, 32][random.0 as usize % 3]);
+                let key_len = random.one_of(&[16, 24, 32]);
+                let key = random.bytes(key_len);
                 let (algorithm, direction) = (CipherAlgorithm::AesCbc, Direction::Encrypt);
                 let session = match how {
                     How::Stateless => Cipher::stateless(&rig.device, algorithm, direction, &key),
@@ -347,7 +348,7 @@ fn futures_dropped_at_every_await_leave_nothing_behind() {
 
 #[test]
 fn drops_at_random_leave_nothing_behind() {
-    let mut random = Random(16);
+    let mut random = Random::new(16);
     for how in EVERY_WAY {
         let options = Options {
             data_slots: 3,

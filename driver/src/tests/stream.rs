@@ -3,7 +3,10 @@
 use alloc::{boxed::Box, sync::Arc, vec, vec::Vec};
 use core::task::Poll;
 
-use super::long::{key_of, small, text};
+use super::{
+    checks::random::Random,
+    long::{key_of, small, text},
+};
 use crate::{
     Cipher, CipherAlgorithm, CipherStream, Direction, Error, Requirement,
     fake::{Fault, IV, Rig, cipher_oracle, poll_once, run},
@@ -16,21 +19,13 @@ const CHAINS: [CipherAlgorithm; 3] = [
     CipherAlgorithm::TripleDesCbc,
 ];
 
-/// Numbers that look random, the same in every run.
-fn random(state: &mut u64, below: usize) -> usize {
-    *state ^= *state << 13;
-    *state ^= *state >> 7;
-    *state ^= *state << 17;
-    *state as usize % below
-}
-
 #[test]
 fn counter_stream_takes_any_number_of_bytes() {
     // Cut by the device too, and not.
     for rig in [|| small(72 + 16 + 1 + 2 * 700), Rig::simple] {
         let rig = rig().go();
         rig.fake.want_whole_blocks();
-        let mut seed = 0x1234_5678_9abc_def1;
+        let mut random = Random::new(0x1234_5678_9abc_def1);
         run(async {
             for algorithm in COUNTERS {
                 for direction in [Direction::Encrypt, Direction::Decrypt] {
@@ -50,8 +45,8 @@ fn counter_stream_takes_any_number_of_bytes() {
                         let mut streamed = data.clone();
                         let mut rest = &mut streamed[..];
                         while !rest.is_empty() {
-                            let most = [2, 20, 600, 3000][random(&mut seed, 4)];
-                            let len = random(&mut seed, most).min(rest.len());
+                            let most = [2, 20, 600, 3000][random.below(4)];
+                            let len = random.below(most).min(rest.len());
                             let (piece, behind) = rest.split_at_mut(len);
                             stream.process(piece).await.unwrap();
                             rest = behind;
