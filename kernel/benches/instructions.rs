@@ -70,7 +70,11 @@ impl<'d> Meter<'d> {
     fn report(mut self, name: &str) {
         self.marks.push(time::ticks());
         let now = Counts::read(self.device).since(&self.before);
-        let mut blocks: Vec<_> = self.marks.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        let mut blocks: Vec<_> = self
+            .marks
+            .windows(2)
+            .map(|pair| pair[1] - pair[0])
+            .collect();
         blocks.sort_unstable();
         let median = blocks.get(blocks.len() / 2).copied().unwrap_or_default();
         println!(
