@@ -171,7 +171,9 @@ impl<P: Platform> Device<P> {
     /// Polls `future` so that all the requests that it publishes in one poll share one kick.
     ///
     /// For many requests awaited together, such as by [`join_all`](crate::join_all). Requests that
-    /// other tasks publish during such a poll are notified at its end, too.
+    /// other tasks publish during such a poll are notified at its end, too. So `future` must not wait
+    /// within a poll, by [`block_on`](crate::block_on) for instance: what it waits for has not been
+    /// notified yet.
     ///
     /// # Cancellation
     ///

@@ -376,8 +376,14 @@ impl<P: Platform> DmaBuffer<P> {
         Some(Self { backing, len_bytes })
     }
 
-    /// Gives the pages up for good, because the device may still write to them.
+    /// Gives the pages up for good, because the device may still write to them; wipes them first.
     pub(crate) fn quarantine(self) {
+        let start = self.start();
+        for index in 0..self.len_bytes {
+            // SAFETY: *Alone*: inside the pages, which stay. There is no reference, and what the device
+            // reads or writes at the same time it finds or leaves as it may.
+            unsafe { start.add(index).write_volatile(0) };
+        }
         mem::forget(self);
     }
 }

@@ -367,14 +367,15 @@ impl<P: Platform> Queue<P> {
 impl<P: Platform> Drop for Queue<P> {
     fn drop(&mut self) {
         if self.lent.load(Ordering::Relaxed) {
-            self.guarded.with(|guarded| {
+            let slots = self.guarded.with(|guarded| {
                 guarded.ring.quarantine();
-                for slot in &mut guarded.slots {
-                    core::mem::take(&mut slot.buffers).quarantine();
-                }
+                core::mem::take(&mut guarded.slots)
             });
+            // Wiped all the same: keys and data do not stay behind in what nobody gets again.
+            for slot in slots {
+                slot.buffers.quarantine();
+            }
             self.shared.blocks.quarantine();
-            return;
         }
         for (slot, word) in (0..).zip(&self.shared.words) {
             // A free slot has been wiped.

@@ -8,7 +8,7 @@ use core::{
 
 use crate::{
     Breakage, Cipher, CipherAlgorithm, Direction, DmaBuffer, Error, ForcedReset, Options, Refusal,
-    fake::{Fault, IV, KEY, Rig, Setup, Wakes, live_pages, oracle, poll_once},
+    fake::{Fault, IV, KEY, Rig, Setup, Wakes, is_in_memory, live_pages, oracle, poll_once},
 };
 
 /// Sends two requests, lets the device answer the first with `fault`, and returns what became of
@@ -286,6 +286,33 @@ fn forced_reset_keeps_what_the_device_may_still_write() {
             ForcedReset::Reclaim => assert_eq!(freed, held, "not everything was freed"),
         }
     }
+}
+
+#[test]
+fn what_is_given_up_for_good_is_wiped() {
+    const NEW_KEY: &[u8; 16] = b"a key given up!!";
+    const DATA: &[u8; 32] = b"data that the device may touch!!";
+    let options = Options {
+        forced_reset: ForcedReset::Quarantine,
+        ..Rig::options()
+    };
+    let rig = Rig::new(Setup::default(), options).unwrap();
+    let _alone = rig.alone.clone();
+    let session = rig.session(Direction::Encrypt);
+    let data = DmaBuffer::from_slice(DATA).unwrap();
+    let mut request = Box::pin(session.process(&IV, data));
+    let algorithm = CipherAlgorithm::AesCbc;
+    let open = Cipher::open(&rig.device, algorithm, Direction::Encrypt, NEW_KEY);
+    let mut open = Box::pin(open);
+    let _ = (poll_once(request.as_mut()), poll_once(open.as_mut()));
+    assert!(is_in_memory(NEW_KEY) && is_in_memory(DATA));
+    let drained = rig.device.shutdown(1_000_000).unwrap();
+    assert_eq!(drained.in_flight, 2);
+    drop((request, open));
+    drop(session);
+    drop(rig);
+    assert!(!is_in_memory(NEW_KEY), "the key stays behind");
+    assert!(!is_in_memory(DATA), "the data stay behind");
 }
 
 #[test]
