@@ -200,7 +200,9 @@ fn plot(title: &str, (x, y): (&str, &str), series: &[Series]) -> Result<String, 
     let points = || series.iter().flat_map(|(_, points)| points);
     let low_x = points().map(|point| point.0).fold(f64::MAX, f64::min);
     let high_x = points().map(|point| point.0).fold(low_x * 2., f64::max);
-    let high_y = points().map(|point| point.1).fold(1., f64::max) * 1.1;
+    // Room above the curves for what says which is which: a line each.
+    let legend = 1.2 + 0.07 * series.len() as f64;
+    let high_y = points().map(|point| point.1).fold(1., f64::max) * legend;
     let mut svg = String::new();
     {
         let root = SVGBackend::with_string(&mut svg, (420, 300)).into_drawing_area();
