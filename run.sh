@@ -720,8 +720,7 @@ env)
     if [ -f "$1" ]; then
         run_elf "$@"
     else
-        usage >&2
-        say "no such command or file: $1"
+        say "no such command or file: $1; ./run.sh --help lists them"
         exit 2
     fi
     ;;

@@ -132,6 +132,7 @@ impl<P: Platform> Drop for Place<'_, P> {
 impl<P: Platform> SessionCache<P> {
     /// Makes an empty cache with room for `capacity` sessions: fewer than the device has and
     /// [`Options::sessions`](crate::Options::sessions) allows, for those that are opened otherwise.
+    /// Allocates.
     pub fn new(capacity: u16) -> Self {
         let entries = Entries {
             open: Vec::with_capacity(usize::from(capacity)),

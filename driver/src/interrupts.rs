@@ -196,6 +196,9 @@ fn clear_msix(transport: &dyn Transport, queues: &[QueueIndex]) {
 
 impl<P: Platform> Device<P> {
     /// Answers the interrupt of an MSI-X entry. Bounded, idempotent, on any CPU.
+    ///
+    /// Calls the wakers of those who wait: they must neither allocate nor take a lock that is held
+    /// with interrupts enabled.
     #[inline]
     pub fn handle_interrupt(&self, entry: MsixEntry) -> Interrupt {
         let interrupt = match (self.interrupts.mode(), entry.0) {

@@ -17,7 +17,8 @@ use virtio_drivers::Hal;
 /// - [`cpu`](Self::cpu) differs between any two CPUs that run at the same time, and stays the same
 ///   while interrupts are masked.
 /// - The [`Hal`] hands out memory that stays valid and is not used for anything else until it is
-///   given back, and maps device registers for as long as the kernel runs.
+///   given back, and maps device registers for as long as the kernel runs. Where it has none left,
+///   its `dma_alloc` returns physical address 0 with a dangling pointer.
 #[expect(
     unsafe_code,
     reason = "declares the contract that the unsafe rooms rely on"

@@ -38,7 +38,8 @@ pub struct Options {
     /// comes next.
     pub messages: Vec<MsixMessage>,
     /// The kernel has routed the device's INTx pin and calls
-    /// [`Device::handle_intx`](crate::Device::handle_intx).
+    /// [`Device::handle_intx`](crate::Device::handle_intx). It keeps the pin masked until the handler
+    /// finds the device and [`Device::clear_intx`](crate::Device::clear_intx) has been called.
     pub intx: bool,
     /// Data queues at most; what the device has is another limit. As many as there are CPUs is best:
     /// a request goes to the queue of the calling CPU.
