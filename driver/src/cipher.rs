@@ -15,9 +15,10 @@ use crate::{
     error::invalid_len,
     link::Link,
     mode::{Message, Mode, Payload, Stateless, StatelessFeature},
-    queue::{Buffers, INLINE, List},
+    queue::{Buffers, INLINE, Intent, List},
     request::{
-        Admission, Body, INLINE_PAYLOAD_LEN, check_answer, complete, own_waker, reserve_in_line,
+        Admission, Body, INLINE_PAYLOAD_LEN, check_answer, complete, own_waker, publish,
+        reserve_in_line,
     },
     session::Session,
     wire::{self, CipherAlgorithm, CipherParameters, Direction, REQUEST_LEN, SessionParameters},
@@ -285,7 +286,8 @@ impl<P: Platform> Cipher<P> {
                 output_at: iv.len(),
                 output_len_bytes: data.len(),
             };
-            session.publish(reserved, &head, body, waker)?
+            let intent = Intent::Data(session.index);
+            publish(reserved, &head, body, intent, Some(waker))?
         };
         complete(link, &mut in_flight).await?;
         let output = INLINE + iv.len();

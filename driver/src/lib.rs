@@ -69,6 +69,7 @@ extern crate self as virtio_crypto;
 
 mod aead;
 mod akcipher;
+mod blocking;
 mod cache;
 mod capabilities;
 mod chain;
@@ -106,6 +107,7 @@ pub use self::{
         RsaEncryptor, RsaPrivateKey, RsaPublicKey, RsaRawDecryptor, RsaRawEncryptor, RsaSignature,
         RsaSigner, RsaVerifier,
     },
+    blocking::{Woken, block_on},
     cache::SessionCache,
     capabilities::{Algorithm, Capabilities},
     chain::{Chain, ChainInput, ChainParameters, ChainedHash},
@@ -120,7 +122,6 @@ pub use self::{
     manager::Manager,
     platform::Platform,
     prove::Proved,
-    request::{Woken, block_on},
     setup::{ForcedReset, Options},
     stats::{InterruptStats, QueueStats},
     wire::{

@@ -9,12 +9,8 @@ use core::{
 use crate::{
     Error, Platform,
     link::Link,
-    queue::{
-        Buffers, Closing, INLINE_LEN, InFlight, Intent, List, Reserved, SessionIndex, Watch, joined,
-    },
-    request::{
-        Admission, Body, complete, len_bytes, look, look_again, own_waker, publish, transact,
-    },
+    queue::{Buffers, Closing, INLINE_LEN, InFlight, Intent, List, SessionIndex, Watch, joined},
+    request::{Admission, Body, complete, len_bytes, look, look_again, own_waker, transact},
     wire::SessionParameters,
 };
 
@@ -100,19 +96,6 @@ impl<P: Platform> Session<P> {
             intent,
             admission,
         )
-    }
-
-    /// Sends a data request of this session in `reserved`: for a caller that takes the steps of
-    /// [`transact`] by itself.
-    #[inline(always)]
-    pub(crate) fn publish<'s>(
-        &'s self,
-        reserved: Reserved<'s, P>,
-        head: &impl AsRef<[u8]>,
-        body: Body<'_, P>,
-        waker: Waker,
-    ) -> Result<InFlight<'s, P>, Error> {
-        publish(reserved, head, body, Intent::Data(self.index), Some(waker))
     }
 
     /// Returns the id that the device gave.

@@ -22,6 +22,11 @@ use virtio_crypto::{
     RsaRawEncryptor, RsaSigner, RsaVerifier,
 };
 
+#[path = "support/rsa.rs"]
+mod rsa_support;
+
+use rsa_support::has_rsa;
+
 kernel::tests! {
     machines: ["vectors=3", "vectors=0", "smp=4 vectors=3"],
     tests: [
@@ -130,21 +135,6 @@ fn settle() {
     assert_eq!(block[..4], [0x66, 0xe9, 0x4b, 0xd4]);
 }
 
-/// Tells whether the device has RSA at all: from QEMU 10 on, builds with nettle open its sessions and
-/// answer every operation NOTSUPP.
-fn has_rsa() -> bool {
-    static HAS: Once<bool> = Once::new();
-    *HAS.call_once(|| {
-        let (signer, _verifier) = open(&key(&ALL[0]), RsaHash::Sha1).unwrap();
-        let signed = executor::block_on(signer.sign(DIGESTS[1].1));
-        let has = signed != Err(Error::Refused(Refusal::NotSupported));
-        if !has {
-            println!("this device has no RSA");
-        }
-        has
-    })
-}
-
 fn signatures_are_the_known_ones() {
     let mut known = 0;
     for answers in &ALL {
@@ -157,7 +147,7 @@ fn signatures_are_the_known_ones() {
                 }
                 Err(error) => panic!("{hash:?}: {error}"),
             };
-            if !has_rsa() {
+            if !has_rsa(device()) {
                 continue;
             }
             let signature = executor::block_on(signer.sign(digest)).unwrap();
@@ -171,12 +161,12 @@ fn signatures_are_the_known_ones() {
             known += 1;
         }
     }
-    assert!(known >= 16 || !has_rsa(), "{known} signatures");
+    assert!(known >= 16 || !has_rsa(device()), "{known} signatures");
     settle();
 }
 
 fn ciphertexts_decrypt_to_the_known_message() {
-    if !has_rsa() {
+    if !has_rsa(device()) {
         return;
     }
     for answers in &ALL {
@@ -196,7 +186,7 @@ fn ciphertexts_decrypt_to_the_known_message() {
 }
 
 fn messages_come_back() {
-    if !has_rsa() {
+    if !has_rsa(device()) {
         return;
     }
     for answers in &ALL {
@@ -224,7 +214,7 @@ fn messages_come_back() {
 fn short_results_are_never_passed_on() {
     const SIGNATURES: u32 = 1500;
     const ENCRYPTIONS: u32 = 800;
-    if !has_rsa() {
+    if !has_rsa(device()) {
         return;
     }
     let key = key(&ALL[0]);
@@ -270,7 +260,7 @@ fn short_results_are_never_passed_on() {
 }
 
 fn what_does_not_verify_is_an_error() {
-    if !has_rsa() {
+    if !has_rsa(device()) {
         return;
     }
     for answers in &ALL {
@@ -298,7 +288,7 @@ fn what_does_not_verify_is_an_error() {
 }
 
 fn wrong_ciphertexts_are_errors() {
-    if !has_rsa() {
+    if !has_rsa(device()) {
         return;
     }
     for answers in &ALL {

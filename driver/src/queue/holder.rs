@@ -307,13 +307,13 @@ impl<'q, P: Platform> InFlight<'q, P> {
     /// Ends a *create* whose answer is an error, which it returns.
     #[cold]
     fn refuse_session(self, error: Error) -> Error {
-        let key = self.take(|ledger, entry| {
+        // A long key is dropped here, without the lock.
+        drop(self.take(|ledger, entry| {
             if let (Some(ledger), Purpose::Create(session)) = (ledger, entry.purpose) {
                 ledger.free(session);
             }
             core::mem::take(&mut entry.buffers)
-        });
-        drop(key);
+        }));
         error
     }
 

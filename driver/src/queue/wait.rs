@@ -52,7 +52,8 @@ pin_project! {
 
 enum Step {
     Slot(u16),
-    Ended(Error),
+    /// With what has left the list, to be dropped without the lock: it may be the last of its task.
+    Ended(Error, Option<Waker>),
     Waiting,
     /// There are slots to be emptied first, without the lock.
     WantsReaping,
@@ -103,9 +104,6 @@ impl<'q, P: Platform> Future for Reserve<'q, P> {
         let mut this = self.project();
         let queue = *this.queue;
         let mut waker: Option<Waker> = None;
-        // What leaves the list, to be dropped here: it may be the last of its task. It never takes the
-        // place of `waker`, which would be dropped under the lock.
-        let mut left: Option<Waker> = None;
         loop {
             // `waker` comes back holding what the list kept before, to be dropped here.
             let step = queue.guarded.with(|guarded| {
@@ -120,13 +118,11 @@ impl<'q, P: Platform> Future for Reserve<'q, P> {
                         Err(node) => node,
                     };
                     if let Some(error) = guarded.closed {
-                        // Nothing has left the list before: this is the way out of the loop.
-                        if let (pin_list::NodeData::Linked(kept), ()) =
-                            node.reset(&mut guarded.waiters)
-                        {
-                            left = kept;
-                        }
-                        return Step::Ended(error);
+                        let left = match node.reset(&mut guarded.waiters) {
+                            (pin_list::NodeData::Linked(kept), ()) => kept,
+                            (pin_list::NodeData::Removed(_), ()) => None,
+                        };
+                        return Step::Ended(error, left);
                     }
                     let Some(kept) = node.as_mut().protected_mut(&mut guarded.waiters) else {
                         return Step::WantsWaker;
@@ -144,7 +140,7 @@ impl<'q, P: Platform> Future for Reserve<'q, P> {
                     return Step::Waiting;
                 }
                 if let Some(error) = guarded.closed {
-                    return Step::Ended(error);
+                    return Step::Ended(error, None);
                 }
                 if let Some(slot) = guarded.take_free(&queue.shared) {
                     return Step::Slot(slot);
@@ -159,7 +155,7 @@ impl<'q, P: Platform> Future for Reserve<'q, P> {
             });
             match step {
                 Step::Slot(slot) => return Poll::Ready(Ok(Reserved { queue, slot })),
-                Step::Ended(error) => {
+                Step::Ended(error, left) => {
                     drop(left);
                     return Poll::Ready(Err(error));
                 }

@@ -13,11 +13,13 @@ use kernel::{
     println,
 };
 use spin::Once;
-use virtio_crypto::{Error, Options, Refusal, RsaHash, RsaPrivateKey, RsaSigner};
+use virtio_crypto::Options;
 
 #[path = "../../../driver/checks/mod.rs"]
 #[expect(dead_code, reason = "the fake device does more")]
 mod checks;
+#[path = "../support/rsa.rs"]
+mod rsa_support;
 
 use checks::{
     monte_carlo,
@@ -25,6 +27,7 @@ use checks::{
     tally::Tally,
     wycheproof,
 };
+use rsa_support::has_rsa;
 
 kernel::tests! {
     machines: ["vectors=3"],
@@ -104,34 +107,15 @@ macro_rules! run_files {
     };
 }
 
-/// Tells whether the device has RSA at all: from QEMU 10 on, builds with nettle open its sessions and
-/// answer every operation NOTSUPP.
-fn has_rsa() -> bool {
-    let key = RsaPrivateKey::from_pkcs1_der(include_bytes!(
-        "../../../driver/testdata/rsa/1024.pkcs1.der"
-    ));
-    let signed = executor::block_on(async {
-        let signer = RsaSigner::open(device(), &key?, RsaHash::Sha256).await?;
-        let signed = signer.sign(&[0; 32]).await.map(|_| ());
-        signer.close().await?;
-        signed
-    });
-    let has = signed != Err(Error::Refused(Refusal::NotSupported));
-    if !has {
-        println!("\nvectors: this device has no RSA: none run");
-    }
-    has
-}
-
 fn wycheproof_rsa_pkcs1_vectors() {
-    if !has_rsa() {
+    if !has_rsa(device()) {
         return;
     }
     run_files!(wycheproof::rsa::decryption: "rsa_pkcs1_2048", "rsa_pkcs1_3072", "rsa_pkcs1_4096");
 }
 
 fn wycheproof_rsa_signatures_vectors() {
-    if !has_rsa() {
+    if !has_rsa(device()) {
         return;
     }
     run_files!(

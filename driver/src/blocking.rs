@@ -1,0 +1,67 @@
+//! The blocking form of every operation, for callers without an executor.
+
+use alloc::{sync::Arc, task::Wake};
+use core::{
+    future::Future,
+    ops::ControlFlow,
+    pin::pin,
+    sync::atomic::{AtomicBool, Ordering},
+    task::{Context, Poll, Waker},
+};
+
+use crate::Error;
+
+/// Whether anything has happened since the last look: what the caller's way to idle asks.
+#[derive(Debug, Default)]
+pub struct Woken(AtomicBool);
+
+impl Woken {
+    /// Tells whether the request wants to be looked at again. A way to idle that sleeps asks with
+    /// interrupts masked, right before it sleeps.
+    pub fn is_set(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        // Release: pairs with the acquire of `is_set`.
+        self.0.store(true, Ordering::Release);
+    }
+}
+
+/// Runs a request to its end on the calling CPU, without an executor: the blocking form of every
+/// operation of this crate.
+///
+/// Whenever the request is not done yet, `idle` is called: it may sleep until an interrupt (asking
+/// [`Woken::is_set`] with interrupts masked first, and not if it is), yield or spin, and it may give
+/// up by returning [`ControlFlow::Break`]. One small allocation a call.
+///
+/// # Errors
+///
+/// [`Error::GaveUp`] when `idle` gave up; the request is then cancelled like a dropped future.
+pub fn block_on<F: Future>(
+    future: F,
+    mut idle: impl FnMut(&Woken) -> ControlFlow<()>,
+) -> Result<F::Output, Error> {
+    let mut future = pin!(future);
+    let woken = Arc::new(Woken(AtomicBool::new(true)));
+    let waker = Waker::from(woken.clone());
+    let mut context = Context::from_waker(&waker);
+    loop {
+        // Acquire: pairs with the release in `wake_by_ref`.
+        if woken.0.swap(false, Ordering::Acquire)
+            && let Poll::Ready(output) = future.as_mut().poll(&mut context)
+        {
+            return Ok(output);
+        }
+        // Also when it is woken already: where the driver polls it always is, and may give up.
+        if idle(&woken).is_break() {
+            return Err(Error::GaveUp);
+        }
+    }
+}
