@@ -12,6 +12,7 @@ use crate::{
     Capabilities, Error, ForcedReset, Options, Platform, Proved,
     interrupts::{InterruptMode, Interrupts},
     link::Link,
+    poller::Poller,
     queue::Queue,
     setup::{bring_up, reset},
     stats::{InterruptStats, QueueStats},
@@ -168,23 +169,32 @@ impl<P: Platform> Device<P> {
         }
     }
 
-    /// Polls `future` so that all the requests that it publishes in one poll share one kick.
+    /// Looks at the rings by itself from here on, as long as what this returns lives: see [`Poller`].
+    pub fn poller(&self) -> Poller<P> {
+        Poller::new(self.link())
+    }
+
+    /// Runs `f` so that all the requests that are published meanwhile share one kick: for an executor
+    /// that has several tasks to run, which all of them may send something.
     ///
-    /// For many requests awaited together, such as by [`join_all`](crate::join_all). Requests that
-    /// other tasks publish during such a poll are notified at its end, too. So `future` must not wait
-    /// within a poll, by [`block_on`](crate::block_on) for instance: what it waits for has not been
-    /// notified yet.
+    /// Requests that other CPUs publish are notified at the end, too. So `f` must not wait for a
+    /// request, by [`block_on`](crate::block_on) for instance: it has not been notified yet.
+    pub fn share_kicks<R>(&self, f: impl FnOnce() -> R) -> R {
+        let _deferred = AllDeferred::new(self.link());
+        f()
+    }
+
+    /// Polls `future` so that all the requests that it publishes in one poll share one kick, as by
+    /// [`share_kicks`](Self::share_kicks).
+    ///
+    /// For many requests awaited together, such as by [`join_all`](crate::join_all).
     ///
     /// # Cancellation
     ///
     /// Dropped, `future` is dropped; what it has published has been notified.
     pub async fn batch<F: Future>(&self, future: F) -> F::Output {
         let mut future = core::pin::pin!(future);
-        core::future::poll_fn(|context| {
-            let _deferred = AllDeferred::new(self.link());
-            future.as_mut().poll(context)
-        })
-        .await
+        core::future::poll_fn(|context| self.share_kicks(|| future.as_mut().poll(context))).await
     }
 
     /// Lets what is owed in interrupts be forgotten, for tests and housekeeping: from here on an

@@ -87,6 +87,7 @@ mod mac;
 mod manager;
 mod mode;
 pub mod platform;
+mod poller;
 mod prove;
 mod queue;
 mod request;
@@ -121,6 +122,7 @@ pub use self::{
     mac::Mac,
     manager::Manager,
     platform::Platform,
+    poller::Poller,
     prove::Proved,
     setup::{ForcedReset, Options},
     stats::{InterruptStats, QueueStats},

@@ -85,10 +85,11 @@ impl<P: Platform> Link<P> {
         self.queues().map(|queue| queue.stats().in_flight).sum()
     }
 
+    /// No interrupt will come: asks for none, and leaves draining to those who wait.
     pub(crate) fn set_polled(&self) {
         self.polled.store(true, Ordering::Relaxed);
         for queue in self.queues() {
-            queue.set_polled();
+            queue.begin_polling();
         }
     }
 

@@ -99,6 +99,9 @@ pub(super) struct State {
     whole_blocks: bool,
 }
 
+/// `VIRTQ_AVAIL_F_NO_INTERRUPT`.
+const NO_INTERRUPT: u16 = 1;
+
 type OnUsed = dyn Fn(usize) + Send + Sync;
 
 /// The device. Data queues come first, the control queue after them.
@@ -169,6 +172,17 @@ impl Ring {
             );
             self.taken.push(Chain { head, segments });
         }
+    }
+
+    /// Tells whether the driver wants to hear of what has just been used. `virtio_queue` knows about
+    /// EVENT_IDX, not about the flag that there is without (Virtio 1.3, 2.7.7.2).
+    fn needs_notification(&mut self) -> bool {
+        let needed = self.queue.needs_notification(memory()).unwrap();
+        std::sync::atomic::fence(std::sync::atomic::Ordering::SeqCst);
+        let flags: u16 = memory()
+            .read_obj(GuestAddress(self.addresses.available))
+            .unwrap();
+        needed && u16::from_le(flags) & NO_INTERRUPT == 0
     }
 
     /// Writes a used element by hand, whatever it says, and moves the index by `advance`.
@@ -560,7 +574,7 @@ impl FakeDevice {
             }
         }
         let raw = !matches!(fault, Some(Fault::NoStatus | Fault::Status(_)) | None);
-        let interrupt = raw || ring.queue.needs_notification(memory()).unwrap();
+        let interrupt = raw || ring.needs_notification();
         state.messages += u64::from(interrupt);
         let deliver = interrupt && !state.hold;
         if interrupt && state.hold {

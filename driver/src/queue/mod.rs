@@ -121,7 +121,7 @@ impl<P: Platform> Queue<P> {
             closed: None,
             ended: None,
             deferring: 0,
-            polled: false,
+            pollers: 0,
             stats: QueueStats::default(),
         };
         let words: Box<[Word]> = (0..slots).map(|_| Word::new()).collect();
@@ -166,11 +166,23 @@ impl<P: Platform> Queue<P> {
         self.lent.store(false, Ordering::Relaxed);
     }
 
-    /// No interrupt will come: asks for none, and leaves draining to those who wait.
-    pub(crate) fn set_polled(&self) {
+    /// Somebody looks at the ring from here on: asks for no interrupts until as many
+    /// [`end_polling`](Self::end_polling).
+    pub(crate) fn begin_polling(&self) {
         self.guarded.with(|guarded| {
-            guarded.polled = true;
+            guarded.pollers += 1;
             guarded.ring.suppress_interrupts();
+        });
+    }
+
+    /// One who looked at the ring leaves. After the last one the ring has to be drained once more: that
+    /// asks for interrupts, and takes what came before it did.
+    pub(crate) fn end_polling(&self) {
+        self.guarded.with(|guarded| {
+            guarded.pollers -= 1;
+            if guarded.pollers == 0 {
+                guarded.ring.allow_interrupts();
+            }
         });
     }
 

@@ -79,8 +79,8 @@ pub(super) struct Guarded<P: Platform> {
     pub(super) ended: Option<Error>,
     /// How many callers put off the kick.
     pub(super) deferring: u32,
-    /// No interrupt of this queue reaches anybody.
-    pub(super) polled: bool,
+    /// How many look at the ring by themselves: while there is one, no interrupt is asked for.
+    pub(super) pollers: u32,
     pub(super) stats: QueueStats,
 }
 
@@ -194,7 +194,7 @@ impl<P: Platform> Guarded<P> {
                 self.take_one(shared, batch)?;
                 answer.drained += 1;
             }
-            if self.polled {
+            if self.pollers > 0 {
                 return Ok(());
             }
             self.accounting.arm(self.ring.next_used());

@@ -38,6 +38,8 @@ mod manager;
 #[cfg(not(loom))]
 mod negotiation;
 #[cfg(not(loom))]
+mod polling;
+#[cfg(not(loom))]
 mod prove;
 #[cfg(not(loom))]
 mod queues;

@@ -296,4 +296,15 @@ impl<P: Platform> SplitQueue<P> {
             store(self.available_flags, SUPPRESS, Ordering::Relaxed);
         }
     }
+
+    /// Takes back [`suppress_interrupts`](Self::suppress_interrupts). What the device has used before
+    /// it knows is found by who looks at `idx` afterwards.
+    pub(crate) fn allow_interrupts(&mut self) {
+        if !self.event_index {
+            store(self.available_flags, 0, Ordering::Relaxed);
+            // Full barrier between the store of the flag and the look at `idx`: pairs with the
+            // device's barrier between publishing `idx` and reading the flag (2.7.7.2).
+            fence(Ordering::SeqCst);
+        }
+    }
 }

@@ -1,0 +1,185 @@
+//! Looking at the rings instead of being interrupted, for a while.
+
+use alloc::boxed::Box;
+use core::{future::Future, pin::Pin};
+use std::{sync::mpsc::sync_channel, thread};
+
+use crate::{
+    Cipher, Direction, Error, Features, Interrupt, Options,
+    fake::{FakePlatform, IV, Rig, Setup, poll_once, run},
+    transport::MsixEntry,
+};
+
+/// With and without EVENT_IDX.
+fn rigs() -> impl Iterator<Item = Rig> {
+    [Features::empty(), Features::EVENT_IDX]
+        .into_iter()
+        .map(|refuse| {
+            let options = Options {
+                refuse,
+                ..Rig::options()
+            };
+            Rig::new(Setup::default(), options).unwrap()
+        })
+}
+
+type Request<'s> = Pin<Box<dyn Future<Output = Result<(), Error>> + 's>>;
+
+fn request(session: &Cipher<FakePlatform>) -> Request<'_> {
+    let mut request: Request<'_> = Box::pin(async move {
+        let mut data = [1; 16];
+        session.process_slice(&IV, &mut data).await
+    });
+    assert!(poll_once(request.as_mut()).is_pending());
+    request
+}
+
+#[test]
+fn no_interrupt_is_asked_for_while_somebody_looks() {
+    for rig in rigs() {
+        let session = rig.session(Direction::Encrypt);
+        rig.fake.hold_interrupts(true);
+        let (first, second) = (rig.device.poller(), rig.device.poller());
+        // With EVENT_IDX the one message that had been asked for before.
+        let mut before = request(&session);
+        rig.fake.serve(0, 1);
+        first.drain();
+        assert!(poll_once(before.as_mut()).is_ready());
+        let sent = rig.fake.messages();
+        for _ in 0..20 {
+            let mut request = request(&session);
+            assert_eq!(rig.fake.serve(0, 1), 1);
+            second.drain();
+            assert!(poll_once(request.as_mut()).is_ready());
+        }
+        // One leaves, the other still looks.
+        drop(first);
+        let mut last = request(&session);
+        rig.fake.serve(0, 1);
+        second.drain();
+        assert!(poll_once(last.as_mut()).is_ready());
+        assert_eq!(rig.fake.messages(), sent, "messages that nobody asked for");
+        // Whatever was sent was accounted for, and nothing more.
+        for _ in rig.fake.held() {
+            assert_eq!(
+                rig.device.handle_interrupt(MsixEntry(1)),
+                Interrupt::AlreadyDrained
+            );
+        }
+
+        drop(second);
+        let mut request = request(&session);
+        rig.fake.serve(0, 1);
+        assert_eq!(rig.fake.messages(), sent + 1, "interrupts come again");
+        assert_eq!(
+            rig.device.handle_interrupt(MsixEntry(1)),
+            Interrupt::Handled
+        );
+        assert!(poll_once(request.as_mut()).is_ready());
+    }
+}
+
+#[test]
+fn what_came_before_the_last_one_left_is_found() {
+    for rig in rigs() {
+        let session = rig.session(Direction::Encrypt);
+        let poller = rig.device.poller();
+        // With EVENT_IDX one message had been asked for before.
+        let mut armed = request(&session);
+        rig.fake.serve(0, 1);
+        poller.drain();
+        assert!(poll_once(armed.as_mut()).is_ready());
+        rig.fake.hold_interrupts(true);
+        let mut request = request(&session);
+        rig.fake.serve(0, 1);
+        assert!(rig.fake.held().is_empty());
+        drop(poller);
+        assert!(
+            poll_once(request.as_mut()).is_ready(),
+            "nobody looked again"
+        );
+    }
+}
+
+#[test]
+fn pollers_that_come_and_go_lose_nothing() {
+    const ROUNDS: usize = 3000;
+    // Threads as CPUs, beside a device that serves and interrupts by itself. In each round one looks for
+    // a moment; nobody does afterwards, so a completion that fell between would be waited for for ever.
+    for rig in rigs() {
+        let session = rig.session(Direction::Encrypt);
+        assert!(rig.device.settle());
+        let rig = rig.go();
+        let device = &rig.device;
+        thread::scope(|scope| {
+            let (begin, begun) = sync_channel(0);
+            scope.spawn(move || {
+                for looks in begun {
+                    let poller = device.poller();
+                    for _ in 0..looks {
+                        poller.drain();
+                    }
+                    drop(poller);
+                }
+            });
+            for round in 0..ROUNDS {
+                let mut data = [1; 16];
+                begin.send(round * 37 % 600).unwrap();
+                run(session.process_slice(&IV, &mut data)).unwrap();
+            }
+        });
+        assert_eq!(rig.device.interrupt_stats().unhandled, 0);
+    }
+}
+
+#[test]
+fn poller_from_before_a_recovery_keeps_no_interrupt_away() {
+    for rig in rigs() {
+        let poller = rig.device.poller();
+        rig.device.recover(0).unwrap();
+        let session = rig.session(Direction::Encrypt);
+        let mut request = request(&session);
+        rig.fake.serve(0, 1);
+        assert!(poll_once(request.as_mut()).is_ready(), "no interrupt came");
+        poller.drain();
+        drop(poller);
+    }
+}
+
+#[test]
+fn broken_ring_is_noticed_by_who_looks() {
+    let rig = Rig::simple();
+    let session = rig.session(Direction::Encrypt);
+    let poller = rig.device.poller();
+    let mut request = request(&session);
+    rig.fake.hold_interrupts(true);
+    rig.fake.need_reset();
+    poller.drain();
+    assert!(
+        poll_once(request.as_mut()).is_pending(),
+        "no register is read"
+    );
+    rig.device.poll();
+    let core::task::Poll::Ready(outcome) = poll_once(request.as_mut()) else {
+        panic!("still waiting for a device that is broken");
+    };
+    assert!(matches!(outcome, Err(Error::Broken(_))), "{outcome:?}");
+    drop(poller);
+}
+
+#[test]
+fn requests_sent_in_one_go_share_a_kick() {
+    let rig = Rig::simple();
+    let session = rig.session(Direction::Encrypt);
+    let before = rig.fake.kicks();
+    let requests = rig.device.share_kicks(|| {
+        let requests = [(); 5].map(|()| request(&session));
+        assert_eq!(rig.fake.kicks(), before, "a kick too early");
+        requests
+    });
+    assert_eq!(rig.fake.kicks() - before, 1);
+    assert_eq!(rig.fake.serve(0, usize::MAX), 5);
+    for mut request in requests {
+        assert!(poll_once(request.as_mut()).is_ready());
+    }
+}
