@@ -10,8 +10,9 @@
 //! | `wait` | none | sleeps until it is woken: as this driver does |
 //!
 //! The driver is the same in all of them; its own lock is held for adding alone. A worker is a
-//! task, and worker *n* stays on CPU *n* modulo their number. An operation is one control request.
-//! With `batch=` a worker opens so many sessions with one kick, then closes them with one.
+//! task, and worker *n* stays on CPU *n* modulo their number, or modulo `cpus=`. An operation is one
+//! control request. With `batch=` a worker opens so many sessions with one kick, then closes them with
+//! one. With `idle=poll` CPUs look at the rings before they sleep, where that helps.
 #![no_std]
 #![no_main]
 
@@ -28,6 +29,7 @@ use core::{
 use kernel::{
     command_line, executor,
     exit::{ExitCode, exit},
+    idle,
     machine::{self, CryptoDevice, Reach, Wiring},
     measure::{self, Counts, Histogram, Micros, Ratio},
     platform::KernelPlatform,
@@ -37,7 +39,7 @@ use virtio_crypto::{Cipher, CipherAlgorithm, Direction, Error, Options, sync::Ir
 
 kernel::entry!(main);
 
-const WORDS: &[&str] = &["mode=", "workers=", "batch=", "ms="];
+const WORDS: &[&str] = &["mode=", "workers=", "batch=", "cpus=", "idle=", "ms="];
 const KEY: [u8; 16] = [7; 16];
 /// Workers come up for this long before they are counted.
 const WARM_UP_NS: u64 = 50_000_000;
@@ -196,7 +198,24 @@ async fn worker(device: Arc<CryptoDevice>, mode: Mode, batch: usize) {
     }
 }
 
-async fn run(device: &Arc<CryptoDevice>, mode: Mode, name: &str, workers: u64, batch: u64) {
+/// What one line is about.
+#[derive(Clone, Copy)]
+struct Case {
+    mode: Mode,
+    name: &'static str,
+    idle: &'static str,
+    cpus: u64,
+    batch: u64,
+}
+
+async fn run(device: &Arc<CryptoDevice>, case: Case, workers: u64) {
+    let Case {
+        mode,
+        name,
+        idle,
+        cpus,
+        batch,
+    } = case;
     let vcpus = smp::online();
     LATENCIES.clear();
     STOP.store(false, Ordering::Relaxed);
@@ -207,7 +226,7 @@ async fn run(device: &Arc<CryptoDevice>, mode: Mode, name: &str, workers: u64, b
     drop(old);
     let tasks: Vec<_> = (0..workers)
         .map(|number| {
-            let cpu = (number % u64::from(vcpus)) as u32;
+            let cpu = (number % cpus) as u32;
             executor::spawn_on(cpu, worker(device.clone(), mode, batch as usize))
         })
         .collect();
@@ -239,7 +258,7 @@ async fn run(device: &Arc<CryptoDevice>, mode: Mode, name: &str, workers: u64, b
     };
     println!(
         "bench: name=control-sessions impl=virtio-crypto mode={name} workers={workers} \
-         vcpus={vcpus} batch={batch} ops_per_s={} guest_cpu_percent={} p50_us={} p99_us={} \
+         vcpus={vcpus} cpus={cpus} batch={batch} idle={idle} ops_per_s={} guest_cpu_percent={} p50_us={} p99_us={} \
          p999_us={} max_us={} max_lock_hold_us={} kicks_per_op={} interrupts_per_op={} \
          pending_polls_per_op={}",
         u128::from(operations) * 1_000_000_000 / u128::from(now.now_ns),
@@ -255,7 +274,7 @@ async fn run(device: &Arc<CryptoDevice>, mode: Mode, name: &str, workers: u64, b
     );
     println!(
         "histogram: name=control-sessions mode={name} workers={workers} vcpus={vcpus} \
-         batch={batch} us={}",
+         batch={batch} idle={idle} us={}",
         LATENCIES.log2_us(),
     );
 }
@@ -276,9 +295,16 @@ fn main() -> ! {
     };
     let options = Options::default();
     let device = measure::expect_device(machine::open_crypto(0, Reach::Pci, wiring, options));
-    let batch = measure::number("batch", 1).max(1);
+    let vcpus = u64::from(smp::online());
+    let case = Case {
+        mode,
+        name,
+        idle: idle::by_command_line(&device),
+        cpus: measure::number("cpus", vcpus).clamp(1, vcpus),
+        batch: measure::number("batch", 1).max(1),
+    };
     for workers in measure::numbers("workers", &[1, 2, 4, 8, 64]) {
-        executor::block_on(run(&device, mode, name, workers, batch));
+        executor::block_on(run(&device, case, workers));
     }
     println!("bench: pass");
     exit(ExitCode::Success);

@@ -3,7 +3,8 @@
 //!
 //! A worker keeps `depth` requests in flight, and stays on CPU *n* modulo their number. Up to 512
 //! bytes are processed by slices (copied into the slot's own memory), more in place in buffers that
-//! the device reaches directly.
+//! the device reaches directly. With `idle=poll` CPUs look at the rings before they sleep, where that
+//! helps.
 #![no_std]
 #![no_main]
 
@@ -16,6 +17,7 @@ use cbc::cipher::{BlockModeEncrypt, KeyIvInit, block_padding::NoPadding};
 use kernel::{
     command_line, executor,
     exit::{ExitCode, exit},
+    idle,
     machine::{self, CryptoDevice, Reach, Wiring},
     measure::{self, Counts, Histogram, Micros, Ratio},
     platform::KernelPlatform,
@@ -25,7 +27,7 @@ use virtio_crypto::{Cipher, CipherAlgorithm, Direction, DmaBuffer, Options};
 
 kernel::entry!(main);
 
-const WORDS: &[&str] = &["key_bits=", "size=", "workers=", "depth=", "ms="];
+const WORDS: &[&str] = &["key_bits=", "size=", "workers=", "depth=", "idle=", "ms="];
 const KEY: [u8; 32] = [7; 32];
 const IV: [u8; 16] = [1; 16];
 /// Requests up to this size go by slices.
@@ -47,6 +49,7 @@ struct Case {
     size: u64,
     workers: u64,
     depth: u64,
+    idle: &'static str,
 }
 
 fn count(start_ns: u64) {
@@ -111,12 +114,13 @@ async fn run(device: &CryptoDevice, case: Case) {
     let rate = u128::from(LATENCIES.count()) * 1_000_000_000 / u128::from(now.now_ns);
     println!(
         "bench: name=aes-cbc impl=virtio-crypto key_bits={} size={} workers={} depth={} \
-         vcpus={vcpus} requests_per_s={rate} mb_per_s={} guest_cpu_percent={} p50_us={} p99_us={} \
+         vcpus={vcpus} idle={} requests_per_s={rate} mb_per_s={} guest_cpu_percent={} p50_us={} p99_us={} \
          kicks_per_request={} interrupts_per_request={}",
         case.key_bits,
         case.size,
         case.workers,
         case.depth,
+        case.idle,
         Ratio(rate as u64 * case.size, 1_000_000),
         now.cpu_percent(),
         Micros(LATENCIES.percentile_ns(500)),
@@ -172,6 +176,7 @@ fn main() -> ! {
     let mut options = Options::default();
     options.data_slots = MAX_IN_FLIGHT as u16;
     let device = measure::expect_device(machine::open_crypto(0, Reach::Pci, Wiring::Best, options));
+    let idle = idle::by_command_line(&device);
     for key_bits in measure::numbers("key_bits", &[128]) {
         if !matches!(key_bits, 128 | 256) {
             testing::give_up(format_args!("key_bits={key_bits}: known are 128 and 256"));
@@ -185,6 +190,7 @@ fn main() -> ! {
                         size,
                         workers,
                         depth,
+                        idle,
                     };
                     let in_flight = workers * depth;
                     if in_flight > MAX_IN_FLIGHT || in_flight * size > MAX_BYTES {

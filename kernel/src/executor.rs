@@ -17,7 +17,7 @@ use spin::Once;
 pub use virtio_crypto::join_all;
 use x86_64::instructions::interrupts as hardware;
 
-use crate::{apic, cpu, interrupts, usage};
+use crate::{apic, cpu, idle::Idle, interrupts, usage};
 
 /// Most live tasks of a CPU.
 pub const MAX_TASKS: usize = 1024;
@@ -79,9 +79,9 @@ impl Executor {
         }
     }
 
-    /// Runs the tasks that are ready now, each once.
-    fn run_round(&self) {
-        for _ in 0..self.ready.len() {
+    /// Runs so many tasks that are ready, each once.
+    fn run_round(&self, tasks: usize) {
+        for _ in 0..tasks {
             let Some(runnable) = self.ready.pop() else {
                 break;
             };
@@ -97,7 +97,7 @@ impl Executor {
         hardware::disable();
         self.sleeping.store(true, Ordering::Relaxed);
         fence(Ordering::SeqCst);
-        if busy() || !self.ready.is_empty() {
+        if busy() {
             hardware::enable();
         } else {
             usage::fall_asleep();
@@ -214,6 +214,7 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
     let woken = Arc::new(Woken(AtomicBool::new(true), executor));
     let waker = Waker::from(woken.clone());
     let mut context = Context::from_waker(&waker);
+    let mut idle = Idle::new();
     hardware::enable();
     loop {
         if woken.0.swap(false, Ordering::Acquire)
@@ -221,10 +222,12 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
         {
             return output;
         }
-        executor.sleep(|| woken.0.load(Ordering::Acquire));
+        let busy = || woken.0.load(Ordering::Acquire) || !executor.ready.is_empty();
+        idle.wait(busy, || executor.sleep(busy));
         // One round: what these tasks wake waits for the next, after the future had its turn.
         if !executor.ready.is_empty() {
-            executor.run_round();
+            let tasks = executor.ready.len();
+            idle.run(tasks, || executor.run_round(tasks));
         }
     }
 }

@@ -14,6 +14,7 @@ pub mod cpu;
 pub mod executor;
 pub mod exit;
 pub mod heap;
+pub mod idle;
 pub mod interrupts;
 pub mod ioapic;
 pub mod machine;

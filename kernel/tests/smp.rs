@@ -8,7 +8,7 @@ use alloc::{sync::Arc, vec, vec::Vec};
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use kernel::{
-    cpu, executor,
+    cpu, executor, idle,
     machine::{self, CryptoDevice, Reach, Wiring},
     platform::KernelPlatform,
     smp, time, vectors,
@@ -29,6 +29,7 @@ kernel::tests! {
         "smp=4 vectors=1 append=cpus=4 append=refuse=event",
         "smp=4 vectors=0 append=cpus=4",
         "smp=2 append=cpus=2 append=wiring=polling",
+        "smp=4 append=cpus=4 append=idle=poll",
     ],
     tests: [
         listed_cpus_come_up,
@@ -40,6 +41,7 @@ kernel::tests! {
         every_cpu_opens_and_closes_sessions,
         drops_on_every_cpu_leave_nothing,
         tasks_that_drain_and_interrupts_make_no_false_report,
+        rings_that_are_looked_at_send_no_interrupts,
         vectors_move_between_cpus_and_lose_nothing,
     ],
 }
@@ -75,10 +77,16 @@ fn device() -> &'static Arc<CryptoDevice> {
         } else {
             Wiring::Best
         };
-        machine::open_crypto(0, Reach::Pci, wiring, options)
+        let device = machine::open_crypto(0, Reach::Pci, wiring, options)
             .unwrap()
-            .expect("a device")
+            .expect("a device");
+        idle::by_command_line(&device);
+        device
     })
+}
+
+fn idle_cpus_look() -> bool {
+    kernel::command_line::value("idle") == Some("poll")
 }
 
 fn listed_cpus_come_up() {
@@ -281,6 +289,50 @@ fn tasks_that_drain_and_interrupts_make_no_false_report() {
     }
 }
 
+fn rings_that_are_looked_at_send_no_interrupts() {
+    static LEFT: AtomicU32 = AtomicU32::new(0);
+    let use_it_everywhere = || {
+        let stats = device().interrupt_stats();
+        let before = stats.handled + stats.already_drained + stats.unhandled;
+        on_every_cpu(|_| async {
+            let session = Cipher::open(device(), CipherAlgorithm::AesCbc, Direction::Encrypt, &KEY)
+                .await
+                .unwrap();
+            for round in 0..50 {
+                session.process_slice(&IV, &mut [round; 16]).await.unwrap();
+            }
+            session.close().await.unwrap();
+            LEFT.fetch_sub(1, Ordering::Relaxed);
+        });
+        let stats = device().interrupt_stats();
+        stats.handled + stats.already_drained + stats.unhandled - before
+    };
+
+    LEFT.store(cpus(), Ordering::Relaxed);
+    let poller = device().poller();
+    let looker = executor::spawn(async move {
+        while LEFT.load(Ordering::Relaxed) > 0 {
+            poller.drain();
+            executor::yield_now().await;
+        }
+    });
+    let interrupts = use_it_everywhere();
+    executor::block_on(looker.unwrap());
+    // Each queue may have asked for one before.
+    assert!(
+        interrupts <= 2,
+        "{interrupts} interrupts that nobody asked for"
+    );
+
+    // Without the looker they come again, or nothing would ever be answered.
+    LEFT.store(cpus(), Ordering::Relaxed);
+    let interrupts = use_it_everywhere();
+    let is_asked = device().interrupt_mode() != InterruptMode::Polling && !idle_cpus_look();
+    assert!(interrupts > 2 || !is_asked, "{interrupts} interrupts");
+    settle();
+    check_interrupts();
+}
+
 fn vectors_move_between_cpus_and_lose_nothing() {
     if device().interrupt_mode() != InterruptMode::PerQueue {
         return;
@@ -338,6 +390,12 @@ fn vectors_move_between_cpus_and_lose_nothing() {
         rounds
     });
     assert!(rounds > 0);
+    if idle_cpus_look() {
+        // Then interrupts are asked for now and then only.
+        settle();
+        check_interrupts();
+        return;
+    }
     let answered = |cpu: u32| ANSWERED[cpu as usize].load(Ordering::Relaxed);
     for cpu in 0..cpus() {
         assert!(

@@ -1,0 +1,219 @@
+//! What a CPU does that has nothing to do: it sleeps until an interrupt, or first looks at a device's
+//! rings for a while.
+//!
+//! Where CPU and device each have a core, looking ends a wait sooner, because nobody has to be woken;
+//! where they share one, it keeps the device from working. Which it is nobody tells the guest, so each
+//! CPU measures: it does what ended its waits sooner of late, and now and then the other.
+
+use alloc::sync::Arc;
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use spin::Once;
+use virtio_crypto::Poller;
+
+use crate::{machine::CryptoDevice, measure, platform::KernelPlatform, time};
+
+/// How long a CPU looks before it sleeps after all.
+const WINDOW_NS: u64 = 100_000;
+/// Turns of a trial of one way.
+const TRIAL: u32 = 16;
+/// Turns that the better way is kept for before both are tried again: twice as many each time that the
+/// trials changed nothing, up to a limit.
+const KEPT: (u32, u32) = (128, 4096);
+
+static DEVICE: Once<Arc<CryptoDevice>> = Once::new();
+/// [`WINDOW_NS`] in ticks; 0 until there is a device to look at.
+static WINDOW_TICKS: AtomicU64 = AtomicU64::new(0);
+
+/// Lets CPUs with nothing to do look at `device`'s rings, as far as that ends their waits sooner. Their
+/// tasks must not wait without giving the CPU back: no interrupt may come to end such a wait.
+pub fn poll(device: Arc<CryptoDevice>) {
+    let ticks = u128::from(WINDOW_NS) * u128::from(time::tsc_hz()) / 1_000_000_000;
+    DEVICE.call_once(|| device);
+    WINDOW_TICKS.store(ticks as u64, Ordering::Relaxed);
+}
+
+/// Does as the word `idle=` says: `halt`, which is the default, or `poll`. Returns the word.
+pub fn by_command_line(device: &Arc<CryptoDevice>) -> &'static str {
+    let name = measure::choice("idle", &["halt", "poll"]);
+    if name == "poll" {
+        poll(device.clone());
+    }
+    name
+}
+
+/// How a CPU waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    Sleep,
+    Look,
+}
+
+/// What the turns at hand are for: a turn is a wait and what is run afterwards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    TrySleeping,
+    TryLooking,
+    Keep(Way),
+}
+
+/// What turns have taken and done.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sum {
+    ticks: u64,
+    tasks: u64,
+}
+
+impl Sum {
+    /// Tells whether a task took distinctly less than in `other`: a tenth.
+    fn is_better(&self, other: &Self) -> bool {
+        let cost = |ticks: u64, tasks: u64| u128::from(ticks) * u128::from(tasks.max(1));
+        cost(self.ticks, other.tasks) * 10 < cost(other.ticks, self.tasks) * 9
+    }
+}
+
+/// One CPU's choice.
+#[derive(Debug)]
+struct Choice {
+    phase: Phase,
+    /// Turns until the next phase.
+    left: u32,
+    slept: Sum,
+    looked: Sum,
+    better: Way,
+    kept: u32,
+}
+
+impl Choice {
+    fn way(&self) -> Way {
+        match self.phase {
+            Phase::TrySleeping => Way::Sleep,
+            Phase::TryLooking => Way::Look,
+            Phase::Keep(way) => way,
+        }
+    }
+
+    /// Takes note of a turn.
+    fn note(&mut self, turn: Sum) {
+        let sum = match self.phase {
+            Phase::TrySleeping => &mut self.slept,
+            Phase::TryLooking | Phase::Keep(_) => &mut self.looked,
+        };
+        sum.ticks += turn.ticks;
+        sum.tasks += turn.tasks;
+        self.left -= 1;
+        if self.left > 0 {
+            return;
+        }
+        (self.phase, self.left) = match self.phase {
+            Phase::TrySleeping => (Phase::TryLooking, TRIAL),
+            Phase::TryLooking => {
+                self.judge();
+                (Phase::Keep(self.better), self.kept)
+            }
+            Phase::Keep(_) => {
+                (self.slept, self.looked) = (Sum::default(), Sum::default());
+                (Phase::TrySleeping, TRIAL)
+            }
+        };
+    }
+
+    fn judge(&mut self) {
+        let better = if self.looked.is_better(&self.slept) {
+            Way::Look
+        } else {
+            Way::Sleep
+        };
+        self.kept = if better == self.better {
+            (self.kept * 2).min(KEPT.1)
+        } else {
+            KEPT.0
+        };
+        self.better = better;
+    }
+}
+
+/// What one CPU has found out, and its way of looking.
+#[derive(Debug)]
+pub(crate) struct Idle {
+    choice: Choice,
+    /// When the last wait was over.
+    since: u64,
+    /// The turn at hand.
+    turn: Sum,
+    /// While tasks run, too, as long as the CPU keeps looking.
+    poller: Option<Poller<KernelPlatform>>,
+}
+
+impl Idle {
+    pub(crate) fn new() -> Self {
+        Self {
+            choice: Choice {
+                phase: Phase::TrySleeping,
+                left: TRIAL,
+                slept: Sum::default(),
+                looked: Sum::default(),
+                better: Way::Sleep,
+                kept: KEPT.0,
+            },
+            since: time::ticks(),
+            turn: Sum::default(),
+            poller: None,
+        }
+    }
+
+    /// Waits until `busy` says that there is something to do, or for an interrupt: `sleep` does that,
+    /// unless it finds `busy`.
+    #[inline]
+    pub(crate) fn wait(&mut self, busy: impl Fn() -> bool, sleep: impl FnOnce()) {
+        match WINDOW_TICKS.load(Ordering::Relaxed) {
+            0 => sleep(),
+            window => self.wait_beside(window, busy, sleep),
+        }
+    }
+
+    #[cold]
+    fn wait_beside(&mut self, window: u64, busy: impl Fn() -> bool, sleep: impl FnOnce()) {
+        let start = time::ticks();
+        self.turn.ticks += start.saturating_sub(self.since);
+        self.choice.note(core::mem::take(&mut self.turn));
+        if self.choice.way() == Way::Sleep || !self.look(busy, start + window) {
+            // Asks for interrupts again; what came before is found by `sleep`.
+            self.poller = None;
+            sleep();
+        }
+        self.since = time::ticks();
+        // A wait for something that is far off says nothing of either way.
+        self.turn.ticks = self.since.saturating_sub(start).min(window);
+    }
+
+    /// Looks until there is something to do; `false` when there was nothing until `end`.
+    fn look(&mut self, busy: impl Fn() -> bool, end: u64) -> bool {
+        if self.poller.is_none() {
+            self.poller = DEVICE.get().map(|device| device.poller());
+        }
+        let Some(poller) = &self.poller else {
+            return false;
+        };
+        loop {
+            poller.drain();
+            if busy() {
+                return true;
+            }
+            // No `pause`: under TCG it takes QEMU's global lock, which the device works under.
+            if time::ticks() > end {
+                return false;
+            }
+        }
+    }
+
+    /// Runs tasks, which share their kicks if there are several and the CPU looks for answers.
+    #[inline]
+    pub(crate) fn run(&mut self, tasks: usize, run: impl FnOnce()) {
+        self.turn.tasks += tasks as u64;
+        match (&self.poller, DEVICE.get()) {
+            (Some(_), Some(device)) if tasks > 1 => device.share_kicks(run),
+            _ => run(),
+        }
+    }
+}
