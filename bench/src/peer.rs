@@ -5,15 +5,17 @@ use crate::line::Line;
 /// What has to be the same in lines that are compared.
 const SAME: &[&str] = &["name", "size", "workers", "vcpus", "placement", "ioeventfd"];
 
-/// Returns a line for each pair of medians. What Linux has no batches for is compared with its lines
-/// without.
+/// What this driver's lines differ in besides, with what stands for a line that does not say it.
+const OWN: &[(&str, &str)] = &[("cpus", "all"), ("batch", "1"), ("idle", "halt")];
+
+/// Returns a line for each pair of medians. Linux has no batches and puts its threads where it likes, so
+/// its lines are compared with all of this driver's; of its ways to idle it is the better.
 pub fn ratios(lines: &[Line], limits: &[Line]) -> Vec<Line> {
     let mut ratios: Vec<Line> = Vec::new();
     for own in lines
         .iter()
         .filter(|line| line.get("impl") == Some("virtio-crypto"))
     {
-        let batch = own.get("batch").unwrap_or("1");
         let mut ratio = Line::default();
         for key in SAME {
             if let Some(value) = own.get(key) {
@@ -22,24 +24,36 @@ pub fn ratios(lines: &[Line], limits: &[Line]) -> Vec<Line> {
         }
         let common = ratio.clone();
         let same = pairs(&common);
-        ratio.push("batch", batch);
+        for (key, default) in OWN {
+            ratio.push(key, own.get(key).unwrap_or(default));
+        }
         if ratios.iter().any(|known| known.is(&pairs(&ratio))) {
             continue;
         }
-        let of = |implementation: &str| {
+        let median_of = |implementation: &str, wanted: &dyn Fn(&Line) -> bool| {
             let lines = lines.iter().filter(|line| {
-                let batches =
-                    implementation == "linux" || line.get("batch").unwrap_or("1") == batch;
-                line.get("impl") == Some(implementation) && line.is(&same) && batches
+                line.get("impl") == Some(implementation) && line.is(&same) && wanted(line)
             });
             median(lines.filter_map(rate).collect())
         };
-        let (Some(linux), Some(ours)) = (of("linux"), of("virtio-crypto")) else {
+        let like_own = |line: &Line| {
+            let alike = |(key, _): &(&str, &str)| line.get(key) == own.get(key);
+            OWN.iter().all(alike)
+        };
+        let linux = ["halt", "poll"].into_iter().filter_map(|idle| {
+            let rate = median_of("linux", &|line| line.get("idle") == Some(idle))?;
+            Some((rate, idle))
+        });
+        let linux = linux.max_by(|one, other| one.0.total_cmp(&other.0));
+        let (Some((linux, linux_idle)), Some(ours)) =
+            (linux, median_of("virtio-crypto", &like_own))
+        else {
             continue;
         };
-        let limit = limit(own, batch, limits);
+        let limit = limit(own, limits);
         let same_disturbed = |line: &&Line| line.get("disturbed").is_some() && line.is(&same);
         let disturbed = lines.iter().filter(same_disturbed).count();
+        ratio.push("linux_idle", linux_idle);
         ratio.push("linux_per_s", format!("{linux:.0}"));
         ratio.push("virtio_crypto_per_s", format!("{ours:.0}"));
         ratio.push("ratio", format!("{:.2}", ours / linux));
@@ -64,8 +78,8 @@ fn rate(line: &Line) -> Option<f64> {
 }
 
 /// The most that the device gave at this depth and size, however it was waited for.
-fn limit(own: &Line, batch: &str, limits: &[Line]) -> Option<f64> {
-    let depth = own.number("workers")? * batch.parse::<f64>().ok()?;
+fn limit(own: &Line, limits: &[Line]) -> Option<f64> {
+    let depth = own.number("workers")? * own.number("batch").unwrap_or(1.);
     let (queue, size) = match (own.get("name")?, own.get("size")) {
         ("control-sessions", _) => ("control", "0"),
         (_, size) => ("data", size?),
@@ -105,15 +119,19 @@ mod tests {
                 "{text} batch={batch} ops_per_s={rate} placement=shared-core"
             ))
         };
-        let linux = |rate| {
-            let text = "name=control-sessions impl=linux workers=1 vcpus=2 batch=1";
-            line(&format!("{text} ops_per_s={rate} placement=shared-core"))
+        let linux = |idle, rate| {
+            let text = "name=control-sessions impl=linux workers=1 vcpus=2";
+            line(&format!(
+                "{text} idle={idle} ops_per_s={rate} placement=shared-core"
+            ))
         };
         let lines = [
-            linux(10),
+            linux("halt", 10),
+            linux("poll", 9),
             own(1, 20),
             own(32, 200),
-            linux(30),
+            linux("halt", 30),
+            linux("poll", 11),
             own(1, 40),
             own(32, 400),
         ];
@@ -130,6 +148,7 @@ mod tests {
         };
         assert_eq!(ratios.len(), 2);
         assert_eq!(of("1").get("ratio"), Some("1.50"));
+        assert_eq!(of("1").get("linux_idle"), Some("halt"));
         assert_eq!(of("32").get("ratio"), Some("15.00"));
         assert_eq!(of("32").get("of_device_limit"), Some("0.50"));
         assert_eq!(of("1").get("of_device_limit"), None);

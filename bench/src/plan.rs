@@ -80,9 +80,13 @@ pub fn runs(name: &str, words: &Words) -> Result<Vec<Run>, String> {
                     runs.push(run(CONTROL_SESSIONS, words, machine));
                 }
                 if words.0.is_empty() {
-                    let own = [("mode", "wait"), ("workers", "1"), ("batch", "32")];
-                    let words = words.guest(&own, &[("ms", "300")]);
-                    runs.push(run(CONTROL_SESSIONS, words, machine));
+                    let looking = [("mode", "wait"), ("idle", "poll")];
+                    let default = [("workers", "1,2,4,8,64"), ("ms", "300")];
+                    let looking = words.guest(&looking, &default);
+                    runs.push(run(CONTROL_SESSIONS, looking, machine));
+                    let batch = [("mode", "wait"), ("workers", "1"), ("batch", "32")];
+                    let batch = words.guest(&batch, &[("ms", "300")]);
+                    runs.push(run(CONTROL_SESSIONS, batch, machine));
                 }
             }
         }
@@ -159,26 +163,35 @@ pub fn runs(name: &str, words: &Words) -> Result<Vec<Run>, String> {
 pub fn peer_runs(words: &Words) -> Result<(Vec<Run>, Vec<Run>), String> {
     const SIZES: (&str, &str) = ("size", "16,4096,65536");
     const MS: (&str, &str) = ("ms", "500");
+    const WAIT: (&str, &str) = ("mode", "wait");
+    // As both kernels are by themselves, then with idle CPUs that look before they sleep.
+    let idles = words.values("idle", &["halt", "poll"]);
+    let idles: Vec<_> = idles.iter().map(|idle| ("idle", idle.as_str())).collect();
     let (mut round, mut limits) = (Vec::new(), Vec::new());
     for machine in machines(words, &["2", "8"], &["on"])? {
         let workers = ("workers", if machine.vcpus > 2 { "8" } else { "1,8" });
-        round.push(run(LINUX, words.guest(&[], &[workers, MS]), machine));
-        let wait = words.guest(&[("mode", "wait")], &[workers, MS]);
-        round.push(run(CONTROL_SESSIONS, wait, machine));
+        let mut add = |command, own: &[(&str, &str)], default: &[(&str, &str)]| {
+            round.push(run(command, words.guest(own, default), machine));
+        };
+        for &idle in &idles {
+            add(LINUX, &[idle], &[workers, MS]);
+            add(CONTROL_SESSIONS, &[WAIT, idle], &[workers, MS]);
+            // One CPU for all workers: nobody has to be woken on another.
+            let eight = ("workers", "8");
+            add(CONTROL_SESSIONS, &[WAIT, idle, eight, ("cpus", "1")], &[MS]);
+        }
         if machine.vcpus > 2 {
             continue;
         }
-        let batch = [("mode", "wait"), ("workers", "1"), ("batch", "32")];
-        round.push(run(CONTROL_SESSIONS, words.guest(&batch, &[MS]), machine));
-        round.push(run(LINUX, words.guest(&[SIZES], &[workers, MS]), machine));
-        let aes = words.guest(
-            &[SIZES, ("key_bits", "128"), ("depth", "1")],
-            &[workers, MS],
-        );
-        round.push(run(DATA_QUEUE, aes, machine));
-        let rsa = words.guest(&[("key_bits", "2048")], &[workers, MS]);
-        round.push(run(LINUX, rsa, machine));
-        round.push(run(AKCIPHER, words.guest(&[], &[workers, MS]), machine));
+        let batch = [WAIT, ("workers", "1"), ("batch", "32")];
+        add(CONTROL_SESSIONS, &batch, &[MS]);
+        for &idle in &idles {
+            add(LINUX, &[SIZES, idle], &[workers, MS]);
+            let aes = [SIZES, ("key_bits", "128"), ("depth", "1"), idle];
+            add(DATA_QUEUE, &aes, &[workers, MS]);
+            add(LINUX, &[("key_bits", "2048"), idle], &[workers, MS]);
+            add(AKCIPHER, &[idle], &[workers, MS]);
+        }
         for wait in ["spin", "sleep"] {
             let wait = ("wait", wait);
             let depth = ("depth", "1,8,32");

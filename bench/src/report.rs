@@ -72,10 +72,10 @@ impl Report {
                 let plain: Vec<_> = lines
                     .iter()
                     .filter(|line| line.get("batch") == Some("1"))
-                    .cloned()
+                    .map(with_way)
                     .collect();
                 let same = ["vcpus", "placement", "ioeventfd"];
-                self.plots(&plain, &same, "mode", ("workers", "ops_per_s"))?;
+                self.plots(&plain, &same, "way", ("workers", "ops_per_s"))?;
                 self.histograms(histograms)?;
             }
             "device-limit" => {
@@ -143,13 +143,13 @@ impl Report {
         Ok(())
     }
 
-    /// Draws how latencies are spread, both of the experiment's own modes in one plot.
+    /// Draws how latencies are spread, the experiment's own modes in one plot.
     fn histograms(&mut self, histograms: &[Line]) -> Result<(), String> {
         let modes: Vec<_> = histograms
             .iter()
             .filter(|line| matches!(line.get("mode"), Some("poll" | "wait")))
             .filter(|line| line.is(&[("batch", "1"), ("workers", "8")]))
-            .cloned()
+            .map(with_way)
             .collect();
         let same = ["workers", "vcpus", "placement", "ioeventfd"];
         for wanted in distinct(&modes, |line| title(line, &same)) {
@@ -160,6 +160,18 @@ impl Report {
         }
         Ok(())
     }
+}
+
+/// Adds what a curve is called: the mode, and what idle CPUs do if they look.
+fn with_way(line: &Line) -> Line {
+    let mode = line.get("mode").unwrap_or("?");
+    let way = match line.get("idle") {
+        Some("poll") => format!("{mode} idle=poll"),
+        _ => mode.to_owned(),
+    };
+    let mut line = line.clone();
+    line.push("way", way);
+    line
 }
 
 /// Reads `from->to:count,..` as a curve of shares.
@@ -177,7 +189,7 @@ fn spread(line: &Line) -> Series {
     let shares = bars
         .into_iter()
         .map(|(from, count)| (from, count * 100. / all));
-    (line.get("mode").unwrap_or("?").to_owned(), shares.collect())
+    (line.get("way").unwrap_or("?").to_owned(), shares.collect())
 }
 
 fn title(line: &Line, keys: &[&str]) -> String {
@@ -294,7 +306,7 @@ mod tests {
 
     #[test]
     fn a_histogram_becomes_shares() {
-        let (mode, shares) = spread(&line("mode=wait us=0->1:1,4->7:3"));
+        let (mode, shares) = spread(&with_way(&line("mode=wait us=0->1:1,4->7:3")));
         assert_eq!(
             (mode.as_str(), shares),
             ("wait", vec![(1., 25.), (4., 75.)])

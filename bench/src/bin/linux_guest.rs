@@ -85,6 +85,9 @@ fn run() -> Outcome<()> {
         text.split(',').map(|number| Ok(number.parse()?)).collect()
     };
     let duration = Duration::from_millis(numbers("ms", "1000")?[0]);
+    // Linux's own parameter: its idle CPUs look for something to do, and never sleep.
+    let polls = words.split_whitespace().any(|word| word == "idle=poll");
+    let idle = if polls { "poll" } else { "halt" };
     if words
         .split_whitespace()
         .any(|word| word == "count=instructions")
@@ -93,7 +96,7 @@ fn run() -> Outcome<()> {
     }
     if numbers("key_bits", "0")?[0] == 2048 {
         for &workers in &numbers("workers", "1,8")? {
-            rsa(workers, duration)?;
+            rsa(workers, idle, duration)?;
         }
         return Ok(());
     }
@@ -101,8 +104,8 @@ fn run() -> Outcome<()> {
     for size in sizes {
         for &workers in &numbers("workers", "1,8")? {
             match size {
-                0 => control_sessions(workers, duration)?,
-                _ => aes_cbc(size, workers, duration)?,
+                0 => control_sessions(workers, idle, duration)?,
+                _ => aes_cbc(size, workers, idle, duration)?,
             }
         }
     }
@@ -295,11 +298,11 @@ fn measure_aes(size: u64, workers: u64, duration: Duration) -> Outcome<Measured>
     })
 }
 
-fn control_sessions(workers: u64, duration: Duration) -> Outcome<()> {
+fn control_sessions(workers: u64, idle: &str, duration: Duration) -> Outcome<()> {
     let measured = measure_setkeys(workers, duration)?;
     println!(
-        "bench: name=control-sessions impl=linux mode=wait workers={workers} vcpus={} batch=1 \
-         ops_per_s={} guest_cpu_percent={} interrupts_per_op={:.2}",
+        "bench: name=control-sessions impl=linux mode=wait workers={workers} vcpus={} \
+         idle={idle} ops_per_s={} guest_cpu_percent={} interrupts_per_op={:.2}",
         vcpus(),
         measured.rate * REQUESTS_A_SETKEY,
         measured.cpu_percent,
@@ -308,11 +311,11 @@ fn control_sessions(workers: u64, duration: Duration) -> Outcome<()> {
     Ok(())
 }
 
-fn aes_cbc(size: u64, workers: u64, duration: Duration) -> Outcome<()> {
+fn aes_cbc(size: u64, workers: u64, idle: &str, duration: Duration) -> Outcome<()> {
     let measured = measure_aes(size, workers, duration)?;
     println!(
         "bench: name=aes-cbc impl=linux key_bits=128 size={size} workers={workers} depth=1 \
-         vcpus={} requests_per_s={} mb_per_s={:.2} guest_cpu_percent={} p50_us={:.2} \
+         vcpus={} idle={idle} requests_per_s={} mb_per_s={:.2} guest_cpu_percent={} p50_us={:.2} \
          interrupts_per_request={:.2}",
         vcpus(),
         measured.rate,
@@ -325,7 +328,7 @@ fn aes_cbc(size: u64, workers: u64, duration: Duration) -> Outcome<()> {
 }
 
 /// Encrypts and decrypts with an RSA key of 2048 bits.
-fn rsa(workers: u64, duration: Duration) -> Outcome<()> {
+fn rsa(workers: u64, idle: &str, duration: Duration) -> Outcome<()> {
     let crypto = fs::read_to_string("/proc/crypto")?;
     if !crypto.contains("virtio-pkcs1-rsa") {
         return Err("Linux's driver has no RSA here".into());
@@ -340,7 +343,7 @@ fn rsa(workers: u64, duration: Duration) -> Outcome<()> {
                 .map_err(|error| format!("encrypt: {error}").into())
         })
     })?;
-    report_rsa("rsa-2048-encrypt", workers, &encrypts);
+    report_rsa("rsa-2048-encrypt", (workers, idle), &encrypts);
     let decrypts = measure(workers, duration, || {
         let mut result = [0; 256];
         Ok(move || {
@@ -351,13 +354,13 @@ fn rsa(workers: u64, duration: Duration) -> Outcome<()> {
             }
         })
     })?;
-    report_rsa("rsa-2048-decrypt", workers, &decrypts);
+    report_rsa("rsa-2048-decrypt", (workers, idle), &decrypts);
     Ok(())
 }
 
-fn report_rsa(name: &str, workers: u64, measured: &Measured) {
+fn report_rsa(name: &str, (workers, idle): (u64, &str), measured: &Measured) {
     println!(
-        "bench: name={name} impl=linux workers={workers} vcpus={} requests_per_s={} \
+        "bench: name={name} impl=linux workers={workers} vcpus={} idle={idle} requests_per_s={} \
          guest_cpu_percent={} p50_us={:.2} interrupts_per_request={:.2}",
         vcpus(),
         measured.rate,
