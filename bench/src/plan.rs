@@ -93,12 +93,12 @@ pub fn runs(name: &str, words: &Words) -> Result<Vec<Run>, String> {
         "device-limit" => {
             let queues = words.values("queue", &["control", "data"]);
             let waits = words.values("wait", &["spin", "sleep"]);
-            let default = [("size", "16,256,4096,65536,1048576"), ("ms", "200")];
+            let sizes = ("size", "16,256,4096,65536,1048576");
             for machine in machines(words, &["1"], &["on", "off"])? {
                 for queue in &queues {
                     for wait in &waits {
                         let own = [("queue", queue.as_str()), ("wait", wait.as_str())];
-                        let words = words.guest(&own, &default);
+                        let words = words.guest(&own, &[sizes, gaps(wait), ("ms", "200")]);
                         runs.push(run(DEVICE_LIMIT, words, machine));
                     }
                 }
@@ -199,13 +199,20 @@ pub fn peer_runs(words: &Words) -> Result<(Vec<Run>, Vec<Run>), String> {
                 vcpus: 1,
                 ..machine
             };
-            let control = words.guest(&[("queue", "control"), wait, depth], &[MS]);
+            let gaps = gaps(wait.1);
+            let control = words.guest(&[("queue", "control"), wait, depth, gaps], &[MS]);
             limits.push(run(DEVICE_LIMIT, control, one));
-            let data = words.guest(&[("queue", "data"), wait, depth, SIZES], &[MS]);
+            let data = words.guest(&[("queue", "data"), wait, depth, gaps, SIZES], &[MS]);
             limits.push(run(DEVICE_LIMIT, data, one));
         }
     }
     Ok((round, limits))
+}
+
+/// How long a flood lets pass before it publishes again: who sleeps is late enough.
+fn gaps(wait: &str) -> (&'static str, &'static str) {
+    let gaps = if wait == "spin" { "0,500,5000" } else { "0" };
+    ("gap_ns", gaps)
 }
 
 fn run(command: &'static [&'static str], words: Vec<String>, machine: Machine) -> Run {

@@ -80,7 +80,8 @@ impl Report {
             }
             "device-limit" => {
                 let same = ["queue", "size", "placement", "ioeventfd"];
-                self.plots(lines, &same, "wait", ("depth", "requests_per_s"))?;
+                let lines: Vec<_> = lines.iter().map(with_way).collect();
+                self.plots(&lines, &same, "way", ("depth", "requests_per_s"))?;
             }
             "aes-cbc" => {
                 let same = ["key_bits", "workers", "depth", "placement"];
@@ -162,13 +163,15 @@ impl Report {
     }
 }
 
-/// Adds what a curve is called: the mode, and what idle CPUs do if they look.
+/// Adds what a curve is called: how it waits, and what makes it other than plain.
 fn with_way(line: &Line) -> Line {
-    let mode = line.get("mode").unwrap_or("?");
-    let way = match line.get("idle") {
-        Some("poll") => format!("{mode} idle=poll"),
-        _ => mode.to_owned(),
-    };
+    let wait = line.get("mode").or(line.get("wait")).unwrap_or("?");
+    let mut way = wait.to_owned();
+    for (key, plain) in [("idle", "halt"), ("gap_ns", "0")] {
+        if let Some(value) = line.get(key).filter(|value| *value != plain) {
+            way += &format!(" {key}={value}");
+        }
+    }
     let mut line = line.clone();
     line.push("way", way);
     line

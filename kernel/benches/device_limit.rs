@@ -5,7 +5,9 @@
 //! The control queue is flooded with *create* and *destroy* in turn (so one session exists at a
 //! time), the data queue with AES-128-CBC. With `wait=spin` the CPU looks at the used ring all the
 //! time, with `wait=sleep` it halts until an interrupt: which is better depends on whether it has a
-//! core to itself.
+//! core to itself. `gap_ns=` lets so long pass between a look that found something and the next
+//! publication: a kick right behind an answer finds QEMU's global lock still held by the device's thread,
+//! and then both sleep and are woken.
 #![no_std]
 #![no_main]
 
@@ -32,7 +34,7 @@ use x86_64::instructions::interrupts;
 
 kernel::entry!(main);
 
-const WORDS: &[&str] = &["queue=", "depth=", "size=", "wait=", "ms="];
+const WORDS: &[&str] = &["queue=", "depth=", "size=", "wait=", "gap_ns=", "ms="];
 /// The configuration field `max_dataqueues`, which is the control queue's index.
 const MAX_DATAQUEUES: usize = 4;
 const MAX_DEPTH: u64 = 1024;
@@ -85,6 +87,22 @@ struct Flood {
 enum Wait {
     Spin,
     Sleep,
+}
+
+impl Wait {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Spin => "spin",
+            Self::Sleep => "sleep",
+        }
+    }
+}
+
+/// How a run goes.
+#[derive(Clone, Copy)]
+struct Way {
+    wait: Wait,
+    gap_ns: u64,
 }
 
 impl Flood {
@@ -196,7 +214,7 @@ impl Flood {
                 return count;
             }
             if wait == Wait::Spin {
-                core::hint::spin_loop();
+                // No `pause`: under TCG it takes QEMU's global lock, which the device works under.
             } else {
                 interrupts::disable();
                 self.available.write(0, 0u16);
@@ -216,23 +234,25 @@ impl Flood {
     }
 
     /// Keeps `depth` requests in flight for a time, and returns how many were completed a second.
-    fn run(&mut self, depth: u64, blocks: u64, wait: Wait) -> u64 {
+    fn run(&mut self, depth: u64, blocks: u64, way: Way) -> u64 {
         let duration_ns = measure::number("ms", 1000) * 1_000_000;
         self.begin(blocks);
         self.publish(depth);
         let start_ns = time::now_ns();
         let mut total = 0;
         let elapsed_ns = loop {
-            let count = self.wait(wait);
+            let count = self.wait(way.wait);
             total += count;
             let elapsed_ns = time::now_ns() - start_ns;
             if elapsed_ns >= duration_ns {
                 break elapsed_ns;
             }
+            let gap_end_ns = time::now_ns() + way.gap_ns;
+            while time::now_ns() < gap_end_ns {}
             self.publish(count);
         };
         while self.completed < self.published {
-            self.wait(wait);
+            self.wait(way.wait);
         }
         (u128::from(total) * 1_000_000_000 / u128::from(elapsed_ns)) as u64
     }
@@ -284,23 +304,28 @@ fn main() -> ! {
     let (mut data, mut control) = bring_up(&transport);
 
     let name = measure::choice("wait", &["spin", "sleep"]);
-    let wait = if name == "spin" {
-        Wait::Spin
-    } else {
-        Wait::Sleep
+    let wait = match name {
+        "spin" => Wait::Spin,
+        _ => Wait::Sleep,
     };
+    let gaps = measure::numbers("gap_ns", &[0]).into_iter();
+    let ways: Vec<_> = gaps.map(|gap_ns| Way { wait, gap_ns }).collect();
     let depths = measure::numbers("depth", &[1, 4, 16, 64, 256, 1024]);
     let depths = depths.into_iter().map(|depth| depth.max(1));
     if measure::choice("queue", &["control", "data"]) == "control" {
         let limit = u64::from(control.size);
         for depth in depths {
-            flood_control(&mut control, depth.min(limit), wait, name);
+            for &way in &ways {
+                flood_control(&mut control, depth.min(limit), way);
+            }
         }
     } else {
         let (session, limit) = (open(&mut control), u64::from(data.size));
         for size in measure::numbers("size", &[16]) {
             for depth in depths.clone() {
-                flood_data(&mut data, session, size, depth.min(limit), wait, name);
+                for &way in &ways {
+                    flood_data(&mut data, session, size, depth.min(limit), way);
+                }
             }
         }
     }
@@ -345,7 +370,7 @@ fn open(control: &mut Flood) -> u64 {
     control.blocks.read(ANSWER)
 }
 
-fn flood_control(control: &mut Flood, depth: u64, wait: Wait, wait_name: &str) {
+fn flood_control(control: &mut Flood, depth: u64, way: Way) {
     // Each *create* gets the id that the *destroy* before it has freed: this one's.
     let session = open(control);
     let blocks = depth.next_multiple_of(2);
@@ -355,33 +380,35 @@ fn flood_control(control: &mut Flood, depth: u64, wait: Wait, wait_name: &str) {
             _ => control.prepare(block, CREATE, None),
         }
     }
-    let rate = control.run(depth, blocks, wait);
+    let rate = control.run(depth, blocks, way);
     control.check(0, 0);
     control.check(1, 8);
-    report(control, "control", 0, depth, rate, wait_name);
+    report(control, "control", 0, depth, rate, way);
 }
 
-fn flood_data(data: &mut Flood, session: u64, size: u64, depth: u64, wait: Wait, wait_name: &str) {
+fn flood_data(data: &mut Flood, session: u64, size: u64, depth: u64, way: Way) {
     let buffers = (DATA_BYTES / size).clamp(1, depth);
     let memory = take(buffers * size);
     for block in 0..depth {
         let place = memory.address() + block % buffers * size;
         data.prepare(block, &encrypt(session, size), Some((place, size)));
     }
-    let rate = data.run(depth, depth, wait);
+    let rate = data.run(depth, depth, way);
     // The status is the last writable byte.
     data.check(0, ANSWER_BYTES - 1);
-    report(data, "data", size, depth, rate, wait_name);
+    report(data, "data", size, depth, rate, way);
     memory::free_frames(
         memory.address(),
         (buffers * size).div_ceil(FRAME_LEN as u64) as usize,
     );
 }
 
-fn report(flood: &Flood, queue: &str, size: u64, depth: u64, rate: u64, wait: &str) {
+fn report(flood: &Flood, queue: &str, size: u64, depth: u64, rate: u64, way: Way) {
     println!(
-        "bench: name=device-limit queue={queue} size={size} depth={depth} wait={wait} \
-         requests_per_s={rate} mb_per_s={} kicks={} sleeps={}",
+        "bench: name=device-limit queue={queue} size={size} depth={depth} wait={} \
+         gap_ns={} requests_per_s={rate} mb_per_s={} kicks={} sleeps={}",
+        way.wait.name(),
+        way.gap_ns,
         Ratio(rate * size, 1_000_000),
         flood.kicks,
         flood.interrupts,
