@@ -6,15 +6,15 @@
 
 extern crate alloc;
 
-use alloc::{sync::Arc, vec::Vec};
-use core::sync::atomic::{AtomicBool, Ordering};
+use alloc::sync::Arc;
 
 use kernel::{
     command_line, executor,
     exit::{ExitCode, exit},
     idle,
+    load::{Load, Measured},
     machine::{self, CryptoDevice, Reach, Wiring},
-    measure::{self, Counts, Histogram, Micros, Ratio},
+    measure::{self, Micros, Ratio},
     platform::KernelPlatform,
     println, smp, testing, time,
 };
@@ -27,11 +27,8 @@ const KEY: &[u8] = include_bytes!("../../driver/testdata/rsa/2048.pkcs1.der");
 const ENCRYPTED: &[u8] = include_bytes!("../../driver/testdata/rsa/2048.encrypted");
 const MESSAGE: &[u8] = include_bytes!("../../driver/testdata/rsa/message");
 const MODULUS_LEN: usize = 256;
-const WARM_UP_NS: u64 = 20_000_000;
 
-static LATENCIES: Histogram = Histogram::new();
-static COUNTED: AtomicBool = AtomicBool::new(false);
-static STOP: AtomicBool = AtomicBool::new(false);
+static LOAD: Load = Load::new();
 
 /// What the workers do again and again.
 #[derive(Clone)]
@@ -42,7 +39,7 @@ enum Work {
 
 async fn worker(work: Work) {
     let mut result = [0; MODULUS_LEN];
-    while !STOP.load(Ordering::Relaxed) {
+    while !LOAD.is_over() {
         let start_ns = time::now_ns();
         match &work {
             Work::Encrypt(session) => {
@@ -53,49 +50,27 @@ async fn worker(work: Work) {
                 assert!(result[..len_bytes] == *MESSAGE, "another message");
             }
         }
-        if COUNTED.load(Ordering::Relaxed) {
-            LATENCIES.add(time::now_ns() - start_ns);
-        }
+        LOAD.done(start_ns);
     }
 }
 
 async fn run(device: &CryptoDevice, (name, idle): (&str, &str), work: Work, workers: u64) {
     let vcpus = smp::online();
-    LATENCIES.clear();
-    STOP.store(false, Ordering::Relaxed);
-    let tasks: Vec<_> = (0..workers)
-        .map(|number| {
-            let cpu = (number % u64::from(vcpus)) as u32;
-            executor::spawn_on(cpu, worker(work.clone()))
-        })
-        .collect();
-
-    time::sleep_ns(WARM_UP_NS).await;
-    measure::mark("begin");
-    let before = Counts::read(device);
-    COUNTED.store(true, Ordering::Relaxed);
-    time::sleep_ns(measure::number("ms", 500) * 1_000_000).await;
-    COUNTED.store(false, Ordering::Relaxed);
-    let now = Counts::read(device).since(&before);
-    measure::mark("end");
-
-    STOP.store(true, Ordering::Relaxed);
-    for task in tasks {
-        match task {
-            Ok(task) => task.await,
-            Err(error) => testing::give_up(format_args!("workers={workers}: {error:?}")),
-        }
-    }
-    let rate = u128::from(LATENCIES.count()) * 1_000_000_000 / u128::from(now.now_ns);
+    let ms = measure::number("ms", 500);
+    let tasks = (0..workers).map(|number| {
+        let cpu = (number % u64::from(vcpus)) as u32;
+        (cpu, worker(work.clone()))
+    });
+    let Measured { counts, per_s, .. } = LOAD.run(device, ms, tasks).await;
     println!(
         "bench: name={name} impl=virtio-crypto workers={workers} vcpus={vcpus} \
-         idle={idle} requests_per_s={rate} guest_cpu_percent={} p50_us={} p99_us={} kicks_per_request={} \
+         idle={idle} requests_per_s={per_s} guest_cpu_percent={} p50_us={} p99_us={} kicks_per_request={} \
          interrupts_per_request={}",
-        now.cpu_percent(),
-        Micros(LATENCIES.percentile_ns(500)),
-        Micros(LATENCIES.percentile_ns(990)),
-        Ratio(now.kicks, now.requests),
-        Ratio(now.interrupts, now.requests),
+        counts.cpu_percent(),
+        Micros(LOAD.latencies.percentile_ns(500)),
+        Micros(LOAD.latencies.percentile_ns(990)),
+        Ratio(counts.kicks, counts.requests),
+        Ratio(counts.interrupts, counts.requests),
     );
 }
 

@@ -22,7 +22,7 @@ use alloc::{collections::VecDeque, sync::Arc, vec::Vec};
 use core::{
     future::poll_fn,
     ops::ControlFlow,
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    sync::atomic::{AtomicU64, Ordering},
     task::{Poll, Waker},
 };
 
@@ -30,10 +30,11 @@ use kernel::{
     command_line, executor,
     exit::{ExitCode, exit},
     idle,
+    load::{Load, Measured},
     machine::{self, CryptoDevice, Reach, Wiring},
-    measure::{self, Counts, Histogram, Micros, Ratio},
+    measure::{self, Micros, Ratio},
     platform::KernelPlatform,
-    println, smp, testing, time, usage,
+    println, smp, testing, time,
 };
 use virtio_crypto::{Cipher, CipherAlgorithm, Direction, Error, Options, sync::IrqMutex};
 
@@ -41,9 +42,6 @@ kernel::entry!(main);
 
 const WORDS: &[&str] = &["mode=", "workers=", "batch=", "cpus=", "idle=", "ms="];
 const KEY: [u8; 16] = [7; 16];
-/// Workers come up for this long before they are counted.
-const WARM_UP_NS: u64 = 50_000_000;
-
 /// Rounds after which a worker gives the CPU's other tasks a turn.
 const TURN: u32 = 64;
 
@@ -77,9 +75,7 @@ impl Mode {
     }
 }
 
-static LATENCIES: Histogram = Histogram::new();
-static COUNTED: AtomicBool = AtomicBool::new(false);
-static STOP: AtomicBool = AtomicBool::new(false);
+static LOAD: Load = Load::new();
 static MAX_HOLD_NS: AtomicU64 = AtomicU64::new(0);
 
 /// The lock of `poll`: whoever waits for it spins, too. A fair one, as Linux's are: without order one
@@ -144,6 +140,13 @@ impl SleepingLock {
     }
 }
 
+/// A lock of the mode's own has been held since `start_ns`.
+fn note_hold(start_ns: u64) {
+    if LOAD.is_counted() {
+        MAX_HOLD_NS.fetch_max(time::now_ns() - start_ns, Ordering::Relaxed);
+    }
+}
+
 /// One control request, in the mode's way.
 async fn request<T>(mode: Mode, request: impl Future<Output = Result<T, Error>>) -> T {
     let start_ns = time::now_ns();
@@ -153,7 +156,7 @@ async fn request<T>(mode: Mode, request: impl Future<Output = Result<T, Error>>)
             QUEUE.lock().await;
             let held_ns = time::now_ns();
             let outcome = request.await;
-            MAX_HOLD_NS.fetch_max(time::now_ns() - held_ns, Ordering::Relaxed);
+            note_hold(held_ns);
             QUEUE.unlock();
             outcome
         }
@@ -162,7 +165,7 @@ async fn request<T>(mode: Mode, request: impl Future<Output = Result<T, Error>>)
                 let _guard = SPINLOCK.lock();
                 let held_ns = time::now_ns();
                 let outcome = virtio_crypto::block_on(request, |_| ControlFlow::Continue(()));
-                MAX_HOLD_NS.fetch_max(time::now_ns() - held_ns, Ordering::Relaxed);
+                note_hold(held_ns);
                 outcome
             };
             // The CPU's other workers have their turn between two requests.
@@ -170,16 +173,14 @@ async fn request<T>(mode: Mode, request: impl Future<Output = Result<T, Error>>)
             outcome.and_then(|outcome| outcome)
         }
     };
-    if COUNTED.load(Ordering::Relaxed) {
-        LATENCIES.add(time::now_ns() - start_ns);
-    }
+    LOAD.done(start_ns);
     measure::expect(outcome)
 }
 
 async fn worker(device: Arc<CryptoDevice>, mode: Mode, batch: usize) {
     let open = || Cipher::open(&device, CipherAlgorithm::AesCbc, Direction::Encrypt, &KEY);
     for round in 1u32.. {
-        if STOP.load(Ordering::Relaxed) {
+        if LOAD.is_over() {
             break;
         }
         // With `ioeventfd=off` every answer is there at once, so a worker never sleeps by itself.
@@ -217,65 +218,46 @@ async fn run(device: &Arc<CryptoDevice>, case: Case, workers: u64) {
         batch,
     } = case;
     let vcpus = smp::online();
-    LATENCIES.clear();
-    STOP.store(false, Ordering::Relaxed);
+    MAX_HOLD_NS.store(0, Ordering::Relaxed);
     let room = VecDeque::with_capacity(workers as usize);
     let old = QUEUE
         .0
         .with(|line| core::mem::replace(&mut line.waiting, room));
     drop(old);
-    let tasks: Vec<_> = (0..workers)
-        .map(|number| {
-            let cpu = (number % cpus) as u32;
-            executor::spawn_on(cpu, worker(device.clone(), mode, batch as usize))
-        })
-        .collect();
-
-    time::sleep_ns(WARM_UP_NS).await;
-    measure::mark("begin");
-    MAX_HOLD_NS.store(0, Ordering::Relaxed);
-    usage::take_max_masked_ns();
-    let before = Counts::read(device);
-    COUNTED.store(true, Ordering::Relaxed);
-    time::sleep_ns(measure::number("ms", 1000) * 1_000_000).await;
-    COUNTED.store(false, Ordering::Relaxed);
-    let now = Counts::read(device).since(&before);
-    let driver_hold_ns = usage::take_max_masked_ns();
-    measure::mark("end");
-
-    STOP.store(true, Ordering::Relaxed);
-    for task in tasks {
-        match task {
-            Ok(task) => task.await,
-            Err(error) => testing::give_up(format_args!("workers={workers}: {error:?}")),
-        }
-    }
-    let operations = LATENCIES.count();
+    let tasks = (0..workers).map(|number| {
+        let cpu = (number % cpus) as u32;
+        (cpu, worker(device.clone(), mode, batch as usize))
+    });
+    let ms = measure::number("ms", 1000);
+    let Measured {
+        counts,
+        max_masked_ns,
+        per_s,
+    } = LOAD.run(device, ms, tasks).await;
     let hold_ns = if mode.holds() {
         MAX_HOLD_NS.load(Ordering::Relaxed)
     } else {
-        driver_hold_ns
+        max_masked_ns
     };
     println!(
         "bench: name=control-sessions impl=virtio-crypto mode={name} workers={workers} \
-         vcpus={vcpus} cpus={cpus} batch={batch} idle={idle} ops_per_s={} guest_cpu_percent={} p50_us={} p99_us={} \
+         vcpus={vcpus} cpus={cpus} batch={batch} idle={idle} ops_per_s={per_s} guest_cpu_percent={} p50_us={} p99_us={} \
          p999_us={} max_us={} max_lock_hold_us={} kicks_per_op={} interrupts_per_op={} \
          pending_polls_per_op={}",
-        u128::from(operations) * 1_000_000_000 / u128::from(now.now_ns),
-        now.cpu_percent(),
-        Micros(LATENCIES.percentile_ns(500)),
-        Micros(LATENCIES.percentile_ns(990)),
-        Micros(LATENCIES.percentile_ns(999)),
-        Micros(LATENCIES.max_ns()),
+        counts.cpu_percent(),
+        Micros(LOAD.latencies.percentile_ns(500)),
+        Micros(LOAD.latencies.percentile_ns(990)),
+        Micros(LOAD.latencies.percentile_ns(999)),
+        Micros(LOAD.latencies.max_ns()),
         Micros(hold_ns),
-        Ratio(now.kicks, now.requests),
-        Ratio(now.interrupts, now.requests),
-        Ratio(now.pending_polls, now.requests),
+        Ratio(counts.kicks, counts.requests),
+        Ratio(counts.interrupts, counts.requests),
+        Ratio(counts.pending_polls, counts.requests),
     );
     println!(
         "histogram: name=control-sessions mode={name} workers={workers} vcpus={vcpus} \
          batch={batch} idle={idle} us={}",
-        LATENCIES.log2_us(),
+        LOAD.latencies.log2_us(),
     );
 }
 

@@ -10,16 +10,16 @@
 
 extern crate alloc;
 
-use alloc::{sync::Arc, vec, vec::Vec};
-use core::sync::atomic::{AtomicBool, Ordering};
+use alloc::{sync::Arc, vec};
 
 use cbc::cipher::{BlockModeEncrypt, KeyIvInit, block_padding::NoPadding};
 use kernel::{
     command_line, executor,
     exit::{ExitCode, exit},
     idle,
+    load::{Load, Measured},
     machine::{self, CryptoDevice, Reach, Wiring},
-    measure::{self, Counts, Histogram, Micros, Ratio},
+    measure::{self, Micros, Ratio},
     platform::KernelPlatform,
     println, smp, testing, time,
 };
@@ -36,11 +36,8 @@ const SLICE_BYTES: u64 = 512;
 const MAX_IN_FLIGHT: u64 = 1024;
 /// Bytes that all requests in flight may take together.
 const MAX_BYTES: u64 = 128 << 20;
-const WARM_UP_NS: u64 = 20_000_000;
 
-static LATENCIES: Histogram = Histogram::new();
-static COUNTED: AtomicBool = AtomicBool::new(false);
-static STOP: AtomicBool = AtomicBool::new(false);
+static LOAD: Load = Load::new();
 
 /// What one line is about.
 #[derive(Clone, Copy)]
@@ -52,33 +49,27 @@ struct Case {
     idle: &'static str,
 }
 
-fn count(start_ns: u64) {
-    if COUNTED.load(Ordering::Relaxed) {
-        LATENCIES.add(time::now_ns() - start_ns);
-    }
-}
-
 /// Sends one request after the other.
 async fn lane(session: Arc<Cipher<KernelPlatform>>, size: u64) {
     if size <= SLICE_BYTES {
         let mut data = vec![0; size as usize];
-        while !STOP.load(Ordering::Relaxed) {
+        while !LOAD.is_over() {
             let start_ns = time::now_ns();
             measure::expect(session.process_slice(&IV, &mut data).await);
-            count(start_ns);
+            LOAD.done(start_ns);
         }
     } else {
         let mut buffer = measure::expect(DmaBuffer::new(size as usize));
-        while !STOP.load(Ordering::Relaxed) {
+        while !LOAD.is_over() {
             let start_ns = time::now_ns();
             buffer = measure::expect(session.process(&IV, buffer).await.map_err(|e| e.error));
-            count(start_ns);
+            LOAD.done(start_ns);
         }
     }
 }
 
-fn duration_ns() -> u64 {
-    measure::number("ms", 500) * 1_000_000
+fn duration_ms() -> u64 {
+    measure::number("ms", 500)
 }
 
 async fn run(device: &CryptoDevice, case: Case) {
@@ -86,47 +77,26 @@ async fn run(device: &CryptoDevice, case: Case) {
     let key = &KEY[..case.key_bits as usize / 8];
     let session = Cipher::open(device, CipherAlgorithm::AesCbc, Direction::Encrypt, key).await;
     let session = Arc::new(measure::expect(session));
-    LATENCIES.clear();
-    STOP.store(false, Ordering::Relaxed);
-    let lanes: Vec<_> = (0..case.workers * case.depth)
-        .map(|number| {
-            let cpu = (number % case.workers % u64::from(vcpus)) as u32;
-            executor::spawn_on(cpu, lane(session.clone(), case.size))
-        })
-        .collect();
-
-    time::sleep_ns(WARM_UP_NS).await;
-    measure::mark("begin");
-    let before = Counts::read(device);
-    COUNTED.store(true, Ordering::Relaxed);
-    time::sleep_ns(duration_ns()).await;
-    COUNTED.store(false, Ordering::Relaxed);
-    let now = Counts::read(device).since(&before);
-    measure::mark("end");
-
-    STOP.store(true, Ordering::Relaxed);
-    for lane in lanes {
-        match lane {
-            Ok(lane) => lane.await,
-            Err(error) => testing::give_up(format_args!("depth={}: {error:?}", case.depth)),
-        }
-    }
-    let rate = u128::from(LATENCIES.count()) * 1_000_000_000 / u128::from(now.now_ns);
+    let lanes = (0..case.workers * case.depth).map(|number| {
+        let cpu = (number % case.workers % u64::from(vcpus)) as u32;
+        (cpu, lane(session.clone(), case.size))
+    });
+    let Measured { counts, per_s, .. } = LOAD.run(device, duration_ms(), lanes).await;
     println!(
         "bench: name=aes-cbc impl=virtio-crypto key_bits={} size={} workers={} depth={} \
-         vcpus={vcpus} idle={} requests_per_s={rate} mb_per_s={} guest_cpu_percent={} p50_us={} p99_us={} \
+         vcpus={vcpus} idle={} requests_per_s={per_s} mb_per_s={} guest_cpu_percent={} p50_us={} p99_us={} \
          kicks_per_request={} interrupts_per_request={}",
         case.key_bits,
         case.size,
         case.workers,
         case.depth,
         case.idle,
-        Ratio(rate as u64 * case.size, 1_000_000),
-        now.cpu_percent(),
-        Micros(LATENCIES.percentile_ns(500)),
-        Micros(LATENCIES.percentile_ns(990)),
-        Ratio(now.kicks, now.requests),
-        Ratio(now.interrupts, now.requests),
+        Ratio(per_s * case.size, 1_000_000),
+        counts.cpu_percent(),
+        Micros(LOAD.latencies.percentile_ns(500)),
+        Micros(LOAD.latencies.percentile_ns(990)),
+        Ratio(counts.kicks, counts.requests),
+        Ratio(counts.interrupts, counts.requests),
     );
 }
 
@@ -151,7 +121,7 @@ fn run_software(key_bits: u64, size: u64) {
         encrypt(&mut data);
         requests += 1;
         let elapsed_ns = time::now_ns() - start_ns;
-        if elapsed_ns >= duration_ns() {
+        if elapsed_ns >= duration_ms() * 1_000_000 {
             break elapsed_ns;
         }
     };

@@ -17,6 +17,7 @@ pub mod heap;
 pub mod idle;
 pub mod interrupts;
 pub mod ioapic;
+pub mod load;
 pub mod machine;
 pub mod measure;
 pub mod memory;

@@ -1,0 +1,110 @@
+//! What the benchmarks put on a device: tasks that do the same thing again and again, counted for a
+//! time.
+
+use alloc::vec::Vec;
+use core::{
+    future::Future,
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+use crate::{
+    executor,
+    machine::CryptoDevice,
+    measure::{self, Counts, Histogram},
+    testing, time, usage,
+};
+
+/// Tasks come up for this long before they are counted.
+const WARM_UP_NS: u64 = 50_000_000;
+
+/// A load, for a static.
+#[derive(Debug)]
+pub struct Load {
+    /// How long each thing took that was done while they were counted.
+    pub latencies: Histogram,
+    is_counted: AtomicBool,
+    is_over: AtomicBool,
+}
+
+/// What happened while they were counted.
+#[derive(Clone, Copy, Debug)]
+pub struct Measured {
+    /// By the device and the CPUs.
+    pub counts: Counts,
+    /// The longest that one of the driver's locks kept interrupts masked.
+    pub max_masked_ns: u64,
+    /// Things done a second.
+    pub per_s: u64,
+}
+
+impl Load {
+    /// Makes one.
+    #[expect(clippy::new_without_default, reason = "for a static")]
+    pub const fn new() -> Self {
+        Self {
+            latencies: Histogram::new(),
+            is_counted: AtomicBool::new(false),
+            is_over: AtomicBool::new(false),
+        }
+    }
+
+    /// Tells a task to end.
+    pub fn is_over(&self) -> bool {
+        self.is_over.load(Ordering::Relaxed)
+    }
+
+    /// Tells whether what is done now counts.
+    pub fn is_counted(&self) -> bool {
+        self.is_counted.load(Ordering::Relaxed)
+    }
+
+    /// Counts something that began at `start_ns` and is done.
+    pub fn done(&self, start_ns: u64) {
+        if self.is_counted() {
+            self.latencies.add(time::now_ns() - start_ns);
+        }
+    }
+
+    /// Runs tasks on their CPUs until [`is_over`](Self::is_over) and counts them for `ms` milliseconds.
+    pub async fn run<F>(
+        &self,
+        device: &CryptoDevice,
+        ms: u64,
+        tasks: impl Iterator<Item = (u32, F)>,
+    ) -> Measured
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.latencies.clear();
+        self.is_over.store(false, Ordering::Relaxed);
+        let tasks: Vec<_> = tasks
+            .map(|(cpu, task)| executor::spawn_on(cpu, task))
+            .collect();
+
+        time::sleep_ns(WARM_UP_NS).await;
+        measure::mark("begin");
+        usage::take_max_masked_ns();
+        let before = Counts::read(device);
+        self.is_counted.store(true, Ordering::Relaxed);
+        time::sleep_ns(ms * 1_000_000).await;
+        self.is_counted.store(false, Ordering::Relaxed);
+        let counts = Counts::read(device).since(&before);
+        let max_masked_ns = usage::take_max_masked_ns();
+        measure::mark("end");
+
+        self.is_over.store(true, Ordering::Relaxed);
+        let count = tasks.len();
+        for task in tasks {
+            match task {
+                Ok(task) => task.await,
+                Err(error) => testing::give_up(format_args!("{count} tasks: {error:?}")),
+            }
+        }
+        let done = u128::from(self.latencies.count());
+        Measured {
+            counts,
+            max_masked_ns,
+            per_s: (done * 1_000_000_000 / u128::from(counts.now_ns.max(1))) as u64,
+        }
+    }
+}
