@@ -29,14 +29,24 @@ static TIMER_HZ: AtomicU64 = AtomicU64::new(0);
 const MAX_SLEEPERS: usize = 1024;
 
 struct Timers {
-    sleepers: Vec<(u64, Waker)>,
+    sleepers: Vec<Sleeper>,
+    /// The next sleeper's number.
+    next: u64,
     watchdog_ns: Option<u64>,
+}
+
+/// Who sleeps.
+struct Sleeper {
+    deadline_ns: u64,
+    number: u64,
+    waker: Waker,
 }
 
 static TIMERS: IrqMutex<KernelPlatform, Timers> = IrqMutex::new(
     "timers",
     Timers {
         sleepers: Vec::new(),
+        next: 0,
         watchdog_ns: None,
     },
 );
@@ -128,7 +138,7 @@ fn arm(deadline_ns: Option<u64>) {
 
 impl Timers {
     fn earliest(&self) -> Option<u64> {
-        let sleepers = self.sleepers.iter().map(|(deadline_ns, _)| *deadline_ns);
+        let sleepers = self.sleepers.iter().map(|sleeper| sleeper.deadline_ns);
         sleepers.chain(self.watchdog_ns).min()
     }
 }
@@ -145,11 +155,11 @@ fn on_timer(_vector: u8) {
             let due = timers
                 .sleepers
                 .iter()
-                .position(|(deadline_ns, _)| *deadline_ns <= now_ns);
+                .position(|sleeper| sleeper.deadline_ns <= now_ns);
             due.map(|position| timers.sleepers.swap_remove(position))
         });
         match due {
-            Some((_, waker)) => waker.wake(),
+            Some(sleeper) => sleeper.waker.wake(),
             None => break,
         }
     }
@@ -169,18 +179,19 @@ pub fn set_watchdog(deadline_ns: Option<u64>) {
 ///
 /// # Cancellation
 ///
-/// Dropped, nothing happens at that time but a spurious wake.
+/// Dropped, nothing is woken at that time.
 #[derive(Debug)]
 pub struct Sleep {
     deadline_ns: u64,
-    queued: bool,
+    /// Its number among the sleepers, once it is one of them.
+    number: Option<u64>,
 }
 
 /// Waits for `duration_ns`.
 pub fn sleep_ns(duration_ns: u64) -> Sleep {
     Sleep {
         deadline_ns: now_ns().saturating_add(duration_ns),
-        queued: false,
+        number: None,
     }
 }
 
@@ -191,26 +202,47 @@ impl Future for Sleep {
         if now_ns() >= self.deadline_ns {
             return Poll::Ready(());
         }
-        if self.queued {
+        if self.number.is_some() {
             return Poll::Pending;
         }
-        let mut entry = Some((self.deadline_ns, context.waker().clone()));
-        let earliest = TIMERS.with(|timers| {
+        let mut waker = Some(context.waker().clone());
+        let deadline_ns = self.deadline_ns;
+        let (number, earliest) = TIMERS.with(|timers| {
+            let number = timers.next;
             if timers.sleepers.len() < timers.sleepers.capacity()
-                && let Some(entry) = entry.take()
+                && let Some(waker) = waker.take()
             {
-                timers.sleepers.push(entry);
+                timers.next += 1;
+                timers.sleepers.push(Sleeper {
+                    deadline_ns,
+                    number,
+                    waker,
+                });
             }
-            timers.earliest()
+            (number, timers.earliest())
         });
-        match entry {
-            Some((_, waker)) => waker.wake(),
+        match waker {
+            Some(waker) => waker.wake(),
             None => {
-                self.queued = true;
+                self.number = Some(number);
                 without_interrupts(|| arm(earliest));
             }
         }
         Poll::Pending
+    }
+}
+
+impl Drop for Sleep {
+    fn drop(&mut self) {
+        let Some(number) = self.number else { return };
+        // The timer is left as it is: it finds nobody, and is armed for the next one then.
+        let sleeper = TIMERS.with(|timers| {
+            let mut sleepers = timers.sleepers.iter();
+            let position = sleepers.position(|sleeper| sleeper.number == number);
+            position.map(|position| timers.sleepers.swap_remove(position))
+        });
+        // Its waker is dropped without the lock: it may be the last of its task.
+        drop(sleeper);
     }
 }
 

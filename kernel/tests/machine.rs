@@ -4,8 +4,12 @@
 
 extern crate alloc;
 
-use alloc::{sync::Arc, vec, vec::Vec};
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use alloc::{sync::Arc, task::Wake, vec, vec::Vec};
+use core::{
+    pin::pin,
+    sync::atomic::{AtomicU32, AtomicU64, Ordering},
+    task::Context,
+};
 
 use kernel::{
     acpi::{self, AcpiError, Firmware},
@@ -34,6 +38,7 @@ kernel::tests! {
         clock_goes_forward,
         sleepers_wake_in_order,
         timeout_drops_what_is_late,
+        dropped_sleeps_leave_room,
         interrupt_wakes_block_on,
         unexpected_vector_is_counted,
         tasks_run_and_return,
@@ -278,6 +283,28 @@ fn timeout_drops_what_is_late() {
         executor::block_on(time::timeout(60_000_000_000, async { 7 })),
         Ok(7)
     );
+}
+
+/// Counts wakes.
+struct Wakes(AtomicU32);
+
+impl Wake for Wakes {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+fn dropped_sleeps_leave_room() {
+    let wakes = Arc::new(Wakes(AtomicU32::new(0)));
+    let waker = wakes.clone().into();
+    let mut context = Context::from_waker(&waker);
+    // Many more than there is room for; one too many would be woken at once to try again.
+    for _ in 0..5000 {
+        let mut sleep = pin!(time::sleep_ns(3600 * 1_000_000_000));
+        assert!(sleep.as_mut().poll(&mut context).is_pending());
+    }
+    assert_eq!(wakes.0.load(Ordering::Relaxed), 0, "no room was left");
+    assert_eq!(Arc::strong_count(&wakes), 2, "wakers stayed behind");
 }
 
 static TAKEN: AtomicU32 = AtomicU32::new(0);
