@@ -27,6 +27,11 @@ use virtio_crypto::{
     Requirement, block_on,
 };
 
+#[expect(dead_code, reason = "other tests use the rest")]
+#[path = "../../driver/checks/random.rs"]
+mod random;
+use random::Random;
+
 kernel::tests! {
     machines: [
         "vectors=4 append=expect=PerQueue",
@@ -122,24 +127,8 @@ fn settle_to(sessions: usize) {
     machine::wait_until_idle(device(), sessions, 10_000_000_000);
 }
 
-/// Numbers that look random, the same in every run.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn bytes(&mut self, len: usize) -> Vec<u8> {
-        (0..len).map(|_| self.next() as u8).collect()
-    }
-
-    fn iv(&mut self) -> [u8; 16] {
-        (u128::from(self.next()) << 64 | u128::from(self.next())).to_le_bytes()
-    }
+fn random_iv(random: &mut Random) -> [u8; 16] {
+    core::array::from_fn(|_| random.next() as u8)
 }
 
 /// Polls a future once, as a task that is then cancelled would. No interrupt comes meanwhile, so
@@ -197,11 +186,11 @@ fn nist_vectors() {
 }
 
 fn slices_of_every_length() {
-    let mut random = Random(1);
+    let mut random = Random::new(1);
     let (encrypt, decrypt) = pair(&random.bytes(32));
     for len in (16..=1024).step_by(16) {
         let plaintext = random.bytes(len);
-        let iv = random.iv();
+        let iv = random_iv(&mut random);
         let mut whole = plaintext.clone();
         executor::block_on(encrypt.process_slice(&iv, &mut whole)).unwrap();
         assert_ne!(whole, plaintext);
@@ -221,10 +210,10 @@ fn slices_of_every_length() {
 }
 
 fn megabyte_in_place() {
-    let mut random = Random(2);
+    let mut random = Random::new(2);
     let (encrypt, decrypt) = pair(&random.bytes(24));
     let plaintext = random.bytes(1 << 20);
-    let iv = random.iv();
+    let iv = random_iv(&mut random);
     let buffer = DmaBuffer::from_slice(&plaintext).unwrap();
     let buffer = executor::block_on(encrypt.process(&iv, buffer)).unwrap();
     assert!(buffer[..] != plaintext[..]);
@@ -233,7 +222,7 @@ fn megabyte_in_place() {
 }
 
 fn out_of_place_keeps_the_source() {
-    let mut random = Random(3);
+    let mut random = Random::new(3);
     let (encrypt, _) = pair(VECTORS[0].0);
     for len in [64, 4096, 70_000 / 16 * 16] {
         let plaintext = random.bytes(len);
@@ -249,7 +238,7 @@ fn out_of_place_keeps_the_source() {
 }
 
 fn many_tasks_share_the_slots() {
-    let mut random = Random(4);
+    let mut random = Random::new(4);
     let (encrypt, decrypt) = pair(&random.bytes(16));
     let (encrypt, decrypt) = (Arc::new(encrypt), Arc::new(decrypt));
     executor::block_on(async {
@@ -257,9 +246,9 @@ fn many_tasks_share_the_slots() {
         for seed in 0..200 {
             let (encrypt, decrypt) = (encrypt.clone(), decrypt.clone());
             let task = async move {
-                let mut random = Random(seed + 100);
+                let mut random = Random::new(seed + 100);
                 for _ in 0..5 {
-                    let iv = random.iv();
+                    let iv = random_iv(&mut random);
                     let len = 16 * (1 + random.next() as usize % 64);
                     let plaintext = random.bytes(len);
                     let mut data = plaintext.clone();

@@ -15,6 +15,11 @@ use kernel::{
 };
 use virtio_crypto::{Cipher, CipherAlgorithm, Direction, InterruptStats, Options};
 
+#[expect(dead_code, reason = "other tests use the rest")]
+#[path = "../../driver/checks/random.rs"]
+mod random;
+use random::Random;
+
 kernel::tests! {
     machines: ["smp=8"],
     tests: [random_drops_for_a_minute_leave_nothing],
@@ -33,20 +38,8 @@ const LANES: u32 = 3;
 static FINISHED: AtomicU64 = AtomicU64::new(0);
 static DROPPED: AtomicU64 = AtomicU64::new(0);
 
-/// Numbers that are the same in every run (xorshift64).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % end
-    }
-}
-
 /// One session's life, whole: inline and buffered requests, closed or dropped.
-async fn life(device: Arc<CryptoDevice>, kind: u64) {
+async fn life(device: Arc<CryptoDevice>, kind: usize) {
     let session = Cipher::open(&device, CipherAlgorithm::AesCbc, Direction::Encrypt, &KEY).await;
     let session = session.expect("a session");
     for size in [16, 512, 4096] {
@@ -64,14 +57,14 @@ async fn life(device: Arc<CryptoDevice>, kind: u64) {
 
 /// Starts lives and lets each end, or drops it somewhere in the middle.
 async fn lane(device: Arc<CryptoDevice>, seed: u64, end_ns: u64) {
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
     while time::now_ns() < end_ns {
         let task = executor::spawn(life(device.clone(), random.below(4))).expect("room for a task");
         if random.below(3) == 0 {
             task.await;
             continue;
         }
-        time::sleep_ns(random.below(400_000)).await;
+        time::sleep_ns(random.below(400_000) as u64).await;
         if !task.is_finished() {
             DROPPED.fetch_add(1, Ordering::Relaxed);
         }
