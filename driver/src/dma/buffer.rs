@@ -1,0 +1,179 @@
+//! Callers' buffers, which move into requests and come back.
+
+use alloc::{sync::Arc, vec::Vec};
+use core::{
+    fmt,
+    mem::{self, ManuallyDrop},
+    ptr, slice,
+};
+
+use zeroize::Zeroize;
+
+use super::Pages;
+use crate::{Error, Platform};
+
+/// Where a buffer's bytes lie.
+enum Backing<P: Platform> {
+    /// At the start of pages of its own.
+    Whole(Pages<P>),
+    /// Behind `offset` in pages that belong to it and to other parts of what was split.
+    Part { pages: Arc<Pages<P>>, offset: usize },
+}
+
+/// A caller's buffer in memory that the device reads and writes directly, contiguous for the
+/// device.
+///
+/// While a request is in flight the buffer has moved into the request, so nobody can look at it;
+/// it comes back with the result or inside the error. Dropping it wipes and frees it.
+///
+/// # Invariant
+///
+/// *Alone*: the `len_bytes` bytes at `offset` are initialised, inside the pages, and no other
+/// buffer's.
+pub struct DmaBuffer<P: Platform> {
+    backing: Backing<P>,
+    len_bytes: usize,
+}
+
+impl<P: Platform> DmaBuffer<P> {
+    /// Allocates a zeroed buffer of `len_bytes` bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfDeviceMemory`] when the platform has no such pages.
+    pub fn new(len_bytes: usize) -> Result<Self, Error> {
+        Ok(Self {
+            backing: Backing::Whole(Pages::new(len_bytes)?),
+            len_bytes,
+        })
+    }
+
+    /// Allocates a buffer that holds a copy of `bytes`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfDeviceMemory`] when the platform has no such pages.
+    pub fn from_slice(bytes: &[u8]) -> Result<Self, Error> {
+        let mut buffer = Self::new(bytes.len())?;
+        buffer.copy_from_slice(bytes);
+        Ok(buffer)
+    }
+
+    #[inline]
+    fn place(&self) -> (&Pages<P>, usize) {
+        match &self.backing {
+            Backing::Whole(pages) => (pages, 0),
+            Backing::Part { pages, offset } => (pages, *offset),
+        }
+    }
+
+    #[inline]
+    fn start(&self) -> *mut u8 {
+        let (pages, offset) = self.place();
+        // SAFETY: inside the pages (*Alone*).
+        unsafe { pages.start.as_ptr().add(offset) }
+    }
+
+    /// Returns where the device finds the first byte.
+    #[inline]
+    pub(crate) fn bus_address(&self) -> u64 {
+        let (pages, offset) = self.place();
+        pages.bus_address + offset as u64
+    }
+
+    fn into_backing(self) -> Backing<P> {
+        let this = ManuallyDrop::new(self);
+        // SAFETY: `this` is neither used nor dropped any more, so the backing has one owner.
+        unsafe { ptr::read(&this.backing) }
+    }
+
+    /// Splits the buffer into parts of `part_len_bytes` bytes; the last may be shorter. Each is a
+    /// buffer of its own; the pages are freed with the last of them.
+    pub(crate) fn split(self, part_len_bytes: usize) -> Vec<Self> {
+        let len_bytes = self.len_bytes;
+        let (pages, start) = match self.into_backing() {
+            Backing::Whole(pages) => (Arc::new(pages), 0),
+            Backing::Part { pages, offset } => (pages, offset),
+        };
+        let part_len_bytes = part_len_bytes.max(1);
+        let offsets = (0..len_bytes).step_by(part_len_bytes);
+        // *Alone*: the parts share no byte, and together they are the buffer that is gone.
+        let part = |offset| Self {
+            backing: Backing::Part {
+                pages: pages.clone(),
+                offset: start + offset,
+            },
+            len_bytes: part_len_bytes.min(len_bytes - offset),
+        };
+        offsets.map(part).collect()
+    }
+
+    /// Puts all parts of a buffer together again, in their order; `None`, and the parts freed, if
+    /// they are not one behind the other.
+    pub(crate) fn rejoin(parts: Vec<Self>) -> Option<Self> {
+        let mut parts = parts.into_iter();
+        let mut whole = parts.next()?;
+        for part in parts {
+            let ((pages, offset), (others, at)) = (whole.place(), part.place());
+            if !ptr::eq(pages, others) || at != offset + whole.len_bytes {
+                return None;
+            }
+            // *Alone*: the part's bytes pass to the whole.
+            whole.len_bytes += part.len_bytes;
+            drop(part.into_backing());
+        }
+        let len_bytes = whole.len_bytes;
+        let backing = match whole.into_backing() {
+            Backing::Part { pages, offset: 0 } => match Arc::try_unwrap(pages) {
+                Ok(pages) => Backing::Whole(pages),
+                Err(pages) => Backing::Part { pages, offset: 0 },
+            },
+            other => other,
+        };
+        Some(Self { backing, len_bytes })
+    }
+
+    /// Gives the pages up for good, because the device may still write to them; wipes them first.
+    pub(crate) fn quarantine(self) {
+        let start = self.start();
+        for index in 0..self.len_bytes {
+            // SAFETY: *Alone*: inside the pages, which stay. There is no reference, and what the device
+            // reads or writes at the same time it finds or leaves as it may.
+            unsafe { start.add(index).write_volatile(0) };
+        }
+        mem::forget(self);
+    }
+}
+
+impl<P: Platform> core::ops::Deref for DmaBuffer<P> {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        // SAFETY: *Alone*; whoever has the buffer is its only owner, and the device has let go of it
+        // (*Owned*).
+        unsafe { slice::from_raw_parts(self.start(), self.len_bytes) }
+    }
+}
+
+impl<P: Platform> core::ops::DerefMut for DmaBuffer<P> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut [u8] {
+        // SAFETY: as in `deref`, and `&mut self` is the only reference.
+        unsafe { slice::from_raw_parts_mut(self.start(), self.len_bytes) }
+    }
+}
+
+impl<P: Platform> Drop for DmaBuffer<P> {
+    fn drop(&mut self) {
+        self.zeroize();
+    }
+}
+
+impl<P: Platform> fmt::Debug for DmaBuffer<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DmaBuffer")
+            .field("len_bytes", &self.len_bytes)
+            .finish_non_exhaustive()
+    }
+}
