@@ -58,7 +58,7 @@ impl<P: Platform> Queue<P> {
         if kick {
             self.doorbell.ring();
         }
-        Closing::Sent(InFlight::with_waker(self, slot, 0))
+        Closing::Sent(InFlight::new(self, slot, 0))
     }
 
     #[cold]

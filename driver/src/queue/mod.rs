@@ -11,10 +11,12 @@ mod block;
 mod buffers;
 mod closing;
 mod ending;
-mod holder;
+mod in_flight;
 mod kicks;
 mod layout;
 mod opening;
+mod polling;
+mod reserved;
 mod sessions;
 mod slot;
 mod state;
@@ -34,9 +36,10 @@ pub(crate) use self::{
     block::{ANSWER, ANSWER_LEN, Block, INLINE, INLINE_LEN, MAX_SEGMENTS, NO_ANSWER},
     buffers::{Buffers, List, joined},
     closing::{Closing, Watch},
-    holder::{InFlight, Intent, Reserved, Submission},
+    in_flight::InFlight,
     kicks::Deferred,
     layout::Layout,
+    reserved::{Intent, Reserved, Submission},
     sessions::{SessionIndex, SessionTable},
     slot::Batch,
     wait::Reserve,
@@ -164,26 +167,6 @@ impl<P: Platform> Queue<P> {
     /// The device has confirmed its reset and can be trusted to have let go of everything.
     pub(crate) fn take_back(&self) {
         self.lent.store(false, Ordering::Relaxed);
-    }
-
-    /// Somebody looks at the ring from here on: asks for no interrupts until as many
-    /// [`end_polling`](Self::end_polling).
-    pub(crate) fn begin_polling(&self) {
-        self.guarded.with(|guarded| {
-            guarded.pollers += 1;
-            guarded.ring.suppress_interrupts();
-        });
-    }
-
-    /// One who looked at the ring leaves. After the last one the ring has to be drained once more: that
-    /// asks for interrupts, and takes what came before it did.
-    pub(crate) fn end_polling(&self) {
-        self.guarded.with(|guarded| {
-            guarded.pollers -= 1;
-            if guarded.pollers == 0 {
-                guarded.ring.allow_interrupts();
-            }
-        });
     }
 
     /// Takes what the device has used; the caller then hands the batch to

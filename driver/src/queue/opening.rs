@@ -63,6 +63,6 @@ impl<P: Platform> Queue<P> {
         if kick {
             self.doorbell.ring();
         }
-        Some(InFlight::with_waker(self, slot, keys_len_bytes as u16))
+        Some(InFlight::new(self, slot, keys_len_bytes as u16))
     }
 }

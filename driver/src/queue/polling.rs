@@ -1,0 +1,26 @@
+//! Those who look at the ring by themselves, so that no interrupt is asked for.
+
+use super::Queue;
+use crate::Platform;
+
+impl<P: Platform> Queue<P> {
+    /// Somebody looks at the ring from here on: asks for no interrupts until as many
+    /// [`end_polling`](Self::end_polling).
+    pub(crate) fn begin_polling(&self) {
+        self.guarded.with(|guarded| {
+            guarded.pollers += 1;
+            guarded.ring.suppress_interrupts();
+        });
+    }
+
+    /// One who looked at the ring leaves. After the last one the ring has to be drained once more: that
+    /// asks for interrupts, and takes what came before it did.
+    pub(crate) fn end_polling(&self) {
+        self.guarded.with(|guarded| {
+            guarded.pollers -= 1;
+            if guarded.pollers == 0 {
+                guarded.ring.allow_interrupts();
+            }
+        });
+    }
+}
