@@ -29,22 +29,30 @@ pub(crate) fn memory() -> &'static GuestMemoryMmap {
     MEMORY.get_or_init(|| GuestMemoryMmap::from_ranges(&[(GuestAddress(BASE), LEN)]).unwrap())
 }
 
-/// Live allocations: first page and number of pages.
-static LIVE: Mutex<BTreeMap<usize, usize>> = Mutex::new(BTreeMap::new());
+/// Pages that have been handed out.
+struct Allocation {
+    pages: usize,
+    /// They were another test's, and no longer count.
+    forgotten: bool,
+}
+
+/// Live allocations by their first page.
+static LIVE: Mutex<BTreeMap<usize, Allocation>> = Mutex::new(BTreeMap::new());
 
 /// Returns how many pages are allocated.
 pub(crate) fn live_pages() -> usize {
-    LIVE.lock().unwrap().values().sum()
+    let live = LIVE.lock().unwrap();
+    let counted = live.values().filter(|allocation| !allocation.forgotten);
+    counted.map(|allocation| allocation.pages).sum()
 }
 
 #[cfg(not(loom))]
-/// Starts counting anew, after a test that gave pages up on purpose.
+/// Starts counting anew. What is allocated now is nobody else's before it has been freed: a session may
+/// outlive its test's rig for a moment.
 pub(crate) fn forget_live_pages() {
-    let mut live = LIVE.lock().unwrap();
-    for pages in live.values_mut() {
-        *pages = 0;
+    for allocation in LIVE.lock().unwrap().values_mut() {
+        allocation.forgotten = true;
     }
-    live.retain(|_, pages| *pages > 0);
 }
 
 /// Tells whether these bytes stand anywhere in the memory that is allocated.
@@ -52,8 +60,9 @@ pub(crate) fn forget_live_pages() {
 pub(crate) fn is_in_memory(bytes: &[u8]) -> bool {
     use vm_memory::Bytes;
     let live = LIVE.lock().unwrap();
-    live.iter().any(|(first, pages)| {
-        let mut content = std::vec![0; pages * PAGE_SIZE];
+    let mut counted = live.iter().filter(|(_, allocation)| !allocation.forgotten);
+    counted.any(|(first, allocation)| {
+        let mut content = std::vec![0; allocation.pages * PAGE_SIZE];
         let at = GuestAddress(BASE + (first * PAGE_SIZE) as u64);
         memory().read_slice(&mut content, at).unwrap();
         content.windows(bytes.len()).any(|window| window == bytes)
@@ -105,8 +114,8 @@ pub(crate) fn is_live(bus_address: u64, len_bytes: u32) -> bool {
     let page = offset as usize / PAGE_SIZE;
     live.range(..=page)
         .next_back()
-        .is_some_and(|(first, pages)| {
-            offset as usize + len_bytes as usize <= (first + pages) * PAGE_SIZE
+        .is_some_and(|(first, allocation)| {
+            offset as usize + len_bytes as usize <= (first + allocation.pages) * PAGE_SIZE
         })
 }
 
@@ -140,16 +149,20 @@ unsafe impl Hal for FakePlatform {
     fn dma_alloc(pages: usize, _: BufferDirection) -> (PhysAddr, NonNull<u8>) {
         let mut live = LIVE.lock().unwrap();
         let mut first = 0;
-        for (taken, count) in live.iter() {
+        for (taken, allocation) in live.iter() {
             if *taken >= first + pages {
                 break;
             }
-            first = taken + count;
+            first = taken + allocation.pages;
         }
         if (first + pages) * PAGE_SIZE > LEN {
             return (0, NonNull::dangling());
         }
-        live.insert(first, pages);
+        let allocation = Allocation {
+            pages,
+            forgotten: false,
+        };
+        live.insert(first, allocation);
         let bus_address = BASE + (first * PAGE_SIZE) as u64;
         let start = memory()
             .get_host_address(GuestAddress(bus_address))
@@ -162,6 +175,7 @@ unsafe impl Hal for FakePlatform {
     unsafe fn dma_dealloc(paddr: PhysAddr, _: NonNull<u8>, pages: usize) -> i32 {
         let first = (paddr - BASE) as usize / PAGE_SIZE;
         let freed = LIVE.lock().unwrap().remove(&first);
+        let freed = freed.map(|allocation| allocation.pages);
         assert_eq!(freed, Some(pages), "freed what was not allocated so");
         0
     }
