@@ -9,7 +9,7 @@ const SAME: &[&str] = &["name", "size", "workers", "vcpus", "placement", "ioeven
 const OWN: &[(&str, &str)] = &[("cpus", "all"), ("batch", "1"), ("idle", "halt")];
 
 /// Returns a line for each pair of medians. Linux has no batches and puts its threads where it likes, so
-/// its lines are compared with all of this driver's; of its ways to idle it is the better.
+/// its lines are compared with all of this driver's, by the better of its two ways to idle.
 pub fn ratios(lines: &[Line], limits: &[Line]) -> Vec<Line> {
     let mut ratios: Vec<Line> = Vec::new();
     for own in lines
@@ -24,8 +24,8 @@ pub fn ratios(lines: &[Line], limits: &[Line]) -> Vec<Line> {
         }
         let common = ratio.clone();
         let same = pairs(&common);
-        for (key, default) in OWN {
-            ratio.push(key, own.get(key).unwrap_or(default));
+        for (key, value) in own_values(own) {
+            ratio.push(key, value);
         }
         if ratios.iter().any(|known| known.is(&pairs(&ratio))) {
             continue;
@@ -36,10 +36,7 @@ pub fn ratios(lines: &[Line], limits: &[Line]) -> Vec<Line> {
             });
             median(lines.filter_map(rate).collect())
         };
-        let like_own = |line: &Line| {
-            let alike = |(key, _): &(&str, &str)| line.get(key) == own.get(key);
-            OWN.iter().all(alike)
-        };
+        let like_own = |line: &Line| own_values(line).eq(own_values(own));
         let linux = ["halt", "poll"].into_iter().filter_map(|idle| {
             let rate = median_of("linux", &|line| line.get("idle") == Some(idle))?;
             Some((rate, idle))
@@ -51,8 +48,14 @@ pub fn ratios(lines: &[Line], limits: &[Line]) -> Vec<Line> {
             continue;
         };
         let limit = limit(own, limits);
-        let same_disturbed = |line: &&Line| line.get("disturbed").is_some() && line.is(&same);
-        let disturbed = lines.iter().filter(same_disturbed).count();
+        let is_compared = |line: &Line| match line.get("impl") {
+            Some("linux") => line.get("idle") == Some(linux_idle),
+            _ => like_own(line),
+        };
+        let disturbed = lines
+            .iter()
+            .filter(|line| line.get("disturbed").is_some() && line.is(&same) && is_compared(line));
+        let disturbed = disturbed.count();
         ratio.push("linux_idle", linux_idle);
         ratio.push("linux_per_s", format!("{linux:.0}"));
         ratio.push("virtio_crypto_per_s", format!("{ours:.0}"));
@@ -65,6 +68,13 @@ pub fn ratios(lines: &[Line], limits: &[Line]) -> Vec<Line> {
         ratios.push(ratio);
     }
     ratios
+}
+
+/// Returns what a line of this driver says of [`OWN`].
+fn own_values(line: &Line) -> impl Iterator<Item = (&str, &str)> {
+    let value =
+        |(key, default): &(&'static str, &'static str)| (*key, line.get(key).unwrap_or(default));
+    OWN.iter().map(value)
 }
 
 fn pairs(line: &Line) -> Vec<(&str, &str)> {

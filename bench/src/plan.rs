@@ -79,6 +79,7 @@ pub fn runs(name: &str, words: &Words) -> Result<Vec<Run>, String> {
                     let words = words.guest(&[("mode", mode)], &default);
                     runs.push(run(CONTROL_SESSIONS, words, machine));
                 }
+                // Beside the four ways: what else there is to see when nothing in particular is asked for.
                 if words.0.is_empty() {
                     let looking = [("mode", "wait"), ("idle", "poll")];
                     let default = [("workers", "1,2,4,8,64"), ("ms", "300")];
@@ -164,7 +165,7 @@ pub fn peer_runs(words: &Words) -> Result<(Vec<Run>, Vec<Run>), String> {
     const SIZES: (&str, &str) = ("size", "16,4096,65536");
     const MS: (&str, &str) = ("ms", "500");
     const WAIT: (&str, &str) = ("mode", "wait");
-    // As both kernels are by themselves, then with idle CPUs that look before they sleep.
+    // Idle CPUs that sleep at once, then such that look first.
     let idles = words.values("idle", &["halt", "poll"]);
     let idles: Vec<_> = idles.iter().map(|idle| ("idle", idle.as_str())).collect();
     let (mut round, mut limits) = (Vec::new(), Vec::new());

@@ -72,16 +72,16 @@ impl Report {
                 let plain: Vec<_> = lines
                     .iter()
                     .filter(|line| line.get("batch") == Some("1"))
-                    .map(with_way)
+                    .map(with_curve)
                     .collect();
                 let same = ["vcpus", "placement", "ioeventfd"];
-                self.plots(&plain, &same, "way", ("workers", "ops_per_s"))?;
+                self.plots(&plain, &same, "curve", ("workers", "ops_per_s"))?;
                 self.histograms(histograms)?;
             }
             "device-limit" => {
                 let same = ["queue", "size", "placement", "ioeventfd"];
-                let lines: Vec<_> = lines.iter().map(with_way).collect();
-                self.plots(&lines, &same, "way", ("depth", "requests_per_s"))?;
+                let lines: Vec<_> = lines.iter().map(with_curve).collect();
+                self.plots(&lines, &same, "curve", ("depth", "requests_per_s"))?;
             }
             "aes-cbc" => {
                 let same = ["key_bits", "workers", "depth", "placement"];
@@ -150,7 +150,7 @@ impl Report {
             .iter()
             .filter(|line| matches!(line.get("mode"), Some("poll" | "wait")))
             .filter(|line| line.is(&[("batch", "1"), ("workers", "8")]))
-            .map(with_way)
+            .map(with_curve)
             .collect();
         let same = ["workers", "vcpus", "placement", "ioeventfd"];
         for wanted in distinct(&modes, |line| title(line, &same)) {
@@ -164,16 +164,16 @@ impl Report {
 }
 
 /// Adds what a curve is called: how it waits, and what makes it other than plain.
-fn with_way(line: &Line) -> Line {
+fn with_curve(line: &Line) -> Line {
     let wait = line.get("mode").or(line.get("wait")).unwrap_or("?");
-    let mut way = wait.to_owned();
+    let mut curve = wait.to_owned();
     for (key, plain) in [("idle", "halt"), ("gap_ns", "0")] {
         if let Some(value) = line.get(key).filter(|value| *value != plain) {
-            way += &format!(" {key}={value}");
+            curve += &format!(" {key}={value}");
         }
     }
     let mut line = line.clone();
-    line.push("way", way);
+    line.push("curve", curve);
     line
 }
 
@@ -192,7 +192,10 @@ fn spread(line: &Line) -> Series {
     let shares = bars
         .into_iter()
         .map(|(from, count)| (from, count * 100. / all));
-    (line.get("way").unwrap_or("?").to_owned(), shares.collect())
+    (
+        line.get("curve").unwrap_or("?").to_owned(),
+        shares.collect(),
+    )
 }
 
 fn title(line: &Line, keys: &[&str]) -> String {
@@ -309,7 +312,7 @@ mod tests {
 
     #[test]
     fn a_histogram_becomes_shares() {
-        let (mode, shares) = spread(&with_way(&line("mode=wait us=0->1:1,4->7:3")));
+        let (mode, shares) = spread(&with_curve(&line("mode=wait us=0->1:1,4->7:3")));
         assert_eq!(
             (mode.as_str(), shares),
             ("wait", vec![(1., 25.), (4., 75.)])

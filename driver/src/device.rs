@@ -175,7 +175,7 @@ impl<P: Platform> Device<P> {
     }
 
     /// Runs `f` so that all the requests that are published meanwhile share one kick: for an executor
-    /// that has several tasks to run, which all of them may send something.
+    /// that has several tasks to run, all of which may send something.
     ///
     /// Requests that other CPUs publish are notified at the end, too. So `f` must not wait for a
     /// request, by [`block_on`](crate::block_on) for instance: it has not been notified yet.

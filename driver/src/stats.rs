@@ -50,3 +50,10 @@ pub struct InterruptStats {
     /// Interrupts that nothing the device published accounts for.
     pub unhandled: u64,
 }
+
+impl InterruptStats {
+    /// Returns how many interrupts there were, whatever they were.
+    pub fn total(&self) -> u64 {
+        self.handled + self.already_drained + self.unhandled
+    }
+}

@@ -16,7 +16,7 @@ use kernel::{
     machine::{self, CryptoDevice, Reach, Wiring},
     measure::{self, Micros, Ratio},
     platform::KernelPlatform,
-    println, smp, testing, time,
+    println, smp, time,
 };
 use virtio_crypto::{Options, RsaDecryptor, RsaEncryptor, RsaPrivateKey};
 
@@ -75,13 +75,8 @@ async fn run(device: &CryptoDevice, (name, idle): (&str, &str), work: Work, work
 }
 
 fn main() -> ! {
-    if let Err(unknown) = command_line::check(WORDS) {
-        testing::give_up(format_args!("{unknown}"));
-    }
-    let missing = smp::start_all();
-    if missing > 0 {
-        testing::give_up(format_args!("{missing} CPUs did not come up"));
-    }
+    command_line::expect(WORDS);
+    smp::expect_all();
     let options = Options::default();
     let device = measure::expect_device(machine::open_crypto(0, Reach::Pci, Wiring::Best, options));
     let key = measure::expect(RsaPrivateKey::from_pkcs1_der(KEY));

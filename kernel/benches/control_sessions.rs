@@ -262,14 +262,9 @@ async fn run(device: &Arc<CryptoDevice>, case: Case, workers: u64) {
 }
 
 fn main() -> ! {
-    if let Err(unknown) = command_line::check(WORDS) {
-        testing::give_up(format_args!("{unknown}"));
-    }
+    command_line::expect(WORDS);
     let (mode, name) = Mode::of_command_line();
-    let missing = smp::start_all();
-    if missing > 0 {
-        testing::give_up(format_args!("{missing} CPUs did not come up"));
-    }
+    smp::expect_all();
     let wiring = if mode.spins() {
         Wiring::Polling
     } else {
@@ -277,6 +272,9 @@ fn main() -> ! {
     };
     let options = Options::default();
     let device = measure::expect_device(machine::open_crypto(0, Reach::Pci, wiring, options));
+    if mode == Mode::Poll && command_line::value("idle") == Some("poll") {
+        testing::give_up(format_args!("mode=poll waits inside a task: no idle=poll"));
+    }
     let vcpus = u64::from(smp::online());
     let case = Case {
         mode,

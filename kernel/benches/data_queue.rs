@@ -136,13 +136,8 @@ fn run_software(key_bits: u64, size: u64) {
 }
 
 fn main() -> ! {
-    if let Err(unknown) = command_line::check(WORDS) {
-        testing::give_up(format_args!("{unknown}"));
-    }
-    let missing = smp::start_all();
-    if missing > 0 {
-        testing::give_up(format_args!("{missing} CPUs did not come up"));
-    }
+    command_line::expect(WORDS);
+    smp::expect_all();
     let mut options = Options::default();
     options.data_slots = MAX_IN_FLIGHT as u16;
     let device = measure::expect_device(machine::open_crypto(0, Reach::Pci, Wiring::Best, options));

@@ -14,7 +14,7 @@
 extern crate alloc;
 
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicU16, Ordering, fence};
+use core::sync::atomic::{Ordering, fence};
 
 use kernel::{
     command_line,
@@ -79,7 +79,7 @@ struct Flood {
     /// Blocks that take turns.
     blocks_in_turn: u64,
     kicks: u64,
-    interrupts: u64,
+    sleeps: u64,
 }
 
 /// What waits for used elements.
@@ -98,9 +98,9 @@ impl Wait {
     }
 }
 
-/// How a run goes.
+/// How a run goes on behind an answer.
 #[derive(Clone, Copy)]
-struct Way {
+struct Pace {
     wait: Wait,
     gap_ns: u64,
 }
@@ -108,23 +108,23 @@ struct Way {
 impl Flood {
     fn new(transport: &dyn Transport, index: QueueIndex, entry: u16) -> Self {
         let size = transport.read_max_queue_size(index).min(MAX_DEPTH as u16);
-        let bytes = u64::from(size);
+        let entries = u64::from(size);
         let flood = Self {
             index,
             size,
-            descriptors: take(16 * bytes),
-            available: take(6 + 2 * bytes),
-            used: take(6 + 8 * bytes),
-            blocks: take(BLOCK_BYTES * bytes),
+            descriptors: take(16 * entries),
+            available: take(6 + 2 * entries),
+            used: take(6 + 8 * entries),
+            blocks: take(BLOCK_BYTES * entries),
             doorbell: transport.doorbell(index),
             published: 0,
             completed: 0,
             first: 0,
             blocks_in_turn: 1,
             kicks: 0,
-            interrupts: 0,
+            sleeps: 0,
         };
-        for block in 0..bytes {
+        for block in 0..entries {
             let table = flood.blocks.address() + block * BLOCK_BYTES;
             flood
                 .descriptors
@@ -180,7 +180,7 @@ impl Flood {
         self.first = self.published;
         self.blocks_in_turn = blocks;
         self.available.write(0, NO_INTERRUPT);
-        (self.kicks, self.interrupts) = (0, 0);
+        (self.kicks, self.sleeps) = (0, 0);
     }
 
     /// Publishes `count` more requests.
@@ -191,8 +191,10 @@ impl Flood {
             self.available.write(4 + 2 * place, block as u16);
             self.published += 1;
         }
+        // Pairs with the device's barrier between reading `idx` and reading the entries.
         fence(Ordering::Release);
         self.available.write(2, self.published as u16);
+        // Pairs with the device's barrier between writing its flags and looking at `idx` again.
         fence(Ordering::SeqCst);
         if self.used.read::<u16>(0) & NO_NOTIFY == 0 {
             self.doorbell.ring();
@@ -213,15 +215,15 @@ impl Flood {
                 self.completed += count;
                 return count;
             }
-            if wait == Wait::Spin {
-                // No `pause`: under TCG it takes QEMU's global lock, which the device works under.
-            } else {
+            // Who spins does so without `pause`, as `time::spin_ns` does.
+            if wait == Wait::Sleep {
                 interrupts::disable();
                 self.available.write(0, 0u16);
+                // Pairs with the device's barrier between publishing `idx` and reading the flag.
                 fence(Ordering::SeqCst);
                 if come(self) == 0 {
                     interrupts::enable_and_hlt();
-                    self.interrupts += 1;
+                    self.sleeps += 1;
                 } else {
                     interrupts::enable();
                 }
@@ -234,25 +236,24 @@ impl Flood {
     }
 
     /// Keeps `depth` requests in flight for a time, and returns how many were completed a second.
-    fn run(&mut self, depth: u64, blocks: u64, way: Way) -> u64 {
+    fn run(&mut self, depth: u64, blocks: u64, pace: Pace) -> u64 {
         let duration_ns = measure::number("ms", 1000) * 1_000_000;
         self.begin(blocks);
         self.publish(depth);
         let start_ns = time::now_ns();
         let mut total = 0;
         let elapsed_ns = loop {
-            let count = self.wait(way.wait);
+            let count = self.wait(pace.wait);
             total += count;
             let elapsed_ns = time::now_ns() - start_ns;
             if elapsed_ns >= duration_ns {
                 break elapsed_ns;
             }
-            let gap_end_ns = time::now_ns() + way.gap_ns;
-            while time::now_ns() < gap_end_ns {}
+            time::spin_ns(pace.gap_ns);
             self.publish(count);
         };
         while self.completed < self.published {
-            self.wait(way.wait);
+            self.wait(pace.wait);
         }
         (u128::from(total) * 1_000_000_000 / u128::from(elapsed_ns)) as u64
     }
@@ -291,9 +292,7 @@ fn encrypt(session: u64, len_bytes: u64) -> [(u64, u32); 8] {
 }
 
 fn main() -> ! {
-    if let Err(unknown) = command_line::check(WORDS) {
-        testing::give_up(format_args!("{unknown}"));
-    }
+    command_line::expect(WORDS);
     let Some(&function) = machine::find_crypto().first() else {
         testing::give_up(format_args!("no virtio-crypto device"));
     };
@@ -309,22 +308,22 @@ fn main() -> ! {
         _ => Wait::Sleep,
     };
     let gaps = measure::numbers("gap_ns", &[0]).into_iter();
-    let ways: Vec<_> = gaps.map(|gap_ns| Way { wait, gap_ns }).collect();
+    let paces: Vec<_> = gaps.map(|gap_ns| Pace { wait, gap_ns }).collect();
     let depths = measure::numbers("depth", &[1, 4, 16, 64, 256, 1024]);
     let depths = depths.into_iter().map(|depth| depth.max(1));
     if measure::choice("queue", &["control", "data"]) == "control" {
         let limit = u64::from(control.size);
         for depth in depths {
-            for &way in &ways {
-                flood_control(&mut control, depth.min(limit), way);
+            for &pace in &paces {
+                flood_control(&mut control, depth.min(limit), pace);
             }
         }
     } else {
         let (session, limit) = (open(&mut control), u64::from(data.size));
         for size in measure::numbers("size", &[16]) {
             for depth in depths.clone() {
-                for &way in &ways {
-                    flood_data(&mut data, session, size, depth.min(limit), way);
+                for &pace in &paces {
+                    flood_data(&mut data, session, size, depth.min(limit), pace);
                 }
             }
         }
@@ -336,7 +335,6 @@ fn main() -> ! {
 
 /// Takes the device to DRIVER_OK; data queue and control queue.
 fn bring_up(transport: &dyn Transport) -> (Flood, Flood) {
-    static INTERRUPTS: AtomicU16 = AtomicU16::new(0);
     transport.write_status(DeviceStatus::empty());
     while !transport.read_status().is_empty() {}
     let mut status = DeviceStatus::ACKNOWLEDGE | DeviceStatus::DRIVER;
@@ -348,10 +346,8 @@ fn bring_up(transport: &dyn Transport) -> (Flood, Flood) {
     let mut index = [0; 4];
     measure::expect(transport.read_config(MAX_DATAQUEUES, &mut index));
     transport.set_msix_enabled(true);
-    let vector = vectors::allocate(|_| {
-        INTERRUPTS.fetch_add(1, Ordering::Relaxed);
-    });
-    let vector = measure::expect(vector);
+    // The message ends a sleep, and that is all.
+    let vector = measure::expect(vectors::allocate(|_| ()));
     transport.set_msix_message(MsixEntry(0), vectors::message_here(vector));
     let data = Flood::new(transport, QueueIndex(0), 0);
     let control = Flood::new(transport, QueueIndex(u32::from_le_bytes(index) as u16), 0);
@@ -370,7 +366,7 @@ fn open(control: &mut Flood) -> u64 {
     control.blocks.read(ANSWER)
 }
 
-fn flood_control(control: &mut Flood, depth: u64, way: Way) {
+fn flood_control(control: &mut Flood, depth: u64, pace: Pace) {
     // Each *create* gets the id that the *destroy* before it has freed: this one's.
     let session = open(control);
     let blocks = depth.next_multiple_of(2);
@@ -380,37 +376,37 @@ fn flood_control(control: &mut Flood, depth: u64, way: Way) {
             _ => control.prepare(block, CREATE, None),
         }
     }
-    let rate = control.run(depth, blocks, way);
+    let rate = control.run(depth, blocks, pace);
     control.check(0, 0);
     control.check(1, 8);
-    report(control, "control", 0, depth, rate, way);
+    report(control, "control", 0, depth, rate, pace);
 }
 
-fn flood_data(data: &mut Flood, session: u64, size: u64, depth: u64, way: Way) {
+fn flood_data(data: &mut Flood, session: u64, size: u64, depth: u64, pace: Pace) {
     let buffers = (DATA_BYTES / size).clamp(1, depth);
     let memory = take(buffers * size);
     for block in 0..depth {
         let place = memory.address() + block % buffers * size;
         data.prepare(block, &encrypt(session, size), Some((place, size)));
     }
-    let rate = data.run(depth, depth, way);
+    let rate = data.run(depth, depth, pace);
     // The status is the last writable byte.
     data.check(0, ANSWER_BYTES - 1);
-    report(data, "data", size, depth, rate, way);
+    report(data, "data", size, depth, rate, pace);
     memory::free_frames(
         memory.address(),
         (buffers * size).div_ceil(FRAME_LEN as u64) as usize,
     );
 }
 
-fn report(flood: &Flood, queue: &str, size: u64, depth: u64, rate: u64, way: Way) {
+fn report(flood: &Flood, queue: &str, size: u64, depth: u64, rate: u64, pace: Pace) {
     println!(
         "bench: name=device-limit queue={queue} size={size} depth={depth} wait={} \
          gap_ns={} requests_per_s={rate} mb_per_s={} kicks={} sleeps={}",
-        way.wait.name(),
-        way.gap_ns,
+        pace.wait.name(),
+        pace.gap_ns,
         Ratio(rate * size, 1_000_000),
         flood.kicks,
-        flood.interrupts,
+        flood.sleeps,
     );
 }

@@ -14,7 +14,7 @@ use kernel::{
     exit::{ExitCode, exit},
     machine::{self, CryptoDevice, Reach, Wiring},
     measure::{self, Counts, Ratio},
-    println, testing, time,
+    println, time,
 };
 use virtio_crypto::{Cipher, CipherAlgorithm, Direction, Error, Options};
 
@@ -29,9 +29,7 @@ const BLOCK: u64 = 100;
 const BLOCKS: u64 = 10;
 
 fn main() -> ! {
-    if let Err(unknown) = command_line::check(&["ioeventfd="]) {
-        testing::give_up(format_args!("{unknown}"));
-    }
+    command_line::expect(&["ioeventfd="]);
     let options = Options::default();
     let device = measure::expect_device(machine::open_crypto(0, Reach::Pci, Wiring::Best, options));
     measure::expect(executor::block_on(run(&device)));

@@ -59,13 +59,6 @@ const DATA_ENTRY: usize = 1;
 
 type Session = Arc<Cipher<KernelPlatform>>;
 
-fn idle(duration_ns: u64) {
-    let end_ns = time::now_ns() + duration_ns;
-    while time::now_ns() < end_ns {
-        core::hint::spin_loop();
-    }
-}
-
 fn since(now: InterruptStats, before: InterruptStats) -> (u64, u64, u64) {
     (
         now.handled - before.handled,
@@ -108,7 +101,7 @@ fn race(device: &Arc<CryptoDevice>, session: &Session) {
     let task = executor::spawn_on(cpu, async move {
         for _ in 0..requests {
             send_and_drain(&shared, &session, masked == "masked");
-            idle(gap_us * 1000);
+            time::spin_ns(gap_us * 1000);
         }
     });
     match task {
@@ -133,10 +126,7 @@ fn race(device: &Arc<CryptoDevice>, session: &Session) {
 
 /// Sends the data queue's vector to the calling CPU once, and waits until it has been answered.
 fn inject(device: &CryptoDevice, send: impl Fn()) {
-    let total = || {
-        let stats = device.interrupt_stats();
-        stats.handled + stats.already_drained + stats.unhandled
-    };
+    let total = || device.interrupt_stats().total();
     let before = total();
     send();
     let end_ns = time::now_ns() + 1_000_000_000;
@@ -278,13 +268,8 @@ fn under_traffic(device: &Arc<CryptoDevice>, session: &Session, injected: u64) {
 }
 
 fn main() -> ! {
-    if let Err(unknown) = command_line::check(WORDS) {
-        testing::give_up(format_args!("{unknown}"));
-    }
-    let missing = smp::start_all();
-    if missing > 0 {
-        testing::give_up(format_args!("{missing} CPUs did not come up"));
-    }
+    command_line::expect(WORDS);
+    smp::expect_all();
     let options = Options::default();
     let device = measure::expect_device(machine::open_crypto(0, Reach::Pci, Wiring::Best, options));
     let session = executor::block_on(Cipher::open(

@@ -1,14 +1,13 @@
 //! The words after `-append`.
 
-use crate::boot;
+use crate::{boot, testing};
 
 /// A word that the binary does not know.
 #[derive(Clone, Copy, Debug)]
-pub struct UnknownWord<'a> {
-    /// The word.
-    pub word: &'a str,
+struct UnknownWord<'a> {
+    word: &'a str,
     /// Those that it knows; one that ends in `=` takes a value.
-    pub known: &'a [&'a str],
+    known: &'a [&'a str],
 }
 
 impl core::fmt::Display for UnknownWord<'_> {
@@ -39,12 +38,14 @@ pub fn value(key: &str) -> Option<&'static str> {
         .map(|(_, v)| v)
 }
 
-/// Checks that every word is known.
-///
-/// # Errors
-///
-/// The first one that is not.
-pub fn check(known: &'static [&'static str]) -> Result<(), UnknownWord<'static>> {
+/// Checks that every word is known; the first one that is not ends the run.
+pub fn expect(known: &'static [&'static str]) {
+    if let Err(unknown) = check(known) {
+        testing::give_up(format_args!("{unknown}"));
+    }
+}
+
+fn check(known: &'static [&'static str]) -> Result<(), UnknownWord<'static>> {
     let is_known = |word: &str| match word.split_once('=') {
         Some((key, _)) => known
             .iter()

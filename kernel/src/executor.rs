@@ -206,8 +206,8 @@ impl Wake for Woken {
     }
 }
 
-/// Runs `future` to its end on the calling CPU, with the CPU's tasks beside it, and sleeps when
-/// there is nothing to do. Interrupts are enabled meanwhile.
+/// Runs `future` to its end on the calling CPU, with the CPU's tasks beside it, and waits when there is
+/// nothing to do, as [`idle`](crate::idle) has it. Interrupts are enabled meanwhile.
 pub fn block_on<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     let executor = here();

@@ -3,7 +3,8 @@
 //!
 //! Where CPU and device each have a core, looking ends a wait sooner, because nobody has to be woken;
 //! where they share one, it keeps the device from working. Which it is nobody tells the guest, so each
-//! CPU measures: it does what ended its waits sooner of late, and now and then the other.
+//! [`block_on`](crate::executor::block_on) measures: it keeps to the way by which a task lately cost less
+//! time, waiting and running together, and now and then tries both.
 
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -17,27 +18,33 @@ use crate::{machine::CryptoDevice, measure, platform::KernelPlatform, time};
 const WINDOW_NS: u64 = 100_000;
 /// Turns of a trial of one way.
 const TRIAL: u32 = 16;
-/// Turns that the better way is kept for before both are tried again: twice as many each time that the
-/// trials changed nothing, up to a limit.
-const KEPT: (u32, u32) = (128, 4096);
+/// Turns that the better way is kept for before both are tried again, at first; twice as many each time
+/// that the trials changed nothing.
+const KEPT_AT_FIRST: u32 = 128;
+/// Most turns that it is kept for.
+const KEPT_AT_MOST: u32 = 4096;
 
 static DEVICE: Once<Arc<CryptoDevice>> = Once::new();
 /// [`WINDOW_NS`] in ticks; 0 until there is a device to look at.
 static WINDOW_TICKS: AtomicU64 = AtomicU64::new(0);
 
-/// Lets CPUs with nothing to do look at `device`'s rings, as far as that ends their waits sooner. Their
-/// tasks must not wait without giving the CPU back: no interrupt may come to end such a wait.
-pub fn poll(device: Arc<CryptoDevice>) {
+/// Lets CPUs with nothing to do look at `device`'s rings, as far as that makes their tasks cost less. The
+/// first device that this is called with is the one.
+///
+/// Tasks must not wait without giving their CPU back from here on, by `virtio_crypto::block_on` for
+/// instance: what they wait for may not have been notified yet, and no interrupt may come.
+pub fn look_at(device: Arc<CryptoDevice>) {
     let ticks = u128::from(WINDOW_NS) * u128::from(time::tsc_hz()) / 1_000_000_000;
     DEVICE.call_once(|| device);
     WINDOW_TICKS.store(ticks as u64, Ordering::Relaxed);
 }
 
-/// Does as the word `idle=` says: `halt`, which is the default, or `poll`. Returns the word.
+/// Does as the word `idle=` says: `halt`, which is the default, or `poll`, to
+/// [`look_at`] `device`. Returns the word.
 pub fn by_command_line(device: &Arc<CryptoDevice>) -> &'static str {
     let name = measure::choice("idle", &["halt", "poll"]);
     if name == "poll" {
-        poll(device.clone());
+        look_at(device.clone());
     }
     name
 }
@@ -52,8 +59,7 @@ enum Way {
 /// What the turns at hand are for: a turn is a wait and what is run afterwards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    TrySleeping,
-    TryLooking,
+    Try(Way),
     Keep(Way),
 }
 
@@ -65,14 +71,19 @@ struct Sum {
 }
 
 impl Sum {
+    fn add(&mut self, turn: Self) {
+        self.ticks += turn.ticks;
+        self.tasks += turn.tasks;
+    }
+
     /// Tells whether a task took distinctly less than in `other`: a tenth.
-    fn is_better(&self, other: &Self) -> bool {
+    fn is_better(self, other: Self) -> bool {
         let cost = |ticks: u64, tasks: u64| u128::from(ticks) * u128::from(tasks.max(1));
         cost(self.ticks, other.tasks) * 10 < cost(other.ticks, self.tasks) * 9
     }
 }
 
-/// One CPU's choice.
+/// Which way it is to be.
 #[derive(Debug)]
 struct Choice {
     phase: Phase,
@@ -85,78 +96,78 @@ struct Choice {
 }
 
 impl Choice {
-    fn way(&self) -> Way {
-        match self.phase {
-            Phase::TrySleeping => Way::Sleep,
-            Phase::TryLooking => Way::Look,
-            Phase::Keep(way) => way,
+    fn new() -> Self {
+        Self {
+            phase: Phase::Try(Way::Sleep),
+            left: TRIAL,
+            slept: Sum::default(),
+            looked: Sum::default(),
+            better: Way::Sleep,
+            kept: KEPT_AT_FIRST,
         }
+    }
+
+    fn way(&self) -> Way {
+        let (Phase::Try(way) | Phase::Keep(way)) = self.phase;
+        way
     }
 
     /// Takes note of a turn.
     fn note(&mut self, turn: Sum) {
-        let sum = match self.phase {
-            Phase::TrySleeping => &mut self.slept,
-            Phase::TryLooking | Phase::Keep(_) => &mut self.looked,
-        };
-        sum.ticks += turn.ticks;
-        sum.tasks += turn.tasks;
+        match self.phase {
+            Phase::Try(Way::Sleep) => self.slept.add(turn),
+            Phase::Try(Way::Look) => self.looked.add(turn),
+            Phase::Keep(_) => {}
+        }
         self.left -= 1;
         if self.left > 0 {
             return;
         }
         (self.phase, self.left) = match self.phase {
-            Phase::TrySleeping => (Phase::TryLooking, TRIAL),
-            Phase::TryLooking => {
+            Phase::Try(Way::Sleep) => (Phase::Try(Way::Look), TRIAL),
+            Phase::Try(Way::Look) => {
                 self.judge();
                 (Phase::Keep(self.better), self.kept)
             }
             Phase::Keep(_) => {
                 (self.slept, self.looked) = (Sum::default(), Sum::default());
-                (Phase::TrySleeping, TRIAL)
+                (Phase::Try(Way::Sleep), TRIAL)
             }
         };
     }
 
     fn judge(&mut self) {
-        let better = if self.looked.is_better(&self.slept) {
+        let better = if self.looked.is_better(self.slept) {
             Way::Look
         } else {
             Way::Sleep
         };
         self.kept = if better == self.better {
-            (self.kept * 2).min(KEPT.1)
+            (self.kept * 2).min(KEPT_AT_MOST)
         } else {
-            KEPT.0
+            KEPT_AT_FIRST
         };
         self.better = better;
     }
 }
 
-/// What one CPU has found out, and its way of looking.
+/// What has been found out, and the way of looking.
 #[derive(Debug)]
 pub(crate) struct Idle {
     choice: Choice,
-    /// When the last wait was over.
-    since: u64,
+    /// When the last wait was over, if it was timed.
+    since: Option<u64>,
     /// The turn at hand.
     turn: Sum,
-    /// While tasks run, too, as long as the CPU keeps looking.
+    /// While tasks run, too, as long as it keeps looking.
     poller: Option<Poller<KernelPlatform>>,
 }
 
 impl Idle {
     pub(crate) fn new() -> Self {
         Self {
-            choice: Choice {
-                phase: Phase::TrySleeping,
-                left: TRIAL,
-                slept: Sum::default(),
-                looked: Sum::default(),
-                better: Way::Sleep,
-                kept: KEPT.0,
-            },
-            since: time::ticks(),
+            choice: Choice::new(),
+            since: None,
             turn: Sum::default(),
             poller: None,
         }
@@ -168,23 +179,29 @@ impl Idle {
     pub(crate) fn wait(&mut self, busy: impl Fn() -> bool, sleep: impl FnOnce()) {
         match WINDOW_TICKS.load(Ordering::Relaxed) {
             0 => sleep(),
-            window => self.wait_beside(window, busy, sleep),
+            window => self.wait_timed(window, busy, sleep),
         }
     }
 
     #[cold]
-    fn wait_beside(&mut self, window: u64, busy: impl Fn() -> bool, sleep: impl FnOnce()) {
+    fn wait_timed(&mut self, window: u64, busy: impl Fn() -> bool, sleep: impl FnOnce()) {
         let start = time::ticks();
-        self.turn.ticks += start.saturating_sub(self.since);
-        self.choice.note(core::mem::take(&mut self.turn));
+        if let Some(since) = self.since {
+            self.turn.ticks += start.saturating_sub(since);
+            self.choice.note(self.turn);
+        }
         if self.choice.way() == Way::Sleep || !self.look(busy, start + window) {
             // Asks for interrupts again; what came before is found by `sleep`.
             self.poller = None;
             sleep();
         }
-        self.since = time::ticks();
-        // A wait for something that is far off says nothing of either way.
-        self.turn.ticks = self.since.saturating_sub(start).min(window);
+        let end = time::ticks();
+        self.since = Some(end);
+        self.turn = Sum {
+            // A wait for something that is far off says nothing of either way.
+            ticks: end.saturating_sub(start).min(window),
+            tasks: 0,
+        };
     }
 
     /// Looks until there is something to do; `false` when there was nothing until `end`.

@@ -17,9 +17,7 @@ kernel::entry!(main);
 const WORDS: &[&str] = &["demo", "polling", "intx"];
 
 fn main() -> ! {
-    if let Err(unknown) = command_line::check(WORDS) {
-        testing::give_up(format_args!("{unknown}"));
-    }
+    command_line::expect(WORDS);
     println!(
         "machine: {} CPUs listed, {} at {} MHz, {} MiB free, {} KiB heap",
         machine::tables().cpus.len(),

@@ -217,7 +217,7 @@ impl Counts {
             requests: queues.iter().map(|queue| queue.submitted).sum(),
             kicks: queues.iter().map(|queue| queue.kicks).sum(),
             pending_polls: queues.iter().map(|queue| queue.pending_polls).sum(),
-            interrupts: interrupts.handled + interrupts.already_drained + interrupts.unhandled,
+            interrupts: interrupts.total(),
             allocations: crate::heap::allocations(),
         }
     }

@@ -4,7 +4,7 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use x86_64::registers::control::Cr3;
 
-use crate::{apic, boot, cpu, executor, interrupts, machine, memory, time};
+use crate::{apic, boot, cpu, executor, interrupts, machine, memory, testing, time};
 
 /// Pages of a further CPU's stack.
 const STACK_PAGES: usize = 16;
@@ -80,20 +80,21 @@ pub fn start_all() -> u32 {
     missing
 }
 
-/// INIT, and the start-up interrupt twice (Intel SDM volume 3, 9.4.4.1).
-fn start(id: u32) {
-    apic::send_init(id);
-    wait_ns(10_000_000);
-    for _ in 0..2 {
-        apic::send_startup(id, (boot::TRAMPOLINE >> 12) as u8);
-        wait_ns(200_000);
+/// Like [`start_all`], for a run that makes no sense without them: one that is missing ends it.
+pub fn expect_all() {
+    let missing = start_all();
+    if missing > 0 {
+        testing::give_up(format_args!("{missing} CPUs did not come up"));
     }
 }
 
-fn wait_ns(duration_ns: u64) {
-    let end_ns = time::now_ns() + duration_ns;
-    while time::now_ns() < end_ns {
-        core::hint::spin_loop();
+/// INIT, and the start-up interrupt twice (Intel SDM volume 3, 9.4.4.1).
+fn start(id: u32) {
+    apic::send_init(id);
+    time::spin_ns(10_000_000);
+    for _ in 0..2 {
+        apic::send_startup(id, (boot::TRAMPOLINE >> 12) as u8);
+        time::spin_ns(200_000);
     }
 }
 

@@ -66,6 +66,14 @@ pub fn now_ns() -> u64 {
     (scaled >> 32) as u64
 }
 
+/// Lets `duration_ns` pass.
+///
+/// Without `pause`: under TCG that takes QEMU's global lock, which the device works under.
+pub fn spin_ns(duration_ns: u64) {
+    let end_ns = now_ns().saturating_add(duration_ns);
+    while now_ns() < end_ns {}
+}
+
 /// Returns the rate of the TSC.
 pub fn tsc_hz() -> u64 {
     match NS_PER_TICK.load(Ordering::Relaxed) {
@@ -202,10 +210,18 @@ impl Future for Sleep {
         if now_ns() >= self.deadline_ns {
             return Poll::Ready(());
         }
-        if self.number.is_some() {
+        let mut waker = Some(context.waker().clone());
+        if let Some(number) = self.number {
+            // Another task may have come to wait; the waker kept before is dropped without the lock.
+            TIMERS.with(|timers| {
+                let mut sleepers = timers.sleepers.iter_mut();
+                let own = sleepers.find(|sleeper| sleeper.number == number);
+                if let (Some(own), Some(waker)) = (own, &mut waker) {
+                    core::mem::swap(&mut own.waker, waker);
+                }
+            });
             return Poll::Pending;
         }
-        let mut waker = Some(context.waker().clone());
         let deadline_ns = self.deadline_ns;
         let (number, earliest) = TIMERS.with(|timers| {
             let number = timers.next;

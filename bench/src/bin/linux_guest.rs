@@ -343,7 +343,7 @@ fn rsa(workers: u64, idle: &str, duration: Duration) -> Outcome<()> {
                 .map_err(|error| format!("encrypt: {error}").into())
         })
     })?;
-    report_rsa("rsa-2048-encrypt", (workers, idle), &encrypts);
+    report_rsa("rsa-2048-encrypt", workers, idle, &encrypts);
     let decrypts = measure(workers, duration, || {
         let mut result = [0; 256];
         Ok(move || {
@@ -354,11 +354,11 @@ fn rsa(workers: u64, idle: &str, duration: Duration) -> Outcome<()> {
             }
         })
     })?;
-    report_rsa("rsa-2048-decrypt", (workers, idle), &decrypts);
+    report_rsa("rsa-2048-decrypt", workers, idle, &decrypts);
     Ok(())
 }
 
-fn report_rsa(name: &str, (workers, idle): (u64, &str), measured: &Measured) {
+fn report_rsa(name: &str, workers: u64, idle: &str, measured: &Measured) {
     println!(
         "bench: name={name} impl=linux workers={workers} vcpus={} idle={idle} requests_per_s={} \
          guest_cpu_percent={} p50_us={:.2} interrupts_per_request={:.2}",

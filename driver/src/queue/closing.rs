@@ -6,7 +6,7 @@
 
 use core::task::{Context, Poll, Waker};
 
-use super::{InFlight, Queue, sessions::SessionIndex, slot::State};
+use super::{InFlight, Queue, in_flight::Left, sessions::SessionIndex, slot::State};
 use crate::{Error, Platform, sync::atomic::Ordering};
 
 /// How the answer to a *destroy* comes. Dropped, the session ends all the same.
@@ -58,7 +58,7 @@ impl<P: Platform> Queue<P> {
         if kick {
             self.doorbell.ring();
         }
-        Closing::Sent(InFlight::new(self, slot, 0))
+        Closing::Sent(InFlight::new(self, slot, 0, Left::Waker))
     }
 
     #[cold]

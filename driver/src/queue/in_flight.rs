@@ -11,6 +11,14 @@ use super::{
 };
 use crate::{Error, Platform, sync::atomic::Ordering};
 
+/// What was left with the slot of a request that was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Left {
+    /// The waker of the task that polls the request next.
+    Waker,
+    Nothing,
+}
+
 /// A request that the device has. Dropping it leaves everything with the slot, as an orphan.
 #[derive(Debug)]
 pub(crate) struct InFlight<'q, P: Platform> {
@@ -19,19 +27,19 @@ pub(crate) struct InFlight<'q, P: Platform> {
     slot: u16,
     inline_bytes: u16,
     /// The waker of the first poll has been left with the slot when it was published.
-    pub(super) waker_is_left: bool,
+    waker_is_left: bool,
 }
 
 impl<'q, P: Platform> InFlight<'q, P> {
-    /// A request that was sent with the waker of the task that polls it next.
+    /// A request that was sent, with the waker of the task that polls it next if there is one.
     #[inline(always)]
-    pub(super) fn new(queue: &'q Queue<P>, slot: u16, inline_bytes: u16) -> Self {
+    pub(super) fn new(queue: &'q Queue<P>, slot: u16, inline_bytes: u16, waker: Left) -> Self {
         Self {
             queue,
             word: &queue.shared.words[usize::from(slot)],
             slot,
             inline_bytes,
-            waker_is_left: true,
+            waker_is_left: waker == Left::Waker,
         }
     }
 

@@ -6,6 +6,7 @@ use core::task::Waker;
 use super::{
     InFlight, Queue,
     block::INLINE,
+    in_flight::Left,
     slot::{NONE, Purpose, State},
 };
 use crate::{Platform, wire::SessionParameters};
@@ -63,6 +64,11 @@ impl<P: Platform> Queue<P> {
         if kick {
             self.doorbell.ring();
         }
-        Some(InFlight::new(self, slot, keys_len_bytes as u16))
+        Some(InFlight::new(
+            self,
+            slot,
+            keys_len_bytes as u16,
+            Left::Waker,
+        ))
     }
 }

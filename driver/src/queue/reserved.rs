@@ -7,7 +7,7 @@ use arrayvec::ArrayVec;
 use super::{
     Buffers, Queue,
     block::{Block, CREATE_STATUS, INLINE, MAX_SEGMENTS},
-    in_flight::InFlight,
+    in_flight::{InFlight, Left},
     sessions::SessionIndex,
     slot::{Purpose, State},
 };
@@ -74,7 +74,10 @@ impl<'q, P: Platform> Reserved<'q, P> {
     ) -> Result<InFlight<'q, P>, Error> {
         let Self { queue, slot } = self;
         let inline_bytes = submission.inline_bytes;
-        let waker_is_left = submission.waker.is_some();
+        let waker = match submission.waker {
+            Some(_) => Left::Waker,
+            None => Left::Nothing,
+        };
         let status_at = match submission.intent {
             Intent::Create { .. } => CREATE_STATUS as u16,
             Intent::Data(_) | Intent::Stateless => INLINE as u16 + inline_bytes,
@@ -90,9 +93,7 @@ impl<'q, P: Platform> Reserved<'q, P> {
             queue.send(slot, status_at, &chain, &mut submission)?;
         }
         core::mem::forget(self);
-        let mut in_flight = InFlight::new(queue, slot, inline_bytes);
-        in_flight.waker_is_left = waker_is_left;
-        Ok(in_flight)
+        Ok(InFlight::new(queue, slot, inline_bytes, waker))
     }
 }
 

@@ -1,14 +1,17 @@
 //! A slot: everything that the device may touch for one request, and who waits for it.
 //!
 //! ```text
-//!                       .---------------------------------------------.
-//!                       v                                             |
-//! Free -> Reserved -> Submitted -> Completed -> (result taken) -----> |
-//!                       |              \-- future dropped --> Emptying|
-//!                       \-- future dropped --> Orphaned               |
-//!                                                 \-- drained --> Reapable -> Emptying
-//! Free -> Detached (a destroy that nobody holds) -- drained --> Free
+//! Free -> Reserved -> Submitted -> Completed -- result taken --> passed on
+//!                         |             \-- future dropped --> Emptying --> passed on
+//!                         \-- future dropped --> Orphaned
+//!                                                    \-- drained --> Reapable -> Emptying --> passed on
+//!
+//! passed on: Reserved (by who waits longest), Free,
+//!            or Detached (a *destroy* that nobody holds) -- drained --> passed on
 //! ```
+//!
+//! An orphaned *create* that the device answers with a session stays orphaned, as that session's
+//! *destroy*; a *create* or *destroy* that is dropped completed goes on like an orphan that is drained.
 //!
 //! From publish to completion the slot owns the block and the buffers; no reference to them
 //! exists. Whoever empties a slot (wipes its block, frees its buffers) does so outside the lock,

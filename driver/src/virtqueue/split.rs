@@ -27,8 +27,10 @@ const CACHE_LINE_LEN: usize = 64;
 const DESCRIPTOR_NEXT: u16 = 1;
 const DESCRIPTOR_WRITE: u16 = 2;
 const DESCRIPTOR_INDIRECT: u16 = 4;
-/// Driver: "do not interrupt" (in the available ring's flags); device: "do not notify" (used).
-const SUPPRESS: u16 = 1;
+/// In the available ring's flags: no used buffer notifications, please.
+const AVAIL_F_NO_INTERRUPT: u16 = 1;
+/// In the used ring's flags: no available buffer notifications, please.
+const USED_F_NO_NOTIFY: u16 = 1;
 
 /// A stretch of device memory in a descriptor chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -244,7 +246,7 @@ impl<P: Platform> SplitQueue<P> {
         if self.event_index {
             need_event(load(self.available_event, Ordering::Relaxed), new, old)
         } else {
-            load(self.used_flags, Ordering::Relaxed) & SUPPRESS == 0
+            load(self.used_flags, Ordering::Relaxed) & USED_F_NO_NOTIFY == 0
         }
     }
 
@@ -293,12 +295,14 @@ impl<P: Platform> SplitQueue<P> {
     pub(crate) fn suppress_interrupts(&mut self) {
         // With EVENT_IDX the flag must stay 0; `used_event` is then simply never moved.
         if !self.event_index {
-            store(self.available_flags, SUPPRESS, Ordering::Relaxed);
+            let flags = AVAIL_F_NO_INTERRUPT;
+            store(self.available_flags, flags, Ordering::Relaxed);
         }
     }
 
     /// Takes back [`suppress_interrupts`](Self::suppress_interrupts). What the device has used before
-    /// it knows is found by who looks at `idx` afterwards.
+    /// it knows is found by who looks at `idx` afterwards. With EVENT_IDX it is [`arm`](Self::arm) that
+    /// asks, and there is nothing to take back.
     pub(crate) fn allow_interrupts(&mut self) {
         if !self.event_index {
             store(self.available_flags, 0, Ordering::Relaxed);
