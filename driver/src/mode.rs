@@ -1,7 +1,7 @@
 //! Session mode and stateless mode (Virtio 1.3, 5.9.7): who keeps the key, the device or the
 //! driver, and one way for the requests of both.
 
-use alloc::{sync::Arc, vec::Vec};
+use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use core::{fmt, future::Future, ops::Range};
 
 use zeroize::Zeroizing;
@@ -23,8 +23,8 @@ use crate::{
 pub(crate) enum Mode<P: Platform> {
     /// The device keeps key and parameters.
     Session(Session<P>),
-    /// Each request brings them.
-    Stateless(Stateless<P>),
+    /// Each request brings them. In a box: so what most callers have, a session, is moved in two words.
+    Stateless(Box<Stateless<P>>),
 }
 
 /// A key that travels with each request.
@@ -51,7 +51,7 @@ impl<P: Platform> Stateless<P> {
         link: Arc<Link<P>>,
         feature: StatelessFeature,
         keys: &[&[u8]],
-    ) -> Result<Self, Error> {
+    ) -> Result<Box<Self>, Error> {
         let StatelessFeature { bit, name } = feature;
         if !link.features.contains(bit) {
             return Err(Error::FeatureMissing { feature: name });
@@ -61,7 +61,7 @@ impl<P: Platform> Stateless<P> {
         for part in keys {
             key.extend_from_slice(part);
         }
-        Ok(Self { link, key })
+        Ok(Box::new(Self { link, key }))
     }
 
     pub(crate) fn key(&self) -> &[u8] {
