@@ -51,8 +51,10 @@ pub fn by_command_line(device: &Arc<CryptoDevice>) -> &'static str {
 
 /// How a CPU waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Way {
+pub enum Way {
+    /// It sleeps at once.
     Sleep,
+    /// It looks first.
     Look,
 }
 
@@ -65,9 +67,11 @@ enum Phase {
 
 /// What turns have taken and done.
 #[derive(Clone, Copy, Debug, Default)]
-struct Sum {
-    ticks: u64,
-    tasks: u64,
+pub struct Sum {
+    /// Time, waiting and running.
+    pub ticks: u64,
+    /// Tasks that were run.
+    pub tasks: u64,
 }
 
 impl Sum {
@@ -85,7 +89,7 @@ impl Sum {
 
 /// Which way it is to be.
 #[derive(Debug)]
-struct Choice {
+pub struct Choice {
     phase: Phase,
     /// Turns until the next phase.
     left: u32,
@@ -96,7 +100,9 @@ struct Choice {
 }
 
 impl Choice {
-    fn new() -> Self {
+    /// Begins to try.
+    #[expect(clippy::new_without_default, reason = "it is no empty value")]
+    pub fn new() -> Self {
         Self {
             phase: Phase::Try(Way::Sleep),
             left: TRIAL,
@@ -107,13 +113,14 @@ impl Choice {
         }
     }
 
-    fn way(&self) -> Way {
+    /// Returns the way of the next turn.
+    pub fn way(&self) -> Way {
         let (Phase::Try(way) | Phase::Keep(way)) = self.phase;
         way
     }
 
-    /// Takes note of a turn.
-    fn note(&mut self, turn: Sum) {
+    /// Takes note of a turn that went [`way`](Self::way).
+    pub fn note(&mut self, turn: Sum) {
         match self.phase {
             Phase::Try(Way::Sleep) => self.slept.add(turn),
             Phase::Try(Way::Look) => self.looked.add(turn),

@@ -13,7 +13,9 @@ use core::{
 
 use kernel::{
     acpi::{self, AcpiError, Firmware},
-    apic, boot, cpu, executor, heap, interrupts, machine, memory,
+    apic, boot, cpu, executor, heap,
+    idle::{Choice, Sum, Way},
+    interrupts, machine, memory,
     memory::paging,
     pci,
     time::{self, TimedOut},
@@ -39,6 +41,7 @@ kernel::tests! {
         sleepers_wake_in_order,
         timeout_drops_what_is_late,
         dropped_sleeps_leave_room,
+        idle_cpus_do_what_costs_less,
         interrupt_wakes_block_on,
         unexpected_vector_is_counted,
         tasks_run_and_return,
@@ -305,6 +308,40 @@ fn dropped_sleeps_leave_room() {
     }
     assert_eq!(wakes.0.load(Ordering::Relaxed), 0, "no room was left");
     assert_eq!(Arc::strong_count(&wakes), 2, "wakers stayed behind");
+}
+
+fn idle_cpus_do_what_costs_less() {
+    /// How many of 10,000 turns go by looking, if a task takes so long in either way.
+    fn looks(choice: &mut Choice, slept: Sum, looked: Sum) -> u32 {
+        let mut looks = 0;
+        for _ in 0..10_000 {
+            match choice.way() {
+                Way::Sleep => choice.note(slept),
+                Way::Look => {
+                    looks += 1;
+                    choice.note(looked);
+                }
+            }
+        }
+        looks
+    }
+    let turn = |ticks, tasks| Sum { ticks, tasks };
+    let mut choice = Choice::new();
+    let many = looks(&mut choice, turn(50, 1), turn(20, 1));
+    assert!(many > 9000, "{many} looks where looking is better");
+    // The same CPU, once things have changed: it finds out, and tries less and less often.
+    let first = looks(&mut choice, turn(20, 1), turn(50, 1));
+    let second = looks(&mut choice, turn(20, 1), turn(50, 1));
+    assert!(first < 5000, "{first} looks after sleeping became better");
+    assert!((16..=64).contains(&second), "{second} looks later");
+    // What counts is the time of a task: longer turns that do more are better.
+    let more = looks(&mut Choice::new(), turn(50, 1), turn(100, 8));
+    assert!(more > 9000, "{more} looks where they do more");
+    // Where it makes no difference, as in an idle machine, it sleeps.
+    for tasks in [0, 1] {
+        let equal = looks(&mut Choice::new(), turn(100, tasks), turn(100, tasks));
+        assert!(equal < 500, "{equal} looks in vain");
+    }
 }
 
 static TAKEN: AtomicU32 = AtomicU32::new(0);
