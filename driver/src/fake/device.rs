@@ -7,15 +7,15 @@ use std::{
 };
 
 use virtio_queue::{Queue, QueueT};
-use vm_memory::{Bytes, GuestAddress};
 
 use super::{
-    platform::{is_live, memory},
+    platform::memory,
+    ring::{Chain, Ring},
     services::{self, ERROR, INVALID_SESSION, NO_SPACE, OK, Request, Session, akcipher::Results},
 };
 use crate::{
     Features,
-    transport::{MsixEntry, MsixMessage, QueueAddresses},
+    transport::{MsixEntry, MsixMessage},
 };
 
 /// How the device breaks the rules, at the next request that it completes.
@@ -35,14 +35,6 @@ pub(crate) enum Fault {
     Status(u8),
 }
 
-/// A chain that was taken from the ring and not used yet.
-#[derive(Clone, Debug)]
-struct Chain {
-    head: u16,
-    /// Address, length, writable.
-    segments: Vec<(u64, u32, bool)>,
-}
-
 /// What the device did for a chain: for tests that look at the order of things.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Served {
@@ -53,14 +45,6 @@ pub(crate) enum Served {
     /// A data request without a session.
     Stateless,
     Refused,
-}
-
-pub(super) struct Ring {
-    queue: Queue,
-    addresses: QueueAddresses,
-    size: u16,
-    taken: Vec<Chain>,
-    enabled: bool,
 }
 
 pub(super) struct State {
@@ -99,9 +83,6 @@ pub(super) struct State {
     whole_blocks: bool,
 }
 
-/// `VIRTQ_AVAIL_F_NO_INTERRUPT`.
-const NO_INTERRUPT: u16 = 1;
-
 type OnUsed = dyn Fn(usize) + Send + Sync;
 
 /// The device. Data queues come first, the control queue after them.
@@ -115,138 +96,6 @@ pub(crate) struct FakeDevice {
 impl core::fmt::Debug for FakeDevice {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str("FakeDevice")
-    }
-}
-
-fn half(address: u64) -> (Option<u32>, Option<u32>) {
-    (Some(address as u32), Some((address >> 32) as u32))
-}
-
-impl Ring {
-    pub(super) fn new(size: u16, addresses: QueueAddresses, event_index: bool) -> Self {
-        let mut queue = Queue::new(1024).unwrap();
-        queue.set_size(size);
-        let (low, high) = half(addresses.descriptors);
-        queue.set_desc_table_address(low, high);
-        let (low, high) = half(addresses.available);
-        queue.set_avail_ring_address(low, high);
-        let (low, high) = half(addresses.used);
-        queue.set_used_ring_address(low, high);
-        queue.set_event_idx(event_index);
-        Self {
-            queue,
-            addresses,
-            size,
-            taken: vec![],
-            enabled: false,
-        }
-    }
-
-    pub(super) fn enable(&mut self) {
-        self.queue.set_ready(true);
-        assert!(
-            self.queue.is_valid(memory()),
-            "the driver laid the queue out wrongly"
-        );
-        self.enabled = true;
-    }
-
-    /// Takes every available chain.
-    fn take(&mut self) {
-        if !self.enabled {
-            return;
-        }
-        while let Some(chain) = self.queue.pop_descriptor_chain(memory()) {
-            let head = chain.head_index();
-            let segment =
-                |d: virtio_queue::desc::split::Descriptor| (d.addr().0, d.len(), d.is_write_only());
-            let segments: Vec<_> = chain.map(segment).collect();
-            let readable = segments.iter().take_while(|segment| !segment.2).count();
-            assert!(
-                segments[readable..].iter().all(|segment| segment.2),
-                "readable after writable"
-            );
-            assert!(
-                segments.iter().all(|segment| segment.1 > 0),
-                "an empty descriptor"
-            );
-            self.taken.push(Chain { head, segments });
-        }
-    }
-
-    /// Tells whether the driver wants to hear of what has just been used. `virtio_queue` knows about
-    /// EVENT_IDX, not about the flag that there is without (Virtio 1.3, 2.7.7.2).
-    fn needs_notification(&mut self) -> bool {
-        let needed = self.queue.needs_notification(memory()).unwrap();
-        std::sync::atomic::fence(std::sync::atomic::Ordering::SeqCst);
-        let flags: u16 = memory()
-            .read_obj(GuestAddress(self.addresses.available))
-            .unwrap();
-        needed && u16::from_le(flags) & NO_INTERRUPT == 0
-    }
-
-    /// Writes a used element by hand, whatever it says, and moves the index by `advance`.
-    fn use_raw(&mut self, id: u32, len: u32, advance: u16) {
-        let index = self.queue.next_used();
-        let at = self.addresses.used + 4 + 8 * u64::from(index % self.size);
-        memory()
-            .write_obj(
-                (u64::from(len) << 32 | u64::from(id)).to_le(),
-                GuestAddress(at),
-            )
-            .unwrap();
-        let next = index.wrapping_add(advance);
-        std::sync::atomic::fence(std::sync::atomic::Ordering::SeqCst);
-        memory()
-            .write_obj(next.to_le(), GuestAddress(self.addresses.used + 2))
-            .unwrap();
-        self.queue.set_next_used(next);
-    }
-}
-
-impl Chain {
-    fn check_live(&self) {
-        for (address, len, _) in &self.segments {
-            assert!(
-                is_live(*address, *len),
-                "the driver freed what the device has"
-            );
-        }
-    }
-
-    fn read(&self) -> Vec<u8> {
-        let mut bytes = vec![];
-        for (address, len, _) in self.segments.iter().filter(|segment| !segment.2) {
-            let mut part = vec![0; *len as usize];
-            memory()
-                .read_slice(&mut part, GuestAddress(*address))
-                .unwrap();
-            bytes.extend(part);
-        }
-        bytes
-    }
-
-    fn writable(&self) -> u32 {
-        self.segments
-            .iter()
-            .filter(|segment| segment.2)
-            .map(|segment| segment.1)
-            .sum()
-    }
-
-    fn write(&self, mut skip: usize, mut bytes: &[u8]) {
-        for (address, len, _) in self.segments.iter().filter(|segment| segment.2) {
-            let len = *len as usize;
-            if skip >= len {
-                skip -= len;
-                continue;
-            }
-            let part = bytes.len().min(len - skip);
-            let at = GuestAddress(address + skip as u64);
-            memory().write_slice(&bytes[..part], at).unwrap();
-            bytes = &bytes[part..];
-            skip = 0;
-        }
     }
 }
 

@@ -9,6 +9,8 @@ mod platform;
 #[cfg(not(loom))]
 mod rig;
 #[cfg(not(loom))]
+mod ring;
+#[cfg(not(loom))]
 mod services;
 #[cfg(not(loom))]
 mod transport;

@@ -5,7 +5,7 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use virtio_drivers::transport::{DeviceStatus, InterruptStatus};
 
-use super::device::{FakeDevice, Ring};
+use super::{device::FakeDevice, ring::Ring};
 use crate::{
     Features,
     transport::{
