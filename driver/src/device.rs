@@ -13,7 +13,7 @@ use crate::{
     interrupts::{InterruptMode, Interrupts},
     link::Link,
     poller::Poller,
-    queue::Queue,
+    queue::{Place, Queue},
     setup::{bring_up, reset},
     stats::{InterruptStats, QueueStats},
     sync::{Current, IrqMutex},
@@ -174,11 +174,13 @@ impl<P: Platform> Device<P> {
         Poller::new(self.link())
     }
 
-    /// Runs `f` so that all the requests that are published meanwhile share one kick: for an executor
-    /// that has several tasks to run, all of which may send something.
+    /// Runs `f` so that all the requests that it publishes share one kick: for an executor that has several
+    /// tasks to run, all of which may send something.
     ///
-    /// Requests that other CPUs publish are notified at the end, too. So `f` must not wait for a
-    /// request, by [`block_on`](crate::block_on) for instance: it has not been notified yet.
+    /// `f` must not sleep until a request is answered, by [`block_on`](crate::block_on) for instance: the
+    /// device has not been notified of it yet. One that looks at the rings meanwhile, by
+    /// [`drain`](Self::drain), [`poll`](Self::poll) or a [`Poller`], notifies it. Requests of other CPUs
+    /// are not put off.
     pub fn share_kicks<R>(&self, f: impl FnOnce() -> R) -> R {
         let _deferred = AllDeferred::new(self.link());
         f()
@@ -369,21 +371,25 @@ impl<P: Platform> fmt::Debug for Device<P> {
 }
 
 /// Kicks put off, on all queues.
-struct AllDeferred<P: Platform>(Arc<Link<P>>);
+struct AllDeferred<P: Platform> {
+    link: Arc<Link<P>>,
+    place: Place,
+}
 
 impl<P: Platform> AllDeferred<P> {
     fn new(link: Arc<Link<P>>) -> Self {
+        let place = Place::here::<P>();
         for queue in link.queues() {
-            queue.defer_kicks();
+            queue.defer_kicks(place);
         }
-        Self(link)
+        Self { link, place }
     }
 }
 
 impl<P: Platform> Drop for AllDeferred<P> {
     fn drop(&mut self) {
-        for queue in self.0.queues() {
-            queue.resume_kicks();
+        for queue in self.link.queues() {
+            queue.resume_kicks(self.place);
         }
     }
 }

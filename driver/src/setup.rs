@@ -199,8 +199,14 @@ fn set_up<P: Platform>(
         features,
         capabilities,
     );
-    if mode == InterruptMode::Polling {
-        link.set_polled();
+    match mode {
+        InterruptMode::PerQueue => {}
+        InterruptMode::Polling => link.set_polled(),
+        InterruptMode::SharedQueues | InterruptMode::Shared | InterruptMode::Intx => {
+            for queue in link.queues() {
+                queue.share_vector(indices.len());
+            }
+        }
     }
     for (queue, index) in link.queues().zip(&indices) {
         queue.lend();

@@ -8,24 +8,26 @@
 //!
 //! Credit is an upper bound of what is still to come, because the interrupt controller merges
 //! messages of one vector. It is capped at what can exist at one time: one message in service, one
-//! pending, one not yet sent. The cap assumes that the device sends the message of one publication
-//! before it makes the next; for a device that does not, the cap has to be the queue size.
+//! pending, one not yet sent of each queue that shares the vector. The cap assumes that the device
+//! sends the message of one publication before it makes the next; for a device that does not, the cap
+//! has to be the queue size.
 //!
 //! A vector that moves leaves up to two messages behind, in service and pending on the CPU that had
-//! it, beside the three of the new one. So every move raises the cap by two, until `settle`. So does
+//! it, beside those of the new one. So every move raises the cap by two, until `settle`. So does
 //! a reset, as far as they are owed: a message from before it may arrive after it.
 //!
 //! A recovery is therefore lenient, by this much: the new queue begins with what the old one was owed,
 //! two at most, and with what its own messages gave that met the old queue before the new one took its
 //! place (those of sessions ended at the recovery). No message that was sent counts as unhandled; of
-//! messages that nobody sent, up to five a queue can hide until `settle`, which is exact again.
+//! messages that nobody sent, up to five can hide behind a queue with a vector of its own until `settle`,
+//! which is exact again.
 
 use crate::virtqueue::need_event;
 
-/// One message in service, one pending, one not yet sent.
-pub(crate) const CREDIT_CAP: u16 = 3;
 /// What a vector leaves behind when it moves, or at a reset: one message in service, one pending.
 const LEFT_BEHIND: u16 = 2;
+/// What can be on its way of a queue with a vector of its own: those, and one not yet sent.
+const CREDIT_CAP: u16 = LEFT_BEHIND + 1;
 
 /// The credit of one queue.
 #[derive(Debug)]
@@ -36,6 +38,8 @@ pub(crate) struct Accounting {
     credit: u16,
     /// Most that can be on their way at one time.
     cap: u16,
+    /// The same when everything is settled.
+    settled_cap: u16,
     /// With EVENT_IDX, the `used_event` that the device reads. 0 is what a fresh ring holds, which
     /// also gives the first index after a reset its credit: QEMU signals that one unasked.
     armed: Option<u16>,
@@ -47,6 +51,7 @@ impl Accounting {
             published: 0,
             credit: 0,
             cap: CREDIT_CAP,
+            settled_cap: CREDIT_CAP,
             armed: event_index.then_some(0),
         }
     }
@@ -90,6 +95,13 @@ impl Accounting {
         self.credit
     }
 
+    /// Takes note that so many queues share the vector. Which of them a message was sent for nobody can
+    /// tell, so it may spend the credit of another: each is owed what can be on its way of them all.
+    pub(crate) fn share_vector(&mut self, queues: u16) {
+        self.settled_cap = LEFT_BEHIND.saturating_add(queues);
+        self.cap = self.settled_cap;
+    }
+
     /// Takes note that the vector is about to move to another CPU.
     pub(crate) fn move_vector(&mut self) {
         self.cap = self.cap.saturating_add(LEFT_BEHIND);
@@ -105,7 +117,7 @@ impl Accounting {
     /// Forgets all credit: nothing is in flight and every message has arrived.
     pub(crate) fn settle(&mut self) {
         self.credit = 0;
-        self.cap = CREDIT_CAP;
+        self.cap = self.settled_cap;
     }
 
     /// Returns how many elements the device has used since its reset.

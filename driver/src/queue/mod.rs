@@ -27,6 +27,7 @@ use alloc::{boxed::Box, sync::Arc};
 use self::{
     accounting::Accounting,
     block::Blocks,
+    kicks::Deferring,
     layout::Size,
     sessions::Ledger,
     slot::{NONE, Slot, Word},
@@ -37,7 +38,7 @@ pub(crate) use self::{
     buffers::{Buffers, List, joined},
     closing::{Closing, Watch},
     in_flight::InFlight,
-    kicks::Deferred,
+    kicks::{Deferred, Place},
     layout::Layout,
     reserved::{Intent, Reserved, Submission},
     sessions::{SessionIndex, SessionTable},
@@ -123,7 +124,7 @@ impl<P: Platform> Queue<P> {
             ledger: (layout.sessions > 0).then(|| Ledger::new(layout.sessions)),
             closed: None,
             ended: None,
-            deferring: 0,
+            deferring: Deferring::new(),
             pollers: 0,
             stats: QueueStats::default(),
         };
@@ -169,8 +170,8 @@ impl<P: Platform> Queue<P> {
         self.lent.store(false, Ordering::Relaxed);
     }
 
-    /// Takes what the device has used; the caller then hands the batch to
-    /// [`finish`](Self::finish).
+    /// Takes what the device has used, and notifies it of what this CPU has put off; the caller then hands
+    /// the batch to [`finish`](Self::finish).
     pub(crate) fn drain(&self, batch: &mut Batch) -> Answer {
         self.look::<false>(batch, false)
     }
@@ -200,6 +201,9 @@ impl<P: Platform> Queue<P> {
                 guarded.drain(&self.shared, batch, &mut answer)
             };
             answer.spent = spend && guarded.accounting.spend();
+            if !spend && guarded.deferring.is_here::<P>() {
+                batch.kick |= guarded.decide_deferred_kick();
+            }
             outcome
         });
         if let Err(breakage) = outcome {
@@ -305,6 +309,13 @@ impl<P: Platform> Queue<P> {
         self.guarded
             .with(|guarded| guarded.give(&self.shared, slot, &mut batch));
         self.finish(&mut batch);
+    }
+
+    /// So many queues have the queue's vector, itself included.
+    pub(crate) fn share_vector(&self, queues: usize) {
+        let queues = u16::try_from(queues).unwrap_or(u16::MAX);
+        self.guarded
+            .with(|guarded| guarded.accounting.share_vector(queues));
     }
 
     /// The queue's vector is about to move to another CPU.

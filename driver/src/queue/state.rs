@@ -28,6 +28,7 @@ use super::{
     accounting::Accounting,
     block::Blocks,
     ending::created_session,
+    kicks::Deferring,
     sessions::{Ledger, SessionTable},
     slot::{BATCH, Batch, NONE, Purpose, Slot, State, Word},
 };
@@ -77,8 +78,7 @@ pub(super) struct Guarded<P: Platform> {
     pub(super) closed: Option<Error>,
     /// Why nothing at all goes on: nothing is sent, and what is in flight has failed.
     pub(super) ended: Option<Error>,
-    /// How many callers put off the kick.
-    pub(super) deferring: u32,
+    pub(super) deferring: Deferring,
     /// How many look at the ring by themselves: while there is one, no interrupt is asked for.
     pub(super) pollers: u32,
     pub(super) stats: QueueStats,
@@ -152,12 +152,17 @@ impl<P: Platform> Guarded<P> {
         self.ring.publish(slot * self.stride);
     }
 
-    /// Decides whether to notify the device, unless somebody has put that off; on a closed queue
-    /// nobody has, since whoever waits for its end may be the one.
+    /// Decides whether to notify the device, unless this CPU has put that off; on a closed queue none
+    /// has, since whoever waits for its end may be the one.
     #[inline]
     pub(super) fn decide_kick(&mut self) -> bool {
-        let deferred = self.deferring > 0 && self.closed.is_none();
-        let kick = !deferred && self.ring.decide_kick();
+        let deferred = self.deferring.is_here::<P>() && self.closed.is_none();
+        !deferred && self.decide_kick_now()
+    }
+
+    #[inline]
+    pub(super) fn decide_kick_now(&mut self) -> bool {
+        let kick = self.ring.decide_kick();
         self.stats.kicks += u64::from(kick);
         kick
     }

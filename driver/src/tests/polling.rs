@@ -23,6 +23,15 @@ fn rigs() -> impl Iterator<Item = Rig> {
         })
 }
 
+/// A device that wants to be notified of everything.
+fn without_event_index() -> Rig {
+    let options = Options {
+        refuse: Features::EVENT_IDX,
+        ..Rig::options()
+    };
+    Rig::new(Setup::default(), options).unwrap()
+}
+
 type Request<'s> = Pin<Box<dyn Future<Output = Result<(), Error>> + 's>>;
 
 fn request(session: &Cipher<FakePlatform>) -> Request<'_> {
@@ -165,6 +174,113 @@ fn broken_ring_is_noticed_by_who_looks() {
     };
     assert!(matches!(outcome, Err(Error::Broken(_))), "{outcome:?}");
     drop(poller);
+}
+
+#[test]
+fn unasked_wrap_of_the_used_index_is_accounted_for() {
+    for rig in rigs() {
+        let session = rig.session(Direction::Encrypt);
+        assert!(rig.device.settle());
+        rig.fake.hold_interrupts(true);
+        let poller = rig.device.poller();
+        let answer = || rig.device.handle_interrupt(MsixEntry(1));
+        // With EVENT_IDX the index passes the event of long ago once in 65536.
+        for _ in 0..65536 + 17 {
+            let mut request = request(&session);
+            rig.fake.serve(0, 1);
+            poller.drain();
+            assert!(poll_once(request.as_mut()).is_ready());
+            for _ in rig.fake.held() {
+                assert_eq!(answer(), Interrupt::AlreadyDrained);
+            }
+            rig.fake.hold_interrupts(true);
+        }
+        drop(poller);
+        let hidden = (0..100).filter(|_| answer() != Interrupt::Unhandled);
+        let hidden = hidden.count();
+        assert!(hidden <= 3, "{hidden} spurious interrupts were hidden");
+    }
+}
+
+#[test]
+fn overlapping_sections_of_two_cpus_keep_no_kick_away() {
+    let rig = without_event_index();
+    let session = rig.session(Direction::Encrypt);
+    let (device, fake) = (&rig.device, &rig.fake);
+    thread::scope(|scope| {
+        let (step, steps) = sync_channel(0);
+        let (done, is_done) = sync_channel(0);
+        // The other CPU: always in a section when the one here ends its own.
+        scope.spawn(move || {
+            while steps.recv().is_ok() {
+                device.share_kicks(|| {
+                    done.send(()).unwrap();
+                    let _ = steps.recv();
+                });
+                done.send(()).unwrap();
+            }
+        });
+        for _ in 0..5 {
+            let begin = || (step.send(()).unwrap(), is_done.recv().unwrap());
+            begin();
+            let kicks = fake.kicks();
+            let mut request = device.share_kicks(|| request(&session));
+            assert_eq!(fake.kicks() - kicks, 1, "the section's own kick");
+            fake.serve(0, 1);
+            assert!(poll_once(request.as_mut()).is_ready());
+            begin();
+        }
+    });
+}
+
+#[test]
+fn a_device_that_has_ended_is_not_notified_at_the_end_of_a_section() {
+    let vanish = |rig: &Rig| {
+        rig.fake.vanish();
+        rig.device.poll();
+    };
+    let reset = |rig: &Rig| {
+        rig.fake.need_reset();
+        rig.device.poll();
+        rig.device.shutdown(0).unwrap();
+    };
+    for end in [vanish as fn(&Rig), reset] {
+        let rig = without_event_index();
+        let session = rig.session(Direction::Encrypt);
+        let (kicks, mut request) = rig.device.share_kicks(|| {
+            let request = request(&session);
+            // On another CPU: one that looks here would notify first.
+            thread::scope(|scope| {
+                scope.spawn(|| end(&rig));
+            });
+            (rig.fake.kicks(), request)
+        });
+        assert_eq!(rig.fake.kicks(), kicks);
+        assert!(poll_once(request.as_mut()).is_ready());
+    }
+}
+
+#[test]
+fn who_looks_in_a_section_notifies_first() {
+    let rig = without_event_index();
+    let session = rig.session(Direction::Encrypt);
+    let poller = rig.device.poller();
+    rig.device.share_kicks(|| {
+        // One inside the other, and a panic that leaves it, change nothing.
+        let panics = core::panic::AssertUnwindSafe(|| rig.device.share_kicks(|| panic!("within")));
+        assert!(std::panic::catch_unwind(panics).is_err());
+        let looks: [&dyn Fn(); 2] = [&|| poller.drain(), &|| rig.device.drain()];
+        for look in looks {
+            let kicks = rig.fake.kicks();
+            let mut request = request(&session);
+            assert_eq!(rig.fake.kicks(), kicks, "a kick too early");
+            look();
+            assert_eq!(rig.fake.kicks() - kicks, 1);
+            rig.fake.serve(0, 1);
+            look();
+            assert!(poll_once(request.as_mut()).is_ready());
+        }
+    });
 }
 
 #[test]
