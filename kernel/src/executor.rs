@@ -13,11 +13,15 @@ use core::{
 
 use async_task::{Runnable, Task};
 use crossbeam_queue::ArrayQueue;
-use spin::Once;
+use spin::{Mutex, Once};
 pub use virtio_crypto::join_all;
 use x86_64::instructions::interrupts as hardware;
 
-use crate::{apic, cpu, idle::Idle, interrupts, usage};
+use crate::{
+    apic, cpu,
+    idle::{self, Idle},
+    interrupts, usage,
+};
 
 /// Most live tasks of a CPU.
 pub const MAX_TASKS: usize = 1024;
@@ -30,6 +34,8 @@ struct Executor {
     cpu: u32,
     /// Its local APIC.
     apic_id: u32,
+    /// Taken by this CPU alone, and never while it runs something.
+    idle: Mutex<Idle>,
 }
 
 static EXECUTORS: [Once<Box<Executor>>; cpu::MAX_CPUS] = [const { Once::new() }; cpu::MAX_CPUS];
@@ -44,6 +50,7 @@ pub(crate) fn prepare() {
             sleeping: AtomicBool::new(false),
             cpu: cpu::number(),
             apic_id: apic::id(),
+            idle: Mutex::new(Idle::new()),
         })
     });
 }
@@ -214,20 +221,21 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
     let woken = Arc::new(Woken(AtomicBool::new(true), executor));
     let waker = Waker::from(woken.clone());
     let mut context = Context::from_waker(&waker);
-    let mut idle = Idle::new();
     hardware::enable();
     loop {
         if woken.0.swap(false, Ordering::Acquire)
             && let Poll::Ready(output) = future.as_mut().poll(&mut context)
         {
+            // Whatever the caller does next, interrupts come again.
+            idle::leave(&executor.idle);
             return output;
         }
         let busy = || woken.0.load(Ordering::Acquire) || !executor.ready.is_empty();
-        idle.wait(busy, || executor.sleep(busy));
+        idle::wait(&executor.idle, busy, || executor.sleep(busy));
         // One round: what these tasks wake waits for the next, after the future had its turn.
         if !executor.ready.is_empty() {
             let tasks = executor.ready.len();
-            idle.run(tasks, || executor.run_round(tasks));
+            idle::run(&executor.idle, tasks, || executor.run_round(tasks));
         }
     }
 }

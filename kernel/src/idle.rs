@@ -3,19 +3,25 @@
 //!
 //! Where CPU and device each have a core, looking ends a wait sooner, because nobody has to be woken;
 //! where they share one, it keeps the device from working. Which it is nobody tells the guest, so each
-//! [`block_on`](crate::executor::block_on) measures: it keeps to the way by which a task lately cost less
-//! time, waiting and running together, and now and then tries both.
+//! CPU measures: it keeps to the way by which a task lately cost less time, waiting and running together,
+//! and now and then tries both.
+//!
+//! While a CPU looks the device sends no interrupts, not for what other CPUs wait for either: they are
+//! woken by the one that looks. So tasks have to be short: one that computes between two looks keeps
+//! everybody's answers waiting. Where that happened the CPU has interrupts sent again before it runs on.
 
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use spin::Once;
+use spin::{Mutex, Once};
 use virtio_crypto::Poller;
 
 use crate::{machine::CryptoDevice, measure, platform::KernelPlatform, time};
 
 /// How long a CPU looks before it sleeps after all.
 const WINDOW_NS: u64 = 100_000;
+/// What runs for longer than so many windows runs for long: others' answers wait for it.
+const LONG_WINDOWS: u64 = 10;
 /// Turns of a trial of one way.
 const TRIAL: u32 = 16;
 /// Turns that the better way is kept for before both are tried again, at first; twice as many each time
@@ -31,8 +37,9 @@ static WINDOW_TICKS: AtomicU64 = AtomicU64::new(0);
 /// Lets CPUs with nothing to do look at `device`'s rings, as far as that makes their tasks cost less. The
 /// first device that this is called with is the one.
 ///
-/// Tasks must not wait without giving their CPU back from here on, by `virtio_crypto::block_on` for
-/// instance: what they wait for may not have been notified yet, and no interrupt may come.
+/// From here on tasks must not wait by a way of their own, such as `virtio_crypto::block_on`: what they wait
+/// for may not have been notified yet, and no interrupt may come. By
+/// [`executor::block_on`](crate::executor::block_on) they may.
 pub fn look_at(device: Arc<CryptoDevice>) {
     let ticks = u128::from(WINDOW_NS) * u128::from(time::tsc_hz()) / 1_000_000_000;
     DEVICE.call_once(|| device);
@@ -158,7 +165,7 @@ impl Choice {
     }
 }
 
-/// What has been found out, and the way of looking.
+/// What one CPU has found out, and its way of looking.
 #[derive(Debug)]
 pub(crate) struct Idle {
     choice: Choice,
@@ -166,7 +173,9 @@ pub(crate) struct Idle {
     since: Option<u64>,
     /// The turn at hand.
     turn: Sum,
-    /// While tasks run, too, as long as it keeps looking.
+    /// What ran last ran for long.
+    ran_long: bool,
+    /// While tasks run, too, as long as it keeps looking and they are short.
     poller: Option<Poller<KernelPlatform>>,
 }
 
@@ -176,30 +185,21 @@ impl Idle {
             choice: Choice::new(),
             since: None,
             turn: Sum::default(),
+            ran_long: false,
             poller: None,
         }
     }
 
-    /// Waits until `busy` says that there is something to do, or for an interrupt: `sleep` does that,
-    /// unless it finds `busy`.
-    #[inline]
-    pub(crate) fn wait(&mut self, busy: impl Fn() -> bool, sleep: impl FnOnce()) {
-        match WINDOW_TICKS.load(Ordering::Relaxed) {
-            0 => sleep(),
-            window => self.wait_timed(window, busy, sleep),
-        }
-    }
-
-    #[cold]
-    fn wait_timed(&mut self, window: u64, busy: impl Fn() -> bool, sleep: impl FnOnce()) {
+    fn wait(&mut self, window: u64, busy: impl Fn() -> bool, sleep: impl FnOnce()) {
         let start = time::ticks();
         if let Some(since) = self.since {
-            self.turn.ticks += start.saturating_sub(since);
+            let ran_ticks = start.saturating_sub(since);
+            self.ran_long = ran_ticks > LONG_WINDOWS * window;
+            self.turn.ticks += ran_ticks;
             self.choice.note(self.turn);
         }
         if self.choice.way() == Way::Sleep || !self.look(busy, start + window) {
-            // Asks for interrupts again; what came before is found by `sleep`.
-            self.poller = None;
+            self.get_ready_to_sleep();
             sleep();
         }
         let end = time::ticks();
@@ -220,24 +220,68 @@ impl Idle {
             return false;
         };
         loop {
+            // Notifies of what was put off, too, where this waits within `run`.
             poller.drain();
             if busy() {
                 return true;
             }
-            // No `pause`: under TCG it takes QEMU's global lock, which the device works under.
+            // Without `pause`, as `time::spin_ns` does.
             if time::ticks() > end {
                 return false;
             }
         }
     }
 
-    /// Runs tasks, which share their kicks if there are several and the CPU looks for answers.
-    #[inline]
-    pub(crate) fn run(&mut self, tasks: usize, run: impl FnOnce()) {
-        self.turn.tasks += tasks as u64;
-        match (&self.poller, DEVICE.get()) {
-            (Some(_), Some(device)) if tasks > 1 => device.share_kicks(run),
-            _ => run(),
+    /// Asks for interrupts again, and notifies of what was put off. What has come before is found by who
+    /// is about to sleep.
+    fn get_ready_to_sleep(&mut self) {
+        match self.poller.take() {
+            Some(poller) => drop(poller),
+            None => {
+                if let Some(device) = DEVICE.get() {
+                    device.drain();
+                }
+            }
         }
+    }
+}
+
+/// Waits until `busy` says that there is something to do, or for an interrupt: `sleep` does that, unless
+/// it finds `busy`.
+#[inline]
+pub(crate) fn wait(idle: &Mutex<Idle>, busy: impl Fn() -> bool, sleep: impl FnOnce()) {
+    match WINDOW_TICKS.load(Ordering::Relaxed) {
+        0 => sleep(),
+        window => idle.lock().wait(window, busy, sleep),
+    }
+}
+
+/// Runs tasks, which share their kicks if there are several and the CPU looks for answers.
+#[inline]
+pub(crate) fn run(idle: &Mutex<Idle>, tasks: usize, run: impl FnOnce()) {
+    if WINDOW_TICKS.load(Ordering::Relaxed) == 0 {
+        return run();
+    }
+    // The lock is free again when the tasks run: one of them may wait by itself.
+    let looks = {
+        let mut idle = idle.lock();
+        idle.turn.tasks += tasks as u64;
+        if idle.ran_long {
+            // Others' answers need not wait for that again.
+            idle.poller = None;
+        }
+        idle.poller.is_some()
+    };
+    match DEVICE.get() {
+        Some(device) if looks && tasks > 1 => device.share_kicks(run),
+        _ => run(),
+    }
+}
+
+/// Looks no more.
+#[inline]
+pub(crate) fn leave(idle: &Mutex<Idle>) {
+    if WINDOW_TICKS.load(Ordering::Relaxed) != 0 {
+        idle.lock().poller = None;
     }
 }

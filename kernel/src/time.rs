@@ -213,14 +213,21 @@ impl Future for Sleep {
         let mut waker = Some(context.waker().clone());
         if let Some(number) = self.number {
             // Another task may have come to wait; the waker kept before is dropped without the lock.
-            TIMERS.with(|timers| {
+            let is_kept = TIMERS.with(|timers| {
                 let mut sleepers = timers.sleepers.iter_mut();
                 let own = sleepers.find(|sleeper| sleeper.number == number);
-                if let (Some(own), Some(waker)) = (own, &mut waker) {
-                    core::mem::swap(&mut own.waker, waker);
+                match (own, &mut waker) {
+                    (Some(own), Some(waker)) => {
+                        core::mem::swap(&mut own.waker, waker);
+                        true
+                    }
+                    _ => false,
                 }
             });
-            return Poll::Pending;
+            if is_kept {
+                return Poll::Pending;
+            }
+            // Woken by a CPU whose clock is a little ahead of this one's: it goes to sleep once more.
         }
         let deadline_ns = self.deadline_ns;
         let (number, earliest) = TIMERS.with(|timers| {

@@ -5,7 +5,10 @@
 extern crate alloc;
 
 use alloc::{sync::Arc, vec, vec::Vec};
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use core::{
+    ops::ControlFlow,
+    sync::atomic::{AtomicU32, AtomicU64, Ordering},
+};
 
 use kernel::{
     cpu, executor, idle,
@@ -15,9 +18,10 @@ use kernel::{
 };
 use spin::Once;
 use virtio_crypto::{
-    Cipher, CipherAlgorithm, Direction, DmaBuffer, Features, InterruptMode, Options,
+    Cipher, CipherAlgorithm, Direction, DmaBuffer, Features, InterruptMode, Options, Woken,
     sync::IrqMutex, transport::MsixEntry,
 };
+use x86_64::instructions::interrupts as hardware;
 
 kernel::tests! {
     machines: [
@@ -29,6 +33,7 @@ kernel::tests! {
         "smp=4 vectors=1 append=cpus=4 append=refuse=event",
         "smp=4 vectors=0 append=cpus=4",
         "smp=2 append=cpus=2 append=wiring=polling",
+        "smp=1 append=cpus=1 append=idle=poll",
         "smp=4 append=cpus=4 append=idle=poll",
     ],
     tests: [
@@ -42,6 +47,7 @@ kernel::tests! {
         drops_on_every_cpu_leave_nothing,
         tasks_that_drain_and_interrupts_make_no_false_report,
         rings_that_are_looked_at_send_no_interrupts,
+        waits_within_tasks_end,
         vectors_move_between_cpus_and_lose_nothing,
     ],
 }
@@ -327,6 +333,44 @@ fn rings_that_are_looked_at_send_no_interrupts() {
     let interrupts = use_it_everywhere();
     let is_asked = device().interrupt_mode() != InterruptMode::Polling && !idle_cpus_look();
     assert!(interrupts > 2 || !is_asked, "{interrupts} interrupts");
+    settle();
+    check_interrupts();
+}
+
+fn waits_within_tasks_end() {
+    // Each waits twice: as a task, and by a wait of its own within, with the CPU's other tasks beside it.
+    async fn wait_twice(rounds: u8) {
+        let session = Cipher::open(device(), CipherAlgorithm::AesCbc, Direction::Encrypt, &KEY)
+            .await
+            .unwrap();
+        for round in 0..rounds {
+            session.process_slice(&IV, &mut [round; 16]).await.unwrap();
+            executor::block_on(session.process_slice(&IV, &mut [round; 16])).unwrap();
+        }
+    }
+    executor::block_on(wait_twice(200));
+    for _ in 0..5 {
+        on_every_cpu(|cpu| async move {
+            let others = [(); 3].map(|()| executor::spawn_on(cpu, wait_twice(60)).unwrap());
+            wait_twice(60).await;
+            for other in others {
+                other.await;
+            }
+        });
+    }
+    // And once the executor has returned, one that knows nothing of it.
+    let session = Cipher::open(device(), CipherAlgorithm::AesCbc, Direction::Encrypt, &KEY);
+    let sleep = |woken: &Woken| {
+        let polled = device().interrupt_mode() == InterruptMode::Polling;
+        hardware::disable();
+        if polled || woken.is_set() {
+            hardware::enable();
+        } else {
+            hardware::enable_and_hlt();
+        }
+        ControlFlow::Continue(())
+    };
+    drop(virtio_crypto::block_on(session, sleep).unwrap().unwrap());
     settle();
     check_interrupts();
 }
