@@ -163,7 +163,7 @@ impl<P: Platform> Device<P> {
     /// notice a device that asks for a reset.
     pub fn drain(&self) {
         let link = self.link();
-        link.drain();
+        link.notify_and_drain();
         for queue in link.queues() {
             queue.reap();
         }

@@ -115,6 +115,14 @@ impl<P: Platform> Link<P> {
         }
     }
 
+    /// Like [`drain`](Self::drain), for a kernel that looks, and so waits for what its CPU has put off, too.
+    pub(crate) fn notify_and_drain(&self) {
+        for queue in self.queues() {
+            queue.notify_deferred();
+        }
+        self.drain();
+    }
+
     /// Like [`drain`](Self::drain), for who waits where no interrupt comes, not even one that tells of
     /// a device that has broken.
     #[cold]

@@ -61,7 +61,7 @@ impl<P: Platform> Poller<P> {
     /// Takes whatever the device has used and wakes who waits for it. Reads memory alone, and no
     /// register; any context.
     pub fn drain(&self) {
-        self.link.drain();
+        self.link.notify_and_drain();
     }
 }
 
@@ -71,6 +71,6 @@ impl<P: Platform> Drop for Poller<P> {
             queue.end_polling();
         }
         // Asks for interrupts where this was the last, then looks: nothing falls between.
-        self.link.drain();
+        self.link.notify_and_drain();
     }
 }

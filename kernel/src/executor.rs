@@ -214,7 +214,7 @@ impl Wake for Woken {
 }
 
 /// Runs `future` to its end on the calling CPU, with the CPU's tasks beside it, and waits when there is
-/// nothing to do, as [`idle`](crate::idle) has it. Interrupts are enabled meanwhile.
+/// nothing to do, as [`idle`] has it. Interrupts are enabled meanwhile.
 pub fn block_on<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     let executor = here();

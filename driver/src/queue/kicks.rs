@@ -2,8 +2,9 @@
 //!
 //! Each CPU puts off its own: what another one sends meanwhile is notified at once, and takes along what
 //! has been published by then. Every section ends with a kick of its own, unless there is nothing to
-//! notify of, so that sections of several CPUs cannot keep each other from it. A CPU that looks at the
-//! ring within a section waits, for what it has put off too, and so notifies first.
+//! notify of, so that sections of several CPUs cannot keep each other from it. A CPU whose kernel looks at
+//! the ring within a section waits, for what it has put off too, and so notifies first; a future that is
+//! polled and looks does not, since the others that are polled with it are still to come.
 
 use super::{Queue, state::Guarded};
 use crate::Platform;
@@ -69,6 +70,18 @@ impl<P: Platform> Queue<P> {
             }
             guarded.decide_deferred_kick()
         });
+        if kick {
+            self.doorbell.ring();
+        }
+    }
+}
+
+impl<P: Platform> Queue<P> {
+    /// Notifies the device of what this CPU has put off so far.
+    pub(crate) fn notify_deferred(&self) {
+        let kick = self
+            .guarded
+            .with(|guarded| guarded.deferring.is_here::<P>() && guarded.decide_deferred_kick());
         if kick {
             self.doorbell.ring();
         }

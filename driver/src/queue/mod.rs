@@ -170,8 +170,8 @@ impl<P: Platform> Queue<P> {
         self.lent.store(false, Ordering::Relaxed);
     }
 
-    /// Takes what the device has used, and notifies it of what this CPU has put off; the caller then hands
-    /// the batch to [`finish`](Self::finish).
+    /// Takes what the device has used; the caller then hands the batch to
+    /// [`finish`](Self::finish).
     pub(crate) fn drain(&self, batch: &mut Batch) -> Answer {
         self.look::<false>(batch, false)
     }
@@ -201,9 +201,6 @@ impl<P: Platform> Queue<P> {
                 guarded.drain(&self.shared, batch, &mut answer)
             };
             answer.spent = spend && guarded.accounting.spend();
-            if !spend && guarded.deferring.is_here::<P>() {
-                batch.kick |= guarded.decide_deferred_kick();
-            }
             outcome
         });
         if let Err(breakage) = outcome {
