@@ -36,7 +36,7 @@ usage() {
 ./run.sh --help              this text
 
 The machine, by environment variables; they win over what a test binary asks for:
-  SMP=1            CPUs
+  SMP=1            CPUs, 64 at most
   MEM=256M         memory
   MACHINE=q35      or pc
   ACCEL=           accelerator; default KVM where the CPU has vmx or svm, else TCG
@@ -217,8 +217,10 @@ say_alone() {
     say "alone: $line${3:+ $3}"
 }
 
+# check_number NAME VALUE LEAST MOST
 check_number() {
-    [[ $2 =~ ^[0-9]+$ ]] || fail "$1=$2: a number is needed"
+    [[ $2 =~ ^(0|[1-9][0-9]{0,5})$ ]] && [ "$2" -ge "$3" ] && [ "$2" -le "$4" ] ||
+        fail "$1=$2: a number from $3 to $4"
 }
 
 # boot ELF MACHINE-WORDS COMMAND-LINE: one run. The last line of what it prints tells how it ended
@@ -239,10 +241,12 @@ boot() {
     smp=${SMP:-$smp} mem=${MEM:-$mem} machine=${MACHINE:-$machine} vectors=${VECTORS:-$vectors}
     devices=${DEVICES:-$devices} timeout=${TIMEOUT:-$timeout}
     fails=${fails//_/ }
-    check_number SMP "$smp"
-    check_number DEVICES "$devices"
-    check_number VECTORS "$vectors"
-    check_number TIMEOUT "$timeout"
+    check_number SMP "$smp" 1 64
+    check_number DEVICES "$devices" 0 16
+    check_number VECTORS "$vectors" 0 2048
+    check_number TIMEOUT "$timeout" 1 86400
+    [[ $mem =~ ^[1-9][0-9]*[KMG]$ ]] || fail "MEM=$mem: a size like 256M"
+    [[ $machine =~ ^(q35|pc)$ ]] || fail "MACHINE=$machine: q35 or pc"
 
     accel=${ACCEL:-${accel:-$(accelerator)}}
     [ "$accel" = kvm ] && cpu=host

@@ -297,7 +297,10 @@ fn host_busy() -> io::Result<Duration> {
 /// Waits until the host's cores have next to nothing to do, for half a minute at most.
 pub fn wait_until_quiet() -> io::Result<()> {
     let look = Duration::from_millis(200);
-    for _ in 0..150 {
+    for round in 0..150 {
+        if round == 5 {
+            eprintln!("waiting until the host is quiet, half a minute at most");
+        }
         let before = host_busy()?;
         std::thread::sleep(look);
         let busy = host_busy()?.saturating_sub(before);

@@ -41,6 +41,10 @@ impl Wake for Woken {
 /// [`Woken::is_set`] with interrupts masked first, and not if it is), yield or spin, and it may give
 /// up by returning [`ControlFlow::Break`]. One small allocation a call.
 ///
+/// A wake sets a flag and no more. So only the CPU that all of the device's interrupts come to may sleep, and
+/// only while nobody else drains or has a [`Poller`](crate::Poller); another one spins, or awaits the
+/// request by an executor whose wakers end the sleep of their CPU.
+///
 /// # Errors
 ///
 /// [`Error::GaveUp`] when `idle` gave up; the request is then cancelled like a dropped future.

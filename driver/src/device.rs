@@ -160,7 +160,8 @@ impl<P: Platform> Device<P> {
 
     /// The part of [`poll`](Self::poll) that reads memory alone and no register, for a loop that
     /// waits for completions: a register costs a guest thousands of instructions. It does not
-    /// notice a device that asks for a reset.
+    /// notice a device that asks for a reset. Like [`Poller::drain`], which an interrupt handler may call,
+    /// too, since it frees nothing.
     pub fn drain(&self) {
         let link = self.link();
         link.notify_and_drain();

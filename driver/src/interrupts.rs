@@ -197,8 +197,9 @@ fn clear_msix(transport: &dyn Transport, queues: &[QueueIndex]) {
 impl<P: Platform> Device<P> {
     /// Answers the interrupt of an MSI-X entry. Bounded, idempotent, on any CPU.
     ///
-    /// Calls the wakers of those who wait: they must neither allocate nor take a lock that is held
-    /// with interrupts enabled.
+    /// Calls the wakers of those who wait: they must not allocate, nor take a lock that is held with
+    /// interrupts enabled. A waker may be the last reference to its task, which is freed here then, as is
+    /// that of [`block_on`](crate::block_on): the heap's lock masks interrupts, or wakers free nothing.
     #[inline]
     pub fn handle_interrupt(&self, entry: MsixEntry) -> Interrupt {
         let interrupt = match (self.interrupts.mode(), entry.0) {

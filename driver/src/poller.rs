@@ -18,11 +18,14 @@
 //!     poller.drain();
 //! }
 //! drop(poller); // asks for interrupts again, and drains what came before it did
+//! // With interrupts masked from here to the sleep, which unmasks them (`sti; hlt`).
 //! if !is_there_work() {
 //!     sleep_until_an_interrupt();
 //! }
 //! # }
 //! ```
+//!
+//! Whoever drains wakes who waits, also those of other CPUs: their wakers have to end that CPU's sleep.
 //!
 //! Where it keeps finding work the kernel may keep the poller while its tasks run, so that no interrupt
 //! comes between two looks.

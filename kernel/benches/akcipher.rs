@@ -26,6 +26,8 @@ const WORDS: &[&str] = &["workers=", "idle=", "ms="];
 const KEY: &[u8] = include_bytes!("../../driver/testdata/rsa/2048.pkcs1.der");
 const ENCRYPTED: &[u8] = include_bytes!("../../driver/testdata/rsa/2048.encrypted");
 const MESSAGE: &[u8] = include_bytes!("../../driver/testdata/rsa/message");
+/// Each waits for a request of its own.
+const MAX_WORKERS: u64 = 256;
 const MODULUS_LEN: usize = 256;
 
 static LOAD: Load = Load::new();
@@ -56,7 +58,7 @@ async fn worker(work: Work) {
 
 async fn run(device: &CryptoDevice, (name, idle): (&str, &str), work: Work, workers: u64) {
     let vcpus = smp::online();
-    let ms = measure::number("ms", 500);
+    let ms = measure::duration_ms(500);
     let tasks = (0..workers).map(|number| {
         let cpu = (number % u64::from(vcpus)) as u32;
         (cpu, worker(work.clone()))
@@ -85,7 +87,7 @@ fn main() -> ! {
     let encrypt = Work::Encrypt(Arc::new(measure::expect(encrypt)));
     let decrypt = Work::Decrypt(Arc::new(measure::expect(decrypt)));
     let idle = idle::by_command_line(&device);
-    for workers in measure::numbers("workers", &[1, 8]) {
+    for workers in measure::numbers_in("workers", &[1, 8], 1..=MAX_WORKERS) {
         let encrypts = run(
             &device,
             ("rsa-2048-encrypt", idle),

@@ -42,6 +42,8 @@ kernel::entry!(main);
 
 const WORDS: &[&str] = &["mode=", "workers=", "batch=", "cpus=", "idle=", "ms="];
 const KEY: [u8; 16] = [7; 16];
+/// Sessions that QEMU has room for.
+const MAX_SESSIONS: u64 = 256;
 /// Rounds after which a worker gives the CPU's other tasks a turn.
 const TURN: u32 = 64;
 
@@ -228,7 +230,7 @@ async fn run(device: &Arc<CryptoDevice>, case: Case, workers: u64) {
         let cpu = (number % cpus) as u32;
         (cpu, worker(device.clone(), mode, batch as usize))
     });
-    let ms = measure::number("ms", 1000);
+    let ms = measure::duration_ms(1000);
     let Measured {
         counts,
         max_masked_ns,
@@ -280,10 +282,10 @@ fn main() -> ! {
         mode,
         name,
         idle: idle::by_command_line(&device),
-        cpus: measure::number("cpus", vcpus).clamp(1, vcpus),
-        batch: measure::number("batch", 1).max(1),
+        cpus: measure::number_in("cpus", vcpus, 1..=vcpus),
+        batch: measure::number_in("batch", 1, 1..=MAX_SESSIONS),
     };
-    for workers in measure::numbers("workers", &[1, 2, 4, 8, 64]) {
+    for workers in measure::numbers_in("workers", &[1, 2, 4, 8, 64], 1..=MAX_SESSIONS) {
         executor::block_on(run(&device, case, workers));
     }
     println!("bench: pass");

@@ -69,7 +69,7 @@ async fn lane(session: Arc<Cipher<KernelPlatform>>, size: u64) {
 }
 
 fn duration_ms() -> u64 {
-    measure::number("ms", 500)
+    measure::duration_ms(500)
 }
 
 async fn run(device: &CryptoDevice, case: Case) {

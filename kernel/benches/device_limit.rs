@@ -237,7 +237,7 @@ impl Flood {
 
     /// Keeps `depth` requests in flight for a time, and returns how many were completed a second.
     fn run(&mut self, depth: u64, blocks: u64, pace: Pace) -> u64 {
-        let duration_ns = measure::number("ms", 1000) * 1_000_000;
+        let duration_ns = measure::duration_ms(1000) * 1_000_000;
         self.begin(blocks);
         self.publish(depth);
         let start_ns = time::now_ns();

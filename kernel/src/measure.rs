@@ -4,6 +4,7 @@
 use alloc::vec::Vec;
 use core::{
     fmt,
+    ops::RangeInclusive,
     sync::atomic::{AtomicU64, Ordering},
 };
 
@@ -28,6 +29,26 @@ pub fn numbers(key: &str, default: &[u64]) -> Vec<u64> {
 /// Returns the number of the word `key=1`, or `default`; anything else ends the run.
 pub fn number(key: &str, default: u64) -> u64 {
     numbers(key, &[default])[0]
+}
+
+/// Like [`numbers`], each of which has to be one of `range`.
+pub fn numbers_in(key: &str, default: &[u64], range: RangeInclusive<u64>) -> Vec<u64> {
+    let numbers = numbers(key, default);
+    if let Some(number) = numbers.iter().find(|number| !range.contains(number)) {
+        let (least, most) = range.into_inner();
+        testing::give_up(format_args!("{key}={number}: {least} to {most}"));
+    }
+    numbers
+}
+
+/// Like [`number`], which has to be one of `range`.
+pub fn number_in(key: &str, default: u64, range: RangeInclusive<u64>) -> u64 {
+    numbers_in(key, &[default], range)[0]
+}
+
+/// Returns how many milliseconds each measurement takes, by the word `ms=`.
+pub fn duration_ms(default: u64) -> u64 {
+    number_in("ms", default, 1..=600_000)
 }
 
 /// Returns which of `names` the word `key=name` gives, or the first; another name ends the run.
