@@ -219,7 +219,7 @@ fn plot(title: &str, (x, y): (&str, &str), series: &[Series]) -> Result<String, 
     let low_x = points().map(|point| point.0).fold(f64::MAX, f64::min);
     let high_x = points().map(|point| point.0).fold(low_x * 2., f64::max);
     // Room above the curves for what says which is which: a line each.
-    let legend = 1.2 + 0.07 * series.len() as f64;
+    let legend = 1.25 + 0.1 * series.len() as f64;
     let high_y = points().map(|point| point.1).fold(1., f64::max) * legend;
     let mut svg = String::new();
     {
@@ -229,6 +229,7 @@ fn plot(title: &str, (x, y): (&str, &str), series: &[Series]) -> Result<String, 
             let mut chart = ChartBuilder::on(&root)
                 .caption(title, ("sans-serif", 13))
                 .margin(8)
+                .margin_right(20)
                 .x_label_area_size(38)
                 .y_label_area_size(64)
                 .build_cartesian_2d((low_x..high_x).log_scale(), 0f64..high_y)?;
@@ -266,7 +267,8 @@ fn plot(title: &str, (x, y): (&str, &str), series: &[Series]) -> Result<String, 
 fn short(value: f64) -> String {
     match value {
         value if value >= 1e6 => format!("{:.1}M", value / 1e6),
-        value if value >= 1e3 => format!("{:.0}K", value / 1e3),
+        value if value >= 1e4 => format!("{:.0}K", value / 1e3),
+        value if value >= 1e3 => format!("{:.1}K", value / 1e3),
         value => format!("{value:.0}"),
     }
 }
