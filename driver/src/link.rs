@@ -88,9 +88,19 @@ impl<P: Platform> Link<P> {
     /// No interrupt will come: asks for none, and leaves draining to those who wait.
     pub(crate) fn set_polled(&self) {
         self.polled.store(true, Ordering::Relaxed);
-        for queue in self.queues() {
-            queue.begin_polling();
-        }
+        self.begin_polling();
+    }
+
+    /// Somebody looks at the rings from here on: see [`Queue::begin_polling`].
+    pub(crate) fn begin_polling(&self) {
+        self.queues().for_each(Queue::begin_polling);
+    }
+
+    /// One who looked at the rings leaves; asks for interrupts again where it was the last, and takes what
+    /// came before it did.
+    pub(crate) fn end_polling(&self) {
+        self.queues().for_each(Queue::end_polling);
+        self.notify_and_drain();
     }
 
     #[inline]

@@ -55,9 +55,7 @@ pub struct Poller<P: Platform> {
 
 impl<P: Platform> Poller<P> {
     pub(crate) fn new(link: Arc<Link<P>>) -> Self {
-        for queue in link.queues() {
-            queue.begin_polling();
-        }
+        link.begin_polling();
         Self { link }
     }
 
@@ -70,10 +68,6 @@ impl<P: Platform> Poller<P> {
 
 impl<P: Platform> Drop for Poller<P> {
     fn drop(&mut self) {
-        for queue in self.link.queues() {
-            queue.end_polling();
-        }
-        // Asks for interrupts where this was the last, then looks: nothing falls between.
-        self.link.notify_and_drain();
+        self.link.end_polling();
     }
 }

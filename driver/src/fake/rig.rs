@@ -1,6 +1,6 @@
 //! A driver and a fake device, put together.
 
-use alloc::{sync::Arc, task::Wake, vec, vec::Vec};
+use alloc::{boxed::Box, sync::Arc, task::Wake, vec, vec::Vec};
 use core::{
     future::Future,
     ops::ControlFlow,
@@ -131,6 +131,16 @@ impl Rig {
         self.thread = Some(thread::spawn(move || fake.run()));
         self.fake.go();
         self
+    }
+
+    /// Sends the *create* of a session, which the device has not answered when this returns.
+    pub(crate) fn begin_open(
+        &self,
+    ) -> Pin<Box<impl Future<Output = Result<Cipher<FakePlatform>, Error>> + use<'_>>> {
+        let (algorithm, direction) = (CipherAlgorithm::AesCbc, Direction::Encrypt);
+        let mut open = Box::pin(Cipher::open(&self.device, algorithm, direction, &KEY));
+        assert!(poll_once(open.as_mut()).is_pending());
+        open
     }
 
     /// Opens a session on a device that serves when the test says so.

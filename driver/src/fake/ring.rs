@@ -17,13 +17,13 @@ const NO_INTERRUPT: u16 = 1;
 pub(super) struct Chain {
     pub(super) head: u16,
     /// Address, length, writable.
-    pub(super) segments: Vec<(u64, u32, bool)>,
+    segments: Vec<(u64, u32, bool)>,
 }
 
 pub(super) struct Ring {
     pub(super) queue: Queue,
-    pub(super) addresses: QueueAddresses,
-    pub(super) size: u16,
+    addresses: QueueAddresses,
+    size: u16,
     pub(super) taken: Vec<Chain>,
     pub(super) enabled: bool,
 }

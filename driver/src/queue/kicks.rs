@@ -74,9 +74,7 @@ impl<P: Platform> Queue<P> {
             self.doorbell.ring();
         }
     }
-}
 
-impl<P: Platform> Queue<P> {
     /// Notifies the device of what this CPU has put off so far.
     pub(crate) fn notify_deferred(&self) {
         let kick = self

@@ -130,13 +130,7 @@ fn cancelled_create_is_destroyed_in_its_own_slot() {
     )
     .unwrap();
     for answered_first in [false, true] {
-        let mut open = Box::pin(Cipher::open(
-            &rig.device,
-            CipherAlgorithm::AesCbc,
-            Direction::Encrypt,
-            &KEY,
-        ));
-        assert!(poll_once(open.as_mut()).is_pending());
+        let open = rig.begin_open();
         if answered_first {
             rig.fake.serve(1, 1);
             assert_eq!(rig.fake.sessions(), 1);
@@ -161,13 +155,7 @@ fn cancelled_create_is_destroyed_in_its_own_slot() {
 fn refused_and_cancelled_create_gives_its_place_back() {
     let rig = Rig::simple();
     rig.fake.limit_sessions(0);
-    let mut open = Box::pin(Cipher::open(
-        &rig.device,
-        CipherAlgorithm::AesCbc,
-        Direction::Encrypt,
-        &KEY,
-    ));
-    let _ = poll_once(open.as_mut());
+    let open = rig.begin_open();
     drop(open);
     rig.serve_all();
     assert_eq!(rig.device.sessions_taken(), 0);

@@ -171,13 +171,7 @@ fn output_of_a_refused_request_is_not_copied() {
 fn refused_create_and_short_answers_are_errors() {
     let rig = Rig::simple();
     for fault in [Fault::Status(5), Fault::Length(11), Fault::Length(0)] {
-        let mut open = Box::pin(Cipher::open(
-            &rig.device,
-            CipherAlgorithm::AesCbc,
-            Direction::Encrypt,
-            &KEY,
-        ));
-        let _ = poll_once(open.as_mut());
+        let mut open = rig.begin_open();
         rig.fake.set_fault(fault);
         rig.fake.serve(1, 1);
         let Poll::Ready(Err(error)) = poll_once(open.as_mut()) else {

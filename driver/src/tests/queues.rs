@@ -284,13 +284,7 @@ fn queue_that_breaks_ends_everything() {
         let rig = four();
         let session = rig.session(Direction::Encrypt);
         let mut requests = [0, 1, 2, 3].map(|cpu| send(&session, cpu));
-        let mut open = Box::pin(Cipher::open(
-            &rig.device,
-            CipherAlgorithm::AesCbc,
-            Direction::Encrypt,
-            &KEY,
-        ));
-        assert!(poll_once(open.as_mut()).is_pending());
+        let mut open = rig.begin_open();
         rig.fake.set_fault(Fault::Id(999));
         assert_eq!(rig.fake.serve(broken, 1), 1);
         let error = Error::Broken(Breakage::BadUsedId { id: 999 });
@@ -445,7 +439,7 @@ fn batch_puts_off_the_kicks_of_its_cpu_on_every_queue() {
         let mut requests = Vec::new();
         let mut batch = Box::pin(rig.device.batch(async {
             requests.extend([cpu, cpu].map(|cpu| send(&session, cpu)));
-            drop(poll_open(&rig));
+            drop(rig.begin_open());
             assert_eq!(rig.fake.kicks(), kicks, "a kick too early");
             // Another CPU meanwhile.
             requests.push(send(&session, other));
@@ -461,18 +455,6 @@ fn batch_puts_off_the_kicks_of_its_cpu_on_every_queue() {
         }
         rig.serve_all();
     }
-}
-
-/// Begins to open a session, from whichever CPU this is.
-fn poll_open(rig: &Rig) -> impl Sized {
-    let mut open = Box::pin(Cipher::open(
-        &rig.device,
-        CipherAlgorithm::AesCbc,
-        Direction::Encrypt,
-        &KEY,
-    ));
-    assert!(poll_once(open.as_mut()).is_pending());
-    open
 }
 
 #[test]

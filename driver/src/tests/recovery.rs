@@ -40,13 +40,7 @@ fn break_device(rig: &Rig) {
 #[test]
 fn answered_create_that_nobody_took_ends_with_the_device() {
     let rig = Rig::simple();
-    let mut open = Box::pin(Cipher::open(
-        &rig.device,
-        CipherAlgorithm::AesCbc,
-        Direction::Encrypt,
-        &KEY,
-    ));
-    assert!(poll_once(open.as_mut()).is_pending());
+    let mut open = rig.begin_open();
     assert_eq!(rig.fake.serve(1, 1), 1);
     rig.fake.be_eager();
     assert_eq!(rig.device.shutdown(LIMIT_NS).unwrap().in_flight, 0);
