@@ -73,20 +73,19 @@ pub fn runs(name: &str, words: &Words) -> Result<Vec<Run>, String> {
     match name {
         "control-sessions" => {
             let modes = words.values("mode", &["poll", "held-sleep", "released-spin", "wait"]);
+            let default = [("workers", "1,2,4,8,64"), ("ms", "300")];
             for machine in machines(words, &["1", "2", "4", "8"], &["on", "off"])? {
                 for mode in &modes {
-                    let default = [("workers", "1,2,4,8,64"), ("ms", "300")];
                     let words = words.guest(&[("mode", mode)], &default);
                     runs.push(run(CONTROL_SESSIONS, words, machine));
                 }
                 // Beside the four ways: what else there is to see when nothing in particular is asked for.
                 if words.0.is_empty() {
                     let looking = [("mode", "wait"), ("idle", "poll")];
-                    let default = [("workers", "1,2,4,8,64"), ("ms", "300")];
                     let looking = words.guest(&looking, &default);
                     runs.push(run(CONTROL_SESSIONS, looking, machine));
                     let batch = [("mode", "wait"), ("workers", "1"), ("batch", "32")];
-                    let batch = words.guest(&batch, &[("ms", "300")]);
+                    let batch = words.guest(&batch, &default);
                     runs.push(run(CONTROL_SESSIONS, batch, machine));
                 }
             }

@@ -2,28 +2,6 @@
 
 use crate::{boot, testing};
 
-/// A word that the binary does not know.
-#[derive(Clone, Copy, Debug)]
-struct UnknownWord<'a> {
-    word: &'a str,
-    /// Those that it knows; one that ends in `=` takes a value.
-    known: &'a [&'a str],
-}
-
-impl core::fmt::Display for UnknownWord<'_> {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(
-            f,
-            "unknown word `{}` on the command line; known:",
-            self.word
-        )?;
-        for word in self.known {
-            write!(f, " {word}")?;
-        }
-        Ok(())
-    }
-}
-
 /// Returns all words.
 pub fn words() -> impl Iterator<Item = &'static str> {
     boot::command_line().split_ascii_whitespace()
@@ -38,22 +16,19 @@ pub fn value(key: &str) -> Option<&'static str> {
         .map(|(_, v)| v)
 }
 
-/// Checks that every word is known; the first one that is not ends the run.
-pub fn expect(known: &'static [&'static str]) {
-    if let Err(unknown) = check(known) {
-        testing::give_up(format_args!("{unknown}"));
-    }
-}
-
-fn check(known: &'static [&'static str]) -> Result<(), UnknownWord<'static>> {
+/// Checks that every word is known; the first one that is not ends the run. One that ends in `=` takes a
+/// value.
+pub fn expect(known: &[&str]) {
     let is_known = |word: &str| match word.split_once('=') {
         Some((key, _)) => known
             .iter()
             .any(|known| known.strip_suffix('=') == Some(key)),
         None => known.contains(&word),
     };
-    match words().find(|word| !is_known(word)) {
-        Some(word) => Err(UnknownWord { word, known }),
-        None => Ok(()),
+    if let Some(word) = words().find(|word| !is_known(word)) {
+        testing::give_up(format_args!(
+            "unknown word `{word}` on the command line; known: {}",
+            known.join(" ")
+        ));
     }
 }
