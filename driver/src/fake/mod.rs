@@ -5,6 +5,8 @@
 
 #[cfg(not(loom))]
 mod device;
+#[cfg(not(loom))]
+pub(crate) mod heap;
 mod platform;
 #[cfg(not(loom))]
 mod rig;

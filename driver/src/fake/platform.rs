@@ -62,7 +62,7 @@ pub(crate) fn is_in_memory(bytes: &[u8]) -> bool {
     let live = LIVE.lock().unwrap();
     let mut counted = live.iter().filter(|(_, allocation)| !allocation.forgotten);
     counted.any(|(first, allocation)| {
-        let mut content = std::vec![0; allocation.pages * PAGE_SIZE];
+        let mut content = super::heap::unwatched(|| std::vec![0; allocation.pages * PAGE_SIZE]);
         let at = GuestAddress(BASE + (first * PAGE_SIZE) as u64);
         memory().read_slice(&mut content, at).unwrap();
         content.windows(bytes.len()).any(|window| window == bytes)
@@ -73,7 +73,7 @@ pub(crate) fn is_in_memory(bytes: &[u8]) -> bool {
 #[cfg(not(loom))]
 pub(crate) fn is_in_freed_memory(bytes: &[u8]) -> bool {
     use vm_memory::Bytes;
-    let mut content = std::vec![0; LEN];
+    let mut content = super::heap::unwatched(|| std::vec![0; LEN]);
     memory()
         .read_slice(&mut content, GuestAddress(BASE))
         .unwrap();
