@@ -46,6 +46,8 @@ The machine, by environment variables; they win over what a test binary asks for
                    another QEMU, 7.2 or later
   QEMU_ARGS=       more arguments, split at spaces
   TIMEOUT=300      seconds until a run is ended and counts as failed
+  SETUP_TIMEOUT=600
+                   seconds until a step of the set-up (apt-get, rustup, crates) is given up
   MACHINE_WORDS=   what a test binary asks for, instead of what it says itself
 EOF
 }
@@ -58,6 +60,9 @@ fail() {
 
 # ---------------------------------------------------------------- set-up
 
+setup_timeout=${SETUP_TIMEOUT:-600}
+[[ $setup_timeout =~ ^[1-9][0-9]{0,4}$ ]] || fail "SETUP_TIMEOUT=$setup_timeout: a number from 1 to 99999"
+
 qemu=${QEMU:-qemu-system-x86_64}
 # Cargo starts the runner in another directory.
 case $qemu in
@@ -66,37 +71,66 @@ case $qemu in
 esac
 
 # Logs of this run; gone however it ends.
-scratch=$(mktemp -d) || exit 1
+scratch=$(mktemp -d 2>/dev/null) && head -c 1M /dev/zero >"$scratch/room" 2>/dev/null && rm "$scratch/room" ||
+    fail "no room for logs in TMPDIR=${TMPDIR:-/tmp}: set TMPDIR to a directory that can be written"
 trap 'rm -rf "$scratch"' EXIT
 
-as_root() {
-    if [ "$(id -u)" = 0 ]; then
-        "$@"
-    elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
-        sudo -n "$@"
-    else
-        return 1
-    fi
+# Where cargo builds, as it sees it from the top of the project.
+target_directory() {
+    (cd "$here" && realpath -m "${CARGO_TARGET_DIR:-target}")
 }
 
-# apt_install WHY PACKAGE..: installs packages or says in one line what to install.
+# What cargo says in many lines, or in the middle of a build.
+check_target_directory() {
+    local directory free_mib
+    directory=$(target_directory)
+    mkdir -p "$directory" 2>/dev/null && touch "$directory/.writable" 2>/dev/null ||
+        fail "$directory cannot be written: set CARGO_TARGET_DIR to a directory that can"
+    rm -f "$directory/.writable"
+    free_mib=$(df -Pm "$directory" 2>/dev/null | awk 'NR == 2 { print $4 }')
+    [ "${free_mib:-100}" -ge 100 ] ||
+        fail "$directory has $free_mib MiB left: make room (a build takes 2 GiB), or set CARGO_TARGET_DIR"
+}
+
+# Runs a step of the set-up, for a bounded time and asking nothing.
+bounded() {
+    timeout --foreground -k 5 "$setup_timeout" "$@" </dev/null
+}
+
+is_root() { [ "$(id -u)" = 0 ]; }
+can_be_root() { is_root || { command -v sudo >/dev/null && sudo -n true 2>/dev/null; }; }
+
+as_root() {
+    if is_root; then bounded "$@"; else bounded sudo -n "$@"; fi
+}
+
+# Most mirrors answer within seconds; one that does not is none.
+apt_update() {
+    as_root apt-get -o Acquire::http::Timeout=20 -o Acquire::https::Timeout=20 -o Acquire::Retries=1 update
+}
+
+# apt_install WHY PACKAGE..: installs packages or says in one line what to do instead.
 apt_install() {
     local why=$1
     shift
-    local hint="$why: install $* (Debian), or see the README"
-    command -v apt-get >/dev/null || fail "$hint"
+    local by_hand="apt-get install --no-install-recommends $*"
+    command -v apt-get >/dev/null ||
+        fail "$why, and no apt-get to install it: the README, Set-up, says what is needed"
+    can_be_root || fail "$why, and this is neither root nor sudo without a password: 'sudo $by_hand' installs it"
     say "$why: installing $*"
-    local log
+    local log status
     log=$(mktemp -p "$scratch")
     # Lists first: with old ones apt installs what is too old, or finds nothing. Without the network
     # what is cached may do.
-    as_root apt-get update >"$log" 2>&1
-    if ! as_root env DEBIAN_FRONTEND=noninteractive \
-        apt-get install -y --no-install-recommends "$@" >>"$log" 2>&1; then
-        tail -n 3 "$log" >&2
-        rm -f "$log"
-        fail "$hint"
-    fi
+    apt_update >"$log" 2>&1
+    as_root env DEBIAN_FRONTEND=noninteractive \
+        apt-get -o DPkg::Lock::Timeout=60 install -y --no-install-recommends "$@" >>"$log" 2>&1
+    status=$?
+    case $status in
+    0) ;;
+    124 | 137) fail "$why: apt-get did not end in $setup_timeout s: is there a network? '$by_hand' installs it" ;;
+    *) fail "$why: '$by_hand' failed: $(grep '^E: ' "$log" | head -n 1 | grep . || tail -n 1 "$log")" ;;
+    esac
     rm -f "$log"
 }
 
@@ -121,15 +155,22 @@ has_debian_rust() {
 
 has_native_target() {
     local directory
-    directory=$(cd "$here" && host rustc --print target-libdir --target $target 2>/dev/null) &&
+    directory=$(cd "$here" && host bounded rustc --print target-libdir --target $target 2>/dev/null) &&
         compgen -G "$directory/libcore-*.rlib" >/dev/null
+}
+
+# A rustup without the toolchain has a `cargo` that does nothing but fetch it.
+has_cargo() {
+    command -v cargo >/dev/null && (cd "$here" && host bounded cargo --version) >/dev/null 2>&1
 }
 
 # Which compiler builds the kernel: `native` or `debian`.
 find_toolchain() {
-    if command -v cargo >/dev/null && has_native_target; then
+    if ! has_cargo; then
+        toolchain=
+    elif has_native_target; then
         toolchain=native
-    elif command -v cargo >/dev/null && has_debian_rust; then
+    elif has_debian_rust; then
         toolchain=debian
     else
         toolchain=
@@ -141,17 +182,18 @@ setup_rust() {
     [ -n "$toolchain" ] && return
     if command -v rustup >/dev/null; then
         say "adding the target $target"
-        if (cd "$here" && timeout 120 rustup target add $target >&2); then
+        if (cd "$here" && host bounded rustup target add $target >"$scratch/rustup" 2>&1); then
             find_toolchain
             [ "$toolchain" = native ] && return
         fi
-        say "rustup cannot add it here"
+        say "rustup cannot add it here: $(tail -n 1 "$scratch/rustup")"
     fi
-    if command -v cargo >/dev/null; then
+    if has_cargo; then
         apt_install "no compiler for $target" rustc-web rust-web-src
     else
         apt_install "no Rust" cargo-web rustc-web rust-web-src rust-web-clippy gcc libc6-dev
         hash -r
+        has_cargo || fail "$(command -v cargo) does not run: 'cargo --version' says why"
     fi
     find_toolchain
     [ -n "$toolchain" ] && return
@@ -160,11 +202,49 @@ setup_rust() {
     fail "no compiler for $target: install rustup, then run 'rustup target add $target'"
 }
 
+# Cargo without the network tries for minutes, and names one crate after the other.
+setup_crates() {
+    local crates=(--locked --target $target --target host-tuple)
+    (cd "$here" && host cargo fetch -q --offline "${crates[@]}") 2>/dev/null && return
+    say "fetching crates"
+    (cd "$here" && export CARGO_NET_RETRY=1 CARGO_HTTP_TIMEOUT=20 && host bounded cargo fetch -q "${crates[@]}") \
+        2>"$scratch/crates" && return
+    say "crates.io cannot be reached: what has been fetched before has to do ($(tail -n 1 "$scratch/crates"))"
+    export CARGO_NET_OFFLINE=true
+}
+
+# Checks the QEMU that is there.
+check_qemu() {
+    local version major minor
+    version=$(bounded "$qemu" --version 2>/dev/null | sed -nE 's/^QEMU emulator version ([0-9.]+).*/\1/p')
+    [ -n "$version" ] || fail "$qemu does not say that it is a QEMU: '$qemu --version' shows what it says"
+    IFS=. read -r major minor _ <<<"$version"
+    [ "$((100 * major + ${minor:-0}))" -ge 702 ] || fail "$qemu is QEMU $version: 7.2 or later is needed"
+}
+
+# Finds QEMU, or says what is wrong with the one that was asked for; `false` where there is none at all.
+find_qemu() {
+    if command -v "$qemu" >/dev/null; then
+        check_qemu
+        return
+    fi
+    [ -n "${QEMU:-}" ] || return
+    [ ! -e "$QEMU" ] || fail "QEMU=$QEMU: not a program that can be run"
+    fail "QEMU=$QEMU: no such program; without QEMU= it is qemu-system-x86_64, which ./run.sh setup installs"
+}
+
 setup() {
+    check_target_directory
     setup_rust
-    command -v "$qemu" >/dev/null && return
-    [ -z "${QEMU:-}" ] || fail "QEMU=$QEMU: no such program"
+    setup_crates
+    find_qemu && return
     apt_install "no QEMU" qemu-system-x86
+    check_qemu
+}
+
+# no_words COMMAND [word..]: for commands that take none.
+no_words() {
+    [ $# = 1 ] || fail "$1: '$2' means nothing to it; ./run.sh --help shows what each command takes"
 }
 
 # The variables with which cargo builds the kernel, one NAME=VALUE a line.
@@ -249,7 +329,9 @@ boot() {
     [[ $machine =~ ^(q35|pc)$ ]] || fail "MACHINE=$machine: q35 or pc"
 
     accel=${ACCEL:-${accel:-$(accelerator)}}
-    [ "$accel" = kvm ] && cpu=host
+    [[ $accel =~ ^(kvm|tcg)(,.*)?$ ]] || fail "ACCEL=$accel: kvm or tcg, with options behind a comma"
+    [[ $accel != kvm* ]] || [ -w /dev/kvm ] || fail "ACCEL=$accel: /dev/kvm cannot be written; ACCEL=tcg needs none"
+    [[ $accel == kvm* ]] && cpu=host
     # For a machine that can only ever have one CPU, TCG translates locked instructions into plain ones,
     # though the device runs in a thread of its own: a full barrier is none, and kicks and interrupts
     # get lost (tcg_cpu_init_cflags; QEMU 7.2 drops mfence as well). Room for a second CPU is enough.
@@ -264,6 +346,8 @@ boot() {
     done
     # shellcheck disable=SC2206 # split at spaces, as the help says
     command+=(${args//,,/ } ${QEMU_ARGS:-})
+    # Linux's, whose path may have spaces.
+    command+=(${initrd:+-initrd "$initrd"})
     command+=(-kernel "$elf" -append "${append# }")
 
     local log status reason=
@@ -285,7 +369,9 @@ boot() {
             grep -q '^bench: pass' <(tr -d '\r' <"$log") || reason="Linux ended without its closing line"
         fi ;;
     124 | 137) reason="no end after $timeout s" ;;
-    *) reason="QEMU ended with status $status: $(tail -n 1 "$log")" ;;
+    *) reason="QEMU ended with status $status: $(tail -n 1 "$log")"
+        grep -qE "virtio-crypto-pci' is not a valid|type: cryptodev-backend-builtin" "$log" &&
+            reason="$qemu was built without virtio-crypto: name another by QEMU=" ;;
     esac
     rm -f "$log"
 
@@ -309,7 +395,7 @@ run_elf() {
     shift
     # `cargo bench` says so to every binary, behind the caller's own words.
     [ "${!#}" = --bench ] && set -- "${@:1:$#-1}"
-    command -v "$qemu" >/dev/null || fail "no $qemu: ./run.sh setup installs it"
+    find_qemu || fail "no $qemu: ./run.sh setup installs it"
     local machines failures=0 words
     mapfile -t machines < <(grep -aoE 'qemu-machine:\{[^}]*\}' "$elf" | sed 's/^[^{]*{//; s/}$//')
     [ ${#machines[@]} -gt 0 ] || machines=("")
@@ -387,7 +473,7 @@ host_bench_tests() {
 # loom_cargo ..: cargo with the driver as loom sees it.
 loom_cargo() {
     # Its own directory: another flag would build everything anew each time.
-    host env RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/loom" cargo "$@"
+    host env RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR="$(target_directory)/loom" cargo "$@"
 }
 
 loom_tests() {
@@ -495,6 +581,87 @@ wanted() {
     return 1
 }
 
+# must_refuse NAME LINE [VARIABLE=VALUE..] -- [words]: run.sh has to end as failed, soon, and to say LINE itself:
+# neither apt-get nor cargo is heard.
+must_refuse() {
+    local name=$1 line=$2 output status
+    shift 2
+    local variables=()
+    while [ "$1" != -- ]; do
+        variables+=("$1")
+        shift
+    done
+    shift
+    printf 'test %s ... ' "$name"
+    output=$(timeout 60 env -u QEMU "${variables[@]}" "$here/run.sh" "$@" 2>&1)
+    status=$?
+    if [ $status = 1 ] && grep '^run: failed: ' <<<"$output" | grep -qF "$line" &&
+        ! grep -qE '^(E|error|warning|mktemp|mkdir|rustup|timeout)' <<<"$output"; then
+        echo ok
+        echo "1 passed, 0 failed"
+    else
+        echo FAILED
+        printf 'expected: status 1 and the line "run: failed: .. %s"\ngot: status %s and\n%s\n' "$line" $status "$output"
+        echo "0 passed, 1 failed"
+        return 1
+    fi
+}
+
+# stub NAME COMMAND..: a program of this name in $stubs.
+stub() {
+    rm -f "$stubs/$1"
+    printf '#!/bin/sh\n%s\n' "${*:2}" >"$stubs/$1" && chmod +x "$stubs/$1"
+}
+
+# Machines that lack something, made of links to this one's programs: nothing is installed or fetched.
+refusals() {
+    local filter=("$@") status=0 stubs=$scratch/stubs program
+    refusal() { if wanted "$1" "${filter[@]}"; then must_refuse "$@" || status=1; fi; }
+    mkdir "$stubs" && ln -s /usr/bin/* "$stubs/" || return
+    for program in cargo rustc rustup; do
+        program=$(command -v "$program") && ln -sf "$program" "$stubs/"
+    done
+    rm -f "$stubs"/qemu-system-x86_64 "$stubs/sudo"
+    stub no-qemu 'echo something else'
+    stub old-qemu 'echo "QEMU emulator version 6.2.0 (Debian 1:6.2)"'
+    stub bare-qemu 'case $1 in --version) echo "QEMU emulator version 7.2.0" ;; *) echo' \
+        "\"qemu: -device virtio-crypto-pci,x: 'virtio-crypto-pci' is not a valid device model name\"; exit 1 ;; esac"
+    # Any file: no QEMU gets to read it.
+    local elf=$here/Cargo.toml path=PATH=$stubs
+    refusal no_such_qemu_is_named "QEMU=nosuch: no such program" QEMU=nosuch -- "$elf"
+    refusal no_such_qemu_is_named_by_setup "QEMU=nosuch: no such program" QEMU=nosuch -- setup
+    refusal file_that_does_not_run_is_no_qemu "not a program that can be run" QEMU="$here/README.md" -- "$elf"
+    refusal other_program_is_no_qemu "does not say that it is a QEMU" QEMU="$stubs/no-qemu" -- "$elf"
+    refusal old_qemu_is_named "is QEMU 6.2.0: 7.2 or later" QEMU="$stubs/old-qemu" -- "$elf"
+    refusal qemu_without_the_device_is_named "built without virtio-crypto" QEMU="$stubs/bare-qemu" -- "$elf"
+    refusal accelerator_is_checked "ACCEL=bogus: kvm or tcg" ACCEL=bogus -- "$elf"
+    refusal number_of_cpus_is_checked "SMP=65: a number from 1 to 64" SMP=65 -- "$elf"
+    refusal target_that_cannot_be_written_is_named "/proc/none cannot be written" CARGO_TARGET_DIR=/proc/none -- setup
+    refusal scratch_that_cannot_be_written_is_named "TMPDIR=/proc/none" TMPDIR=/proc/none -- setup
+    refusal setup_takes_no_words "setup: 'bogus' means nothing" -- setup bogus
+    refusal env_takes_no_words "env: 'bogus' means nothing" -- env bogus
+    refusal lint_takes_no_words "lint: 'bogus' means nothing" -- lint bogus
+    refusal test_takes_no_options "test: '--bogus'" -- test --bogus
+    refusal setup_timeout_is_checked "SETUP_TIMEOUT=0" SETUP_TIMEOUT=0 -- setup
+
+    stub df 'echo head; echo "/dev/vda 1000 997 3 99% /"'
+    refusal full_disk_is_named "has 3 MiB left" "$path" -- setup
+    ln -sf /usr/bin/df "$stubs/df"
+    stub id 'echo 1000'
+    stub apt-get 'echo "E: called" && exit 100'
+    refusal who_cannot_install_is_told_what "neither root nor sudo" "$path" -- setup
+    stub sudo 'exit 1'
+    refusal sudo_with_a_password_is_not_asked "neither root nor sudo" "$path" -- setup
+    stub id 'echo 0'
+    stub apt-get 'echo "E: Failed to fetch x" && exit 100'
+    refusal no_network_is_named "failed: E: Failed to fetch x" "$path" -- setup
+    stub apt-get 'exec sleep 100'
+    refusal apt_that_hangs_is_given_up "did not end in 1 s" SETUP_TIMEOUT=1 "$path" -- setup
+    rm "$stubs/apt-get"
+    refusal no_apt_is_named "no apt-get to install it" "$path" -- setup
+    return $status
+}
+
 failing_runs() {
     local status=0
     must_fail no_device "no virtio-crypto device" DEVICES=0 || status=1
@@ -503,18 +670,23 @@ failing_runs() {
     must_fail too_little_memory "give the machine more" MEM=16M || status=1
     must_fail unknown_word "known: demo" MEM=32M -- bogus || status=1
     must_fail time_limit "no end after 1 s" TIMEOUT=1 QEMU_ARGS="-S" || status=1
+    must_fail no_such_accelerator "ACCEL=bogus: kvm or tcg" ACCEL=bogus || status=1
     return $status
 }
 
 test_all() {
+    local filter=("$@") word
+    for word in "$@"; do
+        [[ $word != -* ]] || fail "test: '$word': it takes parts of names, and key=value for what is run"
+    done
     setup
-    local filter=("$@")
     part "the driver on this host" driver_tests -- "${filter[@]}"
     [ ${#filter[@]} = 0 ] && part "the driver's features, each alone" feature_tests
     part "the benchmarks' host side" host_bench_tests "${filter[@]}"
     part "the driver's lock and slots under loom" loom_tests "${filter[@]}"
     part "the kernel in QEMU" kernel_cargo test -q -p kernel --no-fail-fast -- "${filter[@]}"
     part "whole programs in QEMU" whole_runs "${filter[@]}"
+    part "machines that lack something" refusals "${filter[@]}"
     if [ ${#filter[@]} = 0 ]; then
         part "the demonstration" kernel_cargo run -q -p kernel --bin demo
         [ "$failed" = 0 ] && passed=$((passed + 1))
@@ -561,7 +733,7 @@ kernel_clippy() {
         [ -x /usr/bin/cargo-clippy ] || apt_install "no clippy beside $debian_rustc" rust-web-clippy
         local cargo=cargo
         [ -x /usr/bin/cargo ] && cargo=/usr/bin/cargo
-        PATH=/usr/bin:$PATH CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/clippy" \
+        PATH=/usr/bin:$PATH CARGO_TARGET_DIR="$(target_directory)/clippy" \
             cargo_program=$cargo kernel_cargo clippy "$@"
     else
         kernel_cargo clippy "$@"
@@ -595,7 +767,7 @@ bench_guest() {
 }
 
 # Debian's own kernel, fetched and unpacked, not installed; and the modules that its driver needs.
-peer=$here/target/peer
+peer=$(target_directory)/peer
 peer_modules="virtio virtio_ring virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci crypto_engine \
     virtio_crypto af_alg algif_skcipher pkcs8_key_parser"
 setup_peer() {
@@ -603,14 +775,14 @@ setup_peer() {
     command -v dpkg-deb >/dev/null && command -v apt-get >/dev/null ||
         fail "no apt-get: the peer is the kernel of Debian's linux-image-amd64; unpack it to $peer"
     command -v cpio >/dev/null || apt_install "no cpio" cpio
-    as_root apt-get update >/dev/null 2>&1
+    can_be_root && apt_update >/dev/null 2>&1
     local package
     package=$(apt-cache depends linux-image-amd64 |
         sed -n 's/.*Depends: \(linux-image-[0-9].*\)/\1/p' | head -n 1)
     [ -n "$package" ] || fail "apt knows no linux-image-amd64: add Debian's main archive"
     say "fetching $package"
     rm -rf "$peer" && mkdir -p "$peer/modules" || return
-    (cd "$scratch" && apt-get -q download "$package" >/dev/null && dpkg-deb -x "$package"_*.deb "$peer/tree") ||
+    (cd "$scratch" && bounded apt-get -q download "$package" >/dev/null && dpkg-deb -x "$package"_*.deb "$peer/tree") ||
         fail "$package could not be fetched"
     local module file
     for module in $peer_modules; do
@@ -639,7 +811,8 @@ linux_guest() {
     # Where the CPU says that it has them, Linux copies by string instructions, which TCG is slow at:
     # without, it is twice as fast at 64 KiB.
     # `idle=halt` stands for what Linux does by itself; to Linux the word means something of its own.
-    boot "$peer/vmlinuz" "mem=1G ends=poweroff cpu=max,-erms,-fsrm args=-initrd,,$peer/initramfs" \
+    local initrd=$peer/initramfs
+    boot "$peer/vmlinuz" "mem=1G ends=poweroff cpu=max,-erms,-fsrm" \
         "console=ttyS0 quiet panic=-1 ${*//idle=halt/}"
 }
 
@@ -685,6 +858,7 @@ test)
     test_all "$@"
     ;;
 lint)
+    no_words "$@"
     setup
     lint
     ;;
@@ -710,10 +884,12 @@ bench-guest)
     bench_guest "$@"
     ;;
 setup)
+    no_words "$@"
     setup
     say "ready: $toolchain compiler, $("$qemu" --version | head -n 1)"
     ;;
 env)
+    no_words "$@"
     setup
     kernel_variables | sed 's/^/export /'
     ;;

@@ -10,13 +10,13 @@ mod peer;
 mod plan;
 mod report;
 
-use std::{fs, path::PathBuf, process::ExitCode};
+use std::{env, fs, path::PathBuf, process::ExitCode};
 
 use guest::Results;
 use line::Line;
 
 fn main() -> ExitCode {
-    match run(std::env::args().skip(1).collect()) {
+    match run(env::args().skip(1).collect()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(reason) => {
             eprintln!("bench: failed: {reason}");
@@ -63,9 +63,11 @@ const REPEATS: usize = 2;
 impl Bench {
     fn new(header: String) -> Result<Self, String> {
         // Absolute: QEMU is started elsewhere.
-        let directory = fs::create_dir_all("target/bench")
-            .and_then(|()| fs::canonicalize("target/bench"))
-            .map_err(|error| error.to_string())?;
+        let target = env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
+        let directory = PathBuf::from(target).join("bench");
+        let directory = fs::create_dir_all(&directory)
+            .and_then(|()| fs::canonicalize(&directory))
+            .map_err(|error| format!("{}: {error}", directory.display()))?;
         println!("{header}");
         let report = report::Report::new(&header);
         Ok(Self {

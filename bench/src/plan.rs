@@ -107,8 +107,21 @@ pub fn runs(name: &str, words: &Words) -> Result<Vec<Run>, String> {
         "interrupt-race" => {
             let drains = words.values("drain", &["unmasked", "masked"]);
             let accountings = words.values("accounting", &["exact", "naive"]);
+            let parts = words.values("part", &["race", "injected"]);
+            if let Some(part) = parts
+                .iter()
+                .find(|part| *part != "race" && *part != "injected")
+            {
+                return Err(format!("part={part}: race or injected"));
+            }
+            let has = |name: &str| parts.iter().any(|part| part == name);
+            let races: &[_] = if has("race") {
+                &["same-cpu", "cross-cpu"]
+            } else {
+                &[]
+            };
             for machine in machines(words, &["2"], &["on"])? {
-                for race in ["same-cpu", "cross-cpu"] {
+                for race in races {
                     for drain in &drains {
                         for accounting in &accountings {
                             let own = [
@@ -125,8 +138,10 @@ pub fn runs(name: &str, words: &Words) -> Result<Vec<Run>, String> {
                         }
                     }
                 }
-                let words = words.guest(&[("part", "injected")], &[]);
-                runs.push(run(INTERRUPT_RACE, words, machine));
+                if has("injected") {
+                    let words = words.guest(&[("part", "injected")], &[]);
+                    runs.push(run(INTERRUPT_RACE, words, machine));
+                }
             }
         }
         "aes-cbc" => {
@@ -275,12 +290,20 @@ mod tests {
     }
 
     #[test]
+    fn part_of_an_experiment_is_run_alone() {
+        let runs = runs("interrupt-race", &words(&["part=injected"])).unwrap();
+        assert_eq!(runs.len(), 2, "one for each placement: {runs:?}");
+        assert_eq!(runs[0].words, ["part=injected"]);
+    }
+
+    #[test]
     fn every_experiment_has_runs_and_others_are_refused() {
         for name in NAMES {
             assert!(!runs(name, &words(&[])).unwrap().is_empty(), "{name}");
         }
         assert!(runs("nonsense", &words(&[])).is_err());
         assert!(runs("aes-cbc", &words(&["vcpus=0"])).is_err());
+        assert!(runs("interrupt-race", &words(&["part=bogus"])).is_err());
         assert!(Words::parse(&["alone".to_owned()]).is_err());
     }
 }

@@ -30,6 +30,7 @@ const BLOCKS: u64 = 10;
 
 fn main() -> ! {
     command_line::expect(&["ioeventfd="]);
+    measure::choice("ioeventfd", &["?", "on", "off"]);
     let options = Options::default();
     let device = measure::expect_device(machine::open_crypto(0, Reach::Pci, Wiring::Best, options));
     measure::expect(executor::block_on(run(&device)));
