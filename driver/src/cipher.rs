@@ -24,7 +24,7 @@ use crate::{
     wire::{self, CipherAlgorithm, CipherParameters, Direction, REQUEST_LEN, SessionParameters},
 };
 
-pub use self::stream::CipherStream;
+pub use self::stream::{CipherStream, StreamSession};
 
 /// Most bytes of an IV, counter block or tweak.
 const MAX_IV_LEN: usize = 16;

@@ -112,7 +112,7 @@ pub use self::{
     cache::SessionCache,
     capabilities::{Algorithm, Capabilities},
     chain::{Chain, ChainInput, ChainParameters, ChainedHash},
-    cipher::{Cipher, CipherStream},
+    cipher::{Cipher, CipherStream, StreamSession},
     device::{Device, Drained},
     dma::DmaBuffer,
     error::{Breakage, Error, Failed, KeyFault, Refusal, Requirement},

@@ -259,7 +259,6 @@ pub(crate) fn publish<'l, P: Platform>(
                 + spilled.into_iter().flatten().count();
             let max = reserved.max_segments();
             if descriptors > max {
-                block.wipe_inline(output_at);
                 return Err(Error::TooManyBuffers { descriptors, max });
             }
             let mut segments = ArrayVec::<Segment, MAX_SEGMENTS>::new();

@@ -7,7 +7,10 @@ use core::{
     task::{Context, Poll, ready},
 };
 
-use super::Cipher;
+use super::{
+    Cipher,
+    long::{Iv, iv_of},
+};
 use crate::{
     Error, Failed, Platform,
     dma::DmaBuffer,
@@ -17,8 +20,8 @@ use crate::{
 };
 
 /// One request of a batch.
-struct Entry<'s, I, P: Platform> {
-    iv: I,
+struct Entry<'s, P: Platform> {
+    iv: Iv,
     /// Here, unless the device may touch them.
     buffers: Buffers<P>,
     len_bytes: usize,
@@ -34,7 +37,8 @@ impl<P: Platform> Cipher<P> {
     /// requests that find no free slot wait for one. The results are in the order of the requests.
     ///
     /// All requests that are published in one poll share one kick: as many as there are slots, at
-    /// first. Allocates for the batch, not for each request.
+    /// first. Allocates for the batch, not for each request. What an IV answers is asked once, before
+    /// anything is sent, and copied.
     ///
     /// ```no_run
     /// # use virtio_crypto::{Cipher, DmaBuffer, Error, Platform};
@@ -62,13 +66,18 @@ impl<P: Platform> Cipher<P> {
         &self,
         requests: Vec<(I, DmaBuffer<P>)>,
     ) -> Vec<Result<DmaBuffer<P>, Failed<DmaBuffer<P>>>> {
-        let entry = |(iv, buffer): (I, DmaBuffer<P>)| Entry {
-            outcome: self.check_lens(iv.as_ref(), buffer.len()).err().map(Err),
-            iv,
-            len_bytes: buffer.len(),
-            status_at: INLINE,
-            buffers: Buffers::in_place(List::One(buffer)),
-            in_flight: None,
+        let entry = |(iv, buffer): (I, DmaBuffer<P>)| {
+            // Asked once, before there is anything to lose: the caller's code may answer something
+            // else the next time, panic, or call the driver again.
+            let iv = iv.as_ref();
+            Entry {
+                outcome: self.check_lens(iv, buffer.len()).err().map(Err),
+                iv: iv_of(iv),
+                len_bytes: buffer.len(),
+                status_at: INLINE,
+                buffers: Buffers::in_place(List::One(buffer)),
+                in_flight: None,
+            }
         };
         let mut entries: Vec<_> = requests.into_iter().map(entry).collect();
         let mut progress = Progress::default();
@@ -93,10 +102,10 @@ impl<P: Platform> Cipher<P> {
 
     /// Sends what there are slots for, and takes what has been completed, in order: a device that
     /// answers in another makes later answers wait, but none that is waited for here.
-    fn advance<'s, I: AsRef<[u8]>>(
+    fn advance<'s>(
         &'s self,
         queue: &'s Queue<P>,
-        entries: &mut [Entry<'s, I, P>],
+        entries: &mut [Entry<'s, P>],
         progress: &mut Progress,
         mut line: Pin<&mut Option<Reserve<'s, P>>>,
         context: &mut Context<'_>,
@@ -130,8 +139,8 @@ impl<P: Platform> Cipher<P> {
         }
     }
 
-    fn send<'s, I: AsRef<[u8]>>(&'s self, entry: &mut Entry<'s, I, P>, reserved: Reserved<'s, P>) {
-        let iv = entry.iv.as_ref();
+    fn send<'s>(&'s self, entry: &mut Entry<'s, P>, reserved: Reserved<'s, P>) {
+        let iv = &entry.iv[..];
         let buffers = &mut entry.buffers;
         // Without a waker: this task is woken by the request that it looks at next.
         let sent = match &self.mode {
@@ -165,11 +174,7 @@ impl<P: Platform> Cipher<P> {
         }
     }
 
-    fn poll_entry<I: AsRef<[u8]>>(
-        &self,
-        entry: &mut Entry<'_, I, P>,
-        context: &mut Context<'_>,
-    ) -> Poll<()> {
+    fn poll_entry(&self, entry: &mut Entry<'_, P>, context: &mut Context<'_>) -> Poll<()> {
         let Some(in_flight) = &mut entry.in_flight else {
             return Poll::Ready(());
         };

@@ -1,6 +1,7 @@
 //! A stream of data through a session: what one call leaves is where the next goes on.
 
-use core::{borrow::Borrow, fmt, marker::PhantomData};
+use alloc::sync::Arc;
+use core::{fmt, marker::PhantomData};
 
 use zeroize::Zeroizing;
 
@@ -13,8 +14,8 @@ use crate::{Direction, Error, Platform, request::INLINE_PAYLOAD_LEN};
 /// A stream of data through a session in counter mode or CBC, which keeps the counter or IV from
 /// call to call.
 ///
-/// `C` is the session, owned or borrowed: `Cipher<P>`, `&Cipher<P>` or `Arc<Cipher<P>>`. Streams of
-/// one session know nothing of each other. In counter mode a call takes any number of bytes, though
+/// `C` is the session, owned, borrowed or shared ([`StreamSession`]). Streams of one session know
+/// nothing of each other. In counter mode a call takes any number of bytes, though
 /// QEMU's builtin backend takes whole blocks only: the last block is filled up on its way to the
 /// device, and what is left of its keystream serves the next call. In CBC a call takes whole blocks.
 ///
@@ -35,10 +36,55 @@ use crate::{Direction, Error, Platform, request::INLINE_PAYLOAD_LEN};
 ///
 /// The stream moves on only with a whole result. A call that fails or whose future is dropped leaves
 /// stream and data as they were, so it can be made again.
-pub struct CipherStream<P: Platform, C: Borrow<Cipher<P>>> {
+pub struct CipherStream<P: Platform, C: StreamSession<P>> {
     session: C,
     state: Zeroizing<State>,
     _platform: PhantomData<fn() -> P>,
+}
+
+/// The session that a [`CipherStream`] goes through: `Cipher<P>`, `&Cipher<P>` or `Arc<Cipher<P>>`.
+///
+/// These alone: each is the same session at every call, which a stream's state belongs to.
+///
+/// ```compile_fail
+/// # use virtio_crypto::{Cipher, Platform, StreamSession};
+/// struct NowThisNowThat<P: Platform>(Cipher<P>, Cipher<P>);
+/// impl<P: Platform> StreamSession<P> for NowThisNowThat<P> {}
+/// ```
+pub trait StreamSession<P: Platform>: sealed::Sealed<P> {}
+
+impl<P: Platform> StreamSession<P> for Cipher<P> {}
+impl<P: Platform> StreamSession<P> for &Cipher<P> {}
+impl<P: Platform> StreamSession<P> for Arc<Cipher<P>> {}
+
+mod sealed {
+    use alloc::sync::Arc;
+
+    use crate::{Cipher, Platform};
+
+    /// Keeps others from implementing [`StreamSession`](super::StreamSession).
+    pub trait Sealed<P: Platform> {
+        /// Returns the session.
+        fn cipher(&self) -> &Cipher<P>;
+    }
+
+    impl<P: Platform> Sealed<P> for Cipher<P> {
+        fn cipher(&self) -> &Cipher<P> {
+            self
+        }
+    }
+
+    impl<P: Platform> Sealed<P> for &Cipher<P> {
+        fn cipher(&self) -> &Cipher<P> {
+            self
+        }
+    }
+
+    impl<P: Platform> Sealed<P> for Arc<Cipher<P>> {
+        fn cipher(&self) -> &Cipher<P> {
+            self
+        }
+    }
 }
 
 /// Where a stream is.
@@ -63,7 +109,7 @@ impl Default for State {
     }
 }
 
-impl<P: Platform, C: Borrow<Cipher<P>>> CipherStream<P, C> {
+impl<P: Platform, C: StreamSession<P>> CipherStream<P, C> {
     /// Begins a stream with `iv`: the IV of CBC, or the first counter block.
     ///
     /// # Errors
@@ -71,7 +117,7 @@ impl<P: Platform, C: Borrow<Cipher<P>>> CipherStream<P, C> {
     /// [`Error::UnfitAlgorithm`] for a session of another mode; [`Error::InvalidLength`] for an IV
     /// of another length than the algorithm's.
     pub fn new(session: C, iv: &[u8]) -> Result<Self, Error> {
-        let cipher: &Cipher<P> = session.borrow();
+        let cipher = session.cipher();
         let algorithm = cipher.algorithm();
         match Chaining::of(algorithm) {
             Chaining::Ciphertext | Chaining::Counter => {}
@@ -91,7 +137,7 @@ impl<P: Platform, C: Borrow<Cipher<P>>> CipherStream<P, C> {
 
     /// Returns the session.
     pub fn session(&self) -> &Cipher<P> {
-        self.session.borrow()
+        self.session.cipher()
     }
 
     /// Ends the stream and gives the session back.
@@ -122,7 +168,7 @@ impl<P: Platform, C: Borrow<Cipher<P>>> CipherStream<P, C> {
     }
 
     async fn chain(&mut self, data: &mut [u8]) -> Result<(), Error> {
-        let cipher: &Cipher<P> = self.session.borrow();
+        let cipher = self.session.cipher();
         let iv_len_bytes = cipher.algorithm().iv_len_bytes();
         let iv = &mut self.state.iv[..iv_len_bytes];
         let mut next = last_block(data, iv_len_bytes);
@@ -135,7 +181,7 @@ impl<P: Platform, C: Borrow<Cipher<P>>> CipherStream<P, C> {
     }
 
     async fn count(&mut self, data: &mut [u8]) -> Result<(), Error> {
-        let cipher: &Cipher<P> = self.session.borrow();
+        let cipher = self.session.cipher();
         let block_len_bytes = cipher.algorithm().block_len_bytes();
         let mut next = Zeroizing::new(*self.state);
         let left = next.left;
@@ -188,7 +234,7 @@ async fn process_padded<P: Platform>(
     Ok(())
 }
 
-impl<P: Platform, C: Borrow<Cipher<P>>> fmt::Debug for CipherStream<P, C> {
+impl<P: Platform, C: StreamSession<P>> fmt::Debug for CipherStream<P, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CipherStream")
             .field("algorithm", &self.session().algorithm())

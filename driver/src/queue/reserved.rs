@@ -6,14 +6,15 @@ use arrayvec::ArrayVec;
 
 use super::{
     Buffers, Queue,
-    block::{Block, CREATE_STATUS, INLINE, MAX_SEGMENTS},
+    block::{Block, CREATE_STATUS, INLINE, INLINE_LEN, MAX_SEGMENTS},
     in_flight::{InFlight, Left},
     sessions::SessionIndex,
     slot::{Purpose, State},
 };
 use crate::{Error, Platform, virtqueue::Segment};
 
-/// A slot that a caller has and the device does not know of. Dropping it gives it back.
+/// A slot that a caller has and the device does not know of. Dropping it wipes its block and gives it
+/// back.
 #[derive(Debug)]
 pub(crate) struct Reserved<'q, P: Platform> {
     pub(super) queue: &'q Queue<P>,
@@ -82,7 +83,7 @@ impl<'q, P: Platform> Reserved<'q, P> {
             Intent::Create { .. } => CREATE_STATUS as u16,
             Intent::Data(_) | Intent::Stateless => INLINE as u16 + inline_bytes,
         };
-        // A slot that was not sent is given back by the drop.
+        // A slot that was not sent is wiped and given back by the drop.
         if queue.is_indirect {
             // Here and not in `send`: here the compiler knows how many segments there are.
             self.block().write_table(segments);
@@ -142,14 +143,8 @@ impl<P: Platform> Queue<P> {
             guarded.publish(slot);
             Ok(guarded.decide_kick())
         });
-        match sent {
-            Ok(true) => self.doorbell.ring(),
-            Ok(false) => {}
-            Err(error) => {
-                let block = self.shared.blocks.block(slot);
-                block.wipe_inline(usize::from(submission.inline_bytes));
-                return Err(error);
-            }
+        if sent? {
+            self.doorbell.ring();
         }
         Ok(())
     }
@@ -157,6 +152,8 @@ impl<P: Platform> Queue<P> {
 
 impl<P: Platform> Drop for Reserved<'_, P> {
     fn drop(&mut self) {
+        // All of it, whatever has been filled in: nobody knows how far that came.
+        self.block().wipe_inline(INLINE_LEN);
         self.queue.give_back(self.slot);
     }
 }

@@ -9,6 +9,8 @@ mod batch;
 #[cfg(not(loom))]
 mod cache;
 #[cfg(not(loom))]
+mod callers;
+#[cfg(not(loom))]
 mod cancellation;
 #[cfg(not(loom))]
 mod chain;
