@@ -15,7 +15,11 @@ use core::{
     ptr,
     sync::atomic::{AtomicBool, Ordering},
 };
-use std::{alloc::System, thread, thread_local};
+use std::{
+    alloc::System,
+    sync::{Mutex, MutexGuard, PoisonError},
+    thread, thread_local,
+};
 
 /// A secret is looked for by its pieces of this length: what is left of it may be a part.
 const PIECE_LEN: usize = 16;
@@ -75,7 +79,7 @@ static SHARED: Shared = Shared {
 /// There is a watch: the one thing that every free looks at.
 static IS_WATCHED: AtomicBool = AtomicBool::new(false);
 /// One watch at a time.
-static TAKEN: AtomicBool = AtomicBool::new(false);
+static ALONE: Mutex<()> = Mutex::new(());
 
 thread_local! {
     /// The watch is this thread's.
@@ -89,17 +93,13 @@ thread_local! {
 impl Shared {
     /// `f` neither allocates nor panics.
     fn with<R>(&self, f: impl FnOnce(&mut Watched) -> R) -> R {
-        take(&self.is_locked);
+        while self.is_locked.swap(true, Ordering::Acquire) {
+            thread::yield_now();
+        }
         // SAFETY: the lock is held, and `f` does not come here again.
         let result = f(unsafe { &mut *self.watched.get() });
         self.is_locked.store(false, Ordering::Release);
         result
-    }
-}
-
-fn take(flag: &AtomicBool) {
-    while flag.swap(true, Ordering::Acquire) {
-        thread::yield_now();
     }
 }
 
@@ -210,7 +210,8 @@ unsafe impl GlobalAlloc for Heap {
 /// since whoever has that may wait for this.
 #[derive(Debug)]
 pub(crate) struct Watch {
-    _of_one_thread: core::marker::PhantomData<*const ()>,
+    /// Also what keeps it in its thread.
+    _alone: MutexGuard<'static, ()>,
 }
 
 impl Watch {
@@ -225,7 +226,7 @@ impl Watch {
         assert!(pieces().count() <= MAX_PIECES);
         // Zeros are everywhere.
         let pieces = || pieces().filter(|piece| piece.iter().any(|byte| *byte != piece[0]));
-        take(&TAKEN);
+        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         SHARED.with(|watched| {
             watched.begins = [false; 256];
             watched.count = 0;
@@ -239,9 +240,7 @@ impl Watch {
         });
         IS_WATCHED.store(true, Ordering::Relaxed);
         IS_WATCHER.set(true);
-        Self {
-            _of_one_thread: core::marker::PhantomData,
-        }
+        Self { _alone: alone }
     }
 
     /// Returns how many blocks held a secret when they were freed.
@@ -276,7 +275,6 @@ impl Drop for Watch {
     fn drop(&mut self) {
         IS_WATCHER.set(false);
         IS_WATCHED.store(false, Ordering::Relaxed);
-        TAKEN.store(false, Ordering::Release);
     }
 }
 

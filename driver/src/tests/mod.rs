@@ -54,6 +54,8 @@ mod requests;
 #[cfg(not(loom))]
 mod ring;
 #[cfg(not(loom))]
+mod secrets;
+#[cfg(not(loom))]
 mod sequences;
 #[cfg(not(loom))]
 mod services;
