@@ -12,7 +12,8 @@ usage() {
 ./run.sh test [filter]       every test: the driver on this host, the kernel in QEMU, runs that must fail
 ./run.sh bench [name] [key=value ..]
                              measure: instructions control-sessions device-limit interrupt-race
-                             aes-cbc akcipher, or all; words narrow down (workers=8 vcpus=2 mode=wait
+                             aes-cbc akcipher, or all; clock, which is not one of all, compares the
+                             guest's clock with the host's (boots=50); words narrow down (workers=8 vcpus=2 mode=wait
                              placement=shared-core ioeventfd=on ..) or change what is measured
                              (idle=poll, cpus=1: workers on one CPU); see target/bench/report.html
 ./run.sh bench --peer linux [key=value ..]
@@ -28,7 +29,7 @@ usage() {
                              cipher-on-akcipher akcipher-on-cipher empty-digest)
 ./run.sh bench-guest NAME [words]
                              boot one program of kernel/benches alone: control-sessions
-                             device-limit interrupt-race data-queue akcipher instructions
+                             device-limit interrupt-race data-queue akcipher instructions clock
 ./run.sh lint                formatting, clippy and documentation, with warnings denied
 ./run.sh ELF [words]         boot a kernel binary with words on its command line (the cargo runner)
 ./run.sh setup               set up what is missing, and nothing else
@@ -828,7 +829,7 @@ bench() {
             linux_guest count=instructions | grep ^bench: || return
         kernel_cargo bench -q -p kernel --bench instructions | grep ioeventfd=off || return
         ;;
-    instructions | control-sessions | device-limit | interrupt-race | aes-cbc | akcipher | *=*) ;;
+    instructions | control-sessions | device-limit | interrupt-race | aes-cbc | akcipher | clock | *=*) ;;
     *) fail "no experiment '$1'; ./run.sh --help lists them" ;;
     esac
     local header

@@ -14,7 +14,7 @@ use rustix::{
     thread::{CpuSet, sched_setaffinity},
 };
 
-use crate::line::Line;
+use crate::{clock::Comparison, line::Line};
 
 /// On which host cores QEMU's threads run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -164,24 +164,29 @@ impl Run {
         let mut results = Results::default();
         let mut begin = None;
         let mut busy_percent = None;
+        let mut clocks = Comparison::default();
         for text in output.lines() {
             let text = text?;
             let text = text.trim_end();
-            if text == "measure: begin" {
-                begin = Some((Instant::now(), cpu_time(qemu)?, host_busy()?));
-            } else if text == "measure: end" {
-                if let Some((start, before, host_before)) = begin.take() {
+            if let Some(word) = clocks.see(text) {
+                if word == "begin" {
+                    begin = Some((Instant::now(), cpu_time(qemu)?, host_busy()?));
+                } else if word == "end"
+                    && let Some((start, before, host_before)) = begin.take()
+                {
                     let elapsed = start.elapsed().as_secs_f64();
                     let busy = cpu_time(qemu)?.saturating_sub(before).as_secs_f64();
                     let all = host_busy()?.saturating_sub(host_before).as_secs_f64();
                     busy_percent = Some((busy * 100. / elapsed, (all - busy) * 100. / elapsed));
                 }
             } else if let Some(mut line) = Line::parse(text, "bench:") {
+                let mut is_disturbed = false;
                 if let Some((own, others)) = busy_percent.take() {
                     line.push("host_cpu_percent", format!("{own:.0}"));
-                    if others > DISTURBED_PERCENT {
-                        line.push("disturbed", "yes");
-                    }
+                    is_disturbed = others > DISTURBED_PERCENT;
+                }
+                if clocks.mark(&mut line) || is_disturbed {
+                    line.push("disturbed", "yes");
                 }
                 self.mark(&mut line);
                 results.lines.push(line);

@@ -4,6 +4,7 @@
 //! Started by `./run.sh bench`, at the top of the project. Its first argument is a header line that
 //! says which QEMU and which accelerator.
 
+mod clock;
 mod guest;
 mod line;
 mod peer;
@@ -34,6 +35,9 @@ fn run(mut arguments: Vec<String>) -> Result<(), String> {
     match &arguments[..] {
         [peer, linux, words @ ..] if peer == "--peer" && linux == "linux" => {
             bench.beside_linux(&plan::Words::parse(words)?)?;
+        }
+        [name, words @ ..] if name == "clock" => {
+            bench.clocks(&plan::Words::parse(words)?)?;
         }
         [name, words @ ..] if !name.contains('=') => {
             bench.experiment(name, &plan::Words::parse(words)?)?;
@@ -82,6 +86,24 @@ impl Bench {
         self.go(name, &plan::runs(name, words)?, &mut results)?;
         print!("{}", report::table(&results.lines));
         self.report.add(name, &results.lines, &results.histograms)
+    }
+
+    /// Boots again and again, however busy the host is, and says how far the guest's clock was off.
+    fn clocks(&mut self, words: &plan::Words) -> Result<(), String> {
+        let (boots, run) = plan::clock_run(words)?;
+        let (mut results, mut failed) = (Results::default(), 0);
+        for _ in 0..boots {
+            match run.go(&self.directory) {
+                Ok(boot) => results.lines.extend(boot.lines),
+                Err(guest::Failure::Run) => failed += 1,
+                Err(error) => return Err(format!("clock: {error}")),
+            }
+            self.write("clock", &results.lines, &[])?;
+        }
+        results.lines.push(clock::summary(&results.lines, failed));
+        self.write("clock", &results.lines, &[])?;
+        print!("{}", report::table(&results.lines));
+        self.report.add("clock", &results.lines, &[])
     }
 
     fn beside_linux(&mut self, words: &plan::Words) -> Result<(), String> {

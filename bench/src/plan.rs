@@ -16,10 +16,11 @@ const DEVICE_LIMIT: &[&str] = &["bench-guest", "device-limit"];
 const INTERRUPT_RACE: &[&str] = &["bench-guest", "interrupt-race"];
 const DATA_QUEUE: &[&str] = &["bench-guest", "data-queue"];
 const AKCIPHER: &[&str] = &["bench-guest", "akcipher"];
+const CLOCK: &[&str] = &["bench-guest", "clock"];
 const LINUX: &[&str] = &["linux-guest"];
 
-/// Words that choose machines; the others go to the guest.
-const MACHINE_WORDS: &[&str] = &["vcpus", "ioeventfd", "placement"];
+/// Words that choose machines and how many; the others go to the guest.
+const MACHINE_WORDS: &[&str] = &["vcpus", "ioeventfd", "placement", "boots"];
 
 /// What was asked for: `key=value` words that narrow an experiment down.
 #[derive(Debug)]
@@ -167,6 +168,24 @@ pub fn runs(name: &str, words: &Words) -> Result<Vec<Run>, String> {
         }
     }
     Ok(runs)
+}
+
+/// Returns how often the clock's run is to be booted, and that run.
+///
+/// # Errors
+///
+/// A value that no machine can have.
+pub fn clock_run(words: &Words) -> Result<(usize, Run), String> {
+    let boots = words.values("boots", &["50"]).join(",");
+    let Some(boots) = boots.parse().ok().filter(|boots| *boots > 0) else {
+        return Err(format!("boots={boots}: a number from 1 on"));
+    };
+    let machines = machines(words, &["1"], &["on"])?;
+    let machine = machines.last().ok_or("no machine")?;
+    Ok((
+        boots,
+        run(CLOCK, words.guest(&[], &[("ms", "1000")]), *machine),
+    ))
 }
 
 /// Returns the runs of one round beside Linux, the two in turn, and those that say what the device

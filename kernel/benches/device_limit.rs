@@ -301,6 +301,7 @@ fn main() -> ! {
         function,
     ));
     let (mut data, mut control) = bring_up(&transport);
+    measure::mark("clock");
 
     let name = measure::choice("wait", &["spin", "sleep"]);
     let wait = match name {
@@ -400,6 +401,7 @@ fn flood_data(data: &mut Flood, session: u64, size: u64, depth: u64, pace: Pace)
 }
 
 fn report(flood: &Flood, queue: &str, size: u64, depth: u64, rate: u64, pace: Pace) {
+    measure::mark("clock");
     println!(
         "bench: name=device-limit queue={queue} size={size} depth={depth} wait={} \
          gap_ns={} requests_per_s={rate} mb_per_s={} kicks={} sleeps={}",

@@ -114,6 +114,7 @@ fn race(device: &Arc<CryptoDevice>, session: &Session) {
         "naive" => (0, already_drained + unhandled),
         _ => (already_drained, unhandled),
     };
+    measure::mark("clock");
     // Nothing is injected here: whatever is unhandled is falsely so.
     println!(
         "bench: name=interrupt-race drain={masked} accounting={accounting} placement={placement} \
@@ -157,6 +158,7 @@ fn write_message(vector: u8) {
 
 fn report_injected(how: &str, injected: u64, before: InterruptStats, now: InterruptStats) {
     let (handled, already_drained, unhandled) = since(now, before);
+    measure::mark("clock");
     println!(
         "bench: name=interrupt-injected how={how} injected={injected} interrupts={} \
          handled={handled} already_drained={already_drained} unhandled={unhandled} \
@@ -279,6 +281,7 @@ fn main() -> ! {
         &KEY,
     ));
     let session = Arc::new(measure::expect(session));
+    measure::mark("clock");
     match measure::choice("part", &["race", "injected"]) {
         "race" => race(&device, &session),
         _ => injected(&device, &session),

@@ -1,4 +1,4 @@
-//! What the kernel reads of the ACPI tables: processors, I/O APICs, ECAM. Every length and every
+//! What the kernel reads of the ACPI tables: processors, I/O APICs, ECAM, timers. Every length and every
 //! checksum is checked before a byte of a table is believed (ACPI 6.5, 5.2).
 
 use alloc::vec::Vec;
@@ -55,7 +55,7 @@ impl fmt::Display for AcpiError {
     }
 }
 
-/// What the MADT and the MCFG say.
+/// What the MADT, the MCFG, the FADT and the HPET table say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tables {
     /// Local APIC ids of the CPUs that can be used, in the table's order.
@@ -66,6 +66,10 @@ pub struct Tables {
     pub overrides: Vec<Override>,
     /// Memory-mapped PCI configuration space.
     pub ecam: Option<Ecam>,
+    /// The power management timer.
+    pub pm_timer: Option<PmTimer>,
+    /// Bus address of the high precision event timer's registers.
+    pub hpet: Option<u64>,
 }
 
 /// An I/O APIC.
@@ -99,9 +103,22 @@ pub struct Ecam {
     pub last_bus: u8,
 }
 
+/// The power management timer, as it is on every PC: by a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PmTimer {
+    /// The port.
+    pub port: u16,
+    /// It has 32 bits, not 24.
+    pub has_32_bits: bool,
+}
+
 /// Longest table that is believed.
 const MAX_TABLE_LEN: usize = 1 << 20;
 const HEADER_LEN: usize = 36;
+
+/// Spaces of a generic address (ACPI 6.5, 5.2.3.2).
+const SYSTEM_MEMORY: u8 = 0;
+const SYSTEM_IO: u8 = 1;
 
 fn u16_at(bytes: &[u8], offset: usize) -> Option<u16> {
     Some(u16::from_le_bytes(
@@ -149,6 +166,8 @@ pub fn read(firmware: &impl Firmware, rsdp: u64) -> Result<Tables, AcpiError> {
         match bytes {
             b"APIC" => read_madt(table(firmware, address, *b"APIC")?, &mut tables)?,
             b"MCFG" => read_mcfg(table(firmware, address, *b"MCFG")?, &mut tables)?,
+            b"FACP" => tables.pm_timer = read_fadt(table(firmware, address, *b"FACP")?),
+            b"HPET" => tables.hpet = read_hpet(table(firmware, address, *b"HPET")?),
             _ => {}
         }
     }
@@ -263,4 +282,32 @@ fn read_mcfg(table: &[u8], tables: &mut Tables) -> Result<(), AcpiError> {
         }
     }
     Ok(())
+}
+
+/// Fixed ACPI Description Table, as far as it is about the power management timer (ACPI 6.5, 5.2.9).
+/// `None` where it has none, or none by a port.
+fn read_fadt(table: &[u8]) -> Option<PmTimer> {
+    const HAS_32_BITS: u32 = 1 << 8;
+    let len_bytes = *table.get(91)?;
+    let old = u32_at(table, 76)?;
+    // The generic address wins where it is given: a space, then, from its fifth byte on, the address.
+    let [space, ..] = *table.get(208..220).unwrap_or(&[0]) else {
+        return None;
+    };
+    let port = match u64_at(table, 212).unwrap_or(0) {
+        0 => u64::from(old),
+        address if space == SYSTEM_IO => address,
+        _ => return None,
+    };
+    let port = u16::try_from(port).ok().filter(|port| *port != 0)?;
+    (len_bytes == 4).then_some(PmTimer {
+        port,
+        has_32_bits: u32_at(table, 112)? & HAS_32_BITS != 0,
+    })
+}
+
+/// HPET Description Table (IA-PC HPET 1.0a, 3.2.4).
+fn read_hpet(table: &[u8]) -> Option<u64> {
+    let address = u64_at(table, 44)?;
+    (table[40] == SYSTEM_MEMORY && address != 0).then_some(address)
 }

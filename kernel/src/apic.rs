@@ -208,9 +208,7 @@ pub fn start_count() {
     write(TIMER_INITIAL, u32::MAX);
 }
 
-/// Returns how many ticks have passed since [`start_count`], and stops the timer.
-pub fn stop_count() -> u32 {
-    let left = read(TIMER_CURRENT);
-    write(TIMER_INITIAL, 0);
-    u32::MAX - left
+/// Returns how many ticks have passed since [`start_count`].
+pub fn counted() -> u32 {
+    u32::MAX - read(TIMER_CURRENT)
 }

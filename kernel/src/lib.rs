@@ -8,6 +8,7 @@ extern crate alloc;
 pub mod acpi;
 pub mod apic;
 pub mod boot;
+pub mod calibration;
 pub mod command_line;
 pub mod console;
 pub mod cpu;
@@ -23,6 +24,7 @@ pub mod measure;
 pub mod memory;
 pub mod pci;
 pub mod platform;
+pub mod references;
 pub mod smp;
 pub mod testing;
 pub mod time;
@@ -45,9 +47,11 @@ pub fn init(info: &'static BootInfo) {
     interrupts::load();
     apic::silence_legacy();
     apic::init();
-    time::init();
-    executor::prepare();
     machine::init(info.rsdp_addr.into_option().unwrap_or(0));
+    if let Err(error) = time::init(machine::tables()) {
+        testing::give_up(format_args!("{error}"));
+    }
+    executor::prepare();
 }
 
 #[panic_handler]

@@ -1,5 +1,5 @@
-//! The clock (the TSC) and the timer (the local APIC's), both measured against the PC's interval
-//! timer.
+//! The clock (the TSC) and the timer (the local APIC's), whose rates [`calibration`](crate::calibration)
+//! finds out.
 //!
 //! There is no tick: the timer is armed for the earliest deadline, if there is one.
 
@@ -12,18 +12,27 @@ use core::{
     task::{Context, Poll, Waker},
 };
 
+use spin::Once;
 use virtio_crypto::sync::IrqMutex;
-use x86_64::instructions::{interrupts::without_interrupts, port::Port};
+use x86_64::instructions::interrupts::without_interrupts;
 
-use crate::{apic, interrupts, platform::KernelPlatform, testing};
+use crate::{
+    acpi::Tables,
+    apic,
+    calibration::{self, Calibration, NoClock},
+    interrupts,
+    platform::KernelPlatform,
+    references::Counter,
+    testing,
+};
 
 const NS_PER_S: u64 = 1_000_000_000;
-const PIT_HZ: u64 = 1_193_182;
 
 static BOOT_TSC: AtomicU64 = AtomicU64::new(0);
 /// Nanoseconds of a TSC tick, times 2^32; 0 before `init`.
 static NS_PER_TICK: AtomicU64 = AtomicU64::new(0);
 static TIMER_HZ: AtomicU64 = AtomicU64::new(0);
+static CALIBRATION: Once<Calibration> = Once::new();
 
 /// Most sleepers at one time; one more is woken at once and has to try again.
 const MAX_SLEEPERS: usize = 1024;
@@ -82,54 +91,31 @@ pub fn tsc_hz() -> u64 {
     }
 }
 
-/// Measures both rates, over a fiftieth of a second, and takes over the timer.
-pub fn init() {
-    const INTERVALS_PER_S: u64 = 50;
-    let (tsc_ticks, timer_ticks) = without_interrupts(|| {
-        apic::start_count();
-        let start = ticks();
-        wait_pit((PIT_HZ / INTERVALS_PER_S) as u16);
-        let end = ticks();
-        (end - start, apic::stop_count())
-    });
-    let tsc_hz = (tsc_ticks * INTERVALS_PER_S).max(1);
+/// Finds out both rates, and takes over the timer.
+///
+/// # Errors
+///
+/// [`NoClock`] when there is nothing to go by.
+pub fn init(tables: &Tables) -> Result<(), NoClock> {
+    let counters = Counter::all(tables);
+    let found = without_interrupts(|| calibration::calibrate(counters))?;
     BOOT_TSC.store(ticks(), Ordering::Relaxed);
-    NS_PER_TICK.store(
-        ((u128::from(NS_PER_S) << 32) / u128::from(tsc_hz)) as u64,
-        Ordering::Relaxed,
-    );
-    TIMER_HZ.store(
-        (u64::from(timer_ticks) * INTERVALS_PER_S).max(1),
-        Ordering::Relaxed,
-    );
+    let ns_per_tick = (u128::from(NS_PER_S) << 32) / u128::from(found.tsc_hz.max(1));
+    NS_PER_TICK.store(ns_per_tick as u64, Ordering::Relaxed);
+    TIMER_HZ.store(found.timer_hz, Ordering::Relaxed);
+    CALIBRATION.call_once(|| found);
     let room = Vec::with_capacity(MAX_SLEEPERS);
     TIMERS.with(|timers| timers.sleepers = room);
     interrupts::set_handler(apic::TIMER_VECTOR, on_timer);
     interrupts::set_handler(apic::ERROR_VECTOR, |_| {
         log::error!("local APIC errors {:#x}", apic::take_errors());
     });
+    Ok(())
 }
 
-/// Waits until channel 2 of the interval timer has counted `count` down. The channel is left
-/// stopped.
-fn wait_pit(count: u16) {
-    let mut gate = Port::<u8>::new(0x61);
-    let mut mode = Port::<u8>::new(0x43);
-    let mut channel = Port::<u8>::new(0x42);
-    // SAFETY: the PC's interval timer and the port that gates its channel 2, which nobody else
-    // uses; the speaker stays off.
-    unsafe {
-        let quiet = gate.read() & !0b11;
-        gate.write(quiet);
-        mode.write(0xb0); // channel 2, both bytes, interrupt on terminal count
-        channel.write(count as u8);
-        channel.write((count >> 8) as u8);
-        gate.write(quiet | 1);
-        while gate.read() & 1 << 5 == 0 {
-            core::hint::spin_loop();
-        }
-        gate.write(quiet);
-    }
+/// Returns what the clock goes by.
+pub fn calibration() -> Option<&'static Calibration> {
+    CALIBRATION.get()
 }
 
 /// Arms the timer for `deadline_ns`, or stops it.

@@ -4,7 +4,7 @@
 
 extern crate alloc;
 
-use alloc::{sync::Arc, task::Wake, vec, vec::Vec};
+use alloc::{format, sync::Arc, task::Wake, vec, vec::Vec};
 use core::{
     pin::pin,
     sync::atomic::{AtomicU32, AtomicU64, Ordering},
@@ -13,19 +13,28 @@ use core::{
 
 use kernel::{
     acpi::{self, AcpiError, Firmware},
-    apic, boot, cpu, executor, heap,
+    apic, boot,
+    calibration::{self, NoClock, Vote},
+    cpu, executor, heap,
     idle::{Choice, Sum, Way},
     interrupts, machine, memory,
     memory::paging,
     pci,
+    references::Reference,
     time::{self, TimedOut},
     vectors,
 };
 use virtio_crypto::sync::IrqMutex;
-use x86_64::structures::paging::PageTableFlags;
+use x86_64::{instructions::port::Port, structures::paging::PageTableFlags};
 
 kernel::tests! {
-    machines: ["smp=1", "smp=4 machine=pc", "smp=8 mem=32M"],
+    machines: [
+        "smp=1",
+        "smp=4 machine=pc",
+        "smp=8 mem=32M",
+        "smp=1 args=-machine,,pit=off append=clock",
+        "smp=1 args=-machine,,pit=off,hpet=off append=clock",
+    ],
     tests: [
         no_page_is_writable_and_executable,
         guard_pages_are_not_mapped,
@@ -37,7 +46,12 @@ kernel::tests! {
         acpi_refuses_a_short_table,
         acpi_refuses_an_entry_without_length,
         pci_ways_agree,
+        acpi_finds_the_timers,
         clock_goes_forward,
+        clock_keeps_step_with_the_calendar,
+        clock_goes_by_what_most_references_say,
+        clock_goes_by_the_only_counter_when_it_says_so_twice,
+        clock_tells_how_far_references_are_apart,
         sleepers_wake_in_order,
         timeout_drops_what_is_late,
         dropped_sleeps_leave_room,
@@ -221,6 +235,49 @@ fn acpi_refuses_an_entry_without_length() {
     assert_eq!(acpi::read(&firmware(&[200, 4, 1, 2]), 64).unwrap().cpus, []);
 }
 
+fn acpi_finds_the_timers() {
+    let with = |name: &[u8], body: &[u8]| {
+        let mut bytes = firmware(&[]);
+        let len = 36 + body.len();
+        bytes.0[256..260].copy_from_slice(name);
+        bytes.0[260..264].copy_from_slice(&(len as u32).to_le_bytes());
+        bytes.0[256 + 36..256 + len].copy_from_slice(body);
+        fix_checksum(&mut bytes.0[256..256 + len], 9);
+        acpi::read(&bytes, 64).unwrap()
+    };
+    // By the old port; by the generic address, which wins; in memory, where it is not looked for; and
+    // none: no length, no port, a table that ends before.
+    let fadt = |port: u32, len: u8, flags: u32, space: u8, address: u64| {
+        let mut body = vec![0; 244 - 36];
+        body[76 - 36..80 - 36].copy_from_slice(&port.to_le_bytes());
+        body[91 - 36] = len;
+        body[112 - 36..116 - 36].copy_from_slice(&flags.to_le_bytes());
+        body[208 - 36] = space;
+        body[212 - 36..220 - 36].copy_from_slice(&address.to_le_bytes());
+        with(b"FACP", &body)
+            .pm_timer
+            .map(|timer| (timer.port, timer.has_32_bits))
+    };
+    assert_eq!(fadt(0x608, 4, 0x100, 1, 0), Some((0x608, true)));
+    assert_eq!(fadt(0x608, 4, 0, 1, 0xb008), Some((0xb008, false)));
+    assert_eq!(fadt(0x608, 4, 0, 0, 0xfed0_0000), None);
+    assert_eq!(fadt(0x608, 0, 0, 1, 0), None);
+    assert_eq!(fadt(0, 4, 0, 1, 0), None);
+    assert_eq!(fadt(0x1_0000, 4, 0, 1, 0), None);
+    assert_eq!(with(b"FACP", &[0; 40]).pm_timer, None);
+
+    let hpet = |space: u8, address: u64| {
+        let mut body = vec![0; 56 - 36];
+        body[4] = space;
+        body[8..16].copy_from_slice(&address.to_le_bytes());
+        with(b"HPET", &body).hpet
+    };
+    assert_eq!(hpet(0, 0xfed0_0000), Some(0xfed0_0000));
+    assert_eq!(hpet(1, 0xfed0_0000), None);
+    assert_eq!(hpet(0, 0), None);
+    assert_eq!(with(b"HPET", &[0; 10]).hpet, None);
+}
+
 fn pci_ways_agree() {
     let ids = |access| -> Vec<_> {
         pci::enumerate(&access)
@@ -247,6 +304,107 @@ fn clock_goes_forward() {
         last_ns = now_ns;
     }
     assert!(time::tsc_hz() > 1_000_000);
+}
+
+/// Waits until the calendar clock's second changes, and returns when by the TSC's clock, and how long
+/// it was not looked at before.
+fn calendar_second() -> (u64, u64) {
+    let (mut index, mut data) = (Port::<u8>::new(0x70), Port::<u8>::new(0x71));
+    let mut second = || {
+        // SAFETY: register 0 of the PC's calendar clock, which nobody else reads.
+        unsafe {
+            index.write(0);
+            data.read()
+        }
+    };
+    let (first, mut before_ns) = (second(), time::now_ns());
+    loop {
+        let (now, now_ns) = (second(), time::now_ns());
+        if now != first {
+            return (now_ns, now_ns - before_ns);
+        }
+        before_ns = now_ns;
+    }
+}
+
+fn clock_keeps_step_with_the_calendar() {
+    // A clock of the host's that the TSC is not measured by. Where the host was busy at an edge it was
+    // seen too late, so there are several goes.
+    const SECOND_NS: u64 = 1_000_000_000;
+    const CLOSE_NS: u64 = SECOND_NS / 50;
+    let mut seen = Vec::new();
+    for _ in 0..5 {
+        let ((from_ns, _), (to_ns, unseen_ns)) = (calendar_second(), calendar_second());
+        let elapsed_ns = to_ns - from_ns;
+        if elapsed_ns.abs_diff(SECOND_NS) <= CLOSE_NS {
+            return;
+        }
+        seen.push((elapsed_ns, unseen_ns));
+    }
+    panic!("a second takes, and was not looked at for, {seen:?} ns");
+}
+
+fn vote(reference: Reference, hz: u64, error_ppm: u64) -> Vote {
+    Vote {
+        reference,
+        hz,
+        error_ppm,
+    }
+}
+
+fn winner(votes: &[Vote]) -> Option<u64> {
+    calibration::winner(votes).map(|vote| vote.hz)
+}
+
+fn clock_goes_by_what_most_references_say() {
+    use Reference::{Cpuid, Hpet, Hypervisor, Pit, PmTimer};
+    let (pit, pm_timer) = (vote(Pit, 2_000, 900), vote(PmTimer, 2_010, 500));
+    // The most exact one of those that agree.
+    assert_eq!(winner(&[pit, pm_timer]), Some(2_010));
+    // A bad one is outvoted, wherever it stands, and however sure it is.
+    for bad in [0, 40, 1_950, 1_000_000] {
+        let bad = vote(Hpet, bad, 0);
+        assert_eq!(winner(&[bad, pit, pm_timer]), Some(2_010), "{bad:?}");
+        assert_eq!(winner(&[pit, pm_timer, bad]), Some(2_010), "{bad:?}");
+        assert_eq!(winner(&[pit, bad]), None, "{bad:?}");
+    }
+    // As many for as against is no agreement.
+    let others = [vote(Hpet, 1_000, 0), vote(Cpuid, 1_000, 0)];
+    assert_eq!(winner(&[pit, pm_timer, others[0], others[1]]), None);
+    // What the machine says of itself counts beside a measurement, not without.
+    let told = [vote(Cpuid, 2_000, 0), vote(Hypervisor, 2_000, 0)];
+    assert_eq!(winner(&told), None);
+    assert_eq!(
+        winner(&[told[0], told[1], vote(Pit, 2_001, 900)]),
+        Some(2_000)
+    );
+    assert_eq!(winner(&[]), None);
+}
+
+fn clock_goes_by_the_only_counter_when_it_says_so_twice() {
+    let pit = |hz| vote(Reference::Pit, hz, 900);
+    assert_eq!(winner(&[pit(2_000)]), None);
+    assert_eq!(winner(&[pit(2_000), pit(2_005)]), Some(2_000));
+    assert_eq!(winner(&[pit(2_000), pit(3_000)]), None);
+    assert_eq!(winner(&[pit(3_000), pit(2_000), pit(2_005)]), Some(2_000));
+    // Windows of one do not outvote another reference.
+    let other = vote(Reference::Hpet, 1_000, 0);
+    assert_eq!(winner(&[pit(2_000), pit(2_000), other]), None);
+}
+
+fn clock_tells_how_far_references_are_apart() {
+    let votes = vec![
+        vote(Reference::PmTimer, 2_100_000_000, 100),
+        vote(Reference::Pit, 4_200_500_000, 100),
+    ];
+    let text = format!("{}", NoClock::Disagreement { votes });
+    assert_eq!(
+        text,
+        "the clock: references do not agree on the TSC, 100 % apart: PM-timer 2100.000 MHz, \
+         PIT 4200.500 MHz"
+    );
+    let nothing = NoClock::Disagreement { votes: vec![] };
+    assert!(format!("{nothing}").starts_with("the clock: nothing to measure the TSC by"));
 }
 
 fn sleepers_wake_in_order() {

@@ -14,7 +14,7 @@ use std::{
     io::IoSlice,
     os::fd::{AsRawFd, OwnedFd},
     sync::{
-        Barrier,
+        Barrier, LazyLock,
         atomic::{AtomicU8, Ordering},
     },
     thread,
@@ -53,6 +53,12 @@ const RSA_MESSAGE: &[u8] = include_bytes!("../../../driver/testdata/rsa/message"
 /// `KEY_SPEC_PROCESS_KEYRING`.
 const PROCESS_KEYRING: i32 = -2;
 const WARM_UP: Duration = Duration::from_millis(200);
+
+/// Tells whoever watches the console that the measured time begins or ends, and what time it is here.
+fn mark(what: &str) {
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    println!("measure: {what} at_ns={}", START.elapsed().as_nanos());
+}
 
 fn main() {
     let outcome = run();
@@ -205,7 +211,7 @@ where
         let threads: Vec<_> = (0..workers).map(|_| scope.spawn(worker)).collect();
         ready.wait();
         thread::sleep(WARM_UP);
-        println!("measure: begin");
+        mark("begin");
         let (start, idle, interrupts) = (Instant::now(), idle_time()?, device_interrupts()?);
         phase.store(COUNTED, Ordering::Relaxed);
         thread::sleep(duration);
@@ -213,7 +219,7 @@ where
         let elapsed = start.elapsed().as_secs_f64();
         let idle = idle_time()?.saturating_sub(idle).as_secs_f64();
         let interrupts = device_interrupts()? - interrupts;
-        println!("measure: end");
+        mark("end");
         let mut latencies = Vec::new();
         for thread in threads {
             let own = thread.join().map_err(|_| "a worker panicked")??;
