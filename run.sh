@@ -556,6 +556,10 @@ whole_runs() {
             "probe: service=AKCIPHER algorithm=RsaPkcs1\\(Sha256\\) key_bits=2048" \
             "probe: requirement=ended-session-answers-invsess section=.* held=yes" \
             "probe: requirement=hw-ready section=.* held=yes" \
+            "probe: requirement=any-framing section=2.7.4.1 held=yes" \
+            "probe: framing request=CIPHER fields=OK joined=OK" \
+            "probe: queue=0 answers=OK" \
+            "probe: quirk=requests_without_answer value=0 dropped, 0 never answered, 0 late" \
             "probe: quirk=session_limit value=256" \
             "probe: quirk=sessions_survive_reset value=yes" \
             "probe: quirk=partial_blocks value=AesCtr:ERR" -- probe || status=1
@@ -565,8 +569,9 @@ whole_runs() {
             "probe: requirement=offers-version-1 .*INDIRECT_DESC \\| VERSION_1" \
             "probe: broke=needs-reset step=short-header" \
             "probe: dangerous=short-header outcome=needs-reset" \
+            "probe: broke=needs-reset step=short-key" \
             "probe: dangerous=no-iv outcome=chained" -- \
-            probe --dangerous=short-header,no-iv event_idx=off || status=1
+            probe --dangerous=short-header,short-key,no-iv event_idx=off || status=1
     fi
     return $status
 }

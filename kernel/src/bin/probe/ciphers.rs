@@ -1,23 +1,70 @@
 //! CIPHER, through the driver: known answers with every key length, then lengths at every boundary.
 
 use alloc::{format, string::String, vec::Vec};
+use core::{fmt, future::poll_fn, pin::pin, task::Poll};
 
-use kernel::{executor::block_on, machine::CryptoDevice, platform::KernelPlatform, println};
+use kernel::{executor, machine::CryptoDevice, platform::KernelPlatform, println, time};
 use virtio_crypto::{Cipher, CipherAlgorithm, Direction, DmaBuffer, Error, Refusal};
 
 use crate::{
     answers::CIPHERS,
-    report::{Report, Row, Works, status_name},
+    report::{Report, Row, Works},
     services::bytes,
+    trouble::status_name,
 };
 
+/// How long a few requests may take.
+pub const ANSWER_LIMIT_NS: u64 = 10_000_000_000;
 const RECOVERY_LIMIT_NS: u64 = 1_000_000_000;
 /// Beyond, the device's limit is not tried.
 const MOST_BYTES: usize = 1 << 20;
 
 type Session = Cipher<KernelPlatform>;
 
-pub fn try_all(device: &CryptoDevice, report: &mut Report) {
+/// Why something has no answer through the driver.
+#[derive(Debug)]
+pub enum Failure {
+    Driver(Error),
+    NeverAnswered,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Driver(error) => error.fmt(f),
+            Self::NeverAnswered => f.write_str("never-answered"),
+        }
+    }
+}
+
+/// Waits for the device, but not for ever.
+pub fn block_on<T>(
+    future: impl Future<Output = Result<T, Error>>,
+    limit_ns: u64,
+) -> Result<T, Failure> {
+    executor::block_on(async {
+        let (mut future, mut limit) = (pin!(future), pin!(time::sleep_ns(limit_ns)));
+        poll_fn(|context| {
+            if let Poll::Ready(outcome) = future.as_mut().poll(context) {
+                return Poll::Ready(outcome.map_err(Failure::Driver));
+            }
+            let over = limit.as_mut().poll(context);
+            over.map(|()| Err(Failure::NeverAnswered))
+        })
+        .await
+    })
+}
+
+fn ask<T>(future: impl Future<Output = Result<T, Error>>) -> Result<T, Failure> {
+    block_on(future, ANSWER_LIMIT_NS)
+}
+
+/// Tries all ciphers on `device`, as long as there is one.
+pub fn try_all(
+    mut device: Option<&CryptoDevice>,
+    advertised: impl Fn(CipherAlgorithm) -> bool,
+    report: &mut Report,
+) -> bool {
     let mut partial = Vec::new();
     for (algorithm, texts) in CIPHERS {
         let [key, iv, plain, sealed] = texts.map(bytes);
@@ -29,45 +76,53 @@ pub fn try_all(device: &CryptoDevice, report: &mut Report) {
             plain,
             sealed,
         };
-        let (works, mut note) = answer.try_on(device);
-        if works == Works::Yes {
-            match answer.try_lengths(device) {
-                Ok(tried) => note = tried,
-                Err(wrong) => note = format!("lengths: {wrong}"),
+        let (mut works, mut note) = (Works::NotTried, String::new());
+        if let Some(live) = device {
+            (works, note) = answer.try_on(live);
+            if works == Works::Yes {
+                match answer.try_lengths(live) {
+                    Ok(tried) => note = tried,
+                    Err(wrong) => note = format!("lengths: {wrong}"),
+                }
+                if let Some(outcome) = answer.try_partial(live) {
+                    partial.push(format!("{algorithm:?}:{outcome}"));
+                }
             }
-            if let Some(outcome) = answer.try_partial(device) {
-                partial.push(format!("{algorithm:?}:{outcome}"));
-            }
+            device = device.filter(|device| is_well_again(device, &step));
         }
-        recover(device, &step);
         report.row(Row {
             service: "CIPHER",
             algorithm: format!("{algorithm:?}"),
             key_bits: answer.key.len() * 8,
-            advertised: device.capabilities().advertises(*algorithm),
+            advertised: advertised(*algorithm),
             works,
             note,
         });
     }
     partial.dedup();
     report.quirk("partial_blocks", partial.join(" "));
+    device.is_some()
 }
 
-/// Starts a device anew that broke, and says where it did.
-fn recover(device: &CryptoDevice, step: &str) {
-    device.poll();
-    let session = Cipher::open(
-        device,
-        CipherAlgorithm::AesCbc,
-        Direction::Encrypt,
-        &[7; 16],
-    );
-    if let Err(Error::Broken(breakage)) = block_on(session) {
-        println!("probe: broke={breakage:?} step={step}");
-        if let Err(error) = device.recover(RECOVERY_LIMIT_NS) {
-            kernel::testing::give_up(format_args!("no recovery after {step}: {error}"));
-        }
+/// Starts a device anew that broke or did not answer, and says where it did; `false` if it does not come
+/// back.
+fn is_well_again(device: &CryptoDevice, step: &str) -> bool {
+    let in_flight = || device.data_stats().in_flight + device.control_stats().in_flight;
+    let end_ns = time::now_ns() + RECOVERY_LIMIT_NS;
+    while in_flight() > 0 && device.ended().is_none() && time::now_ns() < end_ns {
+        device.poll();
     }
+    device.poll();
+    match device.ended() {
+        Some(error) => println!("probe: broke={error} step={step}"),
+        None if in_flight() > 0 => println!("probe: silent=never-answered step={step}"),
+        None => return true,
+    }
+    if let Err(error) = device.recover(0) {
+        println!("probe: stopped={error} step={step}");
+        return false;
+    }
+    true
 }
 
 struct Answer {
@@ -90,16 +145,18 @@ fn refusal_name(refusal: Refusal) -> &'static str {
     })
 }
 
-fn failed(step: &str, error: Error) -> (Works, String) {
-    match error {
-        Error::Refused(refusal) => (Works::Refused, format!("{step}: {}", refusal_name(refusal))),
-        error => (Works::No, format!("{step}: {error}")),
+fn failed(step: &str, failure: Failure) -> (Works, String) {
+    match failure {
+        Failure::Driver(Error::Refused(refusal)) => {
+            (Works::Refused, format!("{step}: {}", refusal_name(refusal)))
+        }
+        failure => (Works::No, format!("{step}: {failure}")),
     }
 }
 
 impl Answer {
-    fn open(&self, device: &CryptoDevice, direction: Direction) -> Result<Session, Error> {
-        block_on(Cipher::open(device, self.algorithm, direction, &self.key))
+    fn open(&self, device: &CryptoDevice, direction: Direction) -> Result<Session, Failure> {
+        ask(Cipher::open(device, self.algorithm, direction, &self.key))
     }
 
     fn try_on(&self, device: &CryptoDevice) -> (Works, String) {
@@ -116,12 +173,12 @@ impl Answer {
                 return (Works::Untried, String::from("opens; no known answer here"));
             }
             let mut data = from.clone();
-            match block_on(session.process_slice(&self.iv, &mut data)) {
+            match ask(session.process_slice(&self.iv, &mut data)) {
                 Ok(()) if data == *to => {}
                 Ok(()) => return (Works::Wrong, format!("{direction:?}: another answer")),
                 Err(error) => return failed(&format!("{direction:?}"), error),
             }
-            if let Err(error) = block_on(session.close()) {
+            if let Err(error) = ask(session.close()) {
                 return failed("close", error);
             }
         }
@@ -145,7 +202,7 @@ impl Answer {
         }
         for &len in &lens {
             let plain: Vec<u8> = (0..len).map(|at| (at * 7) as u8).collect();
-            let outcome = block_on(async {
+            let outcome = ask(async {
                 let buffer = DmaBuffer::from_slice(&plain)?;
                 let buffer = encrypt.process(&self.iv, buffer).await?;
                 let changed = buffer[..] != plain[..];
@@ -163,8 +220,8 @@ impl Answer {
         if most <= MOST_BYTES {
             let mut more = alloc::vec![0; most + granule];
             if !matches!(
-                block_on(encrypt.process_slice(&self.iv, &mut more)),
-                Err(Error::InvalidLength { .. })
+                ask(encrypt.process_slice(&self.iv, &mut more)),
+                Err(Failure::Driver(Error::InvalidLength { .. }))
             ) {
                 return Err(format!("{} bytes were sent", more.len()));
             }
@@ -181,12 +238,12 @@ impl Answer {
         }
         let session = self.open(device, Direction::Encrypt).ok()?;
         let mut data = self.plain[..block + 4].to_vec();
-        Some(match block_on(session.process_slice(&self.iv, &mut data)) {
+        Some(match ask(session.process_slice(&self.iv, &mut data)) {
             // A counter mode's answer is the beginning of the whole one.
             Ok(()) if self.algorithm == CipherAlgorithm::AesXts => String::from("taken"),
             Ok(()) if data[..] == self.sealed[..data.len()] => String::from("yes"),
             Ok(()) => String::from("wrong"),
-            Err(Error::Refused(refusal)) => refusal_name(refusal).into(),
+            Err(Failure::Driver(Error::Refused(refusal))) => refusal_name(refusal).into(),
             Err(error) => format!("{error}"),
         })
     }

@@ -6,11 +6,13 @@ use alloc::{format, string::String, vec, vec::Vec};
 use kernel::println;
 
 use crate::{
+    akcipher::{self, PRIVATE, PUBLIC},
     keys::RSA,
-    quirks::{CREATE, encrypt},
-    raw::{Part, Queue, Raw, Trouble, head},
-    report::status_name,
-    services::{self, PRIVATE, PUBLIC},
+    quirks::encrypt,
+    raw::{Queue, Raw, head},
+    ring::Part,
+    session::{CREATE, Session},
+    trouble::{Trouble, status_name},
 };
 
 /// What it does to QEMU's builtin backend, and how it is sent.
@@ -68,7 +70,8 @@ pub fn names() -> String {
 }
 
 /// Words of an encryption of `source` bytes in a session of [`CREATE`].
-fn words(id: u64, iv: u32, source: u32, destination: u32) -> Vec<u8> {
+fn words(session: Session, iv: u32, source: u32, destination: u32) -> Vec<u8> {
+    let id = session.id;
     head(&[
         (4, 3),
         (8, id as u32),
@@ -83,7 +86,7 @@ fn words(id: u64, iv: u32, source: u32, destination: u32) -> Vec<u8> {
 
 /// Sends a data request of which the last byte that is written is the status.
 fn send(raw: &mut Raw, parts: &[Part]) -> Result<String, Trouble> {
-    let answer = raw.send(Queue::Data, parts)?;
+    let answer = raw.send(Queue::Data(0), parts)?;
     let status = answer.written.last().copied().unwrap_or(u8::MAX);
     Ok(format!("answered {}", status_name(u32::from(status))))
 }
@@ -93,8 +96,8 @@ fn readable(parts: &[&[u8]]) -> Part {
 }
 
 fn short_header(raw: &mut Raw) -> Result<String, Trouble> {
-    let id = raw.create(CREATE, &[7; 16])?;
-    let header = &words(id, 16, 16, 16)[..40];
+    let session = raw.create(CREATE, &[7; 16])?;
+    let header = &words(session, 16, 16, 16)[..40];
     send(raw, &[readable(&[header]), Part::Writable(17)])
 }
 
@@ -110,29 +113,29 @@ fn short_key(raw: &mut Raw) -> Result<String, Trouble> {
 }
 
 fn unequal_lengths(raw: &mut Raw) -> Result<String, Trouble> {
-    let id = raw.create(CREATE, &[7; 16])?;
+    let session = raw.create(CREATE, &[7; 16])?;
     let parts = [
-        readable(&[&words(id, 16, 16, 32), &[0; 32]]),
+        readable(&[&words(session, 16, 16, 32), &[0; 32]]),
         Part::Writable(33),
     ];
     send(raw, &parts)
 }
 
 fn short_source(raw: &mut Raw) -> Result<String, Trouble> {
-    let id = raw.create(CREATE, &[7; 16])?;
+    let session = raw.create(CREATE, &[7; 16])?;
     send(
         raw,
         &[
-            readable(&[&words(id, 16, 16, 16), &[0; 20]]),
+            readable(&[&words(session, 16, 16, 16), &[0; 20]]),
             Part::Writable(17),
         ],
     )
 }
 
 fn empty_descriptor(raw: &mut Raw) -> Result<String, Trouble> {
-    let id = raw.create(CREATE, &[7; 16])?;
+    let session = raw.create(CREATE, &[7; 16])?;
     let parts = [
-        readable(&[&words(id, 16, 16, 16), &[0; 32]]),
+        readable(&[&words(session, 16, 16, 16), &[0; 32]]),
         Part::Readable(Vec::new()),
         Part::Writable(17),
     ];
@@ -140,12 +143,12 @@ fn empty_descriptor(raw: &mut Raw) -> Result<String, Trouble> {
 }
 
 fn writable_first(raw: &mut Raw) -> Result<String, Trouble> {
-    let id = raw.create(CREATE, &[7; 16])?;
+    let session = raw.create(CREATE, &[7; 16])?;
     send(
         raw,
         &[
             Part::Writable(17),
-            readable(&[&words(id, 16, 16, 16), &[0; 32]]),
+            readable(&[&words(session, 16, 16, 16), &[0; 32]]),
         ],
     )
 }
@@ -153,9 +156,9 @@ fn writable_first(raw: &mut Raw) -> Result<String, Trouble> {
 /// 2 MiB: beyond the limit of those that have one.
 fn over_max_size(raw: &mut Raw) -> Result<String, Trouble> {
     const LEN: usize = 2 << 20;
-    let id = raw.create(CREATE, &[7; 16])?;
+    let session = raw.create(CREATE, &[7; 16])?;
     let parts = [
-        readable(&[&words(id, 16, LEN as u32, LEN as u32), &[0; 16]]),
+        readable(&[&words(session, 16, LEN as u32, LEN as u32), &[0; 16]]),
         Part::Readable(vec![0; LEN]),
         Part::Writable(LEN + 1),
     ];
@@ -163,14 +166,20 @@ fn over_max_size(raw: &mut Raw) -> Result<String, Trouble> {
 }
 
 fn verify_without_digest(raw: &mut Raw) -> Result<String, Trouble> {
-    let id = services::open_rsa(raw, &RSA[0], 6, PUBLIC)?;
-    raw.data(0x403, id, &[(4, 1), (24, 128), (28, 0)], &[&[1; 128]], 0)?;
+    let session = akcipher::open_rsa(raw, &RSA[0], 6, PUBLIC)?;
+    raw.data(
+        0x403,
+        session,
+        &[(4, 1), (24, 128), (28, 0)],
+        &[&[1; 128]],
+        0,
+    )?;
     Ok(String::from("verified"))
 }
 
 /// Whether a block without an IV is encrypted as if it followed the one before.
 fn no_iv(raw: &mut Raw) -> Result<String, Trouble> {
-    let id = raw.create(CREATE, &[7; 16])?;
+    let session = raw.create(CREATE, &[7; 16])?;
     let whole = |raw: &mut Raw, iv: &[u8], len: usize| {
         let words = [
             (4, 3),
@@ -179,7 +188,7 @@ fn no_iv(raw: &mut Raw) -> Result<String, Trouble> {
             (32, len as u32),
             (64, 1),
         ];
-        raw.data(0x000, id, &words, &[iv, &[0; 32][..len]], len)
+        raw.data(0x000, session, &words, &[iv, &[0; 32][..len]], len)
     };
     let (two, _) = whole(raw, &[9; 16], 32)?;
     whole(raw, &[9; 16], 16)?;
@@ -193,25 +202,25 @@ fn no_iv(raw: &mut Raw) -> Result<String, Trouble> {
 }
 
 fn cipher_on_akcipher(raw: &mut Raw) -> Result<String, Trouble> {
-    let id = services::open_rsa(raw, &RSA[0], 6, PRIVATE)?;
-    encrypt(raw, id)?;
+    let session = akcipher::open_rsa(raw, &RSA[0], 6, PRIVATE)?;
+    encrypt(raw, session)?;
     Ok(String::from("answered OK"))
 }
 
 fn akcipher_on_cipher(raw: &mut Raw) -> Result<String, Trouble> {
-    let id = raw.create(CREATE, &[7; 16])?;
-    services::akcipher(raw, 0x402, id, &[1; 32], 128)?;
+    let session = raw.create(CREATE, &[7; 16])?;
+    akcipher::transform(raw, 0x402, session, &[1; 32], 128)?;
     Ok(String::from("answered OK"))
 }
 
 fn empty_digest(raw: &mut Raw) -> Result<String, Trouble> {
-    let id = services::open_rsa(raw, &RSA[0], 6, PRIVATE)?;
-    services::akcipher(raw, 0x402, id, &[], 128)?;
+    let session = akcipher::open_rsa(raw, &RSA[0], 6, PRIVATE)?;
+    akcipher::transform(raw, 0x402, session, &[], 128)?;
     Ok(String::from("signed"))
 }
 
 fn short_digest(raw: &mut Raw) -> Result<String, Trouble> {
-    let id = services::open_rsa(raw, &RSA[0], 6, PRIVATE)?;
-    services::akcipher(raw, 0x402, id, &[1; 16], 128)?;
+    let session = akcipher::open_rsa(raw, &RSA[0], 6, PRIVATE)?;
+    akcipher::transform(raw, 0x402, session, &[1; 16], 128)?;
     Ok(String::from("signed"))
 }

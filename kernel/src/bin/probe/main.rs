@@ -7,29 +7,35 @@
 
 extern crate alloc;
 
+mod akcipher;
 mod answers;
 mod ciphers;
 mod dangerous;
+mod framing;
 mod keys;
 mod quirks;
 mod raw;
 mod report;
 mod requirements;
+mod ring;
 mod services;
+mod session;
+mod trouble;
 
-use alloc::format;
+use alloc::{format, string::String, vec::Vec};
 
 use kernel::{
-    command_line, executor,
+    command_line,
     exit::{ExitCode, exit},
-    machine::{self, Reach, Wiring},
+    machine::{self, CryptoDevice, Reach, Wiring},
+    platform::KernelPlatform,
     println, testing,
 };
 use raw::Raw;
 use report::Report;
 use virtio_crypto::{
     AeadAlgorithm, AkcipherAlgorithm, Algorithm, CipherAlgorithm, HashAlgorithm, MacAlgorithm,
-    Options,
+    Options, Services, transport::pci::PciTransport,
 };
 
 kernel::entry!(main);
@@ -43,21 +49,30 @@ fn main() -> ! {
         testing::give_up(format_args!("no virtio-crypto device"));
     };
     let mut report = Report::default();
-    match Raw::new(function) {
-        Ok(raw) => by_hand(raw, &mut report),
+    let transport = PciTransport::<KernelPlatform, _>::new(machine::pci_access(), function);
+    let raw = match transport {
+        Ok(transport) => Raw::new(transport),
         Err(error) => testing::give_up(format_args!("{error}")),
-    }
-    through_the_driver(&mut report);
+    };
+    let stopped = by_hand(raw, &mut report);
     report.summary();
+    if let Some(reason) = stopped {
+        testing::give_up(format_args!("{reason}; what comes after was not tried"));
+    }
     println!("probe: pass");
     exit(ExitCode::Success);
 }
 
-fn by_hand(mut raw: Raw, report: &mut Report) {
+/// Returns why it came to a stop, if it did.
+fn by_hand(mut raw: Raw, report: &mut Report) -> Option<String> {
     let config = match requirements::check_set_up(&mut raw, report) {
         Ok(config) => config,
         Err(error) => testing::give_up(format_args!("the device cannot be set up: {error}")),
     };
+    raw.step = "set-up".into();
+    if let Err(trouble) = raw.check_live() {
+        raw.stop(trouble);
+    }
     if let Some(names) = command_line::value("dangerous") {
         for name in names.split(',') {
             if !dangerous::run(&mut raw, name) {
@@ -70,46 +85,71 @@ fn by_hand(mut raw: Raw, report: &mut Report) {
         exit(ExitCode::Success);
     }
     quirks::of_configuration(&raw, config.u64(48), report);
+    framing::find(&mut raw, report);
     requirements::check_sessions(&mut raw, report);
     quirks::find(&mut raw, report);
     services::try_all(&mut raw, &config, report);
+    requirements::check_wrong_ids(&mut raw, report);
     requirements::check_answers(&raw, report);
+    quirks::of_silence(&raw, report);
     raw.destroy_all();
+    if let Some((trouble, step)) = raw.stopped {
+        ciphers::try_all(
+            None,
+            |algorithm| config.advertises(Services::CIPHER, algorithm as u32),
+            report,
+        );
+        report.quirk("driver", "not-tried".into());
+        return Some(format!("the device is left alone: {trouble} at {step}"));
+    }
     raw.reset();
+    drop(raw);
+    through_the_driver(report)
 }
 
-fn through_the_driver(report: &mut Report) {
+fn through_the_driver(report: &mut Report) -> Option<String> {
     let device = match machine::open_crypto(0, Reach::Pci, Wiring::Best, Options::default()) {
         Ok(Some(device)) => device,
         Ok(None) => testing::give_up(format_args!("the device is gone")),
-        Err(error) => return report.quirk("driver", format!("{error}")),
+        Err(error) => {
+            report.quirk("driver", format!("{error}"));
+            return Some(format!("the driver cannot set it up: {error}"));
+        }
     };
     report.quirk("interrupts", format!("{:?}", device.interrupt_mode()));
-    ciphers::try_all(&device, report);
-    match executor::block_on(device.prove()) {
-        Ok(_) => {
-            let capabilities = device.capabilities();
-            let ciphers = CipherAlgorithm::ALL.into_iter().map(Algorithm::from);
-            let hashes = HashAlgorithm::ALL.into_iter().map(Algorithm::from);
-            let macs = MacAlgorithm::ALL.into_iter().map(Algorithm::from);
-            let aeads = AeadAlgorithm::ALL.into_iter().map(Algorithm::from);
-            let keys = AkcipherAlgorithm::ALL.into_iter().map(Algorithm::from);
-            let all = ciphers.chain(hashes).chain(macs).chain(aeads).chain(keys);
-            let differ = all.filter(|algorithm| {
-                capabilities.proves(*algorithm) != capabilities.advertises(*algorithm)
-            });
-            report.quirk(
-                "advertised_is_not_proved",
-                format!("{:?}", differ.collect::<alloc::vec::Vec<_>>()),
-            );
-        }
-        Err(error) => report.quirk("advertised_is_not_proved", format!("{error}")),
+    let capabilities = device.capabilities();
+    let advertised = |algorithm| capabilities.advertises(algorithm);
+    if !ciphers::try_all(Some(&device), advertised, report) {
+        report.quirk("advertised_is_not_proved", "not-tried".into());
+        return Some("the device did not come back".into());
     }
+    let proved = ciphers::block_on(device.prove(), 3 * ciphers::ANSWER_LIMIT_NS);
+    let value = match proved {
+        Ok(_) => format!("{:?}", not_as_advertised(&device)),
+        Err(failure) => format!("{failure}"),
+    };
+    report.quirk("advertised_is_not_proved", value);
     let stats = device.interrupt_stats();
-    let value = format!("{} of {}", stats.unhandled, stats.total());
-    report.quirk("interrupts_unasked", value);
+    report.measured("interrupts", format!("{}", stats.total()));
+    report.quirk("interrupts_unasked", format!("{}", stats.unhandled));
     match device.shutdown(SHUTDOWN_LIMIT_NS) {
         Ok(drained) => report.quirk("in_flight_at_shutdown", format!("{}", drained.in_flight)),
         Err(error) => report.quirk("shutdown", format!("{error}")),
     }
+    None
+}
+
+/// Lists what the device does and does not say, or says and does not do.
+fn not_as_advertised(device: &CryptoDevice) -> Vec<Algorithm> {
+    let capabilities = device.capabilities();
+    let ciphers = CipherAlgorithm::ALL.into_iter().map(Algorithm::from);
+    let hashes = HashAlgorithm::ALL.into_iter().map(Algorithm::from);
+    let macs = MacAlgorithm::ALL.into_iter().map(Algorithm::from);
+    let aeads = AeadAlgorithm::ALL.into_iter().map(Algorithm::from);
+    let keys = AkcipherAlgorithm::ALL.into_iter().map(Algorithm::from);
+    let all = ciphers.chain(hashes).chain(macs).chain(aeads).chain(keys);
+    let differs = |algorithm: &Algorithm| {
+        capabilities.proves(*algorithm) != capabilities.advertises(*algorithm)
+    };
+    all.filter(differs).collect()
 }

@@ -1,31 +1,37 @@
 //! What a driver is better off to know, though no requirement says so.
 
-use alloc::{format, string::String};
+use alloc::{format, string::String, vec::Vec};
 
-use kernel::time;
-use virtio_crypto::transport::Transport;
+use kernel::{println, time};
 
 use crate::{
+    akcipher,
     keys::{self, RSA},
-    raw::{ANSWER_LEN, Part, Queue, Raw, Trouble, head},
-    report::Report,
-    services::{self, bytes},
+    raw::{ANSWER_LEN, Queue, Raw, head},
+    report::{Held, Report},
+    requirements::outcome,
+    services::bytes,
+    session::{CREATE, ENCRYPT, IV_AND_BLOCK, Session, session_id},
+    trouble::Trouble,
 };
 
-/// Words of a *create* for AES-128-CBC, encrypting.
-pub const CREATE: &[(usize, u32)] = &[(0, 0x002), (4, 3), (16, 3), (20, 16), (24, 1), (64, 1)];
 /// Sessions that are opened at most to find the limit.
 const MOST_SESSIONS: usize = 1100;
 
 /// Encrypts a block in a session of [`CREATE`]; returns the used element's length.
-pub fn encrypt(raw: &mut Raw, id: u64) -> Result<u32, Trouble> {
-    let words = [(4, 3), (24, 16), (28, 16), (32, 16), (64, 1)];
-    let (_, used_bytes) = raw.data(0x000, id, &words, &[&[0; 16], &[0; 16]], 16)?;
+pub fn encrypt(raw: &mut Raw, session: Session) -> Result<u32, Trouble> {
+    encrypt_on(raw, 0, session)
+}
+
+fn encrypt_on(raw: &mut Raw, queue: u16, session: Session) -> Result<u32, Trouble> {
+    let queue = Queue::Data(queue);
+    let (_, used_bytes) = raw.data_on(queue, session, ENCRYPT, &IV_AND_BLOCK, 16)?;
     Ok(used_bytes)
 }
 
 /// Those that the ring alone shows.
 pub fn find(raw: &mut Raw, report: &mut Report) {
+    data_queues(raw, report);
     used_lengths(raw, report);
     session_limit(raw, report);
     survival(raw, report);
@@ -33,80 +39,89 @@ pub fn find(raw: &mut Raw, report: &mut Report) {
     ecdsa_number(raw, report);
 }
 
+/// Which data queues are served, each by a request of its own.
+fn data_queues(raw: &mut Raw, report: &mut Report) {
+    let mut served = Vec::new();
+    let queues = raw.data_queues();
+    for queue in 0..queues {
+        raw.step = format!("data-queue {queue}");
+        let answer = raw.create(CREATE, &[7; 16]);
+        let answer = answer.and_then(|session| encrypt_on(raw, queue, session).map(drop));
+        println!("probe: queue={queue} answers={}", outcome(answer));
+        if answer.is_ok() {
+            served.push(queue);
+        }
+        raw.destroy_all();
+    }
+    let value = match served.len() {
+        count if count == usize::from(queues) => format!("{count}, all served"),
+        _ => format!("{queues}, of which {served:?} served"),
+    };
+    report.quirk("data_queues", value);
+}
+
 fn used_lengths(raw: &mut Raw, report: &mut Report) {
     raw.step = "used-lengths".into();
-    let Ok(created) = raw.create_answer(CREATE, &[7; 16]) else {
-        return;
-    };
-    report.quirk(
-        "used_bytes_of_create",
-        format!("{} of {ANSWER_LEN}", created.used_bytes),
+    let created = raw.create_answer(CREATE, &[7; 16]);
+    let used = created.as_ref().map(|created| created.used_bytes);
+    let value = used.map(|bytes| format!("{bytes} of {ANSWER_LEN}"));
+    report.quirk_or("used_bytes_of_create", value.map_err(|trouble| *trouble));
+    if let Ok(created) = created {
+        raw.note_session(session_id(&created.written), 0x003);
+    }
+    let session = raw.create(CREATE, &[7; 16]);
+    let used = session.and_then(|session| encrypt(raw, session));
+    report.quirk_or(
+        "used_bytes_of_data",
+        used.map(|bytes| format!("{bytes} of 17")),
     );
-    // Opened twice, so that the id is known here too.
-    let Ok(id) = raw.create(CREATE, &[7; 16]) else {
-        return;
-    };
-    let first = created.written.iter().take(8).rev();
-    let first = first.fold(0, |id, byte| id << 8 | u64::from(*byte));
-    raw.sessions.push((first, 0x003));
-    if let Ok(used_bytes) = encrypt(raw, id) {
-        report.quirk("used_bytes_of_data", format!("{used_bytes} of 17"));
-    }
     // An answer of an error, with its used length, in a request that is right but for its session.
-    let words = [
-        (0, 0x000),
-        (4, 3),
-        (8, u32::MAX),
-        (12, u32::MAX),
-        (16, 1),
-        (24, 16),
-        (28, 16),
-    ];
-    let words = [&words[..], &[(32, 16), (64, 1)]].concat();
-    let parts = [
-        Part::Readable([&head(&words)[..], &[0; 32]].concat()),
-        Part::Writable(17),
-    ];
+    let words = [ENCRYPT, &[(8, u32::MAX), (12, u32::MAX)]].concat();
+    let parts = raw.framing.data(&head(&words), &IV_AND_BLOCK, 16);
     let before_ns = time::now_ns();
-    if let Ok(answer) = raw.send(Queue::Data, &parts) {
-        report.quirk(
-            "used_bytes_of_error",
-            format!("{} of 17", answer.used_bytes),
-        );
-    }
-    report.quirk(
+    let answer = raw.send(Queue::Data(0), &parts);
+    report.measured(
         "answer_takes",
         format!("{} us", (time::now_ns() - before_ns) / 1000),
     );
-    if let Ok(answer) = raw.destroy(id) {
-        report.quirk(
-            "used_bytes_of_destroy",
-            format!("{} of {ANSWER_LEN}", answer.used_bytes),
-        );
-    }
+    let value = answer.map(|answer| format!("{} of 17", answer.used_bytes));
+    report.quirk_or("used_bytes_of_error", value);
+    let ended = session.and_then(|session| raw.destroy(session));
+    let value = ended.map(|answer| format!("{} of {ANSWER_LEN}", answer.used_bytes));
+    report.quirk_or("used_bytes_of_destroy", value);
     raw.destroy_all();
 }
 
 fn session_limit(raw: &mut Raw, report: &mut Report) {
     raw.step = "session-limit".into();
-    let mut end = None;
-    while end.is_none() && raw.sessions.len() < MOST_SESSIONS {
-        end = raw.create(CREATE, &[7; 16]).err();
-    }
-    let count = raw.sessions.len();
-    let mut ids: alloc::vec::Vec<u64> = raw.sessions.iter().map(|(id, _)| *id).collect();
+    let mut ids = Vec::new();
+    let end = loop {
+        match raw.create(CREATE, &[7; 16]) {
+            Ok(session) if ids.len() < MOST_SESSIONS => ids.push(session.id),
+            Ok(_) => break None,
+            Err(trouble) => break Some(trouble),
+        }
+    };
+    let count = ids.len();
     ids.sort_unstable();
     ids.dedup();
-    let unique = ids.len() == count;
     report.requirement(
         "session-ids-unique",
         "5.9.7.2.1",
-        unique,
+        match end {
+            Some(Trouble::NotTried) => Held::NotTried,
+            _ => (ids.len() == count).into(),
+        },
         format!("{count} sessions"),
     );
     match end {
+        Some(Trouble::NotTried) => report.quirk("session_limit", String::from("not-tried")),
         Some(trouble) => {
-            report.quirk("session_limit", format!("{count}"));
+            let beside = match raw.left_behind {
+                0 => String::new(),
+                left => format!(", beside {left} from before a reset at most"),
+            };
+            report.quirk("session_limit", format!("{count}{beside}"));
             report.quirk("status_past_session_limit", format!("{trouble}"));
         }
         None => report.quirk("session_limit", format!("more than {count}")),
@@ -116,16 +131,17 @@ fn session_limit(raw: &mut Raw, report: &mut Report) {
 
 fn survival(raw: &mut Raw, report: &mut Report) {
     raw.step = "sessions-and-reset".into();
-    let Ok(id) = raw.create(CREATE, &[7; 16]) else {
-        return;
+    let value = match raw.create(CREATE, &[7; 16]) {
+        Err(trouble) => Err(trouble),
+        Ok(session) => match raw.keep_over_reset(session) {
+            Ok(session) => Ok(match encrypt(raw, session) {
+                Ok(_) => String::from("yes"),
+                Err(trouble) => format!("no ({trouble})"),
+            }),
+            Err(error) => Ok(error),
+        },
     };
-    if raw.bring_up().is_ok() {
-        let value = match encrypt(raw, id) {
-            Ok(_) => String::from("yes"),
-            Err(trouble) => format!("no ({trouble})"),
-        };
-        report.quirk("sessions_survive_reset", value);
-    }
+    report.quirk_or("sessions_survive_reset", value);
     raw.destroy_all();
 }
 
@@ -135,10 +151,10 @@ fn short_signature(raw: &mut Raw, report: &mut Report) {
     raw.step = "short-signature".into();
     let key = &RSA[0];
     let digest = [[0; 16], keys::SHORT_DIGEST.to_be_bytes()].concat();
-    let Ok(id) = services::open_rsa(raw, key, 6, services::PRIVATE) else {
-        return;
-    };
-    if let Ok((result, used_bytes)) = services::akcipher(raw, 0x402, id, &digest, key.bits / 8) {
+    let session = akcipher::open_rsa(raw, key, 6, akcipher::PRIVATE);
+    let signed =
+        session.and_then(|session| akcipher::transform(raw, 0x402, session, &digest, key.bits / 8));
+    let value = signed.map(|(result, used_bytes)| {
         let signature = bytes(keys::SHORT_SIGNATURE);
         let value = match used_bytes as usize {
             used_bytes if used_bytes == result.len() + 1 && result == signature => "whole",
@@ -153,8 +169,9 @@ fn short_signature(raw: &mut Raw, report: &mut Report) {
             }
             _ => "wrong",
         };
-        report.quirk("rsa_result_that_begins_with_0", value.into());
-    }
+        String::from(value)
+    });
+    report.quirk_or("rsa_result_that_begins_with_0", value);
     raw.destroy_all();
 }
 
@@ -163,7 +180,7 @@ fn ecdsa_number(raw: &mut Raw, report: &mut Report) {
     let key = bytes(keys::ECDSA_PUBLIC);
     let mut value = String::new();
     for number in [2, 3] {
-        let answer = match services::open_ecdsa(raw, number, &key) {
+        let answer = match akcipher::open_ecdsa(raw, number, &key) {
             Ok(_) => "OK".into(),
             Err(trouble) => format!("{trouble}"),
         };
@@ -171,6 +188,16 @@ fn ecdsa_number(raw: &mut Raw, report: &mut Report) {
     }
     raw.destroy_all();
     report.quirk("ecdsa_number", value.trim_end().into());
+}
+
+/// How often there was no answer.
+pub fn of_silence(raw: &Raw, report: &mut Report) {
+    let silences = raw.silences;
+    let value = format!(
+        "{} dropped, {} never answered, {} late",
+        silences.dropped, silences.never_answered, silences.late
+    );
+    report.quirk("requests_without_answer", value);
 }
 
 /// Those of the configuration.

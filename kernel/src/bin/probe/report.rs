@@ -1,8 +1,10 @@
 //! What was found, as lines and as a table.
 
-use alloc::{string::String, vec::Vec};
+use alloc::{format, string::String, vec::Vec};
 
 use kernel::println;
+
+use crate::trouble::Trouble;
 
 /// What came of trying something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +19,8 @@ pub enum Works {
     Wrong,
     /// It opened a session; there is no known answer here.
     Untried,
+    /// Nothing was sent: the device had been left alone before.
+    NotTried,
 }
 
 impl Works {
@@ -27,11 +31,37 @@ impl Works {
             Self::Refused => "refused",
             Self::Wrong => "wrong",
             Self::Untried => "untried",
+            Self::NotTried => "not-tried",
         }
     }
 }
 
 const SERVICES: [&str; 6] = ["CIPHER", "CHAIN", "HASH", "MAC", "AEAD", "AKCIPHER"];
+
+/// What came of a requirement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Held {
+    Yes,
+    No,
+    /// Nothing was sent: the device had been left alone before.
+    NotTried,
+}
+
+impl From<bool> for Held {
+    fn from(held: bool) -> Self {
+        if held { Self::Yes } else { Self::No }
+    }
+}
+
+impl Held {
+    /// What an answer says, if there was anything to answer.
+    pub fn of<T>(answer: &Result<T, Trouble>, held: bool) -> Self {
+        match answer {
+            Err(Trouble::NotTried) => Self::NotTried,
+            _ => held.into(),
+        }
+    }
+}
 
 /// A line of the table.
 #[derive(Clone, Debug)]
@@ -50,6 +80,7 @@ pub struct Report {
     pub rows: Vec<Row>,
     pub quirks: Vec<(&'static str, String)>,
     pub failed: Vec<&'static str>,
+    pub not_tried: Vec<&'static str>,
     pub held: u32,
 }
 
@@ -76,14 +107,35 @@ impl Report {
         self.quirks.push((name, value));
     }
 
+    /// One that may have come to nothing.
+    pub fn quirk_or(&mut self, name: &'static str, value: Result<String, Trouble>) {
+        self.quirk(name, value.unwrap_or_else(|trouble| format!("{trouble}")));
+    }
+
+    /// What differs from run to run, and so is in no table.
+    pub fn measured(&mut self, name: &'static str, value: String) {
+        println!("probe: measured={name} value={value}");
+    }
+
     /// A requirement of the specification, with its section.
-    pub fn requirement(&mut self, name: &'static str, section: &str, held: bool, note: String) {
-        let held_name = yes(held);
+    pub fn requirement(
+        &mut self,
+        name: &'static str,
+        section: &str,
+        held: impl Into<Held>,
+        note: String,
+    ) {
+        let held = held.into();
+        let held_name = match held {
+            Held::Yes => "yes",
+            Held::No => "no",
+            Held::NotTried => "not-tried",
+        };
         println!("probe: requirement={name} section={section} held={held_name} note={note}");
-        if held {
-            self.held += 1;
-        } else {
-            self.failed.push(name);
+        match held {
+            Held::Yes => self.held += 1,
+            Held::No => self.failed.push(name),
+            Held::NotTried => self.not_tried.push(name),
         }
     }
 
@@ -93,14 +145,14 @@ impl Report {
         let mut rows: Vec<&Row> = self.rows.iter().collect();
         rows.sort_by_key(|row| SERVICES.iter().position(|service| *service == row.service));
         println!();
-        println!("service   algorithm            key bits  advertised  works    note");
+        println!("service   algorithm            key bits  advertised  works      note");
         for row in rows {
             let key_bits = match row.key_bits {
                 0 => String::from("-"),
-                bits => alloc::format!("{bits}"),
+                bits => format!("{bits}"),
             };
             println!(
-                "{:<9} {:<20} {:>8}  {:<10}  {:<8} {}",
+                "{:<9} {:<20} {:>8}  {:<10}  {:<10} {}",
                 row.service,
                 row.algorithm,
                 key_bits,
@@ -123,20 +175,12 @@ impl Report {
         for name in &self.failed {
             println!("  {name}");
         }
+        if !self.not_tried.is_empty() {
+            println!("{} were not tried:", self.not_tried.len());
+        }
+        for name in &self.not_tried {
+            println!("  {name}");
+        }
         println!();
-    }
-}
-
-/// The name of a status code (Virtio 1.3, 5.9.7).
-pub fn status_name(status: u32) -> &'static str {
-    match status {
-        0 => "OK",
-        1 => "ERR",
-        2 => "BADMSG",
-        3 => "NOTSUPP",
-        4 => "INVSESS",
-        5 => "NOSPC",
-        6 => "KEY_REJECTED",
-        _ => "no status of the specification",
     }
 }

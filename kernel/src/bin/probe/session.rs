@@ -1,0 +1,154 @@
+//! Sessions and requests by hand.
+
+use alloc::{string::String, vec::Vec};
+
+use crate::{
+    raw::{Answer, Queue, Raw, head},
+    trouble::Trouble,
+};
+
+/// Words of a *create* for AES-128-CBC, encrypting.
+pub const CREATE: &[(usize, u32)] = &[(0, 0x002), (4, 3), (16, 3), (20, 16), (24, 1), (64, 1)];
+
+/// Words of the encryption of a block in such a session.
+pub const ENCRYPT: &[(usize, u32)] = &[(4, 3), (16, 1), (24, 16), (28, 16), (32, 16), (64, 1)];
+/// And what it reads behind the header: IV, block.
+pub const IV_AND_BLOCK: [&[u8]; 2] = [&[0; 16], &[0; 16]];
+
+/// A session, or what is said to be one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Session {
+    pub id: u64,
+    /// The life of the device that it belongs to; `None` if it was never opened.
+    life: Option<u32>,
+}
+
+impl Session {
+    /// One that the device has not opened.
+    pub const UNKNOWN: Self = Self {
+        id: u64::MAX,
+        life: None,
+    };
+}
+
+/// Reads the id in the answer to a *create*.
+pub fn session_id(written: &[u8]) -> u64 {
+    let bytes = written.iter().take(8).rev();
+    bytes.fold(0, |id, byte| id << 8 | u64::from(*byte))
+}
+
+/// The words that name a session in a data request.
+pub fn id_words(id: u64) -> [(usize, u32); 2] {
+    [(8, id as u32), (12, (id >> 32) as u32)]
+}
+
+impl Raw {
+    /// Opens a session: words of the *create*, whose first is the opcode; key or keys.
+    pub fn create(&mut self, words: &[(usize, u32)], key: &[u8]) -> Result<Session, Trouble> {
+        let answer = self.create_answer(words, key)?;
+        let status = answer.written.iter().skip(8).take(4).rev();
+        let status = status.fold(0, |word, byte| word << 8 | u32::from(*byte));
+        if status != 0 {
+            return Err(Trouble::Status(status));
+        }
+        let opcode = words
+            .iter()
+            .find(|(at, _)| *at == 0)
+            .map_or(0, |(_, word)| *word);
+        Ok(self.note_session(session_id(&answer.written), opcode + 1))
+    }
+
+    /// Takes note of a session that is open, and of what ends it.
+    pub fn note_session(&mut self, id: u64, destroy_opcode: u32) -> Session {
+        let life = Some(self.life);
+        let session = Session { id, life };
+        self.sessions.push((session, destroy_opcode));
+        session
+    }
+
+    /// Like [`create`](Self::create), as the device wrote it.
+    pub fn create_answer(&mut self, words: &[(usize, u32)], key: &[u8]) -> Result<Answer, Trouble> {
+        let parts = self.framing.create(words, key);
+        self.send(Queue::Control, &parts)
+    }
+
+    /// Returns the sessions that are open.
+    pub fn sessions(&self) -> impl ExactSizeIterator<Item = Session> {
+        self.sessions.iter().map(|(session, _)| *session)
+    }
+
+    /// Tells whether a session may be named to the device: it is of this life, or was never opened.
+    pub fn is_of_this_life(&self, session: Session) -> bool {
+        session.life.is_none_or(|life| life == self.life)
+    }
+
+    /// Ends a session.
+    pub fn destroy(&mut self, session: Session) -> Result<Answer, Trouble> {
+        if !self.is_of_this_life(session) {
+            return Err(Trouble::NotTried);
+        }
+        let place = self.sessions().position(|open| open == session);
+        let opcode = match place {
+            Some(place) => self.sessions.swap_remove(place).1,
+            None => 0x003,
+        };
+        let id = session.id;
+        let words = [(0, opcode), (16, id as u32), (20, (id >> 32) as u32)];
+        let parts = self.framing.create(&words, &[]);
+        let answer = self.send(Queue::Control, &parts)?;
+        answer.status_at(0)?;
+        Ok(answer)
+    }
+
+    /// Ends every session that is open.
+    pub fn destroy_all(&mut self) {
+        while let Some(&(session, _)) = self.sessions.last() {
+            let _ = self.destroy(session);
+        }
+    }
+
+    /// Takes a device through a reset with a session of the life before, on purpose: to see whether it
+    /// is still there.
+    pub fn keep_over_reset(&mut self, session: Session) -> Result<Session, String> {
+        let place = self.sessions().position(|open| open == session);
+        let kept = place.map(|place| self.sessions.swap_remove(place));
+        self.bring_up()?;
+        let opcode = kept.map_or(0x003, |(_, opcode)| opcode);
+        Ok(self.note_session(session.id, opcode))
+    }
+
+    /// Sends a data request: words beside opcode and session id, what is read, how much is written
+    /// before the status. Returns that, and the used element's length.
+    pub fn data(
+        &mut self,
+        opcode: u32,
+        session: Session,
+        words: &[(usize, u32)],
+        source: &[&[u8]],
+        result_len: usize,
+    ) -> Result<(Vec<u8>, u32), Trouble> {
+        let header = [(0, opcode), (16, 1)];
+        let words = [&header, words].concat();
+        self.data_on(Queue::Data(0), session, &words, source, result_len)
+    }
+
+    /// Like [`data`](Self::data), on any queue, with all the words but the session id.
+    pub fn data_on(
+        &mut self,
+        queue: Queue,
+        session: Session,
+        words: &[(usize, u32)],
+        source: &[&[u8]],
+        result_len: usize,
+    ) -> Result<(Vec<u8>, u32), Trouble> {
+        if !self.is_of_this_life(session) {
+            return Err(Trouble::NotTried);
+        }
+        let head = head(&[&id_words(session.id), words].concat());
+        let parts = self.framing.data(&head, source, result_len);
+        let mut answer = self.send(queue, &parts)?;
+        answer.status_at(result_len)?;
+        answer.written.truncate(result_len);
+        Ok((answer.written, answer.used_bytes))
+    }
+}

@@ -1,0 +1,360 @@
+//! The probe's way of sending by hand, on a device that is well and behind one that is not: each kind of
+//! silence has its word, and what was known before it counts no more.
+#![no_std]
+#![no_main]
+
+extern crate alloc;
+
+use alloc::{string::String, sync::Arc};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use kernel::{machine, memory, pci::Access, platform::KernelPlatform};
+use virtio_crypto::transport::{
+    Doorbell, MsixEntry, MsixMessage, Notify, QueueAddresses, QueueIndex, Transport,
+    TransportError, pci::PciTransport,
+};
+use virtio_drivers::transport::{DeviceStatus, InterruptStatus};
+
+use crate::{
+    framing::Framing,
+    keys::RSA,
+    quirks::encrypt,
+    raw::{Queue, Raw},
+    report::{Report, Works},
+    requirements::Config,
+    session::{CREATE, Session},
+    trouble::Trouble,
+};
+
+macro_rules! probe {
+    ($($module:ident: $path:literal),*) => {
+        $(
+            #[path = $path]
+            #[allow(dead_code, reason = "the probe's; a part of it is tested here")]
+            mod $module;
+        )*
+    };
+}
+probe!(
+    akcipher: "../src/bin/probe/akcipher.rs",
+    answers: "../src/bin/probe/answers.rs",
+    framing: "../src/bin/probe/framing.rs",
+    keys: "../src/bin/probe/keys.rs",
+    quirks: "../src/bin/probe/quirks.rs",
+    raw: "../src/bin/probe/raw.rs",
+    report: "../src/bin/probe/report.rs",
+    requirements: "../src/bin/probe/requirements.rs",
+    ring: "../src/bin/probe/ring.rs",
+    services: "../src/bin/probe/services.rs",
+    session: "../src/bin/probe/session.rs",
+    trouble: "../src/bin/probe/trouble.rs"
+);
+
+kernel::tests! {
+    machines: [""],
+    tests: [
+        session_of_an_ended_life_is_not_named_again,
+        each_silence_has_its_own_word,
+        device_that_does_not_come_back_is_left_alone,
+        what_is_not_tried_is_said_to_be_not_tried,
+        encryptions_that_come_short_are_made_anew,
+        either_framing_is_answered,
+    ],
+}
+
+/// What stands between the probe and the device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+enum Fault {
+    None,
+    /// No notification arrives.
+    Mute,
+    /// The first notification does not arrive; the next one does, for both requests.
+    Slow,
+    /// Nor does the first request.
+    Drops,
+    NotReady,
+    StatusLost,
+    Gone,
+}
+
+const FAULTS: [Fault; 7] = [
+    Fault::None,
+    Fault::Mute,
+    Fault::Slow,
+    Fault::Drops,
+    Fault::NotReady,
+    Fault::StatusLost,
+    Fault::Gone,
+];
+
+#[derive(Debug)]
+struct Switch {
+    fault: AtomicU32,
+    /// Register writes and notifications that reached the device.
+    touches: AtomicU32,
+    /// Where the available rings of data queue and control queue lie.
+    available: [AtomicU64; 2],
+}
+
+impl Switch {
+    fn set(&self, fault: Fault) {
+        self.fault.store(fault as u32, Ordering::Relaxed);
+    }
+
+    fn fault(&self) -> Fault {
+        FAULTS[self.fault.load(Ordering::Relaxed) as usize]
+    }
+
+    fn touch(&self) {
+        self.touches.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn touches(&self) -> u32 {
+        self.touches.load(Ordering::Relaxed)
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Faulty {
+    inner: Arc<PciTransport<KernelPlatform, Access>>,
+    switch: Arc<Switch>,
+}
+
+#[derive(Debug)]
+struct Bell(Faulty);
+
+impl Notify for Bell {
+    fn notify(&self, queue: QueueIndex) {
+        let switch = &self.0.switch;
+        match switch.fault() {
+            Fault::Mute | Fault::NotReady | Fault::StatusLost | Fault::Gone => return,
+            Fault::Slow => return switch.set(Fault::None),
+            Fault::Drops => {
+                // The next one finds its own head in the place of this one's.
+                let available = switch.available[usize::from(queue.0)].load(Ordering::Relaxed);
+                let entry: *mut u16 = memory::physical(available + 4).as_mut_ptr();
+                // SAFETY: the first entry of a ring of 256, which the probe keeps for good; the device
+                // has not been notified of it.
+                unsafe { entry.write_volatile(128) };
+                return switch.set(Fault::None);
+            }
+            Fault::None => {}
+        }
+        switch.touch();
+        self.0.inner.doorbell(queue).ring();
+    }
+}
+
+impl Transport for Faulty {
+    fn read_device_features(&self) -> u64 {
+        self.inner.read_device_features()
+    }
+
+    fn write_driver_features(&self, features: u64) {
+        self.inner.write_driver_features(features);
+    }
+
+    fn read_status(&self) -> DeviceStatus {
+        let mut status = self.inner.read_status();
+        match self.switch.fault() {
+            Fault::Gone => DeviceStatus::from_bits_retain(0xff),
+            Fault::StatusLost => {
+                status.remove(DeviceStatus::DRIVER_OK);
+                status
+            }
+            _ => status,
+        }
+    }
+
+    fn write_status(&self, status: DeviceStatus) {
+        self.switch.touch();
+        // A reset makes well, but for hardware that has gone for good.
+        if status.is_empty() && self.switch.fault() == Fault::StatusLost {
+            self.switch.set(Fault::None);
+        }
+        self.inner.write_status(status);
+    }
+
+    fn read_max_queue_size(&self, queue: QueueIndex) -> u16 {
+        self.inner.read_max_queue_size(queue)
+    }
+
+    fn set_queue(&self, queue: QueueIndex, size: u16, addresses: QueueAddresses) {
+        self.switch.available[usize::from(queue.0)].store(addresses.available, Ordering::Relaxed);
+        self.inner.set_queue(queue, size, addresses);
+    }
+
+    fn enable_queue(&self, queue: QueueIndex) {
+        self.inner.enable_queue(queue);
+    }
+
+    fn doorbell(&self, queue: QueueIndex) -> Doorbell {
+        Doorbell::shared(Arc::new(Bell(self.clone())), queue)
+    }
+
+    fn read_config_generation(&self) -> u32 {
+        self.inner.read_config_generation()
+    }
+
+    fn read_config(&self, offset: usize, bytes: &mut [u8]) -> Result<(), TransportError> {
+        self.inner.read_config(offset, bytes)?;
+        if self.switch.fault() == Fault::NotReady && offset == 0 {
+            bytes[0] &= !1;
+        }
+        Ok(())
+    }
+
+    fn msix_entries(&self) -> u16 {
+        self.inner.msix_entries()
+    }
+
+    fn set_msix_message(&self, entry: MsixEntry, message: Option<MsixMessage>) {
+        self.inner.set_msix_message(entry, message);
+    }
+
+    fn read_interrupt_status(&self) -> InterruptStatus {
+        self.inner.read_interrupt_status()
+    }
+}
+
+/// A device that is live, with a session on it.
+fn rig() -> (Raw, Arc<Switch>, Session) {
+    let function = machine::find_crypto()[0];
+    let transport = PciTransport::new(machine::pci_access(), function).unwrap();
+    let switch = Arc::new(Switch {
+        fault: AtomicU32::new(0),
+        touches: AtomicU32::new(0),
+        available: Default::default(),
+    });
+    let mut raw = Raw::new(Faulty {
+        inner: Arc::new(transport),
+        switch: switch.clone(),
+    });
+    raw.bring_up().unwrap();
+    raw.check_live().unwrap();
+    let session = raw.create(CREATE, &[7; 16]).unwrap();
+    (raw, switch, session)
+}
+
+fn session_of_an_ended_life_is_not_named_again() {
+    let (mut raw, switch, old) = rig();
+    // A header that is too short makes QEMU ask for a reset.
+    let parts = [
+        ring::Part::Readable(alloc::vec![0; 40]),
+        ring::Part::Writable(17),
+    ];
+    assert_eq!(
+        raw.send(Queue::Data(0), &parts).err(),
+        Some(Trouble::NeedsReset)
+    );
+    assert_eq!((raw.resets_asked, raw.left_behind), (1, 1));
+    assert_eq!(raw.stopped, None);
+    let touches = switch.touches();
+    assert_eq!(encrypt(&mut raw, old), Err(Trouble::NotTried));
+    assert_eq!(raw.destroy(old).err(), Some(Trouble::NotTried));
+    raw.destroy_all();
+    assert_eq!(switch.touches(), touches, "the device heard of it");
+    let new = raw.create(CREATE, &[7; 16]).unwrap();
+    encrypt(&mut raw, new).unwrap();
+    raw.destroy_all();
+    assert_eq!(raw.resets_asked, 1);
+}
+
+fn each_silence_has_its_own_word() {
+    for (fault, expected) in [
+        (Fault::Mute, Trouble::NeverAnswered),
+        (Fault::Slow, Trouble::Late),
+        (Fault::Drops, Trouble::Dropped),
+        (Fault::StatusLost, Trouble::StatusLost),
+    ] {
+        let (mut raw, switch, session) = rig();
+        switch.set(fault);
+        assert_eq!(encrypt(&mut raw, session), Err(expected), "{fault:?}");
+        switch.set(Fault::None);
+        assert_eq!(
+            raw.resets_asked, 0,
+            "{fault:?} counts as a reset that was asked for"
+        );
+        let counted = raw.silences;
+        let counted = counted.dropped + counted.never_answered + counted.late;
+        assert_eq!(counted, u32::from(fault != Fault::StatusLost), "{fault:?}");
+        assert_eq!(raw.stopped, None, "{fault:?}");
+        let session = raw.create(CREATE, &[7; 16]).unwrap();
+        encrypt(&mut raw, session).unwrap();
+        raw.destroy_all();
+    }
+}
+
+fn device_that_does_not_come_back_is_left_alone() {
+    for (fault, trouble) in [
+        (Fault::NotReady, Trouble::NotReady),
+        (Fault::Gone, Trouble::Gone),
+    ] {
+        let (mut raw, switch, session) = rig();
+        raw.step = String::from("test");
+        switch.set(fault);
+        let touches = switch.touches();
+        assert_eq!(encrypt(&mut raw, session), Err(trouble));
+        assert_eq!(raw.stopped, Some((trouble, String::from("test"))));
+        // One try to set it up anew, unless it is gone.
+        let tried = switch.touches() - touches;
+        assert_eq!(
+            tried > 0,
+            fault != Fault::Gone,
+            "{fault:?}: {tried} touches"
+        );
+        let touches = switch.touches();
+        assert_eq!(raw.create(CREATE, &[7; 16]), Err(Trouble::NotTried));
+        assert_eq!(encrypt(&mut raw, session), Err(Trouble::NotTried));
+        raw.destroy_all();
+        assert_eq!(
+            switch.touches(),
+            touches,
+            "{fault:?}: the device heard of it"
+        );
+        assert_eq!(raw.resets_asked, 0);
+    }
+}
+
+fn what_is_not_tried_is_said_to_be_not_tried() {
+    let (mut raw, switch, session) = rig();
+    let config = Config::read(&raw).unwrap();
+    switch.set(Fault::NotReady);
+    assert_eq!(encrypt(&mut raw, session), Err(Trouble::NotReady));
+    let mut report = Report::default();
+    services::try_all(&mut raw, &config, &mut report);
+    requirements::check_wrong_ids(&mut raw, &mut report);
+    assert!(report.rows.len() > 40, "{} rows", report.rows.len());
+    let mut rows = report.rows.iter();
+    assert!(
+        rows.all(|row| row.works == Works::NotTried),
+        "{:?}",
+        report.rows
+    );
+    assert_eq!((report.held, &report.failed[..]), (0, &[][..]));
+    assert_eq!(report.not_tried.len(), 2);
+}
+
+/// About one in 256 comes short: some of these do.
+fn encryptions_that_come_short_are_made_anew() {
+    let (mut raw, ..) = rig();
+    let session = akcipher::open_rsa(&mut raw, &RSA[0], 6, akcipher::PUBLIC).unwrap();
+    for number in 0..2000 {
+        let encrypted = akcipher::encrypt(&mut raw, session, b"abc", 128);
+        assert!(
+            matches!(encrypted, Ok(Some(_))),
+            "number {number}: {encrypted:?}"
+        );
+    }
+    raw.destroy_all();
+}
+
+fn either_framing_is_answered() {
+    for framing in Framing::ALL {
+        let (mut raw, _, session) = rig();
+        raw.framing = framing;
+        encrypt(&mut raw, session).unwrap();
+        raw.destroy_all();
+    }
+}
