@@ -17,7 +17,7 @@ use crate::{
     setup::{bring_up, reset},
     stats::{InterruptStats, QueueStats},
     sync::{Current, IrqMutex},
-    transport::{MsixMessage, Transport},
+    transport::{Attached, MsixMessage, Transport},
     wire::Features,
 };
 
@@ -25,7 +25,7 @@ use crate::{
 ///
 /// Shared freely between CPUs and interrupt handlers; usually in an `Arc` or a `static`.
 pub struct Device<P: Platform> {
-    transport: Arc<dyn Transport>,
+    attached: Arc<Attached>,
     options: Options,
     pub(crate) interrupts: Interrupts,
     /// The link of now, and those from before a reset that somebody may still have.
@@ -64,12 +64,12 @@ impl<P: Platform> Device<P> {
     /// [`Error::QueueMissing`], [`Error::QueueTooSmall`], [`Error::ControlQueueOutOfReach`],
     /// [`Error::ResetTimeout`], [`Error::Broken`] when it is gone, [`Error::OutOfDeviceMemory`]; the device is told to reset, and not waited for.
     pub fn new(transport: impl Transport + 'static, mut options: Options) -> Result<Self, Error> {
-        let transport: Arc<dyn Transport> = Arc::new(transport);
+        let attached = Arc::new(Attached::new(transport));
         let interrupts = Interrupts::new();
         let messages = core::mem::take(&mut options.messages);
-        let link = bring_up::<P>(&transport, &options, &messages, &interrupts)?;
+        let link = bring_up::<P>(&attached, &options, &messages, &interrupts)?;
         Ok(Self {
-            transport,
+            attached,
             options,
             interrupts,
             links: Current::new("links", Arc::new(link)),
@@ -85,8 +85,8 @@ impl<P: Platform> Device<P> {
         self.links.get()
     }
 
-    pub(crate) fn transport(&self) -> &dyn Transport {
-        &*self.transport
+    pub(crate) fn attached(&self) -> &Attached {
+        &self.attached
     }
 
     pub(crate) fn is_resetting(&self) -> bool {
@@ -153,7 +153,7 @@ impl<P: Platform> Device<P> {
     /// what cancelled requests have left.
     pub fn poll(&self) {
         self.drain();
-        self.link().check_status();
+        self.link().check_presence();
         // An interrupt handler that was reading at a recovery has kept what was before it.
         self.links.sweep();
     }
@@ -207,7 +207,7 @@ impl<P: Platform> Device<P> {
     /// message has arrived: interrupts enabled for a moment on the CPU that gets them.
     pub fn settle(&self) -> bool {
         // One register read: messages that the device sent before it go ahead of its answer.
-        let _ = self.transport.read_status();
+        let _ = self.attached.read_status();
         let link = self.link();
         link.drain();
         link.queues().all(|queue| queue.stats().in_flight == 0) && link.queues().all(Queue::settle)
@@ -230,7 +230,7 @@ impl<P: Platform> Device<P> {
             let outcome = self.take_down(&link, limit_ns);
             let queues = link.queues().count();
             drop(link);
-            self.interrupts.disable(&*self.transport, queues);
+            self.interrupts.disable(&self.attached, queues);
             self.links.sweep();
             outcome
         })
@@ -252,10 +252,11 @@ impl<P: Platform> Device<P> {
     /// down, and this may be called again.
     pub fn recover(&self, limit_ns: u64) -> Result<Drained, Error> {
         self.alone(Change::Reset, || {
+            self.attached.find_again();
             let outcome = self.start_anew(limit_ns);
             if outcome.is_err() {
                 let queues = self.links.read(|link| link.queues().count());
-                self.interrupts.disable(&*self.transport, queues);
+                self.interrupts.disable(&self.attached, queues);
             }
             outcome
         })
@@ -281,7 +282,7 @@ impl<P: Platform> Device<P> {
         let old = self.link();
         let drained = self.take_down(&old, limit_ns)?;
         let messages = self.messages.lock().clone();
-        let link = bring_up::<P>(&self.transport, &self.options, &messages, &self.interrupts)?;
+        let link = bring_up::<P>(&self.attached, &self.options, &messages, &self.interrupts)?;
         // Nobody has the new link yet, so no new session can get an id that is ended here. A
         // device that forgot its sessions refuses, which is as good.
         let stray = |session| old.sessions.id_and_opcode(session);
@@ -311,7 +312,7 @@ impl<P: Platform> Device<P> {
     fn wait_for(&self, link: &Link<P>, queue: &Queue<P>, deadline_ns: u64) {
         while queue.ended().is_none() && queue.is_busy() && P::now_ns() < deadline_ns {
             link.drain();
-            link.check_status();
+            link.check_presence();
             core::hint::spin_loop();
         }
     }
@@ -340,7 +341,7 @@ impl<P: Platform> Device<P> {
         link.end(Error::ShutDown);
         let in_flight = link.in_flight();
 
-        reset::<P>(&*self.transport, self.options.reset_limit_ns)?;
+        reset::<P>(&self.attached, self.options.reset_limit_ns)?;
         if in_flight == 0 || self.options.forced_reset == ForcedReset::Reclaim {
             for queue in link.queues() {
                 queue.take_back();

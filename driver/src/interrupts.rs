@@ -5,12 +5,12 @@ use core::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use virtio_drivers::transport::InterruptStatus;
 
 use crate::{
-    Breakage, Device, Error, Platform,
+    Device, Error, Platform,
     device::Change,
     link::Link,
     queue::Answer,
     stats::InterruptStats,
-    transport::{MsixEntry, MsixMessage, QueueIndex, Transport},
+    transport::{Attached, MsixEntry, MsixMessage, QueueIndex, Transport},
 };
 
 /// How interrupts come, best first.
@@ -132,7 +132,10 @@ impl Interrupts {
     }
 
     /// The device, with so many queues, is shut down: nothing comes any more.
-    pub(crate) fn disable(&self, transport: &dyn Transport, queues: usize) {
+    pub(crate) fn disable(&self, attached: &Attached, queues: usize) {
+        let Ok(transport) = attached.transport() else {
+            return;
+        };
         for entry in 0..self.mode().entries(queues) as u16 {
             transport.set_msix_message(MsixEntry(entry), None);
         }
@@ -225,9 +228,12 @@ impl<P: Platform> Device<P> {
     /// # Errors
     ///
     /// [`Error::NoSuchVector`] when the driver does not use that entry ([`InterruptMode`] tells);
-    /// [`Error::Resetting`] while another caller resets the device or moves a vector.
+    /// [`Error::Resetting`] while another caller resets the device or moves a vector;
+    /// [`Breakage::Gone`](crate::Breakage::Gone) in [`Error::Broken`] when the device is. Nothing has
+    /// moved then.
     pub fn move_interrupt(&self, entry: MsixEntry, message: MsixMessage) -> Result<(), Error> {
         self.alone(Change::Vector, || {
+            let transport = self.attached().confirm()?;
             let mode = self.interrupts.mode();
             let link = self.link();
             let used = mode.entries(link.queues().count());
@@ -241,7 +247,7 @@ impl<P: Platform> Device<P> {
                     queue.move_vector();
                 }
             }
-            self.transport().set_msix_message(entry, Some(message));
+            transport.set_msix_message(entry, Some(message));
             self.poll();
             Ok(())
         })
@@ -265,13 +271,16 @@ impl<P: Platform> Device<P> {
     /// Answers an interrupt of the INTx pin, which other devices may share. Reading the ISR
     /// register lowers the pin; 0 means that the interrupt is another device's.
     pub fn handle_intx(&self) -> Interrupt {
-        let status = self.transport().read_interrupt_status();
+        let status = match self.attached().transport() {
+            Ok(transport) => transport.read_interrupt_status(),
+            Err(_) => InterruptStatus::empty(),
+        };
         let queues = status.contains(InterruptStatus::QUEUE_INTERRUPT);
         let config = status.contains(InterruptStatus::DEVICE_CONFIGURATION_INTERRUPT);
         let mut interrupt = self.answer(queues, config);
         // The device says that it was its own, whatever is left to do; one that is gone says so of
         // everybody's.
-        if (queues || config) && interrupt == Interrupt::Unhandled && !self.is_gone() {
+        if (queues || config) && interrupt == Interrupt::Unhandled && !self.attached().is_gone() {
             interrupt = Interrupt::AlreadyDrained;
         }
         self.interrupts.count(interrupt)
@@ -280,7 +289,9 @@ impl<P: Platform> Device<P> {
     /// Reads the ISR register, which lowers the INTx pin, and answers nothing: for the kernel to
     /// call before it unmasks the pin. What it was raised for is drained.
     pub fn clear_intx(&self) {
-        let _ = self.transport().read_interrupt_status();
+        if let Ok(transport) = self.attached().transport() {
+            let _ = transport.read_interrupt_status();
+        }
         self.poll();
     }
 
@@ -314,13 +325,11 @@ impl<P: Platform> Device<P> {
         }
     }
 
-    fn is_gone(&self) -> bool {
-        let ended = self.links.read(|link| link.control.ended());
-        ended == Some(Error::Broken(Breakage::Gone))
-    }
-
     fn generation_changed(&self) -> bool {
-        let now = self.transport().read_config_generation();
+        let Ok(transport) = self.attached().transport() else {
+            return false;
+        };
+        let now = transport.read_config_generation();
         self.interrupts.generation.swap(now, Ordering::Relaxed) != now
     }
 }

@@ -13,14 +13,14 @@ use crate::{
     capabilities::Capabilities,
     queue::{Answer, Batch, Queue, SessionTable},
     sync::atomic::{AtomicBool, AtomicU32, Ordering},
-    transport::{Transport, is_gone},
+    transport::Attached,
     wire::Features,
 };
 
 /// The queues and sessions of one life of the device.
 #[derive(Debug)]
 pub(crate) struct Link<P: Platform> {
-    transport: Arc<dyn Transport>,
+    attached: Arc<Attached>,
     pub(crate) control: Queue<P>,
     /// At least one.
     pub(crate) data: Box<[Queue<P>]>,
@@ -40,7 +40,7 @@ const LOOKS_A_STATUS: u32 = 1024;
 
 impl<P: Platform> Link<P> {
     pub(crate) fn new(
-        transport: Arc<dyn Transport>,
+        attached: Arc<Attached>,
         control: Queue<P>,
         data: Box<[Queue<P>]>,
         sessions: Arc<SessionTable>,
@@ -48,7 +48,7 @@ impl<P: Platform> Link<P> {
         capabilities: Capabilities,
     ) -> Self {
         Self {
-            transport,
+            attached,
             control,
             data,
             sessions,
@@ -140,28 +140,40 @@ impl<P: Platform> Link<P> {
         self.drain();
         let looks = self.looks.fetch_add(1, Ordering::Relaxed);
         if looks.is_multiple_of(LOOKS_A_STATUS) {
-            self.check_status();
+            self.check_presence();
         }
     }
 
     /// Ends every request if the device asks for a reset, has lost its state or is gone; `true` if
-    /// that is news.
+    /// that is news. Any context.
     pub(crate) fn check_status(&self) -> bool {
-        let status = self.transport.read_status();
-        let breakage = if is_gone(status) {
-            Breakage::Gone
-        } else if status.contains(DeviceStatus::DEVICE_NEEDS_RESET) {
-            Breakage::NeedsReset
-        } else if !status.contains(DeviceStatus::DRIVER_OK) {
-            Breakage::StatusLost
-        } else {
-            return false;
+        self.judge_status(|| Breakage::StatusLost)
+    }
+
+    /// Like [`check_status`](Self::check_status), and asks the bus about a device that has lost its
+    /// state. Not from an interrupt handler.
+    pub(crate) fn check_presence(&self) -> bool {
+        self.judge_status(|| match self.attached.confirm() {
+            Ok(_) => Breakage::StatusLost,
+            Err(_) => Breakage::Gone,
+        })
+    }
+
+    fn judge_status(&self, why_lost: impl FnOnce() -> Breakage) -> bool {
+        let status = self.attached.read_status();
+        let is_well = |status: DeviceStatus| {
+            status.contains(DeviceStatus::DRIVER_OK)
+                && !status.contains(DeviceStatus::DEVICE_NEEDS_RESET)
         };
-        let news = self.queues().any(|queue| queue.ended().is_none());
-        if news {
-            self.end(Error::Broken(breakage));
+        if status.is_ok_and(is_well) || self.queues().all(|queue| queue.ended().is_some()) {
+            return false;
         }
-        news
+        self.end(Error::Broken(match status {
+            Err(_) => Breakage::Gone,
+            Ok(status) if status.contains(DeviceStatus::DEVICE_NEEDS_RESET) => Breakage::NeedsReset,
+            Ok(_) => why_lost(),
+        }));
+        true
     }
 
     /// Answers an interrupt that stands for `queue`, which spends a credit if `spend` says so.

@@ -5,11 +5,11 @@ use alloc::{sync::Arc, vec::Vec};
 use virtio_drivers::transport::DeviceStatus;
 
 use crate::{
-    Breakage, Capabilities, Error, Platform,
+    Capabilities, Error, Platform,
     interrupts::{InterruptMode, Interrupts},
     link::Link,
     queue::{Layout, Queue, SessionTable},
-    transport::{MsixMessage, QueueIndex, Transport, is_gone},
+    transport::{Attached, MsixMessage, QueueIndex},
     wire::{Features, Form},
 };
 
@@ -90,17 +90,14 @@ impl Default for Options {
 }
 
 /// Resets the device and waits, for a bounded time, until it says that it is done
-/// (Virtio 1.3, 2.4.2). A device that is gone is not waited for.
-pub(crate) fn reset<P: Platform>(transport: &dyn Transport, limit_ns: u64) -> Result<(), Error> {
+/// (Virtio 1.3, 2.4.2). A device that is gone is neither written to nor waited for.
+pub(crate) fn reset<P: Platform>(attached: &Attached, limit_ns: u64) -> Result<(), Error> {
     let start_ns = P::now_ns();
-    transport.write_status(DeviceStatus::empty());
+    attached.confirm()?.write_status(DeviceStatus::empty());
     loop {
-        let status = transport.read_status();
-        if status.is_empty() {
-            return Ok(());
-        }
-        if is_gone(status) {
-            return Err(Error::Broken(Breakage::Gone));
+        if attached.read_status()?.is_empty() {
+            // One that is gone may read as if it were done.
+            return attached.confirm().map(drop);
         }
         let waited_ns = P::now_ns().saturating_sub(start_ns);
         if waited_ns >= limit_ns {
@@ -114,26 +111,27 @@ pub(crate) fn reset<P: Platform>(transport: &dyn Transport, limit_ns: u64) -> Re
 ///
 /// After an error the device has been told to reset: it must not stay half set up.
 pub(crate) fn bring_up<P: Platform>(
-    transport: &Arc<dyn Transport>,
+    attached: &Arc<Attached>,
     options: &Options,
     messages: &[MsixMessage],
     interrupts: &Interrupts,
 ) -> Result<Link<P>, Error> {
-    let brought_up = set_up(transport, options, messages, interrupts);
+    let brought_up = set_up(attached, options, messages, interrupts);
     if brought_up.is_err() {
-        transport.write_status(DeviceStatus::empty());
+        // That it has gone meanwhile explains whatever else it seemed to say.
+        attached.confirm()?.write_status(DeviceStatus::empty());
     }
     brought_up
 }
 
 fn set_up<P: Platform>(
-    shared_transport: &Arc<dyn Transport>,
+    attached: &Arc<Attached>,
     options: &Options,
     messages: &[MsixMessage],
     interrupts: &Interrupts,
 ) -> Result<Link<P>, Error> {
-    let transport = &**shared_transport;
-    reset::<P>(transport, options.reset_limit_ns)?;
+    reset::<P>(attached, options.reset_limit_ns)?;
+    let transport = attached.transport()?;
     let mut status = DeviceStatus::ACKNOWLEDGE;
     transport.write_status(status);
     status |= DeviceStatus::DRIVER;
@@ -192,7 +190,7 @@ fn set_up<P: Platform>(
     // Vectors before the queues are enabled: an enabled queue's vector must not change.
     let mode = interrupts.set_up(transport, messages, options.intx, &indices);
     let link = Link::new(
-        shared_transport.clone(),
+        attached.clone(),
         control,
         data,
         sessions,
@@ -220,7 +218,7 @@ fn set_up<P: Platform>(
     // QEMU tells of no change to HW_READY, so it is read again once the device is live.
     let ready = Capabilities::read(transport).map(|(_, ready)| ready);
     if !matches!(ready, Ok(true)) {
-        reset::<P>(transport, options.reset_limit_ns)?;
+        reset::<P>(attached, options.reset_limit_ns)?;
         for queue in link.queues() {
             queue.take_back();
         }
@@ -228,7 +226,7 @@ fn set_up<P: Platform>(
         return Err(Error::HardwareNotReady);
     }
     // All ones say that the hardware is ready, too.
-    link.check_status();
+    link.check_presence();
     if let Some(error) = link.control.ended() {
         return Err(error);
     }

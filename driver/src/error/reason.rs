@@ -231,7 +231,7 @@ impl fmt::Display for Refusal {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Breakage {
-    /// Its registers read all ones: the device has been removed.
+    /// Nothing answers at its registers, or its bus knows of no such device: it has been removed.
     Gone,
     /// The device set DEVICE_NEEDS_RESET.
     NeedsReset,
@@ -260,7 +260,9 @@ pub enum Breakage {
 impl fmt::Display for Breakage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Gone => f.write_str("its registers read all ones, as if it had been removed"),
+            Self::Gone => {
+                f.write_str("nothing answers at its registers, as if it had been removed")
+            }
             Self::NeedsReset => f.write_str("it set DEVICE_NEEDS_RESET"),
             Self::StatusLost => f.write_str("it left DRIVER_OK"),
             Self::UsedIndexJump { advance, in_flight } => {

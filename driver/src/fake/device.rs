@@ -36,6 +36,15 @@ pub(crate) enum Fault {
     Status(u8),
 }
 
+/// What the registers of a device read that is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Gone {
+    /// Ones, as of one that was pulled out.
+    Ones,
+    /// Zeros, as QEMU's that ACPI has ejected.
+    Zeros,
+}
+
 /// What the device did for a chain: for tests that look at the order of things.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Served {
@@ -77,7 +86,11 @@ pub(super) struct State {
     held: Vec<usize>,
     pub(super) resets: bool,
     /// It has been removed.
-    pub(super) gone: bool,
+    pub(super) gone: Option<Gone>,
+    /// Accesses of its registers, reads and writes.
+    pub(super) accesses: [u64; 2],
+    /// At this access it is removed.
+    pub(super) leaves_at: Option<(u64, Gone)>,
     /// It has served before the kick returns.
     eager: bool,
     /// It refuses parts of blocks in counter mode, as QEMU does.
@@ -101,6 +114,11 @@ impl core::fmt::Debug for FakeDevice {
 }
 
 impl State {
+    pub(super) fn leave(&mut self, reads: Gone) {
+        self.gone = Some(reads);
+        self.rings.clear();
+    }
+
     fn create(&mut self, request: Request<'_>) -> Result<u64, u8> {
         let session = services::create(request)?;
         if self.sessions.len() >= self.session_limit {
@@ -222,7 +240,9 @@ impl FakeDevice {
             hold: false,
             held: vec![],
             resets: true,
-            gone: false,
+            gone: None,
+            accesses: [0; 2],
+            leaves_at: None,
             eager: false,
             whole_blocks: false,
         };
@@ -357,9 +377,33 @@ impl FakeDevice {
 
     /// From here on every register reads all ones, and nothing is served.
     pub(crate) fn vanish(&self) {
+        self.state().leave(Gone::Ones);
+    }
+
+    /// From here on its registers read like this, and nothing is served.
+    pub(crate) fn leave(&self, reads: Gone) {
+        self.state().leave(reads);
+    }
+
+    /// It is removed so many accesses of its registers from now.
+    pub(crate) fn leave_after(&self, accesses: u64, reads: Gone) {
         let mut state = self.state();
-        state.gone = true;
-        state.rings.clear();
+        let now: u64 = state.accesses.iter().sum();
+        state.leaves_at = Some((now + accesses, reads));
+    }
+
+    /// It is where it was, or another one is.
+    pub(crate) fn come_back(&self) {
+        let mut state = self.state();
+        state.gone = None;
+        state.leaves_at = None;
+    }
+
+    /// Returns how often its registers were read and written, and its doorbells rung.
+    pub(crate) fn accesses(&self) -> [u64; 3] {
+        let state = self.state();
+        let [reads, writes] = state.accesses;
+        [reads, writes, state.kicks]
     }
 
     pub(crate) fn need_reset(&self) {

@@ -24,7 +24,7 @@ pub(crate) use self::platform::{FakePlatform, live_pages};
 pub(crate) use self::platform::{as_cpu, is_in_freed_memory, is_in_memory, ring_field};
 #[cfg(not(loom))]
 pub(crate) use self::{
-    device::{FakeDevice, Fault, Served},
+    device::{FakeDevice, Fault, Gone, Served},
     rig::{Alone, IV, KEY, Rig, Wakes, oracle, poll_once, run},
     services::{
         akcipher::{Results, ecdsa_public},

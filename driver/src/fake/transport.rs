@@ -5,7 +5,10 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use virtio_drivers::transport::{DeviceStatus, InterruptStatus};
 
-use super::{device::FakeDevice, ring::Ring};
+use super::{
+    device::{FakeDevice, Gone},
+    ring::Ring,
+};
 use crate::{
     Features,
     transport::{
@@ -24,8 +27,8 @@ pub(crate) struct Setup {
     pub(crate) accepts_features: bool,
     pub(crate) ready: bool,
     pub(crate) resets: bool,
-    /// It is removed when its first queue is enabled.
-    pub(crate) vanishes_when_enabled: bool,
+    /// It is removed after so many accesses of its registers.
+    pub(crate) leaves_after: Option<(u64, Gone)>,
     pub(crate) stable_config: bool,
     /// Data queues that it says it has.
     pub(crate) data_queues: u32,
@@ -44,7 +47,7 @@ impl Default for Setup {
             accepts_features: true,
             ready: true,
             resets: true,
-            vanishes_when_enabled: false,
+            leaves_after: None,
             stable_config: true,
             data_queues: 1,
             queue_sizes: [64, 64],
@@ -76,6 +79,9 @@ impl Notify for Kick {
 
 impl FakeTransport {
     pub(crate) fn new(setup: Setup, device: Arc<FakeDevice>) -> Self {
+        if let Some((accesses, reads)) = setup.leaves_after {
+            device.leave_after(accesses, reads);
+        }
         Self {
             setup,
             device,
@@ -85,8 +91,39 @@ impl FakeTransport {
         }
     }
 
-    fn is_gone(&self) -> bool {
-        self.device.state().gone
+    /// Counts a read; of a device that is gone, returns what each byte reads.
+    fn read(&self) -> Option<u8> {
+        self.access(0)
+    }
+
+    /// Counts a write; `false` where nobody is there for it.
+    fn write(&self) -> bool {
+        self.access(1).is_none()
+    }
+
+    fn access(&self, kind: usize) -> Option<u8> {
+        let mut state = self.device.state();
+        state.accesses[kind] += 1;
+        let count: u64 = state.accesses.iter().sum();
+        if let Some((at, reads)) = state.leaves_at
+            && count > at
+        {
+            state.leaves_at = None;
+            state.leave(reads);
+        }
+        state.gone.map(|reads| match reads {
+            Gone::Ones => 0xff,
+            Gone::Zeros => 0,
+        })
+    }
+
+    fn max_queue_size(&self, queue: QueueIndex) -> u16 {
+        let [data, control] = self.setup.queue_sizes;
+        match u32::from(queue.0).cmp(&self.setup.data_queues) {
+            core::cmp::Ordering::Less => data,
+            core::cmp::Ordering::Equal => control,
+            core::cmp::Ordering::Greater => 0,
+        }
     }
 
     fn vector(&self, entry: Option<MsixEntry>) -> Option<MsixEntry> {
@@ -99,13 +136,16 @@ impl FakeTransport {
 
 impl Transport for FakeTransport {
     fn read_device_features(&self) -> u64 {
-        if self.is_gone() {
-            return u64::MAX;
+        if let Some(byte) = self.read() {
+            return u64::from_ne_bytes([byte; 8]);
         }
         self.setup.features.bits()
     }
 
     fn write_driver_features(&self, features: u64) {
+        if !self.write() {
+            return;
+        }
         assert_eq!(
             features & !self.setup.features.bits(),
             0,
@@ -116,8 +156,8 @@ impl Transport for FakeTransport {
     }
 
     fn read_status(&self) -> DeviceStatus {
-        if self.is_gone() {
-            return DeviceStatus::from_bits_retain(0xff);
+        if let Some(byte) = self.read() {
+            return DeviceStatus::from_bits_retain(byte.into());
         }
         let status = self.status.load(Ordering::Relaxed);
         let mut status = DeviceStatus::from_bits_retain(status);
@@ -128,8 +168,12 @@ impl Transport for FakeTransport {
         status
     }
 
+    fn is_present(&self) -> bool {
+        self.device.state().gone.is_none()
+    }
+
     fn write_status(&self, status: DeviceStatus) {
-        if self.is_gone() {
+        if !self.write() {
             return;
         }
         if status.is_empty() {
@@ -146,17 +190,18 @@ impl Transport for FakeTransport {
     }
 
     fn read_max_queue_size(&self, queue: QueueIndex) -> u16 {
-        let [data, control] = self.setup.queue_sizes;
-        match u32::from(queue.0).cmp(&self.setup.data_queues) {
-            core::cmp::Ordering::Less => data,
-            core::cmp::Ordering::Equal => control,
-            core::cmp::Ordering::Greater => 0,
+        if let Some(byte) = self.read() {
+            return u16::from_ne_bytes([byte; 2]);
         }
+        self.max_queue_size(queue)
     }
 
     fn set_queue(&self, queue: QueueIndex, size: u16, addresses: QueueAddresses) {
+        if !self.write() {
+            return;
+        }
         assert!(
-            size <= self.read_max_queue_size(queue) && size.is_power_of_two(),
+            size <= self.max_queue_size(queue) && size.is_power_of_two(),
             "size {size}"
         );
         let features = Features::from_bits_retain(self.driver_features.load(Ordering::Relaxed));
@@ -166,12 +211,11 @@ impl Transport for FakeTransport {
     }
 
     fn enable_queue(&self, queue: QueueIndex) {
+        if !self.write() {
+            return;
+        }
         let mut state = self.device.state();
         state.rings.get_mut(&queue.0.into()).unwrap().enable();
-        drop(state);
-        if self.setup.vanishes_when_enabled {
-            self.device.vanish();
-        }
     }
 
     fn doorbell(&self, queue: QueueIndex) -> Doorbell {
@@ -179,13 +223,16 @@ impl Transport for FakeTransport {
     }
 
     fn read_config_generation(&self) -> u32 {
+        if let Some(byte) = self.read() {
+            return byte.into();
+        }
         let change = u32::from(!self.setup.stable_config);
         self.generation.fetch_add(change, Ordering::Relaxed)
     }
 
     fn read_config(&self, offset: usize, bytes: &mut [u8]) -> Result<(), TransportError> {
-        if self.is_gone() {
-            bytes.fill(0xff);
+        if let Some(byte) = self.read() {
+            bytes.fill(byte);
             return Ok(());
         }
         let mut config = [0; 56];
@@ -210,12 +257,20 @@ impl Transport for FakeTransport {
 
     fn set_msix_message(&self, entry: MsixEntry, message: Option<MsixMessage>) {
         assert!(entry.0 < self.setup.msix_entries);
+        if !self.write() {
+            return;
+        }
         let mut state = self.device.state();
         state.table.resize(self.setup.msix_entries.into(), None);
         state.table[usize::from(entry.0)] = message;
     }
 
+    fn set_msix_enabled(&self, _: bool) {
+        self.write();
+    }
+
     fn set_queue_vector(&self, queue: QueueIndex, entry: Option<MsixEntry>) -> Option<MsixEntry> {
+        self.write();
         let entry = self.vector(entry);
         let vectors = &mut self.device.state().vectors;
         match entry {
@@ -226,12 +281,13 @@ impl Transport for FakeTransport {
     }
 
     fn set_config_vector(&self, entry: Option<MsixEntry>) -> Option<MsixEntry> {
+        self.write();
         self.vector(entry)
     }
 
     fn read_interrupt_status(&self) -> InterruptStatus {
-        if self.is_gone() {
-            return InterruptStatus::from_bits_retain(0xff);
+        if let Some(byte) = self.read() {
+            return InterruptStatus::from_bits_retain(byte.into());
         }
         InterruptStatus::QUEUE_INTERRUPT
     }

@@ -1,12 +1,12 @@
-//! A device that is taken out: its registers read all ones, and nothing comes from it any more.
+//! A device that is taken out: its registers read ones or zeros, and nothing comes from it any more.
 
-use alloc::{boxed::Box, vec};
+use alloc::{boxed::Box, vec::Vec};
 use core::{pin::Pin, task::Poll};
 
 use crate::{
     Breakage, Cipher, CipherAlgorithm, Direction, DmaBuffer, Error, ForcedReset, Interrupt,
     Options,
-    fake::{FakePlatform, IV, KEY, Rig, Setup, live_pages, poll_once, run},
+    fake::{FakePlatform, Gone, IV, KEY, Rig, Setup, live_pages, poll_once, run},
     transport::MsixEntry,
 };
 
@@ -121,15 +121,159 @@ fn removed_device_is_not_set_up() {
 
 #[test]
 fn removal_during_the_set_up_is_noticed() {
-    let setup = Setup {
-        vanishes_when_enabled: true,
-        ..Setup::default()
-    };
-    for messages in [vec![], Rig::options().messages] {
-        let options = Options {
-            messages,
-            ..patient()
+    for (messages, reads) in both(Vec::new, || Rig::options().messages) {
+        let set_up = |accesses| {
+            let setup = Setup {
+                leaves_after: Some((accesses, reads)),
+                ..Setup::default()
+            };
+            let options = Options {
+                messages: messages.clone(),
+                ..patient()
+            };
+            Rig::new(setup, options).err()
         };
-        assert_eq!(Rig::new(setup.clone(), options).err(), Some(GONE));
+        let failures = (0..).map(set_up).take_while(Option::is_some).count();
+        assert!(failures > 15, "{failures} accesses");
+        for accesses in 0..failures as u64 {
+            assert_eq!(set_up(accesses), Some(GONE), "{reads:?} after {accesses}");
+        }
+    }
+}
+
+/// Each of two, and whatever a device that is gone reads.
+fn both<T>(first: impl Fn() -> T, second: impl Fn() -> T) -> [(T, Gone); 4] {
+    [
+        (first(), Gone::Ones),
+        (second(), Gone::Ones),
+        (first(), Gone::Zeros),
+        (second(), Gone::Zeros),
+    ]
+}
+
+#[test]
+fn removal_during_a_recovery_or_a_shutdown_is_noticed() {
+    type End = fn(&Rig) -> Option<Error>;
+    let recover: End = |rig| rig.device.recover(0).err();
+    let shutdown: End = |rig| rig.device.shutdown(0).err();
+    for (end, reads) in both(|| recover, || shutdown) {
+        let end_after = |accesses| {
+            let rig = Rig::new(Setup::default(), patient()).unwrap();
+            rig.fake.leave_after(accesses, reads);
+            end(&rig)
+        };
+        let mut accesses = 0;
+        while let Some(error) = end_after(accesses) {
+            assert_eq!(error, GONE, "{reads:?} after {accesses}");
+            accesses += 1;
+        }
+        assert!(accesses > 2, "{accesses} accesses");
+    }
+}
+
+#[test]
+fn ejected_device_that_reads_zeros_is_gone_and_not_a_legacy_one() {
+    let rig = Rig::simple();
+    let session = rig.session(Direction::Encrypt);
+    let mut request = send(&session);
+    rig.fake.leave(Gone::Zeros);
+    rig.device.poll();
+    assert_eq!(rig.device.ended(), Some(GONE));
+    assert_eq!(poll_once(request.as_mut()), Poll::Ready(GONE));
+    assert_eq!(rig.device.recover(0), Err(GONE));
+    assert_eq!(rig.device.shutdown(0), Err(GONE));
+}
+
+#[test]
+fn device_that_nobody_has_looked_at_is_asked_for_before_it_is_reset() {
+    for (end, reads) in both(|| false, || true) {
+        let rig = Rig::simple();
+        rig.fake.leave(reads);
+        let [_, writes, kicks] = rig.fake.accesses();
+        let outcome = match end {
+            true => rig.device.recover(0),
+            false => rig.device.shutdown(0),
+        };
+        assert_eq!(outcome, Err(GONE), "{reads:?}");
+        assert_eq!(rig.fake.accesses()[1..], [writes, kicks], "{reads:?}");
+    }
+}
+
+#[test]
+fn device_known_to_be_gone_is_not_touched_again() {
+    type Act = fn(&Rig);
+    let acts: [(&str, Act); 9] = [
+        ("shutdown", |rig| {
+            let _ = rig.device.shutdown(1_000_000);
+        }),
+        ("poll", |rig| rig.device.poll()),
+        ("interrupts", |rig| {
+            for entry in 0..3 {
+                rig.device.handle_interrupt(MsixEntry(entry));
+            }
+        }),
+        ("intx", |rig| {
+            assert_eq!(rig.device.handle_intx(), Interrupt::Unhandled);
+            rig.device.clear_intx();
+        }),
+        ("vector", |rig| {
+            let message = crate::transport::MsixMessage {
+                address: 7,
+                data: 8,
+            };
+            let moved = rig.device.move_interrupt(MsixEntry(1), message);
+            assert_eq!(moved, Err(GONE));
+        }),
+        ("settle", |rig| {
+            rig.device.settle();
+        }),
+        ("open", |rig| {
+            let opened = Cipher::open(
+                &rig.device,
+                CipherAlgorithm::AesCbc,
+                Direction::Encrypt,
+                &KEY,
+            );
+            assert!(run(opened).is_err());
+        }),
+        ("kicks", |rig| rig.device.share_kicks(|| ())),
+        ("poller", |rig| drop(rig.device.poller())),
+    ];
+    for (polled, reads) in both(|| false, || true) {
+        for (name, act) in acts {
+            let rig = if polled { Rig::polled() } else { Rig::simple() };
+            let session = rig.session(Direction::Encrypt);
+            let request = send(&session);
+            rig.fake.leave(reads);
+            rig.device.poll();
+            // Whatever is at its place by now is another driver's.
+            rig.fake.come_back();
+            let before = rig.fake.accesses();
+            act(&rig);
+            assert_eq!(rig.fake.accesses(), before, "{name}, {reads:?}");
+            drop(request);
+            drop(session);
+            let fake = rig.fake.clone();
+            drop(rig);
+            assert_eq!(fake.accesses(), before, "{name} and drop, {reads:?}");
+        }
+    }
+}
+
+#[test]
+fn recovery_of_a_gone_device_asks_and_does_not_write_until_it_is_back() {
+    for reads in [Gone::Ones, Gone::Zeros] {
+        let rig = Rig::simple();
+        rig.fake.leave(reads);
+        rig.device.poll();
+        let [_, writes, kicks] = rig.fake.accesses();
+        for _ in 0..2 {
+            assert_eq!(rig.device.recover(0), Err(GONE));
+        }
+        assert_eq!(rig.fake.accesses()[1..], [writes, kicks], "{reads:?}");
+        rig.fake.come_back();
+        rig.device.recover(0).unwrap();
+        assert_eq!(rig.device.ended(), None);
+        rig.session(Direction::Encrypt);
     }
 }

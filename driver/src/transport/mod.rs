@@ -8,6 +8,7 @@
 #![expect(unsafe_code, reason = "device registers")]
 
 mod adapter;
+mod attached;
 pub mod pci;
 
 use alloc::sync::Arc;
@@ -16,6 +17,7 @@ use core::fmt;
 use virtio_drivers::transport::{DeviceStatus, InterruptStatus};
 
 pub use self::adapter::VirtioDriversTransport;
+pub(crate) use self::attached::Attached;
 
 /// The number of a virtqueue of the device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -127,8 +129,15 @@ pub trait Transport: Send + Sync + fmt::Debug {
     /// Writes the feature bits that the driver accepts.
     fn write_driver_features(&self, features: u64);
 
-    /// Reads the device status. One register read; any context.
+    /// Reads the device status; all ones where no device answers at its registers. One register read
+    /// or two; any context.
     fn read_status(&self) -> DeviceStatus;
+
+    /// Tells whether the device is still at its place, as far as its bus knows: of one that has been
+    /// taken out not every machine's registers read ones. Not from an interrupt handler.
+    fn is_present(&self) -> bool {
+        true
+    }
 
     /// Writes the device status; empty begins a reset, which is done when it reads back empty.
     fn write_status(&self, status: DeviceStatus);

@@ -2,6 +2,8 @@
 
 use virtio_drivers::transport::pci::bus::{Command, ConfigurationAccess, DeviceFunction};
 
+use super::is_crypto_device;
+
 const COMMAND: u8 = 0x04;
 const BAR_0: u8 = 0x10;
 
@@ -32,6 +34,14 @@ impl<C: ConfigurationAccess> Function<C> {
 
     pub(super) fn write(&mut self, offset: u8, value: u32) {
         self.config.write_word(self.at, offset, value);
+    }
+
+    /// Tells whether the function is a crypto device whose memory can be reached. One that has been
+    /// taken out is none, and one that the bus has reset has to be set up anew by the kernel first.
+    pub(super) fn is_present(&self) -> bool {
+        let id = self.read(0);
+        let command = Command::from_bits_retain(self.read(COMMAND) as u16);
+        is_crypto_device(id as u16, (id >> 16) as u16) && command.contains(Command::MEMORY_SPACE)
     }
 
     /// Sets and clears bits of the command register. The status register beside it is cleared by

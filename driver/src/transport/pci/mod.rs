@@ -66,8 +66,8 @@ pub struct PciTransport<P: Platform, C: ConfigurationAccess> {
     notify: Registers<P>,
     notify_off_multiplier: u32,
     msix: Option<Msix<P>>,
-    /// Used at set-up only, for the MSI-X and INTx switches of this function: never by an interrupt,
-    /// so interrupts need not be masked, and the access may have a lock of its own.
+    /// For the MSI-X and INTx switches of this function, and to see whether it is there: never used by an
+    /// interrupt, so interrupts need not be masked, and the access may have a lock of its own.
     function: SpinMutex<Function<C>>,
 }
 
@@ -168,7 +168,16 @@ impl<P: Platform, C: ConfigurationAccess + Send> Transport for PciTransport<P, C
     }
 
     fn read_status(&self) -> DeviceStatus {
-        DeviceStatus::from_bits_retain(u32::from(self.common.read::<u8>(DEVICE_STATUS)))
+        let status = self.common.read::<u8>(DEVICE_STATUS);
+        // Where nobody answers most machines read ones, QEMU zeros; and a device always has queues.
+        if status == 0 && self.common.read::<u16>(NUM_QUEUES) == 0 {
+            return DeviceStatus::from_bits_retain(0xff);
+        }
+        DeviceStatus::from_bits_retain(status.into())
+    }
+
+    fn is_present(&self) -> bool {
+        self.function.lock().is_present()
     }
 
     fn write_status(&self, status: DeviceStatus) {

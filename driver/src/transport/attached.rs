@@ -1,0 +1,86 @@
+//! The way to a device's registers, for as long as the device is there.
+
+use alloc::boxed::Box;
+use core::sync::atomic::{AtomicBool, Ordering};
+
+use virtio_drivers::transport::DeviceStatus;
+
+use super::{Transport, is_gone};
+use crate::{Breakage, Error};
+
+const GONE: Error = Error::Broken(Breakage::Gone);
+
+/// A transport that leads nowhere once the device is known to be gone: nothing is read and nothing
+/// written then. At its place there may be another device by now, or memory.
+#[derive(Debug)]
+pub(crate) struct Attached {
+    transport: Box<dyn Transport>,
+    /// Relaxed: whoever has not heard of it yet does what it would have done a moment before.
+    gone: AtomicBool,
+}
+
+impl Attached {
+    pub(crate) fn new(transport: impl Transport + 'static) -> Self {
+        Self {
+            transport: Box::new(transport),
+            gone: AtomicBool::new(false),
+        }
+    }
+
+    /// Tells whether the device is known to be gone. Reads no register.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.gone.load(Ordering::Relaxed)
+    }
+
+    /// Returns the transport: for a matter of the moment, since the next call may know better.
+    ///
+    /// # Errors
+    ///
+    /// [`Breakage::Gone`] when the device is known to be gone.
+    pub(crate) fn transport(&self) -> Result<&dyn Transport, Error> {
+        if self.is_gone() {
+            return Err(GONE);
+        }
+        Ok(&*self.transport)
+    }
+
+    /// Reads the status. Any context.
+    ///
+    /// # Errors
+    ///
+    /// [`Breakage::Gone`] when the device is, which is known from here on.
+    pub(crate) fn read_status(&self) -> Result<DeviceStatus, Error> {
+        let status = self.transport()?.read_status();
+        if is_gone(status) {
+            return Err(self.lose());
+        }
+        Ok(status)
+    }
+
+    /// Asks the bus and the device whether the device is there, unless it is known to be gone. Not from an
+    /// interrupt handler.
+    ///
+    /// # Errors
+    ///
+    /// [`Breakage::Gone`] when it is not, which is known from here on.
+    pub(crate) fn confirm(&self) -> Result<&dyn Transport, Error> {
+        if !self.transport()?.is_present() {
+            return Err(self.lose());
+        }
+        self.read_status()?;
+        self.transport()
+    }
+
+    /// Asks again about a device that was gone: it may have come back. Not from an interrupt handler.
+    pub(crate) fn find_again(&self) {
+        self.gone.store(false, Ordering::Relaxed);
+        // What it finds is known to whoever comes next.
+        let _ = self.confirm();
+    }
+
+    #[cold]
+    fn lose(&self) -> Error {
+        self.gone.store(true, Ordering::Relaxed);
+        GONE
+    }
+}
