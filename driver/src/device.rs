@@ -203,14 +203,20 @@ impl<P: Platform> Device<P> {
     /// Lets what is owed in interrupts be forgotten, for tests and housekeeping: from here on an
     /// interrupt counts as *unhandled* unless something new is published for it.
     ///
-    /// `false`, and nothing done, while a request is in flight. The caller sees to it that every
-    /// message has arrived: interrupts enabled for a moment on the CPU that gets them.
+    /// `false`, and nothing forgotten, while a request is in flight, and while a message may be on its way
+    /// from the device: [`Options::message_travel_ns`] counts from the first call that finds nothing in
+    /// flight. With 0 the answer is yes at once then. The caller sees to it that what has reached a CPU is
+    /// answered: interrupts enabled for a moment there.
     pub fn settle(&self) -> bool {
-        // One register read: messages that the device sent before it go ahead of its answer.
+        // One register read: where messages do not travel by themselves, they go ahead of its answer.
         let _ = self.attached.read_status();
         let link = self.link();
         link.drain();
-        link.queues().all(|queue| queue.stats().in_flight == 0) && link.queues().all(Queue::settle)
+        let idle = link.queues().all(|queue| queue.stats().in_flight == 0);
+        let (now_ns, travel_ns) = (P::now_ns(), self.options.message_travel_ns);
+        // Every one of them, so that all times begin to run.
+        let settle = |queue: &&Queue<P>| queue.settle(now_ns, travel_ns);
+        idle && link.queues().filter(settle).count() == link.queues().count()
     }
 
     /// Shuts the device down: takes no new requests, waits up to `limit_ns` for those in flight,

@@ -42,6 +42,7 @@ pub unsafe trait Platform: Hal + Send + Sync + 'static {
 
     /// Returns nanoseconds of a clock that never goes backwards, from any starting point.
     ///
-    /// Used for time limits of reset and shutdown only, never on the way of a request.
+    /// Used for time limits of reset and shutdown, and by [`settle`](crate::Device::settle): never on the
+    /// way of a request.
     fn now_ns() -> u64;
 }

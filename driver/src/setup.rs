@@ -55,6 +55,12 @@ pub struct Options {
     pub max_size_bytes: u64,
     /// Features to refuse although they are offered.
     pub refuse: Features,
+    /// How long the message of an interrupt may travel from the device to the CPU:
+    /// [`Device::settle`](crate::Device::settle) waits for it. 0 for a device that has sent it by the time
+    /// that a register read is answered: QEMU's own, and PCI hardware. A device that is a process of its
+    /// own (vhost-user, vfio-user) sends it by an eventfd, when the host comes to it: by default within a
+    /// second.
+    pub message_travel_ns: u64,
     /// How long a reset may take.
     pub reset_limit_ns: u64,
     /// What becomes of memory that was in flight at a forced reset.
@@ -83,6 +89,7 @@ impl Default for Options {
             sessions: 256,
             max_size_bytes: u64::MAX,
             refuse: Features::empty(),
+            message_travel_ns: 1_000_000_000,
             reset_limit_ns: 1_000_000_000,
             forced_reset: ForcedReset::Quarantine,
         }
@@ -138,16 +145,16 @@ fn set_up<P: Platform>(
     transport.write_status(status);
 
     let offered = Features::from_bits_retain(transport.read_device_features());
-    if !offered.contains(Features::VERSION_1) {
-        return Err(Error::FeatureMissing {
-            feature: "VIRTIO_F_VERSION_1",
-        });
-    }
     // VERSION_1 and ACCESS_PLATFORM are not the driver's to refuse (6.1).
     let kept = Features::VERSION_1.union(Features::ACCESS_PLATFORM);
     let mut features = offered & SUPPORTED & (!options.refuse | kept);
     if !features.contains(Features::REVISION_1) {
         features.remove(STATELESS);
+    }
+    if !offered.contains(Features::VERSION_1) {
+        return Err(Error::FeatureMissing {
+            feature: "VIRTIO_F_VERSION_1",
+        });
     }
     transport.write_driver_features(features.bits());
     status |= DeviceStatus::FEATURES_OK;
@@ -197,6 +204,9 @@ fn set_up<P: Platform>(
         features,
         capabilities,
     );
+    if options.message_travel_ns > 0 {
+        link.queues().for_each(Queue::let_messages_travel);
+    }
     match mode {
         InterruptMode::PerQueue => {}
         InterruptMode::Polling => link.set_polled(),

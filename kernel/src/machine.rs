@@ -184,6 +184,8 @@ pub fn open_crypto(
         _ => None,
     };
     options.intx = pin.is_some();
+    // QEMU's own devices send their messages under the lock that the answer to a register read takes.
+    options.message_travel_ns = 0;
     let device = match reach {
         Reach::Pci => {
             let transport = PciTransport::<KernelPlatform, _>::new(access, function)?;

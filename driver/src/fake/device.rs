@@ -344,6 +344,14 @@ impl FakeDevice {
         self.state().held.clone()
     }
 
+    /// Delivers the messages that wait, those of a queue as one.
+    pub(crate) fn deliver_held(&self) {
+        let held = core::mem::take(&mut self.state().held);
+        for queue in BTreeSet::from_iter(held) {
+            self.interrupt(queue);
+        }
+    }
+
     pub(crate) fn limit_sessions(&self, limit: usize) {
         self.state().session_limit = limit;
     }

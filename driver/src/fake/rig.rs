@@ -121,6 +121,8 @@ impl Rig {
             ],
             // A device that serves by hand never answers while a driver waits for it.
             reset_limit_ns: 10_000_000,
+            // Its messages have arrived when `serve` returns.
+            message_travel_ns: 0,
             ..Options::default()
         }
     }

@@ -9,8 +9,17 @@
 //! Credit is an upper bound of what is still to come, because the interrupt controller merges
 //! messages of one vector. It is capped at what can exist at one time: one message in service, one
 //! pending, one not yet sent of each queue that shares the vector. The cap assumes that the device
-//! sends the message of one publication before it makes the next; for a device that does not, the cap
-//! has to be the queue size.
+//! sends the message of one publication before it makes the next, or that those on their way are merged
+//! as those of an eventfd are; for a device that does neither, the cap has to be the queue size.
+//!
+//! # Messages that travel
+//!
+//! A device under the guest's own lock (QEMU's), or behind a bus that keeps the order of writes and of
+//! the answers to reads (PCI), has sent its messages by the time that a register read is answered. One
+//! that is a process of its own has not: it writes to an eventfd, from which somebody else takes the
+//! message and sends it. Two more may be on their way then, one in the eventfd and one taken from it; and
+//! `settle` forgets nothing before a message's travel time has passed since it first saw the queue as it
+//! is, with nothing in flight. So no publication is timed, and no clock is read but by `settle`.
 //!
 //! A vector that moves leaves up to two messages behind, in service and pending on the CPU that had
 //! it, beside those of the new one. So every move raises the cap by two, until `settle`. So does
@@ -29,6 +38,9 @@ const LEFT_BEHIND: u16 = 2;
 /// What can be on its way of a queue with a vector of its own: those, and one not yet sent.
 const CREDIT_CAP: u16 = LEFT_BEHIND + 1;
 
+/// What is on its way beside that where messages travel: one in an eventfd, one taken from it.
+const TRAVELLING: u16 = 2;
+
 /// The credit of one queue.
 #[derive(Debug)]
 pub(crate) struct Accounting {
@@ -43,6 +55,10 @@ pub(crate) struct Accounting {
     /// With EVENT_IDX, the `used_event` that the device reads. 0 is what a fresh ring holds, which
     /// also gives the first index after a reset its credit: QEMU signals that one unasked.
     armed: Option<u16>,
+    /// What is on its way of each queue, beside what is in service or pending.
+    on_its_way: u16,
+    /// What was published when [`settle`](Self::settle) first saw it, and when that was.
+    quiet: Option<(u64, u64)>,
 }
 
 impl Accounting {
@@ -53,7 +69,16 @@ impl Accounting {
             cap: CREDIT_CAP,
             settled_cap: CREDIT_CAP,
             armed: event_index.then_some(0),
+            on_its_way: 1,
+            quiet: None,
         }
+    }
+
+    /// Takes note that messages travel by themselves.
+    pub(crate) fn let_messages_travel(&mut self) {
+        self.on_its_way += TRAVELLING;
+        self.settled_cap += TRAVELLING;
+        self.cap = self.settled_cap;
     }
 
     /// Takes note of the used index as it reads now.
@@ -98,7 +123,8 @@ impl Accounting {
     /// Takes note that so many queues share the vector. Which of them a message was sent for nobody can
     /// tell, so it may spend the credit of another: each is owed what can be on its way of them all.
     pub(crate) fn share_vector(&mut self, queues: u16) {
-        self.settled_cap = LEFT_BEHIND.saturating_add(queues);
+        let on_its_way = queues.saturating_mul(self.on_its_way);
+        self.settled_cap = LEFT_BEHIND.saturating_add(on_its_way);
         self.cap = self.settled_cap;
     }
 
@@ -114,10 +140,24 @@ impl Accounting {
         self.credit = self.credit.saturating_add(credit);
     }
 
-    /// Forgets all credit: nothing is in flight and every message has arrived.
-    pub(crate) fn settle(&mut self) {
+    /// Forgets all credit, if there is any and no message can arrive any more: nothing is in flight, and
+    /// a message takes `travel_ns` at most, 0 if it arrives before a register read is answered. `false`,
+    /// and nothing forgotten, if one can.
+    pub(crate) fn settle(&mut self, now_ns: u64, travel_ns: u64) -> bool {
+        let is_owed = self.credit > 0 || self.cap != self.settled_cap;
+        if travel_ns > 0 && is_owed {
+            let since_ns = match self.quiet {
+                Some((published, since_ns)) if published == self.published => since_ns,
+                _ => now_ns,
+            };
+            self.quiet = Some((self.published, since_ns));
+            if now_ns.saturating_sub(since_ns) < travel_ns {
+                return false;
+            }
+        }
         self.credit = 0;
         self.cap = self.settled_cap;
+        true
     }
 
     /// Returns how many elements the device has used since its reset.
@@ -162,7 +202,7 @@ mod tests {
         }
         assert!(!accounting.spend());
         accounting.observe(101);
-        accounting.settle();
+        assert!(accounting.settle(0, 0));
         assert!(!accounting.spend());
     }
 
@@ -176,9 +216,31 @@ mod tests {
             assert!(accounting.spend());
         }
         assert!(!accounting.spend());
-        accounting.settle();
+        assert!(accounting.settle(0, 0));
         accounting.observe(200);
         assert_eq!(accounting.credit(), CREDIT_CAP);
+    }
+
+    #[test]
+    fn what_travels_is_owed_until_it_can_no_longer_arrive() {
+        let mut accounting = Accounting::new(false);
+        accounting.let_messages_travel();
+        assert!(accounting.settle(50, 100), "nothing is owed");
+        accounting.observe(1);
+        assert!(!accounting.settle(1000, 100), "published a moment ago");
+        assert!(!accounting.settle(1099, 100));
+        accounting.observe(2);
+        assert!(!accounting.settle(1100, 100), "something new");
+        assert!(!accounting.settle(1199, 100));
+        assert!(accounting.spend());
+        assert!(accounting.settle(1200, 100));
+        assert!(!accounting.spend());
+        // One in service, one pending, one in an eventfd, one taken from it, one not yet sent.
+        accounting.observe(100);
+        assert_eq!((0..100).filter(|_| accounting.spend()).count(), 5);
+        accounting.share_vector(2);
+        accounting.observe(200);
+        assert_eq!((0..100).filter(|_| accounting.spend()).count(), 8);
     }
 
     #[test]

@@ -328,15 +328,17 @@ impl<P: Platform> Queue<P> {
             .with(|guarded| guarded.accounting.inherit(credit));
     }
 
-    /// Forgets what is owed in interrupts, if nothing is in flight.
-    pub(crate) fn settle(&self) -> bool {
-        self.guarded.with(|guarded| {
-            let idle = guarded.in_flight == 0;
-            if idle {
-                guarded.accounting.settle();
-            }
-            idle
-        })
+    /// Forgets what is owed in interrupts, if nothing is in flight and no message can arrive any more
+    /// (see [`Accounting::settle`]).
+    pub(crate) fn settle(&self, now_ns: u64, travel_ns: u64) -> bool {
+        self.guarded
+            .with(|guarded| guarded.in_flight == 0 && guarded.accounting.settle(now_ns, travel_ns))
+    }
+
+    /// Messages of the queue travel by themselves.
+    pub(crate) fn let_messages_travel(&self) {
+        self.guarded
+            .with(|guarded| guarded.accounting.let_messages_travel());
     }
 
     pub(crate) fn stats(&self) -> QueueStats {

@@ -1,7 +1,11 @@
 //! Every interrupt is accounted for.
 
 use alloc::{boxed::Box, vec, vec::Vec};
-use std::thread;
+use core::sync::atomic::{AtomicBool, Ordering};
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
 use crate::{
     Direction, Error, Features, Interrupt, Options,
@@ -332,6 +336,74 @@ fn tasks_and_interrupts_that_drain_at_once_lose_nothing() {
         );
         // Whoever sent the last one may still be about to deliver it.
         assert!(answered <= rig.fake.messages() - sent);
+    }
+}
+
+/// A device whose messages travel for so long at most.
+fn far_away(travel_ns: u64, refuse: Features) -> Rig {
+    let options = Options {
+        message_travel_ns: travel_ns,
+        refuse,
+        ..Rig::options()
+    };
+    Rig::new(Setup::default(), options).unwrap()
+}
+
+#[test]
+fn message_that_travels_is_owed_until_it_can_no_longer_arrive() {
+    const TRAVEL: Duration = Duration::from_millis(20);
+    for refuse in [Features::empty(), Features::EVENT_IDX] {
+        let rig = far_away(TRAVEL.as_nanos() as u64, refuse);
+        let session = rig.session(Direction::Encrypt);
+        thread::sleep(TRAVEL);
+        let _ = rig.device.settle();
+        thread::sleep(TRAVEL);
+        assert!(rig.device.settle());
+        rig.fake.hold_interrupts(true);
+        let mut request = request(&session);
+        rig.fake.serve(0, 1);
+        rig.device.drain();
+        assert!(poll_once(request.as_mut()).is_ready());
+        let start = Instant::now();
+        let answer = || rig.device.handle_interrupt(MsixEntry(1));
+        if !rig.device.settle() && start.elapsed() < TRAVEL {
+            assert_eq!(answer(), Interrupt::AlreadyDrained);
+        } else {
+            panic!("settled while the message was on its way");
+        }
+        thread::sleep(TRAVEL);
+        assert!(rig.device.settle(), "what can no longer arrive is not owed");
+        assert_eq!(answer(), Interrupt::Unhandled);
+    }
+}
+
+#[test]
+fn settling_between_requests_makes_no_message_that_travels_unhandled() {
+    for refuse in [Features::empty(), Features::EVENT_IDX] {
+        let rig = far_away(10_000_000_000, refuse);
+        let session = rig.session(Direction::Encrypt);
+        let before = rig.device.interrupt_stats().unhandled;
+        rig.fake.hold_interrupts(true);
+        let done = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    rig.fake.deliver_held();
+                    thread::sleep(Duration::from_micros(50));
+                }
+                rig.fake.deliver_held();
+            });
+            for _ in 0..2000 {
+                let mut request = request(&session);
+                rig.fake.serve(0, 1);
+                rig.device.drain();
+                assert!(poll_once(request.as_mut()).is_ready());
+                rig.device.settle();
+            }
+            done.store(true, Ordering::Relaxed);
+        });
+        let stats = rig.device.interrupt_stats();
+        assert_eq!(stats.unhandled, before, "{stats:?}");
     }
 }
 
