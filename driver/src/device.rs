@@ -219,6 +219,22 @@ impl<P: Platform> Device<P> {
         idle && link.queues().filter(settle).count() == link.queues().count()
     }
 
+    /// Looks whether the device is there and well, and ends every request if it is not; `Ok` if it takes
+    /// requests. One register read; any context but an interrupt handler.
+    ///
+    /// A device whose process has died or whose memory accesses are not translated (see
+    /// [`Options::require`]) does not say so by an interrupt: a kernel calls this now and then, ten times a
+    /// second for instance, for a device that has requests in flight. [`poll`](Self::poll) looks too.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`ended`](Self::ended).
+    pub fn check(&self) -> Result<(), Error> {
+        let link = self.link();
+        link.check_presence();
+        link.control.ended().map_or(Ok(()), Err)
+    }
+
     /// Shuts the device down: takes no new requests, waits up to `limit_ns` for those in flight,
     /// ends every session on the device (QEMU keeps sessions across a reset) as far as there is time,
     /// and resets it.

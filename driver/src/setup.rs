@@ -55,6 +55,10 @@ pub struct Options {
     pub max_size_bytes: u64,
     /// Features to refuse although they are offered.
     pub refuse: Features,
+    /// Features that the device has to offer: [`Error::FeatureMissing`] without. On a machine whose IOMMU
+    /// translates what the device reads and writes that is [`Features::ACCESS_PLATFORM`], without which a
+    /// device takes addresses for physical ones, reaches other memory or none, and is silent.
+    pub require: Features,
     /// How long the message of an interrupt may travel from the device to the CPU:
     /// [`Device::settle`](crate::Device::settle) waits for it. 0 for a device that has sent it by the time
     /// that a register read is answered: QEMU's own, and PCI hardware. A device that is a process of its
@@ -89,6 +93,7 @@ impl Default for Options {
             sessions: 256,
             max_size_bytes: u64::MAX,
             refuse: Features::empty(),
+            require: Features::empty(),
             message_travel_ns: 1_000_000_000,
             reset_limit_ns: 1_000_000_000,
             forced_reset: ForcedReset::Quarantine,
@@ -151,9 +156,10 @@ fn set_up<P: Platform>(
     if !features.contains(Features::REVISION_1) {
         features.remove(STATELESS);
     }
-    if !offered.contains(Features::VERSION_1) {
+    let required = options.require | Features::VERSION_1;
+    if let Some(missing) = (required - features).iter().next() {
         return Err(Error::FeatureMissing {
-            feature: "VIRTIO_F_VERSION_1",
+            feature: missing.name(),
         });
     }
     transport.write_driver_features(features.bits());

@@ -45,6 +45,7 @@ fn main() -> ! {
         device.interrupt_mode()
     );
     println!("device: {:?}", device.capabilities());
+    machine::watch(&device);
     match executor::block_on(demonstrate(&device)) {
         Ok(()) => {}
         Err(error) => testing::give_up(format_args!("virtio-crypto: {error}")),

@@ -30,6 +30,8 @@ mod hygiene;
 #[cfg(not(loom))]
 mod interrupts;
 #[cfg(not(loom))]
+mod life;
+#[cfg(not(loom))]
 mod long;
 #[cfg(loom)]
 mod loom;

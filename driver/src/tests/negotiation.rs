@@ -32,6 +32,41 @@ fn legacy_device_is_refused_by_name() {
 }
 
 #[test]
+fn feature_that_is_required_and_missing_is_named() {
+    let required = |require, refuse, offered| {
+        let setup = Setup {
+            features: Setup::default().features | offered,
+            ..Setup::default()
+        };
+        let options = Options {
+            require,
+            refuse,
+            ..Rig::options()
+        };
+        Rig::new(setup, options).map(|rig| rig.device.features())
+    };
+    let iommu = Features::ACCESS_PLATFORM;
+    let none = Features::empty();
+    let missing = |feature| Err(Error::FeatureMissing { feature });
+    assert_eq!(
+        required(iommu, none, none),
+        missing("VIRTIO_F_ACCESS_PLATFORM")
+    );
+    assert!(required(iommu, none, iommu).unwrap().contains(iommu));
+    // Refused by the caller, or of no use to this driver: it is not there either.
+    let events = Features::EVENT_IDX;
+    assert_eq!(
+        required(events, events, none),
+        missing("VIRTIO_F_EVENT_IDX")
+    );
+    let packed = Features::RING_PACKED;
+    assert_eq!(
+        required(packed, none, packed),
+        missing("VIRTIO_F_RING_PACKED")
+    );
+}
+
+#[test]
 fn features_that_read_back_refused_end_the_set_up() {
     let setup = Setup {
         accepts_features: false,

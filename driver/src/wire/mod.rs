@@ -188,6 +188,27 @@ bitflags! {
     }
 }
 
+impl Features {
+    /// Returns the specification's name of one bit.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::REVISION_1 => "VIRTIO_CRYPTO_F_REVISION_1",
+            Self::CIPHER_STATELESS_MODE => "VIRTIO_CRYPTO_F_CIPHER_STATELESS_MODE",
+            Self::HASH_STATELESS_MODE => "VIRTIO_CRYPTO_F_HASH_STATELESS_MODE",
+            Self::MAC_STATELESS_MODE => "VIRTIO_CRYPTO_F_MAC_STATELESS_MODE",
+            Self::AEAD_STATELESS_MODE => "VIRTIO_CRYPTO_F_AEAD_STATELESS_MODE",
+            Self::AKCIPHER_STATELESS_MODE => "VIRTIO_CRYPTO_F_AKCIPHER_STATELESS_MODE",
+            Self::INDIRECT_DESC => "VIRTIO_F_INDIRECT_DESC",
+            Self::EVENT_IDX => "VIRTIO_F_EVENT_IDX",
+            Self::VERSION_1 => "VIRTIO_F_VERSION_1",
+            Self::ACCESS_PLATFORM => "VIRTIO_F_ACCESS_PLATFORM",
+            Self::RING_PACKED => "VIRTIO_F_RING_PACKED",
+            Self::RING_RESET => "VIRTIO_F_RING_RESET",
+            _ => "a feature without a name here",
+        }
+    }
+}
+
 bitflags! {
     /// Services of a device, as its configuration space says (Virtio 1.3, 5.9.5).
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
