@@ -224,7 +224,7 @@ impl<P: Platform> InFlight<'_, P> {
     #[cold]
     fn abandon(&mut self) {
         let mut batch = Batch::default();
-        let (waker, empty) = self.queue.guarded.with(|guarded| {
+        let (waker, is_answered) = self.queue.guarded.with(|guarded| {
             guarded.stats.abandoned += 1;
             let word = self.word;
             let entry = &mut guarded.slots[usize::from(self.slot)];
@@ -246,11 +246,12 @@ impl<P: Platform> InFlight<'_, P> {
             word.set(State::Emptying);
             (waker, true)
         });
-        drop(waker);
-        self.queue.finish(&mut batch);
-        if empty {
+        if is_answered {
             self.queue.empty(self.slot);
+            self.queue.give_back(self.slot);
         }
         self.queue.reap();
+        self.queue.finish(&mut batch);
+        drop(waker);
     }
 }

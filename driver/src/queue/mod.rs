@@ -30,7 +30,7 @@ use self::{
     kicks::Deferring,
     layout::Size,
     sessions::Ledger,
-    slot::{NONE, Slot, Word},
+    slot::{Content, NONE, Slot, State, Word},
     state::{Guarded, Shared},
 };
 pub(crate) use self::{
@@ -276,18 +276,23 @@ impl<P: Platform> Queue<P> {
 
     /// Empties the slots that the device gave back after their caller had gone.
     pub(crate) fn reap(&self) {
-        // One lock for the common case: nothing to reap.
-        while let Some(slot) = self
-            .guarded
-            .with(|guarded| guarded.take_reapable(&self.shared))
-        {
+        // Bounded also where others cancel requests all the time. One lock for the common case: nothing to
+        // reap.
+        for _ in &self.shared.words {
+            let reapable = self
+                .guarded
+                .with(|guarded| guarded.take_reapable(&self.shared));
+            let Some(slot) = reapable else { return };
             self.empty(slot);
+            self.give_back(slot);
         }
     }
 
-    /// Wipes and frees what a slot held, without the lock, and passes the slot on.
+    /// Wipes and frees what a slot held that is the caller's to empty, without the lock; from here on the
+    /// slot is reserved by the caller.
     fn empty(&self, slot: u16) {
         let (inline_bytes, buffers) = self.guarded.with(|guarded| {
+            self.shared.words[usize::from(slot)].set(State::Reserved);
             let entry = &mut guarded.slots[usize::from(slot)];
             (entry.inline_bytes, core::mem::take(&mut entry.buffers))
         });
@@ -296,15 +301,14 @@ impl<P: Platform> Queue<P> {
             .block(slot)
             .wipe_inline(usize::from(inline_bytes));
         drop(buffers);
-        self.give_back(slot);
     }
 
-    /// Passes an empty slot on to whoever waits for one.
+    /// Passes an empty slot on.
     #[cold]
     fn give_back(&self, slot: u16) {
         let mut batch = Batch::default();
         self.guarded
-            .with(|guarded| guarded.give(&self.shared, slot, &mut batch));
+            .with(|guarded| guarded.pass_on(&self.shared, slot, Content::Wiped, &mut batch));
         self.finish(&mut batch);
     }
 
@@ -354,7 +358,7 @@ impl<P: Platform> Queue<P> {
     #[cfg(all(test, not(loom)))]
     pub(crate) fn free_slots(&self) -> usize {
         let words = self.shared.words.iter();
-        words.filter(|word| word.is(slot::State::Free)).count()
+        words.filter(|word| word.is(State::Free)).count()
     }
 
     /// Returns how many session places are taken.
@@ -384,7 +388,7 @@ impl<P: Platform> Drop for Queue<P> {
         }
         for (slot, word) in (0..).zip(&self.shared.words) {
             // A free slot has been wiped.
-            if !word.is(slot::State::Free) {
+            if !word.is(State::Free) {
                 let block = self.shared.blocks.block(slot);
                 block.wipe_inline(block::INLINE_LEN);
             }

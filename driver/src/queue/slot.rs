@@ -1,13 +1,14 @@
 //! A slot: everything that the device may touch for one request, and who waits for it.
 //!
 //! ```text
-//! Free -> Reserved -> Submitted -> Completed -- result taken --> passed on
-//!                         |             \-- future dropped --> Emptying --> passed on
-//!                         \-- future dropped --> Orphaned
-//!                                                    \-- drained --> Reapable -> Emptying --> passed on
+//! Free -> Reserved -> Submitted -> Completed -- result taken --> passed on, wiped
+//!                         |             \-- future dropped --> Emptying --> passed on, wiped
+//!                         \-- future dropped --> Orphaned -- drained --> passed on as it is left
 //!
-//! passed on: Reserved (by who waits longest), Free,
-//!            or Detached (a *destroy* that nobody holds) -- drained --> passed on
+//! passed on, wiped:         Detached (a *destroy* that nobody holds) -- drained --> passed on, wiped
+//!                           or Reserved (by who waits longest), or Free
+//! passed on as it is left:  Orphaned (a *destroy*, again), or Emptying (by who waits longest) -> Reserved,
+//!                           or Reapable -> Emptying --> passed on, wiped
 //! ```
 //!
 //! An orphaned *create* that the device answers with a session stays orphaned, as that session's
@@ -42,6 +43,15 @@ pub(super) enum State {
     Reapable,
     Emptying,
     Detached,
+}
+
+/// What is in a slot that nobody has any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Content {
+    /// Nothing.
+    Wiped,
+    /// What its last request left: it has to be emptied before its next one.
+    Left,
 }
 
 /// The part of a slot that its waiter reads without the lock.

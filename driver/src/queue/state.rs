@@ -3,6 +3,15 @@
 //! Everything here runs with local interrupts masked and for a bounded time: at most one pass over
 //! a full batch. Nothing here wakes, allocates, frees or touches a device register.
 //!
+//! # Who gets a slot
+//!
+//! A slot that nobody has any more is passed on at once ([`Guarded::pass_on`], the one place), whether it
+//! has been emptied or not: to a session that waits for its end, to the caller that has waited longest, or
+//! to the lists of free and reapable slots. Whoever gets one that has not been emptied empties it. So while
+//! somebody waits both lists are empty, every slot is somebody's, and no caller's turn rests on what
+//! another one in the line does: who is handed a slot and never comes for it (forgotten, or no longer
+//! polled) keeps that slot and no other.
+//!
 //! # What counts as an answer
 //!
 //! A device writes a request's status before it uses the request (Virtio 1.3, 2.7.8.2 and 5.9.7), and
@@ -30,7 +39,7 @@ use super::{
     ending::created_session,
     kicks::Deferring,
     sessions::{Ledger, SessionTable},
-    slot::{BATCH, Batch, NONE, Purpose, Slot, State, Word},
+    slot::{BATCH, Batch, Content, NONE, Purpose, Slot, State, Word},
 };
 use crate::{
     Breakage, Error, Platform,
@@ -45,7 +54,7 @@ pub(super) struct WaiterTypes;
 impl pin_list::Types for WaiterTypes {
     type Id = id::Checked;
     type Protected = Option<Waker>;
-    /// The slot that was handed over.
+    /// The slot that was handed over: reserved, or still to be emptied.
     type Removed = u16;
     type Unprotected = ();
 }
@@ -85,7 +94,7 @@ pub(super) struct Guarded<P: Platform> {
 }
 
 impl<P: Platform> Guarded<P> {
-    /// Takes a free slot. Nobody waits while there is one: an empty slot goes to who waits first.
+    /// Takes a free slot. Nobody waits while there is one: see *Who gets a slot*.
     #[inline]
     pub(super) fn take_free(&mut self, shared: &Shared<P>) -> Option<u16> {
         if self.free == NONE {
@@ -98,21 +107,50 @@ impl<P: Platform> Guarded<P> {
         Some(slot)
     }
 
-    /// Passes an empty slot on: to a session that waits for its end, to the caller that has waited
-    /// longest, to the list of free ones.
-    pub(super) fn give(&mut self, shared: &Shared<P>, slot: u16, batch: &mut Batch) {
+    /// Takes a free slot, or one that the caller has to empty.
+    pub(super) fn take_any(&mut self, shared: &Shared<P>) -> Option<u16> {
+        self.take_free(shared)
+            .or_else(|| self.take_reapable(shared))
+    }
+
+    /// Passes a slot on that nobody has any more: see *Who gets a slot*.
+    pub(super) fn pass_on(
+        &mut self,
+        shared: &Shared<P>,
+        slot: u16,
+        content: Content,
+        batch: &mut Batch,
+    ) {
         if self.ended.is_none()
             && let Some(session) = self.ledger.as_mut().and_then(Ledger::pop_backlog)
         {
-            batch.kick |= self.send_destroy(shared, slot, session, State::Detached);
+            // What is left in it is wiped afterwards: an interrupt may come here, and does not wipe.
+            let state = match content {
+                Content::Wiped => State::Detached,
+                Content::Left => State::Orphaned,
+            };
+            batch.kick |= self.send_destroy(shared, slot, session, state);
             return;
         }
-        match self.waiters.cursor_front_mut().remove_current(slot) {
-            Ok(waker) => {
-                shared.words[usize::from(slot)].set(State::Reserved);
+        let word = &shared.words[usize::from(slot)];
+        match (
+            self.waiters.cursor_front_mut().remove_current(slot),
+            content,
+        ) {
+            (Ok(waker), Content::Wiped) => {
+                word.set(State::Reserved);
                 batch.wake(waker);
             }
-            Err(slot) => self.set_free(shared, slot),
+            (Ok(waker), Content::Left) => {
+                word.set(State::Emptying);
+                batch.wake(waker);
+            }
+            (Err(slot), Content::Wiped) => self.set_free(shared, slot),
+            (Err(slot), Content::Left) => {
+                word.set(State::Reapable);
+                self.slots[usize::from(slot)].next = self.reapable;
+                self.reapable = slot;
+            }
         }
     }
 
@@ -270,7 +308,7 @@ impl<P: Platform> Guarded<P> {
         if is_detached {
             let purpose = entry.purpose;
             self.finish_destroy(shared, slot, purpose, len_bytes, batch);
-            self.give(shared, slot, batch);
+            self.pass_on(shared, slot, Content::Wiped, batch);
         } else {
             self.settle_orphan(shared, slot, len_bytes, batch);
         }
@@ -315,20 +353,7 @@ impl<P: Platform> Guarded<P> {
             }
             Purpose::Nothing => {}
         }
-        shared.words[usize::from(slot)].set(State::Reapable);
-        self.slots[usize::from(slot)].next = self.reapable;
-        self.reapable = slot;
-        // Whoever has waited longest for a slot comes and empties this one; who has been woken already
-        // is on the way for another, or has been forgotten.
-        let mut cursor = self.waiters.cursor_front_mut();
-        while let Some(waker) = cursor.protected_mut() {
-            if waker.is_some() {
-                batch.wake(waker.take());
-                break;
-            }
-            cursor.move_next();
-        }
-        self.start_backlog(shared, batch);
+        self.pass_on(shared, slot, Content::Left, batch);
     }
 
     /// Takes a slot that waits to be emptied.

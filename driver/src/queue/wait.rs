@@ -9,7 +9,7 @@ use core::{
 use pin_list::Node;
 use pin_project_lite::pin_project;
 
-use super::{Queue, Reserved, state::WaiterTypes};
+use super::{Queue, Reserved, slot::State, state::WaiterTypes};
 use crate::{Error, Platform};
 
 pin_project! {
@@ -19,7 +19,8 @@ pin_project! {
     ///
     /// # Cancellation
     ///
-    /// Dropping it leaves the line; a slot that was already handed over goes to the next.
+    /// Dropping it leaves the line; a slot that was already handed over goes to the next. One that is
+    /// forgotten, or kept and not polled, keeps the slot that it is handed, and no other.
     #[derive(Debug)]
     pub(crate) struct Reserve<'q, P>
     where
@@ -40,23 +41,21 @@ pin_project! {
                     (pin_list::NodeData::Removed(slot), ()) => (Some(slot), None),
                 }
             });
-            drop(waker);
             if let Some(slot) = removed {
+                this.queue.own(slot);
                 this.queue.give_back(slot);
             }
-            // This caller may have been woken to empty a slot, which is now the next one's.
-            this.queue.reap();
+            drop(waker);
         }
     }
 }
 
 enum Step {
+    /// A slot, which may still have to be emptied, without the lock.
     Slot(u16),
     /// With what has left the list, to be dropped without the lock: it may be the last of its task.
     Ended(Error, Option<Waker>),
     Waiting,
-    /// There are slots to be emptied first, without the lock.
-    WantsReaping,
     /// Has to join the line, or to change its waker, and needs a clone made without the lock.
     WantsWaker,
 }
@@ -77,13 +76,21 @@ impl<P: Platform> Queue<P> {
     /// Reserves a slot if one is free and nobody has waited longer.
     pub(crate) fn try_reserve(&self) -> Result<Reserved<'_, P>, Error> {
         self.reap();
-        self.guarded.with(|guarded| {
+        let slot = self.guarded.with(|guarded| {
             if let Some(error) = guarded.closed {
                 return Err(error);
             }
-            let slot = guarded.take_free(&self.shared).ok_or(Error::QueueFull)?;
-            Ok(Reserved { queue: self, slot })
-        })
+            guarded.take_any(&self.shared).ok_or(Error::QueueFull)
+        })?;
+        self.own(slot);
+        Ok(Reserved { queue: self, slot })
+    }
+
+    /// Empties a slot that the caller has got, if its last request has left something in it.
+    fn own(&self, slot: u16) {
+        if self.shared.words[usize::from(slot)].is(State::Emptying) {
+            self.empty(slot);
+        }
     }
 
     /// Reserves a slot, waiting in line for it.
@@ -104,14 +111,13 @@ impl<'q, P: Platform> Future for Reserve<'q, P> {
         let mut this = self.project();
         let queue = *this.queue;
         let mut waker: Option<Waker> = None;
+        // While somebody is in the line there is nothing to reap.
+        if this.node.is_initial() {
+            queue.reap();
+        }
         loop {
             // `waker` comes back holding what the list kept before, to be dropped here.
             let step = queue.guarded.with(|guarded| {
-                // Looked at under the same lock as joining the line: a slot that becomes reapable
-                // later finds this caller in it and wakes it.
-                if guarded.reapable != super::NONE {
-                    return Step::WantsReaping;
-                }
                 if let Some(node) = this.node.as_mut().initialized_mut() {
                     let mut node = match node.take_removed(&guarded.waiters) {
                         Ok((slot, ())) => return Step::Slot(slot),
@@ -142,7 +148,7 @@ impl<'q, P: Platform> Future for Reserve<'q, P> {
                 if let Some(error) = guarded.closed {
                     return Step::Ended(error, None);
                 }
-                if let Some(slot) = guarded.take_free(&queue.shared) {
+                if let Some(slot) = guarded.take_any(&queue.shared) {
                     return Step::Slot(slot);
                 }
                 if waker.is_none() {
@@ -154,13 +160,15 @@ impl<'q, P: Platform> Future for Reserve<'q, P> {
                 Step::Waiting
             });
             match step {
-                Step::Slot(slot) => return Poll::Ready(Ok(Reserved { queue, slot })),
+                Step::Slot(slot) => {
+                    queue.own(slot);
+                    return Poll::Ready(Ok(Reserved { queue, slot }));
+                }
                 Step::Ended(error, left) => {
                     drop(left);
                     return Poll::Ready(Err(error));
                 }
                 Step::Waiting => return Poll::Pending,
-                Step::WantsReaping => queue.reap(),
                 Step::WantsWaker => waker = Some(context.waker().clone()),
             }
         }

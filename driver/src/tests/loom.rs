@@ -4,10 +4,10 @@
 //!
 //! Run: `./run.sh test loom`.
 
-use alloc::sync::Arc;
+use alloc::{boxed::Box, sync::Arc};
 use core::{
     future::poll_fn,
-    pin::pin,
+    pin::{Pin, pin},
     task::{Context, Poll, Waker},
 };
 
@@ -274,6 +274,35 @@ fn loom_orphan_wakes_whoever_waits_for_its_slot() {
         drop(block_on(queue.reserve()).unwrap());
         thread.join().unwrap();
     });
+}
+
+/// Others in the line before the one that is awaited: `leave` says what becomes of theirs.
+fn wait_behind(leave: fn(Pin<Box<dyn Future<Output = ()> + '_>>)) {
+    let (queue, _) = queue(2);
+    let in_flight = publish(queue.try_reserve().unwrap());
+    let reserved = queue.try_reserve().unwrap();
+    let mut other: Pin<Box<dyn Future<Output = ()> + '_>> = Box::pin(async {
+        drop(queue.reserve().await);
+    });
+    let polled = other.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    assert!(polled.is_pending());
+    let device = queue.clone();
+    let thread = thread::spawn(move || complete(&device));
+    drop(in_flight);
+    drop(reserved);
+    drop(block_on(queue.reserve()).unwrap());
+    leave(other);
+    thread.join().unwrap();
+}
+
+#[test]
+fn loom_forgotten_waiter_takes_no_wake_from_another() {
+    check(|| wait_behind(core::mem::forget));
+}
+
+#[test]
+fn loom_waiter_that_is_not_polled_takes_no_wake_from_another() {
+    check(|| wait_behind(drop));
 }
 
 #[test]

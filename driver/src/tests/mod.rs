@@ -69,3 +69,5 @@ mod stream;
 mod stress;
 #[cfg(not(loom))]
 mod vectors;
+#[cfg(not(loom))]
+mod waiting;
