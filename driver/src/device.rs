@@ -364,7 +364,7 @@ impl<P: Platform> Device<P> {
         let in_flight = link.in_flight();
 
         reset::<P>(&self.attached, self.options.reset_limit_ns)?;
-        if in_flight == 0 || self.options.forced_reset == ForcedReset::Reclaim {
+        if in_flight == 0 || matches!(self.options.forced_reset, ForcedReset::Reclaim(_)) {
             for queue in link.queues() {
                 queue.take_back();
             }

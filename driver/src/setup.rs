@@ -9,7 +9,7 @@ use crate::{
     interrupts::{InterruptMode, Interrupts},
     link::Link,
     queue::{Layout, Queue, SessionTable},
-    transport::{Attached, MsixMessage, QueueIndex},
+    transport::{Attached, MsixMessage, QueueIndex, TrustedReset},
     wire::{Features, Form},
 };
 
@@ -78,8 +78,8 @@ pub enum ForcedReset {
     /// It is given up for good: some devices write on after their status reads 0 (QEMU 10 and
     /// later, with a throttled backend).
     Quarantine,
-    /// It is freed once the device has confirmed the reset: the caller trusts the device.
-    Reclaim,
+    /// It is freed once the device has confirmed the reset: somebody has vouched for the device.
+    Reclaim(TrustedReset),
 }
 
 impl Default for Options {
@@ -191,7 +191,10 @@ fn set_up<P: Platform>(
             event_index: features.contains(Features::EVENT_IDX),
             sessions: places,
         };
-        Queue::<P>::new(layout, sessions.clone(), transport.doorbell(queue))
+        // A queue that is not there has no doorbell either.
+        layout.size()?;
+        let doorbell = transport.doorbell(queue).map_err(Error::Transport)?;
+        Queue::<P>::new(layout, sessions.clone(), doorbell)
     };
     let (control_queue, data_queues) = (QueueIndex(control_index), &indices[..indices.len() - 1]);
     let data = data_queues

@@ -151,9 +151,9 @@ fn write_message(vector: u8) {
     let Some(message) = apic::message(apic::id(), vector) else {
         testing::give_up(format_args!("no message can name this CPU"));
     };
-    let place = memory::map_device(message.address, 4).as_mut_ptr::<u32>();
+    let place = memory::map_device(message.address(), 4).as_mut_ptr::<u32>();
     // SAFETY: mapped just now; a write there sends an interrupt and changes no memory.
-    unsafe { place.write_volatile(message.data) };
+    unsafe { place.write_volatile(message.data()) };
 }
 
 fn report_injected(how: &str, injected: u64, before: InterruptStats, now: InterruptStats) {

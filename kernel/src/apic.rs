@@ -186,14 +186,14 @@ fn command(id: u32, command: u32) {
 }
 
 /// Returns the message that delivers `vector` to the CPU with local APIC `id`: fixed delivery,
-/// physical destination, edge. `None` for an id that a message cannot name.
+/// physical destination, edge. `None` for an id that a message cannot name, and for the vectors of
+/// exceptions.
 pub fn message(id: u32, vector: u8) -> Option<MsixMessage> {
     let id = u8::try_from(id).ok()?;
     let address = 0xfee0_0000 | u64::from(id) << 12;
-    Some(MsixMessage {
-        address,
-        data: u32::from(vector),
-    })
+    // SAFETY: writes to this range raise interrupts and reach no memory; the vector is one whose handler
+    // may be called at any time, as those of all interrupts.
+    (vector >= 0x20).then(|| unsafe { MsixMessage::new(address, u32::from(vector)) })
 }
 
 /// Starts the timer: one interrupt after `count` ticks; 0 stops it.

@@ -188,14 +188,19 @@ pub fn open_crypto(
     options.message_travel_ns = 0;
     let device = match reach {
         Reach::Pci => {
-            let transport = PciTransport::<KernelPlatform, _>::new(access, function)?;
+            // SAFETY: the bus's own configuration space; one device a function is set up (asserted above),
+            // and QEMU's keep to the memory that they are given.
+            let transport = unsafe { PciTransport::<KernelPlatform, _>::new(access, function)? };
             Device::new(transport, options)?
         }
         Reach::VirtioDrivers => {
             let mut root = PciRoot::new(access);
             let theirs = TheirPciTransport::new::<KernelPlatform, _>(&mut root, function);
             let transport = match theirs {
-                Ok(transport) => VirtioDriversTransport::<KernelPlatform, _>::new(transport)?,
+                // SAFETY: as above; theirs reads and writes the same registers.
+                Ok(transport) => unsafe {
+                    VirtioDriversTransport::<KernelPlatform, _>::new(transport)?
+                },
                 Err(error) => panic!("virtio_drivers: {error}"),
             };
             Device::new(transport, options)?

@@ -31,9 +31,9 @@ unsafe impl Hal for KernelPlatform {
     }
 
     unsafe fn mmio_phys_to_virt(paddr: PhysAddr, size: usize) -> NonNull<u8> {
-        match NonNull::new(memory::map_device(paddr, size).as_mut_ptr()) {
+        match Self::map_registers(paddr, size) {
             Some(registers) => registers,
-            None => unreachable!("the device window does not begin at 0"),
+            None => panic!("no registers of {size} bytes at {paddr:#x}"),
         }
     }
 
@@ -51,7 +51,7 @@ unsafe impl Hal for KernelPlatform {
 }
 
 // SAFETY: interrupts are masked by the CPU's flag, tasks are not preempted and never change CPU
-// while they run, and a CPU's number never changes.
+// while they run, and a CPU's number never changes. Registers are mapped where there is no memory.
 unsafe impl Platform for KernelPlatform {
     #[inline]
     fn mask_interrupts() -> bool {
@@ -72,6 +72,10 @@ unsafe impl Platform for KernelPlatform {
     #[inline]
     fn cpu() -> u32 {
         cpu::number()
+    }
+
+    fn map_registers(address: u64, len_bytes: usize) -> Option<NonNull<u8>> {
+        NonNull::new(memory::map_registers(address, len_bytes)?.as_mut_ptr())
     }
 
     fn now_ns() -> u64 {

@@ -151,6 +151,10 @@ unsafe impl Platform for Unmasked {
         KernelPlatform::cpu()
     }
 
+    fn map_registers(_: u64, _: usize) -> Option<NonNull<u8>> {
+        None
+    }
+
     fn now_ns() -> u64 {
         KernelPlatform::now_ns()
     }

@@ -142,11 +142,12 @@ impl Notify for Bell {
             Fault::None => {}
         }
         switch.touch();
-        self.0.inner.doorbell(queue).ring();
+        self.0.inner.doorbell(queue).unwrap().ring();
     }
 }
 
-impl Transport for Faulty {
+// SAFETY: a reset is confirmed only where the device confirms it; addresses are handed on.
+unsafe impl Transport for Faulty {
     fn read_device_features(&self) -> u64 {
         self.inner.read_device_features()
     }
@@ -181,7 +182,7 @@ impl Transport for Faulty {
     }
 
     fn set_queue(&self, queue: QueueIndex, size: u16, addresses: QueueAddresses) {
-        self.switch.available[usize::from(queue.0)].store(addresses.available, Ordering::Relaxed);
+        self.switch.available[usize::from(queue.0)].store(addresses.available(), Ordering::Relaxed);
         self.inner.set_queue(queue, size, addresses);
     }
 
@@ -189,8 +190,8 @@ impl Transport for Faulty {
         self.inner.enable_queue(queue);
     }
 
-    fn doorbell(&self, queue: QueueIndex) -> Doorbell {
-        Doorbell::shared(Arc::new(Bell(self.clone())), queue)
+    fn doorbell(&self, queue: QueueIndex) -> Result<Doorbell, TransportError> {
+        Ok(Doorbell::shared(Arc::new(Bell(self.clone())), queue))
     }
 
     fn read_config_generation(&self) -> u32 {
@@ -221,14 +222,15 @@ impl Transport for Faulty {
 /// A device that is live, with a session on it.
 fn rig() -> (Raw, Arc<Switch>, Session) {
     let function = machine::find_crypto()[0];
-    let transport = PciTransport::new(machine::pci_access(), function).unwrap();
+    // SAFETY: the bus's own configuration space; one rig drives the device after the other.
+    let transport = unsafe { PciTransport::new(machine::pci_access(), function) };
     let switch = Arc::new(Switch {
         fault: AtomicU32::new(0),
         touches: AtomicU32::new(0),
         available: Default::default(),
     });
     let mut raw = Raw::new(Faulty {
-        inner: Arc::new(transport),
+        inner: Arc::new(transport.unwrap()),
         switch: switch.clone(),
     });
     raw.bring_up().unwrap();

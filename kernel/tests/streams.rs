@@ -465,7 +465,9 @@ fn nothing_survives_a_shutdown() {
     drop(kept);
 
     let function = machine::find_crypto()[0];
-    let transport = PciTransport::<KernelPlatform, _>::new(machine::pci_access(), function);
+    let access = machine::pci_access();
+    // SAFETY: the bus's own configuration space; the driver before has shut down.
+    let transport = unsafe { PciTransport::<KernelPlatform, _>::new(access, function) };
     let second = Device::<KernelPlatform>::new(transport.unwrap(), options()).unwrap();
     let open = || {
         let (algorithm, direction) = (CipherAlgorithm::AesCbc, Direction::Encrypt);

@@ -21,7 +21,9 @@ mod transport;
 pub(crate) use self::platform::use_chain;
 pub(crate) use self::platform::{FakePlatform, live_pages};
 #[cfg(not(loom))]
-pub(crate) use self::platform::{as_cpu, is_in_freed_memory, is_in_memory, ring_field};
+pub(crate) use self::platform::{
+    as_cpu, is_in_freed_memory, is_in_memory, message, new_registers, ring_field, trusted,
+};
 #[cfg(not(loom))]
 pub(crate) use self::{
     device::{FakeDevice, Fault, Gone, Served},

@@ -97,10 +97,10 @@ pub(crate) fn use_chain(addresses: crate::transport::QueueAddresses, _entries: u
     use vm_memory::Bytes;
     let element = (1u64 << 32 | u64::from(head)).to_le();
     memory()
-        .write_obj(element, GuestAddress(addresses.used + 4))
+        .write_obj(element, GuestAddress(addresses.used() + 4))
         .unwrap();
     memory()
-        .write_obj(1u16.to_le(), GuestAddress(addresses.used + 2))
+        .write_obj(1u16.to_le(), GuestAddress(addresses.used() + 2))
         .unwrap();
 }
 
@@ -117,6 +117,35 @@ pub(crate) fn is_live(bus_address: u64, len_bytes: u32) -> bool {
         .is_some_and(|(first, allocation)| {
             offset as usize + len_bytes as usize <= (first + allocation.pages) * PAGE_SIZE
         })
+}
+
+/// Registers of fake functions by their address, and how many bytes each has.
+static REGISTERS: Mutex<BTreeMap<u64, usize>> = Mutex::new(BTreeMap::new());
+
+/// Makes registers, zeroed, for a BAR of a function: leaked memory, which nothing else ever is, at the
+/// address that it has on the bus.
+#[cfg(not(loom))]
+pub(crate) fn new_registers(len_bytes: usize, align: usize) -> u64 {
+    let memory = std::vec![0u128; (len_bytes + align) / 16]
+        .leak()
+        .as_mut_ptr();
+    let address = (memory as usize).next_multiple_of(align) as u64;
+    REGISTERS.lock().unwrap().insert(address, len_bytes);
+    address
+}
+
+/// A message that raises an interrupt of the fake machine, as all do.
+#[cfg(not(loom))]
+pub(crate) const fn message(address: u64, data: u32) -> crate::transport::MsixMessage {
+    // SAFETY: no fake device writes a message anywhere.
+    unsafe { crate::transport::MsixMessage::new(address, data) }
+}
+
+/// Somebody's word for the fake device.
+#[cfg(not(loom))]
+pub(crate) const fn trusted() -> crate::transport::TrustedReset {
+    // SAFETY: all of its memory is a mapping that lives for ever and that is reached by copies.
+    unsafe { crate::transport::TrustedReset::new() }
 }
 
 fn next_cpu() -> Cell<u32> {
@@ -180,9 +209,8 @@ unsafe impl Hal for FakePlatform {
         0
     }
 
-    unsafe fn mmio_phys_to_virt(paddr: PhysAddr, _: usize) -> NonNull<u8> {
-        // Fake BARs are leaked memory, at the address that they have on the bus.
-        NonNull::new(paddr as *mut u8).unwrap()
+    unsafe fn mmio_phys_to_virt(_: PhysAddr, _: usize) -> NonNull<u8> {
+        unreachable!("the driver's transports map by `map_registers`")
     }
 
     unsafe fn share(_: NonNull<[u8]>, _: BufferDirection) -> PhysAddr {
@@ -202,6 +230,13 @@ unsafe impl Platform for FakePlatform {
 
     fn cpu() -> u32 {
         CPU.with(Cell::get)
+    }
+
+    fn map_registers(address: u64, len_bytes: usize) -> Option<NonNull<u8>> {
+        let end = address.checked_add(len_bytes as u64)?;
+        let registers = REGISTERS.lock().unwrap();
+        let (first, len) = registers.range(..=address).next_back()?;
+        (end <= first + *len as u64).then(|| NonNull::new(address as *mut u8))?
     }
 
     fn now_ns() -> u64 {

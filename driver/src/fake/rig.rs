@@ -17,11 +17,11 @@ use std::{
 use aes::{Aes128, Aes192, Aes256};
 use cbc::cipher::{BlockModeEncrypt, KeyIvInit, block_padding::NoPadding};
 
-use super::{FakeDevice, FakePlatform, FakeTransport, Setup, platform::forget_live_pages};
-use crate::{
-    Cipher, CipherAlgorithm, Device, Direction, Error, InterruptMode, Options,
-    transport::MsixMessage,
+use super::{
+    FakeDevice, FakePlatform, FakeTransport, Setup,
+    platform::{forget_live_pages, message},
 };
+use crate::{Cipher, CipherAlgorithm, Device, Direction, Error, InterruptMode, Options};
 
 pub(crate) const KEY: [u8; 16] = [0x42; 16];
 pub(crate) const IV: [u8; 16] = [0x17; 16];
@@ -112,13 +112,7 @@ impl Rig {
 
     pub(crate) fn options() -> Options {
         Options {
-            messages: vec![
-                MsixMessage {
-                    address: 1,
-                    data: 2
-                };
-                3
-            ],
+            messages: vec![message(1, 2); 3],
             // A device that serves by hand never answers while a driver waits for it.
             reset_limit_ns: 10_000_000,
             // Its messages have arrived when `serve` returns.

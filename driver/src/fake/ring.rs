@@ -36,11 +36,11 @@ impl Ring {
     pub(super) fn new(size: u16, addresses: QueueAddresses, event_index: bool) -> Self {
         let mut queue = Queue::new(1024).unwrap();
         queue.set_size(size);
-        let (low, high) = half(addresses.descriptors);
+        let (low, high) = half(addresses.descriptors());
         queue.set_desc_table_address(low, high);
-        let (low, high) = half(addresses.available);
+        let (low, high) = half(addresses.available());
         queue.set_avail_ring_address(low, high);
-        let (low, high) = half(addresses.used);
+        let (low, high) = half(addresses.used());
         queue.set_used_ring_address(low, high);
         queue.set_event_idx(event_index);
         Self {
@@ -91,7 +91,7 @@ impl Ring {
         // Pairs with the driver's barrier between allowing interrupts and looking at `idx`.
         fence(Ordering::SeqCst);
         let flags: u16 = memory()
-            .read_obj(GuestAddress(self.addresses.available))
+            .read_obj(GuestAddress(self.addresses.available()))
             .unwrap();
         needed && u16::from_le(flags) & NO_INTERRUPT == 0
     }
@@ -99,7 +99,7 @@ impl Ring {
     /// Writes a used element by hand, whatever it says, and moves the index by `advance`.
     pub(super) fn use_raw(&mut self, id: u32, len: u32, advance: u16) {
         let index = self.queue.next_used();
-        let at = self.addresses.used + 4 + 8 * u64::from(index % self.size);
+        let at = self.addresses.used() + 4 + 8 * u64::from(index % self.size);
         memory()
             .write_obj(
                 (u64::from(len) << 32 | u64::from(id)).to_le(),
@@ -109,7 +109,7 @@ impl Ring {
         let next = index.wrapping_add(advance);
         fence(Ordering::SeqCst);
         memory()
-            .write_obj(next.to_le(), GuestAddress(self.addresses.used + 2))
+            .write_obj(next.to_le(), GuestAddress(self.addresses.used() + 2))
             .unwrap();
         self.queue.set_next_used(next);
     }

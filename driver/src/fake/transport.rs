@@ -1,4 +1,5 @@
 //! The fake device's registers.
+#![expect(unsafe_code, reason = "a transport's promise")]
 
 use alloc::{sync::Arc, vec, vec::Vec};
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -134,7 +135,8 @@ impl FakeTransport {
     }
 }
 
-impl Transport for FakeTransport {
+// SAFETY: the fake device keeps to the memory that descriptors give it, in a mapping that lives for ever.
+unsafe impl Transport for FakeTransport {
     fn read_device_features(&self) -> u64 {
         if let Some(byte) = self.read() {
             return u64::from_ne_bytes([byte; 8]);
@@ -218,8 +220,8 @@ impl Transport for FakeTransport {
         state.rings.get_mut(&queue.0.into()).unwrap().enable();
     }
 
-    fn doorbell(&self, queue: QueueIndex) -> Doorbell {
-        Doorbell::shared(Arc::new(Kick(self.device.clone())), queue)
+    fn doorbell(&self, queue: QueueIndex) -> Result<Doorbell, TransportError> {
+        Ok(Doorbell::shared(Arc::new(Kick(self.device.clone())), queue))
     }
 
     fn read_config_generation(&self) -> u32 {

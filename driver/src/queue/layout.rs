@@ -25,7 +25,7 @@ pub(crate) struct Layout {
 
 /// What comes of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Size {
+pub(crate) struct Size {
     /// Entries of the ring, a power of two.
     pub(super) entries: u16,
     pub(super) slots: u16,
@@ -41,7 +41,7 @@ impl Layout {
     /// # Errors
     ///
     /// [`Error::QueueMissing`], [`Error::QueueTooSmall`].
-    pub(super) fn size(&self) -> Result<Size, Error> {
+    pub(crate) fn size(&self) -> Result<Size, Error> {
         let queue = self.queue;
         if self.max_entries == 0 {
             return Err(Error::QueueMissing { queue });

@@ -9,8 +9,8 @@ use std::{
 
 use crate::{
     Direction, Error, Features, Interrupt, Options,
-    fake::{IV, Rig, Setup, poll_once},
-    transport::{MsixEntry, MsixMessage},
+    fake::{IV, Rig, Setup, message, poll_once},
+    transport::MsixEntry,
 };
 
 fn request<'s>(
@@ -96,10 +96,7 @@ fn moved_vector_owes_what_it_left_behind_until_it_is_settled() {
     let session = rig.session(Direction::Encrypt);
     rig.device.settle();
     rig.fake.hold_interrupts(true);
-    let elsewhere = MsixMessage {
-        address: 7,
-        data: 8,
-    };
+    let elsewhere = message(7, 8);
     rig.device.move_interrupt(MsixEntry(1), elsewhere).unwrap();
     let requests: Vec<_> = (0..6).map(|_| request(&session)).collect();
     assert_eq!(rig.fake.serve(0, 6), 6);
@@ -411,10 +408,7 @@ fn settling_between_requests_makes_no_message_that_travels_unhandled() {
 fn moved_vector_stays_moved_and_loses_nothing() {
     let rig = Rig::simple();
     let session = rig.session(Direction::Encrypt);
-    let elsewhere = MsixMessage {
-        address: 7,
-        data: 8,
-    };
+    let elsewhere = message(7, 8);
     rig.fake.hold_interrupts(true);
     let mut request = request(&session);
     assert_eq!(rig.fake.serve(0, 1), 1);

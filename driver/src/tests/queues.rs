@@ -12,10 +12,10 @@ use crate::{
     Breakage, Cipher, CipherAlgorithm, Direction, DmaBuffer, Error, Failed, Features, Interrupt,
     InterruptMode, Options,
     fake::{
-        FakePlatform, Fault, IV, KEY, Rig, Served, Setup, as_cpu, live_pages, oracle, poll_once,
-        run,
+        FakePlatform, Fault, IV, KEY, Rig, Served, Setup, as_cpu, live_pages, message, oracle,
+        poll_once, run,
     },
-    transport::{MsixEntry, MsixMessage, QueueIndex},
+    transport::{MsixEntry, QueueIndex},
 };
 
 fn setup(data_queues: u32, msix_entries: u16) -> Setup {
@@ -28,13 +28,7 @@ fn setup(data_queues: u32, msix_entries: u16) -> Setup {
 
 fn options() -> Options {
     Options {
-        messages: vec![
-            MsixMessage {
-                address: 1,
-                data: 2
-            };
-            64
-        ],
+        messages: vec![message(1, 2); 64],
         data_slots: 4,
         ..Rig::options()
     }
@@ -229,7 +223,7 @@ fn each_queue_accounts_for_its_own_vector() {
 #[test]
 fn every_queues_vector_moves_by_itself() {
     let rig = four();
-    let message = |data| MsixMessage { address: 7, data };
+    let message = |data| message(7, data);
     for entry in 0..6 {
         let moved = rig
             .device
@@ -261,10 +255,7 @@ fn moved_vector_raises_the_cap_of_its_own_queue_alone() {
     let session = rig.session(Direction::Encrypt);
     assert!(rig.device.settle());
     rig.fake.hold_interrupts(true);
-    let elsewhere = MsixMessage {
-        address: 7,
-        data: 8,
-    };
+    let elsewhere = message(7, 8);
     rig.device.move_interrupt(MsixEntry(2), elsewhere).unwrap();
     let _requests = [0, 1].map(|cpu| [cpu; 8].map(|cpu| send(&session, cpu)));
     for queue in [0, 1] {

@@ -12,7 +12,8 @@ use crate::{
     Breakage, Cipher, CipherAlgorithm, Device, Direction, DmaBuffer, Error, ForcedReset, Options,
     block_on,
     fake::{
-        FakePlatform, IV, KEY, Rig, Served, Setup, Wakes, is_in_freed_memory, live_pages, poll_once,
+        FakePlatform, IV, KEY, Rig, Served, Setup, Wakes, is_in_freed_memory, live_pages,
+        poll_once, trusted,
     },
 };
 
@@ -269,7 +270,7 @@ fn freed_memory_holds_no_key() {
 fn reclaimed_memory_holds_no_key() {
     let key = *b"SuperSecretKey02";
     let options = Options {
-        forced_reset: ForcedReset::Reclaim,
+        forced_reset: ForcedReset::Reclaim(trusted()),
         ..Rig::options()
     };
     let rig = Rig::new(Setup::default(), options).unwrap();

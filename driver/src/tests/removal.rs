@@ -6,7 +6,7 @@ use core::{pin::Pin, task::Poll};
 use crate::{
     Breakage, Cipher, CipherAlgorithm, Direction, DmaBuffer, Error, ForcedReset, Interrupt,
     Options,
-    fake::{FakePlatform, Gone, IV, KEY, Rig, Setup, live_pages, poll_once, run},
+    fake::{FakePlatform, Gone, IV, KEY, Rig, Setup, live_pages, poll_once, run, trusted},
     transport::MsixEntry,
 };
 
@@ -16,7 +16,7 @@ const GONE: Error = Error::Broken(Breakage::Gone);
 fn patient() -> Options {
     Options {
         reset_limit_ns: u64::MAX,
-        forced_reset: ForcedReset::Reclaim,
+        forced_reset: ForcedReset::Reclaim(trusted()),
         ..Rig::options()
     }
 }
@@ -217,10 +217,7 @@ fn device_known_to_be_gone_is_not_touched_again() {
             rig.device.clear_intx();
         }),
         ("vector", |rig| {
-            let message = crate::transport::MsixMessage {
-                address: 7,
-                data: 8,
-            };
+            let message = crate::fake::message(7, 8);
             let moved = rig.device.move_interrupt(MsixEntry(1), message);
             assert_eq!(moved, Err(GONE));
         }),

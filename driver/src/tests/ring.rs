@@ -92,20 +92,20 @@ impl BareDevice {
     }
 
     fn available_index(&self) -> u16 {
-        self.at(self.addresses.available + 2)
+        self.at(self.addresses.available() + 2)
             .load(Ordering::Acquire)
     }
 
     fn used_index(&self) -> &'static AtomicU16 {
-        self.at(self.addresses.used + 2)
+        self.at(self.addresses.used() + 2)
     }
 
     fn available_event(&self) -> &'static AtomicU16 {
-        self.at(self.addresses.used + 4 + 8 * self.size)
+        self.at(self.addresses.used() + 4 + 8 * self.size)
     }
 
     fn used_event(&self) -> u16 {
-        self.at(self.addresses.available + 4 + 2 * self.size)
+        self.at(self.addresses.available() + 4 + 2 * self.size)
             .load(Ordering::Relaxed)
     }
 }

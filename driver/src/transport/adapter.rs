@@ -44,7 +44,12 @@ impl<P: Platform, T: VirtioTransport + Send + 'static> VirtioDriversTransport<P,
     ///
     /// [`TransportError::WrongType`] for a device of another type,
     /// [`TransportError::Legacy`] for one with the legacy layout.
-    pub fn new(transport: T) -> Result<Self, TransportError> {
+    ///
+    /// # Safety
+    ///
+    /// `transport` keeps what this driver's [`Transport`] promises; as a transport of `virtio_drivers` it
+    /// promises nothing to `unsafe` code by itself.
+    pub unsafe fn new(transport: T) -> Result<Self, TransportError> {
         let device_type = transport.device_type();
         if device_type != DeviceType::Crypto {
             return Err(TransportError::WrongType {
@@ -74,7 +79,10 @@ impl<P: Platform, T: VirtioTransport + Send + 'static> Notify for Shared<P, T> {
     }
 }
 
-impl<P: Platform, T: VirtioTransport + Send + 'static> Transport for VirtioDriversTransport<P, T> {
+// SAFETY: hands on what the transport within answers and is told; for that the caller of `new` vouches.
+unsafe impl<P: Platform, T: VirtioTransport + Send + 'static> Transport
+    for VirtioDriversTransport<P, T>
+{
     fn read_device_features(&self) -> u64 {
         self.with(|state| state.transport.read_device_features())
     }
@@ -108,20 +116,18 @@ impl<P: Platform, T: VirtioTransport + Send + 'static> Transport for VirtioDrive
             let Some((_, size, addresses)) = set else {
                 return;
             };
-            let QueueAddresses {
-                descriptors,
-                available,
-                used,
-            } = addresses;
-            let size = u32::from(size);
-            state
-                .transport
-                .queue_set(queue.0, size, descriptors, available, used);
+            state.transport.queue_set(
+                queue.0,
+                size.into(),
+                addresses.descriptors(),
+                addresses.available(),
+                addresses.used(),
+            );
         });
     }
 
-    fn doorbell(&self, queue: QueueIndex) -> Doorbell {
-        Doorbell::shared(self.shared.clone(), queue)
+    fn doorbell(&self, queue: QueueIndex) -> Result<Doorbell, TransportError> {
+        Ok(Doorbell::shared(self.shared.clone(), queue))
     }
 
     fn read_config_generation(&self) -> u32 {

@@ -9,15 +9,20 @@
 
 mod adapter;
 mod attached;
+mod doorbell;
+mod error;
 pub mod pci;
 
-use alloc::sync::Arc;
 use core::fmt;
 
 use virtio_drivers::transport::{DeviceStatus, InterruptStatus};
 
-pub use self::adapter::VirtioDriversTransport;
 pub(crate) use self::attached::Attached;
+pub use self::{
+    adapter::VirtioDriversTransport,
+    doorbell::{Doorbell, Notify},
+    error::TransportError,
+};
 
 /// The number of a virtqueue of the device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -29,91 +34,100 @@ pub struct MsixEntry(pub u16);
 
 /// The message that an MSI-X table entry sends: what the kernel's interrupt controller made of one
 /// interrupt vector on one CPU.
+///
+/// # Invariant
+///
+/// *An interrupt*: what the device writes there raises an interrupt, and changes no memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MsixMessage {
-    /// Bus address that the device writes to.
-    pub address: u64,
-    /// Value that it writes.
-    pub data: u32,
+    address: u64,
+    data: u32,
 }
 
-/// Where a queue's rings lie, as bus addresses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct QueueAddresses {
-    /// Descriptor table.
-    pub descriptors: u64,
-    /// Available ring ("driver area").
-    pub available: u64,
-    /// Used ring ("device area").
-    pub used: u64,
-}
+impl MsixMessage {
+    /// Makes a message of the bus address that the device writes to and the value that it writes.
+    ///
+    /// # Safety
+    ///
+    /// Writing `data` to `address` raises an interrupt whose handler is prepared for being called at any
+    /// time, and does nothing else: a device that is given the address of memory writes over it.
+    pub const unsafe fn new(address: u64, data: u32) -> Self {
+        Self { address, data }
+    }
 
-/// Why a transport could not be made or used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum TransportError {
-    /// The function is not a virtio device of the wanted type.
-    WrongDevice {
-        /// PCI vendor.
-        vendor: u16,
-        /// PCI device id.
-        device: u16,
-    },
-    /// The device is a virtio device of another type.
-    WrongType {
-        /// Its device id.
-        found: u8,
-        /// The id of a crypto device.
-        wanted: u16,
-    },
-    /// The device has the layout from before virtio 1.0.
-    Legacy,
-    /// A structure that virtio 1.x over PCI requires is missing or lies outside its BAR.
-    Capability {
-        /// What is missing, in the specification's words.
-        structure: &'static str,
-        /// Why it cannot be used.
-        reason: &'static str,
-    },
-    /// The configuration space is too short for the wanted bytes.
-    ConfigTooShort {
-        /// First byte wanted.
-        offset: usize,
-        /// Number of bytes wanted.
-        len: usize,
-    },
-}
+    /// Returns the bus address that the device writes to.
+    pub const fn address(self) -> u64 {
+        self.address
+    }
 
-impl fmt::Display for TransportError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::WrongDevice { vendor, device } => {
-                write!(
-                    f,
-                    "PCI {vendor:04x}:{device:04x} is not a virtio-crypto device"
-                )
-            }
-            Self::WrongType { found, wanted } => {
-                write!(
-                    f,
-                    "virtio device id {found} is not a crypto device's ({wanted})"
-                )
-            }
-            Self::Legacy => f.write_str("a legacy virtio device: it needs virtio 1.0 or later"),
-            Self::Capability { structure, reason } => {
-                write!(f, "virtio PCI capability `{structure}`: {reason}")
-            }
-            Self::ConfigTooShort { offset, len } => {
-                write!(
-                    f,
-                    "the device's configuration space has no {len} bytes at {offset}"
-                )
-            }
-        }
+    /// Returns the value that it writes.
+    pub const fn data(self) -> u32 {
+        self.data
     }
 }
 
-impl core::error::Error for TransportError {}
+/// Where a queue's rings lie, as bus addresses.
+///
+/// # Invariant
+///
+/// *The device's to write*: see [`new`](Self::new). Whoever has these may tell them to the device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QueueAddresses {
+    descriptors: u64,
+    available: u64,
+    used: u64,
+}
+
+impl QueueAddresses {
+    /// Makes them of the bus addresses of descriptor table, available ring ("driver area") and used
+    /// ring ("device area").
+    ///
+    /// # Safety
+    ///
+    /// From when a device is told of them until it has confirmed a reset, all three lie in memory that
+    /// is made for it, as long as the queue's size calls for, and so does whatever the descriptors in
+    /// them lead to: the device reads it, and writes the used ring and what descriptors let it write.
+    pub const unsafe fn new(descriptors: u64, available: u64, used: u64) -> Self {
+        Self {
+            descriptors,
+            available,
+            used,
+        }
+    }
+
+    /// Returns the descriptor table's.
+    pub const fn descriptors(self) -> u64 {
+        self.descriptors
+    }
+
+    /// Returns the available ring's ("driver area").
+    pub const fn available(self) -> u64 {
+        self.available
+    }
+
+    /// Returns the used ring's ("device area").
+    pub const fn used(self) -> u64 {
+        self.used
+    }
+}
+
+/// Somebody's word that a device's reset is final: see
+/// [`ForcedReset::Reclaim`](crate::ForcedReset::Reclaim).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TrustedReset(());
+
+impl TrustedReset {
+    /// Vouches for the device.
+    ///
+    /// # Safety
+    ///
+    /// Once its status reads 0 after a reset, the device touches nothing that it had before, not even
+    /// for requests that were in flight. QEMU 10 and later do not keep that where a throttle holds
+    /// requests back.
+    pub const unsafe fn new() -> Self {
+        Self(())
+    }
+}
 
 /// Tells whether a status is what the registers of a device that has been removed read: all ones.
 /// No device shows all bits, as long as the driver does not write FAILED.
@@ -122,7 +136,26 @@ pub(crate) fn is_gone(status: DeviceStatus) -> bool {
 }
 
 /// A device as its registers show it.
-pub trait Transport: Send + Sync + fmt::Debug {
+///
+/// # Safety
+///
+/// The driver gives memory back to its owner, or to the platform, on the word of a transport. So:
+///
+/// - [`read_status`](Self::read_status) gives what the device's own status register reads at that time,
+///   and is never empty after a [`write_status`](Self::write_status) of an empty status but when the
+///   device has finished that reset. From then on it touches no memory that it was given before; but
+///   for requests that were in flight, which [`ForcedReset`](crate::ForcedReset) is about.
+/// - [`set_queue`](Self::set_queue) and [`set_msix_message`](Self::set_msix_message) tell the device
+///   just what they are given, and nothing else ever tells it an address.
+/// - The device is one at which nobody else drives as long as the transport lives, and one that keeps
+///   to the memory that it is given: it writes what a descriptor lets it write, and not once it has
+///   put the chain into the used ring. No driver can check that, since whatever masters the bus can
+///   write to any memory; an IOMMU can. Everything else that a device says is checked where it is used,
+///   and may be a lie.
+///
+/// Whatever else a transport answers or does not do, features, sizes, configuration, vectors, kicks that
+/// are lost, may at worst make requests fail.
+pub unsafe trait Transport: Send + Sync + fmt::Debug {
     /// Reads the feature bits that the device offers.
     fn read_device_features(&self) -> u64;
 
@@ -154,7 +187,11 @@ pub trait Transport: Send + Sync + fmt::Debug {
 
     /// Returns the doorbell of a queue. The doorbell stays harmless for ever: it may be rung after
     /// a reset and after the transport is gone.
-    fn doorbell(&self, queue: QueueIndex) -> Doorbell;
+    ///
+    /// # Errors
+    ///
+    /// [`TransportError`] when the device gives the queue none that can be used.
+    fn doorbell(&self, queue: QueueIndex) -> Result<Doorbell, TransportError>;
 
     /// Reads the configuration generation. One register read; any context.
     fn read_config_generation(&self) -> u32;
@@ -192,36 +229,42 @@ pub trait Transport: Send + Sync + fmt::Debug {
     fn read_interrupt_status(&self) -> InterruptStatus;
 }
 
-/// Tells the device that a queue has new available buffers.
+/// What safe code cannot say, because a device would write over memory: where it is configured,
 ///
-/// One register write through an address computed once; shared freely, rung outside every lock.
-#[derive(Clone, Debug)]
-pub struct Doorbell(Ring);
-
-/// A notification that is not one register write.
-pub trait Notify: Send + Sync + fmt::Debug {
-    /// Notifies the device of `queue`. Any context, any number of callers at once.
-    fn notify(&self, queue: QueueIndex);
-}
-
-#[derive(Clone, Debug)]
-enum Ring {
-    Register(pci::NotifyRegister),
-    Shared(Arc<dyn Notify>, QueueIndex),
-}
-
-impl Doorbell {
-    /// Makes a doorbell of anything that can notify.
-    pub fn shared(notify: Arc<dyn Notify>, queue: QueueIndex) -> Self {
-        Self(Ring::Shared(notify, queue))
-    }
-
-    /// Rings it.
-    #[inline]
-    pub fn ring(&self) {
-        match &self.0 {
-            Ring::Register(register) => register.ring(),
-            Ring::Shared(notify, queue) => notify.notify(*queue),
-        }
-    }
-}
+/// ```compile_fail,E0133
+/// # use virtio_crypto::{Platform, transport::{TransportError, pci::PciTransport}};
+/// # use virtio_drivers::transport::pci::bus::{ConfigurationAccess, DeviceFunction};
+/// fn open<P: Platform, C: ConfigurationAccess + Send>(
+///     liar: C,
+///     at: DeviceFunction,
+/// ) -> Result<PciTransport<P, C>, TransportError> {
+///     PciTransport::new(liar, at)
+/// }
+/// ```
+///
+/// which transport of somebody else's is to be believed,
+///
+/// ```compile_fail,E0133
+/// # use virtio_crypto::{Platform, transport::{TransportError, VirtioDriversTransport}};
+/// fn wrap<P: Platform, T: virtio_drivers::transport::Transport + Send + 'static>(
+///     liar: T,
+/// ) -> Result<VirtioDriversTransport<P, T>, TransportError> {
+///     VirtioDriversTransport::new(liar)
+/// }
+/// ```
+///
+/// where its rings are, where it sends its messages, and when its reset is final.
+///
+/// ```compile_fail,E0133
+/// let anywhere = virtio_crypto::transport::QueueAddresses::new(0x1000, 0x2000, 0x3000);
+/// ```
+///
+/// ```compile_fail,E0133
+/// let message = virtio_crypto::transport::MsixMessage::new(0x1000, 42);
+/// ```
+///
+/// ```compile_fail,E0133
+/// let trusted = virtio_crypto::transport::TrustedReset::new();
+/// ```
+#[cfg(doctest)]
+struct SafeCode;

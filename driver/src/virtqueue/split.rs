@@ -165,10 +165,14 @@ impl<P: Platform> SplitQueue<P> {
             used_index: memory.field(used + 2),
             used_ring: memory.field(used + 4),
             available_event: memory.field(available_event),
-            addresses: QueueAddresses {
-                descriptors: memory.bus_address(0),
-                available: memory.bus_address(available),
-                used: memory.bus_address(used),
+            // SAFETY: memory of the queue's own, laid out for `size` entries. It is given up rather than
+            // freed unless the device has confirmed a reset, and so is what the descriptors lead to.
+            addresses: unsafe {
+                QueueAddresses::new(
+                    memory.bus_address(0),
+                    memory.bus_address(available),
+                    memory.bus_address(used),
+                )
             },
             memory,
             next_available: 0,

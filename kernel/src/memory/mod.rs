@@ -85,6 +85,21 @@ pub fn allocate_stack(pages: usize) -> VirtAddr {
     })
 }
 
+/// Maps what a device says are its registers; `None` where there is memory, or nothing that is addressed.
+pub fn map_registers(address: u64, len_bytes: usize) -> Option<VirtAddr> {
+    let end = address.checked_add(len_bytes as u64)?;
+    let addressed = FIRST_BYTE <= address && end <= 1 << 44;
+    // Usable memory is mapped in the physical map, the image where it is.
+    let is_memory = |page| {
+        let places = [physical(page), VirtAddr::new(page)];
+        places
+            .into_iter()
+            .any(|place| paging::translate(place).is_some())
+    };
+    let pages = || (address & !(FRAME_LEN as u64 - 1)..end).step_by(FRAME_LEN);
+    (addressed && !pages().any(is_memory)).then(|| map_device(address, len_bytes))
+}
+
 /// Maps device registers or firmware tables, uncached, and returns where. Mapping the same twice
 /// is fine, and nothing is ever unmapped.
 pub fn map_device(address: u64, len_bytes: usize) -> VirtAddr {

@@ -16,14 +16,14 @@ use virtio_drivers::transport::{
 
 pub(super) use self::registers::NotifyRegister;
 use self::{
-    capabilities::{MSIX_ENTRY_LEN, fault},
+    capabilities::{MSIX_ENTRY_LEN, Stretch, fault},
     function::Function,
     registers::Registers,
 };
 use super::{
-    Doorbell, MsixEntry, MsixMessage, QueueAddresses, QueueIndex, Ring, Transport, TransportError,
+    Doorbell, MsixEntry, MsixMessage, QueueAddresses, QueueIndex, Transport, TransportError,
 };
-use crate::{DEVICE_ID, Platform};
+use crate::{DEVICE_ID, Platform, wire::Config};
 
 /// The PCI vendor of virtio devices.
 const VENDOR: u16 = 0x1af4;
@@ -51,6 +51,13 @@ const QUEUE_DESC: usize = 0x20;
 const QUEUE_DRIVER: usize = 0x28;
 const QUEUE_DEVICE: usize = 0x30;
 
+/// Bytes of the common configuration up to the last field in use.
+const COMMON_LEN: usize = 0x38;
+/// Bytes of the device configuration (5.9.4).
+const DEVICE_LEN: usize = size_of::<Config>();
+/// Bytes of the register that a queue is notified by.
+const NOTIFY_LEN: usize = 2;
+
 /// In the MSI-X capability's message control, as part of its first 32 bits.
 const MSIX_ENABLE: u32 = 1 << 31;
 const MSIX_FUNCTION_MASK: u32 = 1 << 30;
@@ -63,7 +70,7 @@ pub struct PciTransport<P: Platform, C: ConfigurationAccess> {
     common: Registers<P>,
     isr: Registers<P>,
     device: Option<Registers<P>>,
-    notify: Registers<P>,
+    notify: Stretch,
     notify_off_multiplier: u32,
     msix: Option<Msix<P>>,
     /// For the MSI-X and INTx switches of this function, and to see whether it is there: never used by an
@@ -85,8 +92,8 @@ pub fn is_crypto_device(vendor: u16, device: u16) -> bool {
 }
 
 impl<P: Platform, C: ConfigurationAccess + Send> PciTransport<P, C> {
-    /// Finds the structures of the device at `function`, maps them, and switches memory access and
-    /// bus mastering on.
+    /// Finds the structures of the device at `function`, has the platform map what is needed of them, and
+    /// switches memory access and bus mastering on.
     ///
     /// The transport keeps `config` to itself for the switches of its own function; the kernel has
     /// others for other functions, so accesses through them have to be independent of each other
@@ -95,8 +102,15 @@ impl<P: Platform, C: ConfigurationAccess + Send> PciTransport<P, C> {
     /// # Errors
     ///
     /// [`TransportError::WrongDevice`] for another device; [`TransportError::Capability`] when a
-    /// structure is missing or does not lie inside its BAR.
-    pub fn new(config: C, function: DeviceFunction) -> Result<Self, TransportError> {
+    /// structure is missing or does not lie inside its BAR; [`TransportError::NotRegisters`] when
+    /// [`Platform::map_registers`] refuses it.
+    ///
+    /// # Safety
+    ///
+    /// `config` reaches the configuration space of `function`, which is one of this machine's, and writes
+    /// nothing else. Nobody else drives the device, and it keeps to the memory that it is given
+    /// ([`Transport`]).
+    pub unsafe fn new(config: C, function: DeviceFunction) -> Result<Self, TransportError> {
         let at = function;
         let mut function = Function::new(config, at);
         let id = function.read(0);
@@ -105,45 +119,46 @@ impl<P: Platform, C: ConfigurationAccess + Send> PciTransport<P, C> {
             return Err(TransportError::WrongDevice { vendor, device });
         }
         let found = capabilities::find(&mut function)?;
-        let map =
-            |stretch: capabilities::Stretch| Registers::map(stretch.address, stretch.len_bytes);
-        Self {
-            at,
-            common: map(found.common),
-            isr: map(found.isr),
-            device: found.device.map(map),
-            notify: map(found.notify),
-            notify_off_multiplier: found.notify_off_multiplier,
-            msix: found.msix.map(|msix| Msix {
+        let common = Registers::map("common configuration", found.common, COMMON_LEN)?;
+        let map_device = |stretch| Registers::map("device configuration", stretch, DEVICE_LEN);
+        let map_msix = |msix: capabilities::Msix| {
+            // One for each queue and the configuration is all that anybody uses.
+            let sources = common.read::<u16>(NUM_QUEUES).saturating_add(1);
+            let entries = msix.entries.min(sources);
+            let len_bytes = usize::from(entries) * MSIX_ENTRY_LEN;
+            Ok(Msix {
                 offset: msix.offset,
-                entries: msix.entries,
-                table: map(msix.table),
-            }),
+                entries,
+                table: Registers::map("MSI-X table", msix.table, len_bytes)?,
+            })
+        };
+        Ok(Self {
+            at,
+            isr: Registers::map("ISR", found.isr, 1)?,
+            device: found.device.map(map_device).transpose()?,
+            notify: found.notify,
+            notify_off_multiplier: found.notify_off_multiplier,
+            msix: found.msix.map(map_msix).transpose()?,
+            common,
             function: SpinMutex::new(function),
-        }
-        .checked()
+        })
     }
 
-    /// Checks every queue's doorbell once, so that making one cannot fail later.
-    fn checked(self) -> Result<Self, TransportError> {
-        for queue in 0..self.common.read::<u16>(NUM_QUEUES) {
-            self.notify_offset(QueueIndex(queue))?;
-        }
-        Ok(self)
-    }
-
-    /// Returns where in the notify structure the doorbell of `queue` is (4.1.4.4).
-    fn notify_offset(&self, queue: QueueIndex) -> Result<usize, TransportError> {
-        self.common.write(QUEUE_SELECT, queue.0);
+    /// Returns where the register is that notifies of `queue` (4.1.4.4).
+    fn notify_place(&self, queue: QueueIndex) -> Result<Stretch, TransportError> {
+        self.select(queue);
         let off = u64::from(self.common.read::<u16>(QUEUE_NOTIFY_OFF));
         let offset = off * u64::from(self.notify_off_multiplier);
-        if !offset.is_multiple_of(2) {
+        if !offset.is_multiple_of(NOTIFY_LEN as u64) {
             return Err(fault("notify", "gives a queue an odd address"));
         }
-        if offset + 2 > self.notify.len_bytes() as u64 {
+        if offset + NOTIFY_LEN as u64 > self.notify.len_bytes as u64 {
             return Err(fault("notify", "is too short for the device's queues"));
         }
-        Ok(offset as usize)
+        Ok(Stretch {
+            address: self.notify.address + offset,
+            len_bytes: NOTIFY_LEN,
+        })
     }
 
     fn select(&self, queue: QueueIndex) {
@@ -151,7 +166,9 @@ impl<P: Platform, C: ConfigurationAccess + Send> PciTransport<P, C> {
     }
 }
 
-impl<P: Platform, C: ConfigurationAccess + Send> Transport for PciTransport<P, C> {
+// SAFETY: every method is the access to the device's own register that the specification names (`config`
+// and the device are what the caller of `new` vouches for), and nothing is remembered of a status.
+unsafe impl<P: Platform, C: ConfigurationAccess + Send> Transport for PciTransport<P, C> {
     fn read_device_features(&self) -> u64 {
         let half = |select: u32| {
             self.common.write(DEVICE_FEATURE_SELECT, select);
@@ -185,7 +202,7 @@ impl<P: Platform, C: ConfigurationAccess + Send> Transport for PciTransport<P, C
     }
 
     fn read_max_queue_size(&self, queue: QueueIndex) -> u16 {
-        // A queue beyond the last has no doorbell that was checked.
+        // Beyond the last, what the registers read is nobody's.
         if queue.0 >= self.common.read::<u16>(NUM_QUEUES) {
             return 0;
         }
@@ -196,9 +213,9 @@ impl<P: Platform, C: ConfigurationAccess + Send> Transport for PciTransport<P, C
     fn set_queue(&self, queue: QueueIndex, size: u16, addresses: QueueAddresses) {
         self.select(queue);
         self.common.write(QUEUE_SIZE, size);
-        self.common.write_u64(QUEUE_DESC, addresses.descriptors);
-        self.common.write_u64(QUEUE_DRIVER, addresses.available);
-        self.common.write_u64(QUEUE_DEVICE, addresses.used);
+        self.common.write_u64(QUEUE_DESC, addresses.descriptors());
+        self.common.write_u64(QUEUE_DRIVER, addresses.available());
+        self.common.write_u64(QUEUE_DEVICE, addresses.used());
     }
 
     fn enable_queue(&self, queue: QueueIndex) {
@@ -206,15 +223,10 @@ impl<P: Platform, C: ConfigurationAccess + Send> Transport for PciTransport<P, C
         self.common.write(QUEUE_ENABLE, 1u16);
     }
 
-    fn doorbell(&self, queue: QueueIndex) -> Doorbell {
-        // Checked by `checked`; a queue that the device does not have, or whose register moved
-        // since, gets the first doorbell, which is harmless and wakes nobody.
-        let offset = self.notify_offset(queue).unwrap_or(0);
-        let address = self.notify.pointer(offset);
-        Doorbell(Ring::Register(NotifyRegister {
-            address,
-            value: queue.0,
-        }))
+    fn doorbell(&self, queue: QueueIndex) -> Result<Doorbell, TransportError> {
+        let place = self.notify_place(queue)?;
+        let register = Registers::<P>::map("notify", place, NOTIFY_LEN)?;
+        Ok(Doorbell::register(NotifyRegister::new(&register, queue.0)))
     }
 
     fn read_config_generation(&self) -> u32 {
@@ -249,8 +261,8 @@ impl<P: Platform, C: ConfigurationAccess + Send> Transport for PciTransport<P, C
         let start = usize::from(entry.0) * MSIX_ENTRY_LEN;
         msix.table.write(start + 12, MSIX_ENTRY_MASKED);
         if let Some(message) = message {
-            msix.table.write_u64(start, message.address);
-            msix.table.write(start + 8, message.data);
+            msix.table.write_u64(start, message.address());
+            msix.table.write(start + 8, message.data());
             msix.table.write(start + 12, 0u32);
         }
         // Read back: posted writes have arrived when this returns.

@@ -2,15 +2,17 @@
 
 use core::{marker::PhantomData, ptr::NonNull};
 
-use crate::Platform;
+use super::capabilities::Stretch;
+use crate::{Platform, transport::TransportError};
 
-/// A stretch of device registers in a memory BAR.
+/// A stretch of device registers.
 ///
 /// # Invariant
 ///
-/// *Mapped for ever*: `Hal::mmio_phys_to_virt` gave the address for the whole stretch, and the
-/// platform never takes it back, so an access is valid at any time, also after a reset and after
-/// the transport is gone. Accesses are volatile, through raw pointers, never through references.
+/// *Mapped for ever*: [`Platform::map_registers`] gave the address for the whole stretch. It has judged
+/// that there are registers, whatever device or configuration space say, and it never takes them back, so
+/// an access is valid at any time, also after a reset and after the transport is gone. Accesses are
+/// volatile, through raw pointers, never through references.
 #[derive(Debug)]
 pub(super) struct Registers<P> {
     start: NonNull<u8>,
@@ -30,17 +32,29 @@ impl Register for u16 {}
 impl Register for u32 {}
 
 impl<P: Platform> Registers<P> {
-    /// Maps `len_bytes` bytes at bus address `address`, which the caller has found to lie inside a
-    /// memory BAR of the device.
-    pub(super) fn map(address: u64, len_bytes: usize) -> Self {
-        // SAFETY: the stretch lies inside one memory BAR (the caller has checked it against the
-        // BAR's own size), so it is a valid MMIO region.
-        let start = unsafe { P::mmio_phys_to_virt(address, len_bytes) };
-        Self {
+    /// Maps the first `len_bytes` bytes of a structure, or as many as it has.
+    ///
+    /// # Errors
+    ///
+    /// [`TransportError::NotRegisters`] when the platform finds something else there.
+    pub(super) fn map(
+        structure: &'static str,
+        stretch: Stretch,
+        len_bytes: usize,
+    ) -> Result<Self, TransportError> {
+        let address = stretch.address;
+        let len_bytes = len_bytes.min(stretch.len_bytes);
+        let refused = TransportError::NotRegisters {
+            structure,
+            address,
+            len_bytes,
+        };
+        let start = P::map_registers(address, len_bytes).ok_or(refused)?;
+        Ok(Self {
             start,
             len_bytes,
             _platform: PhantomData,
-        }
+        })
     }
 
     pub(super) fn len_bytes(&self) -> usize {
@@ -64,8 +78,8 @@ impl<P: Platform> Registers<P> {
 
     #[inline]
     pub(super) fn read<T: Register>(&self, offset: usize) -> T {
-        // SAFETY: valid, by `pointer` and *Mapped for ever*; aligned as far as the stretch is,
-        // whose alignment was checked with its capability.
+        // SAFETY: valid, by `pointer` and *Mapped for ever*; aligned as the stretch's address is,
+        // which was checked with its capability: `map_registers` keeps the place in the page.
         unsafe { self.pointer::<T>(offset).as_ptr().read_volatile() }
     }
 
@@ -89,8 +103,8 @@ impl<P: Platform> Registers<P> {
 /// The address came out of [`Registers::pointer`] and is *Mapped for ever*.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::transport) struct NotifyRegister {
-    pub(super) address: NonNull<u16>,
-    pub(super) value: u16,
+    address: NonNull<u16>,
+    value: u16,
 }
 
 // SAFETY: one volatile write of a register that is mapped for ever, from any CPU.
@@ -99,6 +113,12 @@ unsafe impl Send for NotifyRegister {}
 unsafe impl Sync for NotifyRegister {}
 
 impl NotifyRegister {
+    /// The register that `register` begins with, to which `value` is written.
+    pub(super) fn new<P: Platform>(register: &Registers<P>, value: u16) -> Self {
+        let address = register.pointer(0);
+        Self { address, value }
+    }
+
     #[inline]
     pub(in crate::transport) fn ring(self) {
         // SAFETY: valid and aligned by the type's invariant.

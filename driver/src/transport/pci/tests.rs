@@ -1,7 +1,7 @@
 //! The transport on a function made of plain memory: capability lists that lie, and registers
 //! that show what was written.
 
-use alloc::{boxed::Box, sync::Arc, vec, vec::Vec};
+use alloc::{sync::Arc, vec, vec::Vec};
 use std::sync::Mutex;
 
 use virtio_drivers::transport::{
@@ -11,8 +11,8 @@ use virtio_drivers::transport::{
 
 use super::{PciTransport, is_crypto_device};
 use crate::{
-    fake::FakePlatform,
-    transport::{MsixEntry, MsixMessage, QueueAddresses, QueueIndex, Transport, TransportError},
+    fake::{FakePlatform, message, new_registers},
+    transport::{MsixEntry, QueueAddresses, QueueIndex, Transport, TransportError},
 };
 
 const AT: DeviceFunction = DeviceFunction {
@@ -34,6 +34,7 @@ const TABLE: u32 = 0x3800;
 struct Fake {
     space: Arc<Mutex<Vec<u32>>>,
     bar: usize,
+    bar_len: usize,
 }
 
 impl ConfigurationAccess for Fake {
@@ -49,7 +50,7 @@ impl ConfigurationAccess for Fake {
         // BAR 4 is a 64-bit memory BAR, BAR 0 an I/O BAR, the others do not exist. The status
         // register is not written.
         space[word] = match word {
-            8 => value & !(BAR_LEN as u32 - 1) | 0b1100,
+            8 => value & !(self.bar_len as u32 - 1) | 0b1100,
             9 => value,
             4 => value & !0x3f | 1,
             5..=7 => 0,
@@ -98,8 +99,14 @@ fn good() -> Vec<Capability> {
 }
 
 fn fake(list: &[Capability]) -> Fake {
-    let bar = Box::leak(vec![0u128; 2 * BAR_LEN / 16].into_boxed_slice()).as_mut_ptr() as usize;
-    let bar = bar.next_multiple_of(BAR_LEN);
+    let fake = fake_at(new_registers(BAR_LEN, BAR_LEN), BAR_LEN, list);
+    fake.poke(COMMON + 0x12, 2u16);
+    fake
+}
+
+/// A function whose BAR claims to be at `bar`, of so many bytes.
+fn fake_at(bar: u64, bar_len: usize, list: &[Capability]) -> Fake {
+    let bar = bar as usize;
     let mut space = vec![0; 64];
     space[0] = 0x1054_1af4;
     space[1] = 1 << 20;
@@ -114,17 +121,23 @@ fn fake(list: &[Capability]) -> Fake {
         }
         space[usize::from(at / 4)] |= next << 8;
     }
-    let fake = Fake {
+    Fake {
         space: Arc::new(Mutex::new(space)),
         bar,
-    };
-    fake.poke(COMMON + 0x12, 2u16);
-    fake
+        bar_len,
+    }
 }
 
 impl Fake {
+    #[expect(unsafe_code, reason = "vouches for the fake function")]
     fn open(&self) -> Result<PciTransport<FakePlatform, Fake>, TransportError> {
-        PciTransport::new(self.clone(), AT)
+        // SAFETY: this is the function's only configuration space, and it reaches no memory.
+        unsafe { PciTransport::new(self.clone(), AT) }
+    }
+
+    /// What asking for the doorbell of queue 1 comes to.
+    fn doorbell(&self) -> Result<(), TransportError> {
+        self.open().unwrap().doorbell(QueueIndex(1)).map(drop)
     }
 
     #[expect(unsafe_code, reason = "the fake BAR")]
@@ -148,6 +161,12 @@ impl Fake {
     fn word(&self, offset: u8) -> u32 {
         self.read_word(AT, offset)
     }
+}
+
+#[expect(unsafe_code, reason = "what the transport only hands on")]
+fn addresses(descriptors: u64, available: u64, used: u64) -> QueueAddresses {
+    // SAFETY: no device ever looks there.
+    unsafe { QueueAddresses::new(descriptors, available, used) }
 }
 
 fn with(change: impl FnOnce(&mut Vec<Capability>)) -> Result<(), TransportError> {
@@ -311,13 +330,13 @@ fn doorbells_have_to_lie_inside_the_notify_structure() {
     let outside = fake(&good());
     outside.poke(COMMON + 0x1e, 0x40u16);
     assert_eq!(
-        outside.open().map(drop),
+        outside.doorbell(),
         fault("notify", "is too short for the device's queues")
     );
     let odd = fake(&[&good()[..3], &[(0x70, notify(4, NOTIFY, 0x100, 1))]].concat());
     odd.poke(COMMON + 0x1e, 3u16);
     assert_eq!(
-        odd.open().map(drop),
+        odd.doorbell(),
         fault("notify", "gives a queue an odd address")
     );
 }
@@ -327,7 +346,7 @@ fn kick_is_one_write_of_the_queue_number() {
     let fake = fake(&good());
     fake.poke(COMMON + 0x1e, 5u16);
     let transport = fake.open().unwrap();
-    let doorbell = transport.doorbell(QueueIndex(1));
+    let doorbell = transport.doorbell(QueueIndex(1)).unwrap();
     // A device that moves its registers later moves nothing.
     fake.poke(COMMON + 0x1e, 0xffffu16);
     drop(transport);
@@ -337,13 +356,59 @@ fn kick_is_one_write_of_the_queue_number() {
     assert!(fake.bytes() == expected, "something else was written");
 }
 
+/// Ordinary memory, from which a device has a BAR begin so that a driver writes there.
 #[test]
-fn doorbell_of_a_register_that_moved_is_harmless() {
+fn bar_in_memory_is_refused_and_nothing_written() {
+    let memory = vec![0u128; 2 * BAR_LEN / 16];
+    let address = (memory.as_ptr() as u64).next_multiple_of(BAR_LEN as u64);
+    let refused = |structure, offset: u32, len_bytes| {
+        Err(TransportError::NotRegisters {
+            structure,
+            address: address + u64::from(offset),
+            len_bytes,
+        })
+    };
+    let common = fake_at(address, BAR_LEN, &good()).open().map(drop);
+    assert_eq!(common, refused("common configuration", COMMON, 0x38));
+    assert!(memory.iter().all(|bytes| *bytes == 0), "memory was written");
+}
+
+/// A device may claim more than it has.
+#[test]
+fn no_more_of_a_structure_is_mapped_than_is_used() {
+    // The rest of the BAR, and of what it is said to hold, is nobody's.
+    let len = 4 * BAR_LEN;
+    let to_the_end = |offset| len as u32 - offset;
+    let device = BAR_LEN as u32 - 0x40;
+    let table = device - 48;
+    let list = [
+        (0x40, structure(1, 4, COMMON, to_the_end(COMMON))),
+        (0x50, structure(3, 4, ISR, to_the_end(ISR))),
+        (0x60, structure(4, 4, device, to_the_end(device))),
+        (0x70, notify(4, NOTIFY, to_the_end(NOTIFY), 4)),
+        (0x84, msix(2048, table | 4)),
+    ];
+    let fake = fake_at(new_registers(BAR_LEN, len), len, &list);
+    fake.poke(COMMON + 0x12, 2u16);
+    let transport = fake.open().unwrap();
+    assert_eq!(
+        transport.msix_entries(),
+        3,
+        "one a queue, and the configuration's"
+    );
+    assert!(transport.doorbell(QueueIndex(1)).is_ok());
+    assert_eq!(transport.read_config(0, &mut [0; 56]), Ok(()));
+}
+
+#[test]
+fn queue_whose_notify_register_moved_away_has_no_doorbell() {
     let fake = fake(&good());
     let transport = fake.open().unwrap();
     fake.poke(COMMON + 0x1e, 0xffffu16);
-    transport.doorbell(QueueIndex(1)).ring();
-    assert_eq!(fake.peek::<u16>(NOTIFY), 1);
+    assert_eq!(
+        transport.doorbell(QueueIndex(1)).map(drop),
+        fault("notify", "is too short for the device's queues")
+    );
 }
 
 #[test]
@@ -357,17 +422,13 @@ fn queue_is_described_before_it_is_enabled() {
         0,
         "a queue that is not there"
     );
-    let addresses = QueueAddresses {
-        descriptors: 0x1_2345_6000,
-        available: 0x2_3456_7000,
-        used: 0x3_4567_8000,
-    };
+    let addresses = addresses(0x1_2345_6000, 0x2_3456_7000, 0x3_4567_8000);
     transport.set_queue(QueueIndex(1), 64, addresses);
     assert_eq!(fake.peek::<u16>(COMMON + 0x16), 1);
     assert_eq!(fake.peek::<u16>(COMMON + 0x18), 64);
-    assert_eq!(fake.peek::<u64>(COMMON + 0x20), addresses.descriptors);
-    assert_eq!(fake.peek::<u64>(COMMON + 0x28), addresses.available);
-    assert_eq!(fake.peek::<u64>(COMMON + 0x30), addresses.used);
+    assert_eq!(fake.peek::<u64>(COMMON + 0x20), addresses.descriptors());
+    assert_eq!(fake.peek::<u64>(COMMON + 0x28), addresses.available());
+    assert_eq!(fake.peek::<u64>(COMMON + 0x30), addresses.used());
     assert_eq!(fake.peek::<u16>(COMMON + 0x1c), 0);
     transport.enable_queue(QueueIndex(1));
     assert_eq!(fake.peek::<u16>(COMMON + 0x1c), 1);
@@ -397,14 +458,11 @@ fn vectors_are_what_reads_back() {
 fn message_is_written_masked_and_left_unmasked() {
     let fake = fake(&good());
     let transport = fake.open().unwrap();
-    let message = MsixMessage {
-        address: 0xfee0_1000,
-        data: 0x4041,
-    };
+    let message = message(0xfee0_1000, 0x4041);
     transport.set_msix_message(MsixEntry(2), Some(message));
     let entry = TABLE + 32;
-    assert_eq!(fake.peek::<u64>(entry), message.address);
-    assert_eq!(fake.peek::<u32>(entry + 8), message.data);
+    assert_eq!(fake.peek::<u64>(entry), message.address());
+    assert_eq!(fake.peek::<u32>(entry + 8), message.data());
     assert_eq!(fake.peek::<u32>(entry + 12), 0);
     transport.set_msix_message(MsixEntry(2), None);
     assert_eq!(fake.peek::<u32>(entry + 12), 1, "not masked");

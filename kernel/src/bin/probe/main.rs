@@ -49,7 +49,9 @@ fn main() -> ! {
         testing::give_up(format_args!("no virtio-crypto device"));
     };
     let mut report = Report::default();
-    let transport = PciTransport::<KernelPlatform, _>::new(machine::pci_access(), function);
+    let access = machine::pci_access();
+    // SAFETY: the bus's own configuration space; nobody else drives a device in this program.
+    let transport = unsafe { PciTransport::<KernelPlatform, _>::new(access, function) };
     let raw = match transport {
         Ok(transport) => Raw::new(transport),
         Err(error) => testing::give_up(format_args!("{error}")),

@@ -66,14 +66,18 @@ impl Ring {
             descriptors: shared(16 * entries),
             available: shared(6 + 2 * entries),
             used: shared(6 + 8 * entries),
-            doorbell: transport.doorbell(index),
+            doorbell: transport.doorbell(index).ok()?,
             published: 0,
             taken: 0,
         };
-        let addresses = QueueAddresses {
-            descriptors: ring.descriptors.address(),
-            available: ring.available.address(),
-            used: ring.used.address(),
+        // SAFETY: frames that are kept for good, as long as the size calls for; descriptors lead into
+        // such frames alone.
+        let addresses = unsafe {
+            QueueAddresses::new(
+                ring.descriptors.address(),
+                ring.available.address(),
+                ring.used.address(),
+            )
         };
         transport.set_queue(index, size, addresses);
         transport.enable_queue(index);

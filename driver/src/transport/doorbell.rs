@@ -1,0 +1,45 @@
+//! How a queue's device is notified.
+
+use alloc::sync::Arc;
+use core::fmt;
+
+use super::{QueueIndex, pci::NotifyRegister};
+
+/// Tells the device that a queue has new available buffers.
+///
+/// One register write through an address computed once; shared freely, rung outside every lock.
+#[derive(Clone, Debug)]
+pub struct Doorbell(Ring);
+
+/// A notification that is not one register write.
+pub trait Notify: Send + Sync + fmt::Debug {
+    /// Notifies the device of `queue`. Any context, any number of callers at once.
+    fn notify(&self, queue: QueueIndex);
+}
+
+#[derive(Clone, Debug)]
+enum Ring {
+    Register(NotifyRegister),
+    Shared(Arc<dyn Notify>, QueueIndex),
+}
+
+impl Doorbell {
+    /// Makes a doorbell of a register.
+    pub(super) fn register(register: NotifyRegister) -> Self {
+        Self(Ring::Register(register))
+    }
+
+    /// Makes a doorbell of anything that can notify.
+    pub fn shared(notify: Arc<dyn Notify>, queue: QueueIndex) -> Self {
+        Self(Ring::Shared(notify, queue))
+    }
+
+    /// Rings it.
+    #[inline]
+    pub fn ring(&self) {
+        match &self.0 {
+            Ring::Register(register) => register.ring(),
+            Ring::Shared(notify, queue) => notify.notify(*queue),
+        }
+    }
+}
