@@ -34,6 +34,8 @@ fn check_line(idle: Idle, slots: u16, idlers: u16, cancelled: u32) {
     let case = (idle, slots, idlers, cancelled);
     let options = Options {
         data_slots: slots,
+        // What is forgotten keeps its rig's memory.
+        control_slots: 2,
         ..Rig::options()
     };
     let rig = Rig::new(Setup::default(), options).unwrap();
