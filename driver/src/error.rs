@@ -122,6 +122,10 @@ pub enum Error {
     InvalidAnswer,
     /// A signature does not belong to the digest and the key.
     InvalidSignature,
+    /// The device made a signature that does not belong to the digest and the key. It has been wiped, and
+    /// is for nobody to see: one such is enough to find an RSA key. Sign elsewhere, and take the key away
+    /// from the device.
+    FaultySignature,
     /// A number is 0, or not smaller than the key's modulus; nothing was sent.
     NotBelowModulus {
         /// Which number.
@@ -238,6 +242,9 @@ impl fmt::Display for Error {
             }
             Self::InvalidAnswer => f.write_str("the device's answer cannot be one to the request"),
             Self::InvalidSignature => f.write_str("the signature is not that of digest and key"),
+            Self::FaultySignature => f.write_str(
+                "the device made a signature that does not verify: use the key elsewhere, not there",
+            ),
             Self::NotBelowModulus { field } => {
                 write!(f, "{field} is 0, or not smaller than the key's modulus")
             }

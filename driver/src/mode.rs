@@ -154,6 +154,15 @@ impl<P: Platform> Mode<P> {
         }
     }
 
+    /// Returns what a request does to the session table.
+    #[inline]
+    pub(crate) fn intent(&self) -> Intent {
+        match self {
+            Self::Session(session) => Intent::Data(session.index),
+            Self::Stateless(_) => Intent::Stateless,
+        }
+    }
+
     /// Returns the bytes of a request beside its own parts: head, key and status.
     #[inline]
     pub(crate) fn overhead_bytes(&self) -> usize {
@@ -194,10 +203,7 @@ impl<P: Platform> Mode<P> {
         body: Body<'b, P>,
         admission: Admission,
     ) -> impl Future<Output = Result<InFlight<'s, P>, Error>> + use<'s, 'b, P> {
-        let intent = match self {
-            Self::Session(session) => Intent::Data(session.index),
-            Self::Stateless(_) => Intent::Stateless,
-        };
+        let intent = self.intent();
         let link = self.link();
         transact(link, link.data_queue(), head, body, intent, admission)
     }

@@ -13,7 +13,11 @@ use pkcs1::der::{
 use sec1::{EcParameters, EcPrivateKey};
 use zeroize::Zeroizing;
 
-use super::Key;
+use super::{
+    Key,
+    numbers::{hex, is_in_range},
+    signing::Signing,
+};
 use crate::{
     Device, Error, KeyFault, Platform,
     error::check_one_of_lens,
@@ -34,6 +38,35 @@ impl Curve {
             Self::P256 => 256,
             Self::P384 => 384,
             Self::P521 => 521,
+        }
+    }
+
+    /// Returns the group's order (SEC 2, 2.4 and 2.5 "Recommended parameters"; SP 800-186, 3.2.1).
+    const fn order(self) -> &'static [u8] {
+        match self {
+            Self::P192 => const { &hex::<24>("ffffffffffffffffffffffff99def836146bc9b1b4d22831") },
+            Self::P224 => {
+                const { &hex::<28>("ffffffffffffffffffffffffffff16a2e0b8f03e13dd29455c5c2a3d") }
+            }
+            Self::P256 => {
+                const { &hex::<32>("ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551") }
+            }
+            Self::P384 => {
+                const {
+                    &hex::<48>(
+                        "ffffffffffffffffffffffffffffffffffffffffffffffff\
+                     c7634d81f4372ddf581a0db248b0a77aecec196accc52973",
+                    )
+                }
+            }
+            Self::P521 => {
+                const {
+                    &hex::<66>(
+                        "01ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff\
+                     fa51868783bf2f966b7fcc0148f709a5d03bb5c9b8899c47aebb6fb71e91386409",
+                    )
+                }
+            }
         }
     }
 
@@ -71,13 +104,13 @@ pub struct EcdsaPrivateKey {
 }
 
 impl EcdsaPrivateKey {
-    /// Takes a scalar: big-endian, as long as the curve's order.
+    /// Takes a scalar: big-endian, as long as the curve's order, above 0 and below the order.
     ///
     /// # Errors
     ///
     /// [`Error::InvalidKey`].
     pub fn from_scalar(curve: Curve, scalar: &[u8]) -> Result<Self, Error> {
-        if scalar.len() != curve.scalar_len_bytes() || scalar.iter().all(|byte| *byte == 0) {
+        if scalar.len() != curve.scalar_len_bytes() || !is_in_range(scalar, curve.order()) {
             return Err(KeyFault::Scalar.into());
         }
         let key = EcPrivateKey {
@@ -154,13 +187,10 @@ impl EcdsaPublicKey {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct EcdsaSignature(ArrayVec<u8, MAX_SIGNATURE_LEN>);
 
-/// Tells whether these bytes are a signature of `curve` by their form: two numbers above 0 that are not
-/// longer than the order.
+/// Tells whether these bytes are a signature of `curve` by their form: two numbers above 0 and below the
+/// order (FIPS 186-5, 6.4.2).
 fn is_signature_of(curve: Curve, bytes: &[u8]) -> bool {
-    let fits = |number: UintRef<'_>| {
-        let bytes = number.as_bytes();
-        bytes != [0] && bytes.len() <= curve.scalar_len_bytes()
-    };
+    let fits = |number: UintRef<'_>| is_in_range(number.as_bytes(), curve.order());
     parse(bytes).is_ok_and(|(r, s)| fits(r) && fits(s))
 }
 
@@ -199,7 +229,7 @@ impl TryFrom<&[u8]> for EcdsaSignature {
 /// Signatures of ECDSA with a private key, which the device holds or, stateless, the driver.
 #[derive(Debug)]
 pub struct EcdsaSigner<P: Platform> {
-    inner: Key<P>,
+    inner: Signing<P>,
     curve: Curve,
 }
 
@@ -223,6 +253,7 @@ impl<P: Platform> EcdsaSigner<P> {
         let curve = key.curve;
         let scheme = AkcipherScheme::Ecdsa(curve, number);
         let inner = Key::open(device.link(), scheme, KeyType::Private, &key.der).await?;
+        let inner = inner.into();
         Ok(Self { inner, curve })
     }
 
@@ -241,6 +272,7 @@ impl<P: Platform> EcdsaSigner<P> {
         let curve = key.curve;
         let scheme = AkcipherScheme::Ecdsa(curve, number);
         let inner = Key::stateless(device.link(), scheme, KeyType::Private, &key.der)?;
+        let inner = inner.into();
         Ok(Self { inner, curve })
     }
 
@@ -249,29 +281,54 @@ impl<P: Platform> EcdsaSigner<P> {
         self.curve
     }
 
+    /// Has the device verify each signature from here on, with the public half of the key, before it is
+    /// given out: one that was computed wrongly may tell about the key.
+    ///
+    /// Costs one more session for as long as the signer lives, but without sessions, and one more
+    /// request a signature. With the public half of another key every signature is faulty.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`open`](Self::open), and [`Error::InvalidKey`] for another curve; signatures are made as
+    /// before then.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropped, signatures are made as before, and no session stays behind.
+    pub async fn verify_signatures(&mut self, key: &EcdsaPublicKey) -> Result<(), Error> {
+        if key.curve != self.curve {
+            return Err(KeyFault::Algorithm.into());
+        }
+        self.inner.verify_signatures(&key.point).await
+    }
+
     /// Signs a digest, of the length of one of the SHA family's (FIPS 186-5, 6.4.1).
     ///
     /// # Errors
     ///
     /// [`Error::InvalidLength`], [`Error::Refused`], [`Error::InvalidAnswer`], [`Error::Broken`],
-    /// [`Error::ShutDown`].
+    /// [`Error::ShutDown`]; [`Error::FaultySignature`] with
+    /// [`verify_signatures`](Self::verify_signatures) alone. After an error nothing is left of what the
+    /// device made.
     ///
     /// # Cancellation
     ///
     /// Dropped, the device finishes the request for nobody.
     pub async fn sign(&self, digest: &[u8]) -> Result<EcdsaSignature, Error> {
         check_digest(digest)?;
-        let mut result = [0; MAX_SIGNATURE_LEN];
-        let result = &mut result[..self.curve.max_signature_len_bytes()];
+        let mut made = Zeroizing::new([0; MAX_SIGNATURE_LEN]);
+        let made = &mut made[..self.curve.max_signature_len_bytes()];
         let sent = self
             .inner
-            .transform(AkcipherOperation::Sign, digest, result);
+            .private
+            .transform(AkcipherOperation::Sign, digest, made);
         let len_bytes = sent.await?;
-        let signature = EcdsaSignature(result.iter().copied().take(len_bytes).collect());
-        match is_signature_of(self.curve, &signature.0) {
-            true => Ok(signature),
-            false => Err(Error::InvalidAnswer),
+        let made = &made[..len_bytes];
+        if !is_signature_of(self.curve, made) {
+            return Err(Error::InvalidAnswer);
         }
+        self.inner.check(digest, made).await?;
+        Ok(EcdsaSignature(made.iter().copied().collect()))
     }
 
     /// Ends the session and waits for the device's answer; without one, wipes the key.

@@ -1,14 +1,15 @@
 //! RSA keys: read from DER, checked, and kept as the device takes them (RFC 8017, A.1).
 
-use alloc::{boxed::Box, vec::Vec};
+use alloc::{borrow::Cow, boxed::Box, vec::Vec};
 use core::fmt;
 
 use pkcs1::{
     RsaPrivateKeyRef, RsaPublicKeyRef,
-    der::{Decode, Encode},
+    der::{Decode, Encode, asn1::UintRef},
 };
 use zeroize::Zeroizing;
 
+use super::numbers::{bits, is_in_range, is_odd, is_product, is_zero, multiply};
 use crate::{Error, KeyFault, error::check_exact_len};
 
 /// Longest modulus in bytes.
@@ -19,6 +20,9 @@ const MODULUS_BITS: core::ops::RangeInclusive<usize> = 1024..=4096;
 /// By how many bits the primes' lengths differ at most; those of a sound key hardly differ (FIPS
 /// 186-5, A.1.1).
 const MAX_IMBALANCE_BITS: usize = 64;
+/// Of numbers below a modulus that begins with less than this, one in eight or more begins with a zero
+/// byte: those of a bit to three more than whole bytes.
+const SPARSE_BELOW: u8 = 8;
 /// Longest public exponent: longer ones are for making a verifier work hard.
 const MAX_EXPONENT_BITS: usize = 64;
 
@@ -92,11 +96,41 @@ impl RsaPublicKey {
         &self.der
     }
 
-    /// Checks that a number of the modulus' length is one that RSA is defined for, and not 0, which
+    /// Returns the modulus, without leading zeros.
+    pub(super) fn modulus(&self) -> &[u8] {
+        &self.modulus
+    }
+
+    /// Returns a key to encrypt with, as an `RSAPublicKey` in DER: this one or, where most ciphertexts
+    /// would begin with a zero byte, one whose modulus is a multiple of this key's. What its
+    /// ciphertexts are modulo this key's modulus are this key's, and few of its own begin so.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyFault::Encoding`].
+    pub(super) fn to_encrypt_with(&self) -> Result<Cow<'_, [u8]>, Error> {
+        let first = self.modulus.first().copied().unwrap_or(0);
+        if first >= SPARSE_BELOW {
+            return Ok(Cow::Borrowed(&self.der));
+        }
+        // Odd, as every modulus has to be; the first byte and what follows it stay one byte.
+        let factor = (0xff / (first + 1)).saturating_sub(1) | 1;
+        let mut modulus = self.modulus.clone();
+        multiply(&mut modulus, factor);
+        let key = RsaPublicKeyRef::from_der(&self.der).map_err(|_| KeyFault::Encoding)?;
+        let key = RsaPublicKeyRef {
+            modulus: UintRef::new(&modulus).map_err(|_| KeyFault::Encoding)?,
+            ..key
+        };
+        let der = key.to_der().map_err(|_| KeyFault::Encoding)?;
+        Ok(Cow::Owned(der))
+    }
+
+    /// Checks that a number of the modulus' is one that RSA is defined for, and not 0, which
     /// no padded message is and some backends could not stand (CVE-2021-3580).
     pub(super) fn check_number(&self, field: &'static str, number: &[u8]) -> Result<(), Error> {
         check_exact_len(field, number.len(), self.modulus.len())?;
-        if number < &*self.modulus && number.iter().any(|byte| *byte != 0) {
+        if number < self.modulus() && !is_zero(number) {
             Ok(())
         } else {
             Err(Error::NotBelowModulus { field })
@@ -145,13 +179,10 @@ impl RsaPrivateKey {
         {
             return Err(KeyFault::Primes.into());
         }
-        let below = |number: &[u8], limit: &[u8]| {
-            number != [0] && (number.len(), number) < (limit.len(), limit)
-        };
-        if !below(key.private_exponent.as_bytes(), &public.modulus)
-            || !below(key.exponent1.as_bytes(), p)
-            || !below(key.exponent2.as_bytes(), q)
-            || !below(key.coefficient.as_bytes(), p)
+        if !is_in_range(key.private_exponent.as_bytes(), &public.modulus)
+            || !is_in_range(key.exponent1.as_bytes(), p)
+            || !is_in_range(key.exponent2.as_bytes(), q)
+            || !is_in_range(key.coefficient.as_bytes(), p)
         {
             return Err(KeyFault::PrivateExponent.into());
         }
@@ -188,39 +219,6 @@ impl fmt::Debug for RsaPrivateKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "RsaPrivateKey({} bits)", self.public.modulus_bits())
     }
-}
-
-/// Returns the bits of a number without leading zero bytes.
-fn bits(number: &[u8]) -> usize {
-    let unused = number.first().map_or(0, |first| first.leading_zeros());
-    8 * number.len() - unused as usize
-}
-
-fn is_odd(number: &[u8]) -> bool {
-    number.last().is_some_and(|last| last & 1 == 1)
-}
-
-/// Tells whether `p` times `q` is `n`, in a time that the lengths alone decide.
-fn is_product(p: &[u8], q: &[u8], n: &[u8]) -> bool {
-    // Little-endian. A product has the bytes of both factors, or one less.
-    let mut product = Zeroizing::new([0u8; MAX_MODULUS_LEN + 1]);
-    let Some(room) = product.get_mut(..p.len() + q.len()) else {
-        return false;
-    };
-    for (shift, a) in p.iter().rev().enumerate() {
-        let mut carry = 0;
-        let row = &mut room[shift..];
-        for (digit, b) in row.iter_mut().zip(q.iter().rev().chain(&[0])) {
-            let sum = u32::from(*digit) + u32::from(*a) * u32::from(*b) + carry;
-            *digit = sum as u8;
-            carry = sum >> 8;
-        }
-    }
-    room.len() >= n.len()
-        && room
-            .iter()
-            .zip(n.iter().rev().chain(core::iter::repeat(&0)))
-            .all(|(a, b)| a == b)
 }
 
 #[cfg(test)]

@@ -7,12 +7,17 @@
 
 mod ecdsa;
 mod keys;
+mod numbers;
 mod rsa;
 mod rsa_signatures;
+mod search;
+mod signing;
 #[cfg(feature = "signature")]
 mod traits;
 
 use alloc::sync::Arc;
+
+pub(crate) use self::numbers::hex;
 
 pub use self::{
     ecdsa::{EcdsaPrivateKey, EcdsaPublicKey, EcdsaSignature, EcdsaSigner, EcdsaVerifier},
@@ -100,6 +105,7 @@ impl<P: Platform> Key<P> {
     }
 
     /// Lets the device make up to `result.len()` bytes of `source`; returns how many it says it made.
+    /// Beyond them `result` is unchanged, and all of it after an error.
     ///
     /// # Cancellation
     ///
@@ -123,10 +129,7 @@ impl<P: Platform> Key<P> {
         let head = self.head(AkcipherOperation::Verify, signature.len(), digest.len())?;
         // Both are for the device to read; it writes the status alone.
         let sent = self.send(&head, [signature, digest], &mut []).await;
-        sent.map(drop).map_err(|error| match error {
-            Error::Refused(Refusal::KeyRejected | Refusal::BadMessage) => Error::InvalidSignature,
-            error => error,
-        })
+        sent.map(drop).map_err(not_verified)
     }
 
     /// Sends a request with these parts behind the key; returns how many bytes the device says it
@@ -219,5 +222,13 @@ impl<P: Platform> Key<P> {
                 destination_len_bytes,
             ),
         })
+    }
+}
+
+/// Tells what is no signature from what went wrong.
+fn not_verified(error: Error) -> Error {
+    match error {
+        Error::Refused(Refusal::KeyRejected | Refusal::BadMessage) => Error::InvalidSignature,
+        error => error,
     }
 }

@@ -3,16 +3,23 @@
 //! # Results that come short
 //!
 //! A ciphertext and a signature have the bytes of the modulus. Where the number has leading zero
-//! bytes, about once in 256 times, QEMU with nettle (crypto/akcipher-nettle.c.inc) writes all of it
-//! but counts the bytes without the zeros, and so cuts as many off the *end*. Such a result is never
-//! passed on: an encryption is made anew, since its padding is random; the last byte of a signature
-//! is looked for until a VERIFY with the public half proves it.
+//! bytes, QEMU with nettle (crypto/akcipher-nettle.c.inc) writes all of it but counts the bytes without
+//! the zeros, and so cuts as many off the *end*. Such a result is never passed on: an encryption is made
+//! anew, since its padding is random; the last bytes of a signature are looked for until a VERIFY with
+//! the public half proves them.
+//!
+//! Of a modulus of whole bytes one result in 128 to 256 begins with a zero byte; of one that is a bit
+//! longer, up to nearly all. There a message is encrypted with a multiple of the modulus that fills its
+//! bytes, and the ciphertext reduced: what is right modulo the multiple is right modulo the modulus, and
+//! the message, which is padded to the same bytes, is below both. Signatures have no such way, and take
+//! their search nearly every time.
 
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 use super::{
     Key,
     keys::{MAX_MODULUS_LEN, RsaPrivateKey, RsaPublicKey},
+    numbers::reduce,
 };
 use crate::{
     Device, Error, Platform,
@@ -22,8 +29,9 @@ use crate::{
 
 /// Bytes that the padding of an encrypted message takes at least (RFC 8017, 7.2.1).
 const ENCRYPTION_PADDING_LEN: usize = 11;
-/// How often an encryption that comes short is made anew: all of them do once in 2^64 times.
-const ENCRYPTION_TRIES: usize = 8;
+/// How often an encryption that comes short is made anew. One in eight does at most
+/// ([`RsaPublicKey::to_encrypt_with`]), so all of them do once in 2^48 times.
+const ENCRYPTION_TRIES: usize = 16;
 
 /// Encryption with a public key.
 #[derive(Debug)]
@@ -83,7 +91,7 @@ macro_rules! session {
             ) -> Result<Self, Error> {
                 let link = device.link();
                 let inner = Key::open(link, $scheme, KeyType::$type, $der).await?;
-                Ok(Self { inner, key: $public.clone(), $($hash)? })
+                Ok(Self { inner: inner.into(), key: $public.clone(), $($hash)? })
             }
 
             /// Makes requests without a session: each brings the key. The driver keeps a copy of it,
@@ -101,7 +109,7 @@ macro_rules! session {
             ) -> Result<Self, Error> {
                 let link = device.link();
                 let inner = Key::stateless(link, $scheme, KeyType::$type, $der)?;
-                Ok(Self { inner, key: $public.clone(), $($hash)? })
+                Ok(Self { inner: inner.into(), key: $public.clone(), $($hash)? })
             }
 
             /// Returns the public key, or the public half of the private one.
@@ -127,7 +135,7 @@ macro_rules! session {
 }
 pub(super) use session;
 
-session!(RsaEncryptor, RsaPublicKey, |key| Public key.as_pkcs1_der(), key,
+session!(RsaEncryptor, RsaPublicKey, |key| Public key.to_encrypt_with()?.as_ref(), key,
          AkcipherScheme::RsaPkcs1(UNUSED_HASH));
 session!(RsaDecryptor, RsaPrivateKey, |key| Private key.as_pkcs1_der(), key.public_key(),
          AkcipherScheme::RsaPkcs1(UNUSED_HASH));
@@ -148,7 +156,8 @@ impl<P: Platform> RsaEncryptor<P> {
     /// # Errors
     ///
     /// [`Error::InvalidLength`], [`Error::Refused`], [`Error::Broken`], [`Error::ShutDown`];
-    /// [`Error::ShortAnswer`] from a device that always answers so. `ciphertext` is unspecified then.
+    /// [`Error::ShortAnswer`] from a device that always answers so. `ciphertext` is unchanged or zeros
+    /// then.
     ///
     /// # Cancellation
     ///
@@ -163,8 +172,9 @@ impl<P: Platform> RsaEncryptor<P> {
             let sent = self
                 .inner
                 .transform(AkcipherOperation::Encrypt, message, ciphertext);
-            outcome = check_whole(sent.await?, ciphertext.len());
+            outcome = check_whole(sent.await?, ciphertext);
             if outcome.is_ok() {
+                reduce(ciphertext, self.key.modulus());
                 break;
             }
         }
@@ -220,7 +230,7 @@ impl<P: Platform> RsaRawEncryptor<P> {
     /// # Errors
     ///
     /// [`Error::InvalidLength`], [`Error::NotBelowModulus`], [`Error::Refused`],
-    /// [`Error::ShortAnswer`], [`Error::Broken`], [`Error::ShutDown`]. `result` is unspecified then.
+    /// [`Error::ShortAnswer`], [`Error::Broken`], [`Error::ShutDown`]. `result` is unchanged or zeros then.
     ///
     /// # Cancellation
     ///
@@ -244,7 +254,7 @@ impl<P: Platform> RsaRawDecryptor<P> {
     /// # Errors
     ///
     /// [`Error::InvalidLength`], [`Error::NotBelowModulus`], [`Error::Refused`],
-    /// [`Error::ShortAnswer`], [`Error::Broken`], [`Error::ShutDown`]. `result` is unspecified then.
+    /// [`Error::ShortAnswer`], [`Error::Broken`], [`Error::ShutDown`]. `result` is unchanged or zeros then.
     ///
     /// # Cancellation
     ///
@@ -271,16 +281,23 @@ async fn raw<P: Platform>(
     key.check_number("number", number)?;
     check_exact_len("result", result.len(), number.len())?;
     let len_bytes = inner.transform(operation, number, result).await?;
-    check_whole(len_bytes, number.len())
+    check_whole(len_bytes, result)
 }
 
-/// Checks that the device made all of a result.
-pub(super) fn check_whole(len_bytes: usize, expected_len_bytes: usize) -> Result<(), Error> {
-    if len_bytes == expected_len_bytes {
+/// Checks that the device made all of a result, and wipes a part of one.
+fn check_whole(len_bytes: usize, result: &mut [u8]) -> Result<(), Error> {
+    if len_bytes == result.len() {
         return Ok(());
     }
-    Err(Error::ShortAnswer {
+    result.zeroize();
+    Err(short_answer(len_bytes, result.len()))
+}
+
+/// Says that a result has fewer bytes than the modulus; the device counts the status, too.
+#[cold]
+pub(super) fn short_answer(len_bytes: usize, expected_len_bytes: usize) -> Error {
+    Error::ShortAnswer {
         written_bytes: len_bytes as u32 + 1,
         expected_bytes: expected_len_bytes as u32 + 1,
-    })
+    }
 }

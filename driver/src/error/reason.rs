@@ -167,7 +167,7 @@ pub enum KeyFault {
     Primes,
     /// A private exponent or the coefficient is 0, or not below its modulus.
     PrivateExponent,
-    /// A scalar is 0, or has not the curve's length.
+    /// A scalar is 0, not below the curve's order, or has not its length.
     Scalar,
     /// A public key is not an uncompressed point of the curve's length.
     Point,
@@ -186,7 +186,7 @@ impl fmt::Display for KeyFault {
             Self::MultiPrime => "it has more than two primes",
             Self::Primes => "its modulus is not the product of its primes, or one is much longer",
             Self::PrivateExponent => "a private exponent or the coefficient is out of range",
-            Self::Scalar => "its scalar is 0 or has not the curve's length",
+            Self::Scalar => "its scalar is 0, not below the curve's order, or has not its length",
             Self::Point => "it is not an uncompressed point of the curve's length",
         })
     }

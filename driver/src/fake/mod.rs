@@ -29,7 +29,7 @@ pub(crate) use self::{
     device::{FakeDevice, Fault, Gone, Served},
     rig::{Alone, IV, KEY, Rig, Wakes, oracle, poll_once, run},
     services::{
-        akcipher::{Results, ecdsa_public},
+        akcipher::{Results, ecdsa_public, is_ecdsa_scalar},
         cipher_oracle,
         hash::digest as compute_digest,
         mac::tag as compute_tag,

@@ -1,28 +1,8 @@
 //! Answers that are known from elsewhere: published, or computed with OpenSSL.
 
-use crate::{AeadAlgorithm, CipherAlgorithm, HashAlgorithm, MacAlgorithm};
+use crate::{AeadAlgorithm, CipherAlgorithm, HashAlgorithm, MacAlgorithm, akcipher::hex};
 
-/// Reads hexadecimal digits when the driver is compiled.
-const fn hex<const LEN: usize>(digits: &str) -> [u8; LEN] {
-    const fn value(digit: u8) -> u8 {
-        match digit {
-            b'0'..=b'9' => digit - b'0',
-            b'a'..=b'f' => digit - b'a' + 10,
-            _ => panic!("no digit"),
-        }
-    }
-    let digits = digits.as_bytes();
-    assert!(digits.len() == 2 * LEN);
-    let mut bytes = [0; LEN];
-    let mut at = 0;
-    while at < LEN {
-        bytes[at] = value(digits[2 * at]) << 4 | value(digits[2 * at + 1]);
-        at += 1;
-    }
-    bytes
-}
-
-/// The same as a slice.
+/// Bytes as a slice.
 macro_rules! hex {
     ($digits:literal) => {
         const { &hex::<{ $digits.len() / 2 }>($digits) }

@@ -160,6 +160,11 @@ impl<P: Platform> Queue<P> {
         self.entries
     }
 
+    /// Returns how many requests there is room for at a time.
+    pub(crate) fn slots(&self) -> usize {
+        self.shared.words.len()
+    }
+
     /// The device is about to learn where the queue lies.
     pub(crate) fn lend(&self) {
         self.lent.store(true, Ordering::Relaxed);

@@ -13,7 +13,8 @@ use crate::{
     RsaEncryptor, RsaHash, RsaPrivateKey, RsaPublicKey, RsaRawDecryptor, RsaRawEncryptor,
     RsaSignature, RsaSigner, RsaVerifier,
     fake::{
-        Fault, Results, Rig, Served, Setup, ecdsa_public, is_in_memory, live_pages, poll_once, run,
+        Fault, Results, Rig, Served, Setup, ecdsa_public, is_ecdsa_scalar, is_in_memory,
+        live_pages, poll_once, run,
     },
 };
 
@@ -71,7 +72,7 @@ fn digest(hash: RsaHash, message: &[u8]) -> Vec<u8> {
 }
 
 /// How many data requests the device has seen.
-fn requests(rig: &Rig) -> usize {
+pub(super) fn requests(rig: &Rig) -> usize {
     let log = rig.fake.log();
     log.iter()
         .filter(|served| matches!(served, Served::Data(..) | Served::Stateless))
@@ -89,6 +90,7 @@ macro_rules! open {
         }
     }};
 }
+pub(super) use open;
 
 async fn signer(
     rig: &Rig,
@@ -171,6 +173,9 @@ fn empty_message_is_told_from_a_long_one() {
     let decrypt = run(RsaDecryptor::open(&rig.device, &private(1024))).unwrap();
     let mut message = [0xee; 117];
     let ciphertext = rsa_file!("1024.empty.encrypted");
+    assert_eq!(run(decrypt.decrypt(ciphertext, &mut message)), Ok(0));
+    // Another device counts what it wrote: the status.
+    rig.fake.set_fault(Fault::Length(1));
     assert_eq!(run(decrypt.decrypt(ciphertext, &mut message)), Ok(0));
     assert_eq!(message, [0xee; 117]);
     for len in [119, 129] {
@@ -458,7 +463,7 @@ fn short_ciphertexts_are_made_anew() {
                 expected_bytes: 129,
             };
             assert_eq!(encrypt.encrypt(b"message", &mut [0; 128]).await, Err(short));
-            assert_eq!(requests(&rig) - before, 8);
+            assert_eq!(requests(&rig) - before, 16);
         });
     }
 }
@@ -577,7 +582,7 @@ const CURVES: [(Curve, usize); 5] = [
 ];
 
 /// A key of a curve: the scalar has its length, and is below the order.
-fn ecdsa_keys(curve: Curve, len: usize) -> (EcdsaPrivateKey, EcdsaPublicKey) {
+pub(super) fn ecdsa_keys(curve: Curve, len: usize) -> (EcdsaPrivateKey, EcdsaPublicKey) {
     let mut scalar = vec![0x35; len];
     scalar[0] = 0;
     let private = EcdsaPrivateKey::from_scalar(curve, &scalar).unwrap();
@@ -655,6 +660,10 @@ fn ecdsa_signatures_of_another_form_are_not_sent() {
         let long = EcdsaSignature::try_from(&long[..]).unwrap();
         let verified = verifier.verify(&[7; 20], long.as_ref()).await;
         assert_eq!(verified, Err(Error::InvalidSignature));
+        // As long as the order, and not below it.
+        let high = [&[0x30, 0x1e, 2, 0x19, 0][..], &[0xff; 24], &[2, 1, 1]].concat();
+        let verified = verifier.verify(&[7; 20], &high).await;
+        assert_eq!(verified, Err(Error::InvalidSignature));
     });
     assert_eq!(requests(&rig), 0);
     for wrong in [
@@ -677,12 +686,39 @@ fn ecdsa_signatures_of_another_form_are_not_sent() {
     assert!(EcdsaSignature::try_from(&[0x30, 6, 2, 1, 1, 2, 1, 1][..]).is_ok());
 }
 
+/// The order of a curve, as others have it: one more than the largest scalar.
+fn order(curve: Curve, len: usize) -> Vec<u8> {
+    let mut largest = vec![0; len];
+    for bit in 0..8 * len {
+        let mask = 0x80 >> (bit % 8);
+        largest[bit / 8] |= mask;
+        if !is_ecdsa_scalar(curve, &largest) {
+            largest[bit / 8] ^= mask;
+        }
+    }
+    // Orders are odd.
+    largest[len - 1] += 1;
+    largest
+}
+
 #[test]
 fn ecdsa_keys_are_checked() {
     let is = |key: Result<EcdsaPrivateKey, Error>, fault| {
         assert_eq!(key.map(drop), Err(Error::InvalidKey(fault)));
     };
     for (curve, len) in CURVES {
+        let order = order(curve, len);
+        let mut below = order.clone();
+        below[len - 1] -= 1;
+        EcdsaPrivateKey::from_scalar(curve, &below).unwrap();
+        let mut above = order.clone();
+        above[len / 2] += 1;
+        for wrong in [order, above, vec![0xff; len]] {
+            is(
+                EcdsaPrivateKey::from_scalar(curve, &wrong),
+                KeyFault::Scalar,
+            );
+        }
         for wrong in [vec![1; len - 1], vec![1; len + 1], vec![0; len], vec![]] {
             is(
                 EcdsaPrivateKey::from_scalar(curve, &wrong),

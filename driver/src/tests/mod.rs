@@ -62,6 +62,8 @@ mod sequences;
 #[cfg(not(loom))]
 mod services;
 #[cfg(not(loom))]
+mod signatures;
+#[cfg(not(loom))]
 mod stateless;
 #[cfg(not(loom))]
 mod stream;

@@ -15,7 +15,7 @@ use crate::{
     EcdsaPrivateKey, EcdsaSigner, Error, Features, Mac, MacAlgorithm, RsaDecryptor, RsaHash,
     RsaPrivateKey, RsaRawDecryptor, RsaSigner, SessionCache,
     fake::{
-        Fault, Rig,
+        Fault, Results, Rig,
         heap::{Watch, unwatched},
         is_in_freed_memory, is_in_memory, poll_once,
     },
@@ -179,11 +179,18 @@ fn private_key_operations_leave_nothing_in_the_heap() {
             result.fill(0);
             drive(&rig, signer.sign(&[7; 32])).unwrap();
             // Answers that do not count are left nowhere either.
-            for fault in [Fault::Status(1), Fault::Length(0), Fault::Length(9999)] {
+            for fault in [
+                Fault::Status(1),
+                Fault::Length(0),
+                Fault::Length(40),
+                Fault::Length(9999),
+            ] {
                 rig.fake.set_fault(fault);
                 let mut message = [0; 512];
-                assert!(drive(&rig, decryptor.decrypt(encrypted, &mut message)).is_err());
-                assert_eq!(message, [0; 512], "{fault:?}");
+                let decrypted = drive(&rig, decryptor.decrypt(encrypted, &mut message));
+                assert_eq!(decrypted.is_ok(), fault == Fault::Length(40), "{fault:?}");
+                let written = decrypted.unwrap_or(0);
+                assert_eq!(message[written..], [0; 512][written..], "{fault:?}");
                 rig.fake.set_fault(fault);
                 let outcome = drive(&rig, raw.decrypt(encrypted, &mut result));
                 if outcome.is_err() {
@@ -204,6 +211,34 @@ fn private_key_operations_leave_nothing_in_the_heap() {
     }
     for der in KEYS {
         assert!(!is_in_freed_memory(&numbers(der)[1][..16]));
+    }
+}
+
+#[test]
+fn faulty_signatures_are_left_nowhere() {
+    for how in EVERY_WAY {
+        let der = KEYS[0];
+        let faulty: &[u8] = {
+            let rig = how.rig();
+            rig.fake.set_results(Results::Faulty);
+            let key = RsaPrivateKey::from_pkcs1_der(der).unwrap();
+            let signer = open!(&rig, RsaSigner(&key, RsaHash::Sha256));
+            let faulty = drive(&rig, signer.sign(&[7; 32])).unwrap();
+            faulty.as_ref().to_vec().leak()
+        };
+        let watch = Watch::new(&[faulty]);
+        let rig = how.rig();
+        rig.fake.set_results(Results::Faulty);
+        let key = RsaPrivateKey::from_pkcs1_der(der).unwrap();
+        let mut signer = open!(&rig, RsaSigner(&key, RsaHash::Sha256));
+        drive(&rig, signer.verify_signatures()).unwrap();
+        for _ in 0..2 {
+            let signed = drive(&rig, signer.sign(&[7; 32]));
+            assert_eq!(signed, Err(Error::FaultySignature));
+        }
+        drop_at_each_wait!(&rig, signer.sign(&[7; 32]));
+        watch.check("after signatures that are faulty");
+        assert!(!is_in_memory(&faulty[..16]));
     }
 }
 

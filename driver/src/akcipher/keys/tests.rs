@@ -7,7 +7,7 @@ use pkcs1::{
     der::{Decode, Encode, asn1::UintRef},
 };
 
-use super::{RsaPrivateKey, RsaPublicKey, is_product};
+use super::{RsaPrivateKey, RsaPublicKey};
 use crate::{Error, KeyFault};
 
 const PRIVATE_1024: &[u8] = include_bytes!("../../../testdata/rsa/1024.pkcs1.der");
@@ -229,17 +229,26 @@ fn private_exponents_are_in_range() {
     );
 }
 
+/// Eight results in a row that begin with a zero byte are as good as never met, whatever the modulus.
 #[test]
-fn products_are_compared_whole() {
-    assert!(is_product(
-        &[0xff, 0xff],
-        &[0xff, 0xff],
-        &[0xff, 0xfe, 0, 1]
-    ));
-    assert!(is_product(&[3], &[5], &[15]));
-    assert!(!is_product(&[3], &[5], &[1, 15]));
-    assert!(!is_product(&[3, 1], &[5], &[5]));
-    assert!(!is_product(&[0xff; 300], &[0xff; 300], &[0xff; 512]));
+fn keys_to_encrypt_with_leave_few_leading_zeros() {
+    let mut modulus = alloc::vec![0x55; 129];
+    modulus[128] = 1;
+    for first in 1..=255u8 {
+        modulus[0] = first;
+        for second in [0, 0xff] {
+            modulus[1] = second;
+            let key = public(&modulus, &[1, 0, 1]).unwrap();
+            let der = key.to_encrypt_with().unwrap();
+            let wide = RsaPublicKey::from_pkcs1_der(&der).unwrap();
+            assert_eq!(wide.modulus_len_bytes(), 129);
+            assert!(wide.modulus()[0] >= 8, "{first} {second}");
+            assert!(first < 8 || wide == key);
+            let mut rest = wide.modulus().to_vec();
+            crate::akcipher::numbers::reduce(&mut rest, &modulus);
+            assert!(rest.iter().all(|byte| *byte == 0), "{first} {second}");
+        }
+    }
 }
 
 #[cfg(feature = "pkcs8")]
