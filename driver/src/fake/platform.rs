@@ -21,7 +21,8 @@ use crate::Platform;
 
 /// Bus address of the first byte: nothing like a pointer.
 const BASE: u64 = 0x7_0000_0000;
-const LEN: usize = 128 << 20;
+/// What tests give up for good is never handed out again.
+const LEN: usize = 256 << 20;
 
 /// The memory that driver and device share.
 pub(crate) fn memory() -> &'static GuestMemoryMmap {
@@ -58,39 +59,34 @@ pub(crate) fn forget_live_pages() {
 /// Tells whether these bytes stand anywhere in the memory that is allocated.
 #[cfg(not(loom))]
 pub(crate) fn is_in_memory(bytes: &[u8]) -> bool {
-    use vm_memory::Bytes;
     let live = LIVE.lock().unwrap();
     let mut counted = live.iter().filter(|(_, allocation)| !allocation.forgotten);
-    counted.any(|(first, allocation)| {
-        let mut content = super::heap::unwatched(|| std::vec![0; allocation.pages * PAGE_SIZE]);
-        let at = GuestAddress(BASE + (first * PAGE_SIZE) as u64);
-        memory().read_slice(&mut content, at).unwrap();
-        stands_in(&content, bytes)
-    })
-}
-
-/// Tells whether `bytes`, which are not all zeros, stand in `content`: most of that is zeros.
-#[cfg(not(loom))]
-fn stands_in(content: &[u8], bytes: &[u8]) -> bool {
-    let pages = content.chunks(PAGE_SIZE).enumerate();
-    let mut used = pages.filter(|(_, page)| *page != &[0; PAGE_SIZE][..page.len()]);
-    used.any(|(index, _)| {
-        let start = (index * PAGE_SIZE).saturating_sub(bytes.len());
-        let end = ((index + 1) * PAGE_SIZE + bytes.len()).min(content.len());
-        let around = &content[start..end];
-        around.windows(bytes.len()).any(|window| window == bytes)
-    })
+    counted.any(|(first, allocation)| is_in_pages(*first, allocation.pages, bytes))
 }
 
 /// Tells whether `bytes` stand anywhere in memory, whoever had it.
 #[cfg(not(loom))]
 pub(crate) fn is_in_freed_memory(bytes: &[u8]) -> bool {
+    is_in_pages(0, LEN / PAGE_SIZE, bytes)
+}
+
+/// Tells whether `bytes`, which are not all zeros, begin in one of these pages and stand in them.
+#[cfg(not(loom))]
+fn is_in_pages(first: usize, pages: usize, bytes: &[u8]) -> bool {
     use vm_memory::Bytes;
-    let mut content = super::heap::unwatched(|| std::vec![0; LEN]);
-    memory()
-        .read_slice(&mut content, GuestAddress(BASE))
-        .unwrap();
-    stands_in(&content, bytes)
+    let end = (first + pages) * PAGE_SIZE;
+    // With what begins in a page and goes on behind it.
+    let mut content = super::heap::unwatched(|| std::vec![0; PAGE_SIZE + bytes.len()]);
+    let mut begins_in = |page: usize| {
+        let start = page * PAGE_SIZE;
+        let content = &mut content[..(end - start).min(PAGE_SIZE + bytes.len())];
+        let at = GuestAddress(BASE + start as u64);
+        memory().read_slice(content, at).unwrap();
+        // Most of it is zeros.
+        content[..PAGE_SIZE] != [0; PAGE_SIZE]
+            && content.windows(bytes.len()).any(|window| window == bytes)
+    };
+    (first..first + pages).any(&mut begins_in)
 }
 
 /// Returns a 16-bit field of a ring, as a device reaches it.
