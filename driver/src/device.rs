@@ -295,9 +295,8 @@ impl<P: Platform> Device<P> {
         self.change
             .compare_exchange(nothing, change, Ordering::Acquire, Ordering::Relaxed)
             .map_err(|_| Error::Resetting)?;
-        let outcome = f();
-        self.change.store(nothing, Ordering::Release);
-        outcome
+        let _changing = Changing(&self.change);
+        f()
     }
 
     fn start_anew(&self, limit_ns: u64) -> Result<Drained, Error> {
@@ -391,6 +390,16 @@ impl<P: Platform> fmt::Debug for Device<P> {
             .field("features", &self.features())
             .field("interrupts", &self.interrupts)
             .finish_non_exhaustive()
+    }
+}
+
+/// A change of the device as a whole, which is over with this, also when a caller's waker panics.
+struct Changing<'d>(&'d AtomicU8);
+
+impl Drop for Changing<'_> {
+    fn drop(&mut self) {
+        // Release: see `alone`.
+        self.0.store(Change::Nothing as u8, Ordering::Release);
     }
 }
 

@@ -203,6 +203,8 @@ impl<P: Platform> Device<P> {
     /// Calls the wakers of those who wait: they must not allocate, nor take a lock that is held with
     /// interrupts enabled. A waker may be the last reference to its task, which is freed here then, as is
     /// that of [`block_on`](crate::block_on): the heap's lock masks interrupts, or wakers free nothing.
+    /// Should one panic, the others are woken all the same while the panic goes on, here and wherever else
+    /// wakers are called; a second one that panics meanwhile aborts.
     #[inline]
     pub fn handle_interrupt(&self, entry: MsixEntry) -> Interrupt {
         let interrupt = match (self.interrupts.mode(), entry.0) {
@@ -260,11 +262,7 @@ impl<P: Platform> Device<P> {
             let Some(queue) = link.queue_at(position) else {
                 return Interrupt::Unhandled;
             };
-            let answer = link.interrupt_in_place(queue);
-            if answer.more || answer.ended {
-                return self.judge(link.go_on(queue, true, answer), false);
-            }
-            self.judge(answer, false)
+            self.judge(link.interrupt_in_place(queue), false)
         })
     }
 

@@ -12,7 +12,10 @@ use crate::{
     Breakage, Error, Platform,
     capabilities::Capabilities,
     queue::{Answer, Batch, Queue, SessionTable},
-    sync::atomic::{AtomicBool, AtomicU32, Ordering},
+    sync::{
+        atomic::{AtomicBool, AtomicU32, Ordering},
+        run_all,
+    },
     transport::Attached,
     wire::Features,
 };
@@ -110,19 +113,11 @@ impl<P: Platform> Link<P> {
 
     /// Takes whatever the device has used, in all queues.
     pub(crate) fn drain(&self) {
-        for queue in self.queues() {
-            loop {
-                let mut batch = Batch::default();
-                let answer = queue.drain(&mut batch);
-                self.finish(queue, &mut batch);
-                if answer.ended {
-                    self.spread_end();
-                }
-                if !answer.more {
-                    break;
-                }
-            }
-        }
+        let mut queues = self.queues();
+        run_all(|| {
+            let queue = queues.next();
+            queue.map(|queue| self.interrupt(queue, false)).is_some()
+        });
     }
 
     /// Like [`drain`](Self::drain), for a kernel that looks, and so waits for what its CPU has put off, too.
@@ -176,61 +171,70 @@ impl<P: Platform> Link<P> {
         true
     }
 
-    /// Answers an interrupt that stands for `queue`, which spends a credit if `spend` says so.
-    ///
-    /// Bounded: each pass takes requests that are in flight, and a device can use each once.
+    /// Answers an interrupt that stands for `queue`, which spends a credit if `spend` says so, or a caller
+    /// that looks.
     pub(crate) fn interrupt(&self, queue: &Queue<P>, spend: bool) -> Answer {
         let start = Answer {
             more: true,
             ..Answer::default()
         };
-        self.go_on(queue, spend, start)
+        self.go_on(queue, spend, start, &mut Batch::default())
     }
 
     /// Like [`interrupt`](Self::interrupt), spending a credit, for the one place that nearly all
-    /// interrupts come by. If there is more, or the queue has ended, it is the caller's to
-    /// [`go_on`](Self::go_on).
+    /// interrupts come by.
     #[inline(always)]
     pub(crate) fn interrupt_in_place(&self, queue: &Queue<P>) -> Answer {
         let mut batch = Batch::default();
         let answer = queue.interrupt_in_place(&mut batch);
+        if answer.more || answer.ended {
+            return self.go_on(queue, true, answer, &mut batch);
+        }
         self.finish(queue, &mut batch);
         answer
     }
 
-    /// Goes on with an interrupt as long as there is more than one batch holds.
-    #[cold]
-    pub(crate) fn go_on(&self, queue: &Queue<P>, spend: bool, first: Answer) -> Answer {
+    /// Goes on as long as there is more than one batch holds, and tells everybody where the queue has ended.
+    ///
+    /// The device uses a request once, so this ends when it has used what was in flight, and what callers
+    /// have sent since: it goes on for as long as they do, a batch of them for each pass.
+    #[inline(never)]
+    fn go_on(&self, queue: &Queue<P>, spend: bool, first: Answer, batch: &mut Batch) -> Answer {
         let mut total = first;
-        while total.more {
-            let mut batch = Batch::default();
-            let answer = queue.interrupt(&mut batch, spend && !total.spent);
-            self.finish(queue, &mut batch);
+        run_all(|| {
+            self.finish(queue, batch);
+            if !total.more {
+                if total.ended {
+                    self.spread_end(total.broke);
+                }
+                return false;
+            }
+            let answer = queue.interrupt(batch, spend && !total.spent);
             total = Answer {
-                drained: total.drained + answer.drained,
+                drained: total.drained.saturating_add(answer.drained),
                 spent: total.spent | answer.spent,
                 more: answer.more,
                 ended: total.ended | answer.ended,
+                broke: total.broke | answer.broke,
             };
-        }
-        if total.ended {
-            self.spread_end();
-        }
+            true
+        });
         total
     }
 
+    /// Ends sessions before anybody is woken, since a waker may panic.
     #[inline(always)]
     fn finish(&self, queue: &Queue<P>, batch: &mut Batch) {
-        queue.finish(batch);
-        if !batch.unused_sessions().is_empty() {
+        if batch.ends_sessions() {
             self.end_sessions(batch);
         }
+        queue.finish(batch);
     }
 
     #[cold]
-    fn end_sessions(&self, batch: &Batch) {
-        for session in batch.unused_sessions() {
-            self.control.destroy_unused(*session);
+    fn end_sessions(&self, batch: &mut Batch) {
+        while let Some(session) = batch.take_unused() {
+            self.control.destroy_unused(session);
         }
     }
 
@@ -239,14 +243,16 @@ impl<P: Platform> Link<P> {
         for queue in self.queues() {
             queue.end(error);
         }
+        let mut queues = self.queues();
+        run_all(|| queues.next().map(Queue::tell).is_some());
     }
 
-    /// Ends everything if one queue has ended, because the others cannot outlive it.
+    /// Ends everything if one queue has ended, because the others cannot outlive it, and if that is news.
     #[cold]
-    fn spread_end(&self) {
+    fn spread_end(&self, broke: bool) {
         let error = self.queues().find_map(Queue::ended);
         if let Some(error) = error
-            && self.queues().any(|queue| queue.ended().is_none())
+            && (broke || self.queues().any(|queue| queue.ended().is_none()))
         {
             self.end(error);
         }

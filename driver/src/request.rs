@@ -5,7 +5,8 @@
 //! Before the request is published, dropping its future gives the slot back and the buffers go
 //! with the future. Afterwards the device has them: dropping the future leaves slot and buffers
 //! behind as an orphan, which is emptied once the device has used it. Forgetting the future keeps
-//! the slot for good and endangers nothing.
+//! its slot for good, the one that it is handed if it is in the line, and endangers nothing: no other
+//! slot, and no other caller's turn.
 
 use core::{
     future::{Future, poll_fn},

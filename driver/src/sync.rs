@@ -19,12 +19,13 @@
 )]
 
 mod current;
+mod steps;
 
 #[cfg(not(loom))]
 use core::cell::UnsafeCell;
 use core::{fmt, marker::PhantomData};
 
-pub(crate) use self::current::Current;
+pub(crate) use self::{current::Current, steps::run_all};
 use crate::Platform;
 
 #[cfg(not(loom))]

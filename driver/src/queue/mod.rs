@@ -2,8 +2,8 @@
 //!
 //! A request goes `reserve` (first come first served) -> the slot's block is filled, without the
 //! lock, which nobody else can see -> `publish` (under the lock: record, then make available, then
-//! decide the kick) -> the doorbell, without the lock. Its completion comes back through `drain`,
-//! called by the interrupt or by a poller, which moves the slot on under the lock and wakes
+//! decide the kick) -> the doorbell, without the lock. Its completion comes back through `interrupt`,
+//! called by the handler or by who looks, which moves the slot on under the lock and wakes
 //! outside of it.
 
 mod accounting;
@@ -31,7 +31,7 @@ use self::{
     layout::Size,
     sessions::Ledger,
     slot::{Content, NONE, Slot, State, Word},
-    state::{Guarded, Shared},
+    state::{Guarded, Shared, keep_reason},
 };
 pub(crate) use self::{
     block::{ANSWER, ANSWER_LEN, Block, INLINE, INLINE_LEN, MAX_SEGMENTS, NO_ANSWER},
@@ -46,11 +46,12 @@ pub(crate) use self::{
     wait::Reserve,
 };
 use crate::{
-    Error, Platform,
+    Breakage, Error, Platform,
     stats::QueueStats,
     sync::{
         IrqMutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
+        run_all,
     },
     transport::{Doorbell, QueueAddresses},
     virtqueue::SplitQueue,
@@ -86,6 +87,8 @@ pub(crate) struct Answer {
     pub(crate) more: bool,
     /// The queue has ended.
     pub(crate) ended: bool,
+    /// It has ended just now, by a breakage: everybody who waits is to be told.
+    pub(crate) broke: bool,
 }
 
 impl<P: Platform> Queue<P> {
@@ -175,13 +178,9 @@ impl<P: Platform> Queue<P> {
         self.lent.store(false, Ordering::Relaxed);
     }
 
-    /// Takes what the device has used; the caller then hands the batch to
-    /// [`finish`](Self::finish).
-    pub(crate) fn drain(&self, batch: &mut Batch) -> Answer {
-        self.look::<false>(batch, false)
-    }
-
-    /// Like [`drain`](Self::drain), for an interrupt, which spends a credit if `spend` says so.
+    /// Takes what the device has used, on behalf of an interrupt, which spends a credit if `spend` says so,
+    /// or of a caller that looks. Who calls this hands the batch to [`finish`](Self::finish), and sees to
+    /// what the answer says.
     #[inline(never)]
     pub(crate) fn interrupt(&self, batch: &mut Batch, spend: bool) -> Answer {
         self.look::<false>(batch, spend)
@@ -197,21 +196,16 @@ impl<P: Platform> Queue<P> {
     #[inline(always)]
     fn look<const IN_PLACE: bool>(&self, batch: &mut Batch, spend: bool) -> Answer {
         let mut answer = Answer::default();
-        let outcome = self.guarded.with(|guarded| {
+        self.guarded.with(|guarded| {
             // Of a queue that has ended the ring no longer counts; what was owed still does.
             answer.ended = guarded.ended.is_some();
-            let outcome = if answer.ended {
-                Ok(())
-            } else {
-                guarded.drain(&self.shared, batch, &mut answer)
-            };
+            if !answer.ended
+                && let Err(breakage) = guarded.drain(&self.shared, batch, &mut answer)
+            {
+                self.mark_broken(guarded, breakage, &mut answer);
+            }
             answer.spent = spend && guarded.accounting.spend();
-            outcome
         });
-        if let Err(breakage) = outcome {
-            self.end(Error::Broken(breakage));
-            answer.ended = true;
-        }
         answer
     }
 
@@ -225,18 +219,22 @@ impl<P: Platform> Queue<P> {
         batch.wake_all();
     }
 
-    /// Ends the queue: everybody who waits, for whatever, is told `error` at once. What is in
-    /// flight stays in its slots. The first reason counts, but for a shutdown, which is the last.
-    pub(crate) fn end(&self, error: Error) {
-        self.guarded.with(|guarded| {
-            // In one go: nothing is published on a queue that has ended.
-            keep_reason(&mut guarded.closed, error);
-            keep_reason(&mut guarded.ended, error);
-        });
-        // Release: pairs with the acquire in `ended`. A waiter that reads `false` there has left its
-        // waker under the lock, at its publish or by its poll, where `close` finds it.
+    /// The device has broken the rules: nothing more is taken from the ring, from under this lock on.
+    #[cold]
+    fn mark_broken(&self, guarded: &mut Guarded<P>, breakage: Breakage, answer: &mut Answer) {
+        guarded.end(Error::Broken(breakage));
         self.ended.store(true, Ordering::Release);
-        self.close(error);
+        (answer.ended, answer.broke) = (true, true);
+    }
+
+    /// Ends the queue, for whoever looks; [`tell`](Self::tell) then wakes. What is in flight stays in its
+    /// slots. The first reason counts, but for a shutdown, which is the last.
+    pub(crate) fn end(&self, error: Error) {
+        // In one go: nothing is published on a queue that has ended.
+        self.guarded.with(|guarded| guarded.end(error));
+        // Release: pairs with the acquire in `ended`. A waiter that reads `false` there has left its
+        // waker under the lock, at its publish or by its poll, where `tell` finds it.
+        self.ended.store(true, Ordering::Release);
     }
 
     /// Gives out no more slots, and tells those who wait for one. What is in flight goes on.
@@ -249,16 +247,21 @@ impl<P: Platform> Queue<P> {
         if kick {
             self.doorbell.ring();
         }
-        loop {
+        self.tell();
+    }
+
+    /// Wakes those who wait in vain: for a slot of a queue that is closed; for anything, of one that has
+    /// ended. One pass, which a waker that polls at once does not make longer: nobody begins to wait for
+    /// what will not come.
+    pub(crate) fn tell(&self) {
+        let mut from = 0;
+        run_all(|| {
             let mut batch = Batch::default();
-            let more = self
-                .guarded
-                .with(|guarded| guarded.collect_waiters(&mut batch));
+            let collect = |guarded: &mut Guarded<P>| guarded.collect_waiters(&mut from, &mut batch);
+            let more = self.guarded.with(collect);
             batch.wake_all();
-            if !more {
-                break;
-            }
-        }
+            more
+        });
     }
 
     /// Tells whether the device has requests, or sessions still wait for their end.
@@ -398,12 +401,5 @@ impl<P: Platform> Drop for Queue<P> {
                 block.wipe_inline(block::INLINE_LEN);
             }
         }
-    }
-}
-
-/// Keeps the first reason, or a shutdown.
-fn keep_reason(kept: &mut Option<Error>, error: Error) {
-    if kept.is_none() || error == Error::ShutDown {
-        *kept = Some(error);
     }
 }

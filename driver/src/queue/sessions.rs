@@ -323,9 +323,10 @@ impl Ledger {
         }
     }
 
-    /// Takes the waker of one closer; for telling all that the device has ended.
-    pub(crate) fn take_waker(&mut self) -> Option<Waker> {
-        self.closing.iter_mut().find_map(|closing| match closing {
+    /// Takes the waker of the closer of a place, if one waits; `None` behind the last place.
+    pub(crate) fn take_waker(&mut self, place: usize) -> Option<Option<Waker>> {
+        let closing = self.closing.get_mut(place)?;
+        Some(match closing {
             Closing::Watched(waker) => waker.take(),
             Closing::Unwatched | Closing::Done(_) => None,
         })

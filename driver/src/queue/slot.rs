@@ -147,6 +147,8 @@ pub(super) const BATCH: u16 = 16;
 
 /// What to do once the lock is released: wake, notify, end sessions. Of fixed size, because
 /// nothing is allocated under the lock.
+///
+/// A waker may panic: then the others are woken by the drop.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
     /// A used element brings up to two.
@@ -195,9 +197,21 @@ impl Batch {
         }
     }
 
-    /// Returns the sessions whose last use has gone.
+    /// Tells whether the last use of a session has gone.
     #[inline]
-    pub(crate) fn unused_sessions(&self) -> &[SessionIndex] {
-        &self.unused
+    pub(crate) fn ends_sessions(&self) -> bool {
+        !self.unused.is_empty()
+    }
+
+    /// Takes a session whose last use has gone.
+    pub(crate) fn take_unused(&mut self) -> Option<SessionIndex> {
+        self.unused.pop()
+    }
+}
+
+impl Drop for Batch {
+    #[inline]
+    fn drop(&mut self) {
+        self.wake_all();
     }
 }

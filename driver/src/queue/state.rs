@@ -54,8 +54,8 @@ pub(super) struct WaiterTypes;
 impl pin_list::Types for WaiterTypes {
     type Id = id::Checked;
     type Protected = Option<Waker>;
-    /// The slot that was handed over: reserved, or still to be emptied.
-    type Removed = u16;
+    /// The slot that was handed over: reserved, or still to be emptied. None where the queue is closed.
+    type Removed = Option<u16>;
     type Unprotected = ();
 }
 
@@ -133,10 +133,8 @@ impl<P: Platform> Guarded<P> {
             return;
         }
         let word = &shared.words[usize::from(slot)];
-        match (
-            self.waiters.cursor_front_mut().remove_current(slot),
-            content,
-        ) {
+        let mut line = self.waiters.cursor_front_mut();
+        match (line.remove_current(Some(slot)), content) {
             (Ok(waker), Content::Wiped) => {
                 word.set(State::Reserved);
                 batch.wake(waker);
@@ -145,8 +143,8 @@ impl<P: Platform> Guarded<P> {
                 word.set(State::Emptying);
                 batch.wake(waker);
             }
-            (Err(slot), Content::Wiped) => self.set_free(shared, slot),
-            (Err(slot), Content::Left) => {
+            (Err(_), Content::Wiped) => self.set_free(shared, slot),
+            (Err(_), Content::Left) => {
                 word.set(State::Reapable);
                 self.slots[usize::from(slot)].next = self.reapable;
                 self.reapable = slot;
@@ -219,8 +217,9 @@ impl<P: Platform> Guarded<P> {
     ) -> Result<(), Breakage> {
         debug_assert!(batch.is_empty());
         let full = self.ring.next_used().wrapping_add(BATCH);
+        let mut used_index = self.ring.used_index();
+        // Each round but the first takes something, whatever the device makes of its index meanwhile.
         loop {
-            let used_index = self.ring.used_index();
             self.accounting.observe(used_index);
             let pending = used_index.wrapping_sub(self.ring.next_used());
             if pending > self.in_flight {
@@ -241,7 +240,8 @@ impl<P: Platform> Guarded<P> {
                 return Ok(());
             }
             self.accounting.arm(self.ring.next_used());
-            if !self.ring.arm() {
+            used_index = self.ring.arm();
+            if used_index == self.ring.next_used() {
                 return Ok(());
             }
         }
@@ -368,28 +368,50 @@ impl<P: Platform> Guarded<P> {
         Some(slot)
     }
 
-    /// Collects wakers of everybody who waits, in any way; `true` when there are more.
-    pub(super) fn collect_waiters(&mut self, batch: &mut Batch) -> bool {
-        let mut slots = self.slots.iter_mut().filter(|slot| slot.waker.is_some());
+    /// Ends the queue: see [`Queue::end`](super::Queue::end).
+    pub(super) fn end(&mut self, error: Error) {
+        keep_reason(&mut self.closed, error);
+        keep_reason(&mut self.ended, error);
+    }
+
+    /// Collects wakers of those who wait in vain, and takes them out of the line: for a slot of a queue that
+    /// is closed and, where it has ended, for an answer, from the place `from` on, which moves. `true` when
+    /// there may be more. Bounded, and so is the number of calls: who is woken does not wait here again.
+    pub(super) fn collect_waiters(&mut self, from: &mut usize, batch: &mut Batch) -> bool {
         while !batch.is_full() {
-            let Some(slot) = slots.next() else { break };
-            batch.wake(slot.waker.take());
-        }
-        let mut cursor = self.waiters.cursor_front_mut();
-        while !batch.is_full() {
-            let Some(waker) = cursor.protected_mut() else {
+            let Ok(waker) = self.waiters.cursor_front_mut().remove_current(None) else {
                 break;
             };
-            batch.wake(waker.take());
-            cursor.move_next();
+            batch.wake(waker);
         }
-        while !batch.is_full() {
-            let waker = self.ledger.as_mut().and_then(Ledger::take_waker);
-            if waker.is_none() {
-                return false;
+        if self.ended.is_none() {
+            return batch.is_full();
+        }
+        for _ in 0..2 * BATCH {
+            if batch.is_full() {
+                break;
             }
+            let waker = match self.slots.get_mut(*from) {
+                Some(slot) => slot.waker.take(),
+                None => {
+                    let place = *from - self.slots.len();
+                    let ledger = self.ledger.as_mut();
+                    match ledger.and_then(|ledger| ledger.take_waker(place)) {
+                        Some(waker) => waker,
+                        None => return false,
+                    }
+                }
+            };
+            *from += 1;
             batch.wake(waker);
         }
         true
+    }
+}
+
+/// Keeps the first reason, or a shutdown.
+pub(super) fn keep_reason(kept: &mut Option<Error>, error: Error) {
+    if kept.is_none() || error == Error::ShutDown {
+        *kept = Some(error);
     }
 }

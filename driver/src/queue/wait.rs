@@ -6,10 +6,14 @@ use core::{
     task::{Context, Poll, Waker},
 };
 
-use pin_list::Node;
+use pin_list::{InitializedNode, Node, NodeData};
 use pin_project_lite::pin_project;
 
-use super::{Queue, Reserved, slot::State, state::WaiterTypes};
+use super::{
+    Queue, Reserved,
+    slot::State,
+    state::{Guarded, WaiterTypes},
+};
 use crate::{Error, Platform};
 
 pin_project! {
@@ -37,8 +41,8 @@ pin_project! {
             let Some(node) = this.node.initialized_mut() else { return };
             let (removed, waker) = this.queue.guarded.with(|guarded| {
                 match node.reset(&mut guarded.waiters) {
-                    (pin_list::NodeData::Linked(waker), ()) => (None, waker),
-                    (pin_list::NodeData::Removed(slot), ()) => (Some(slot), None),
+                    (NodeData::Linked(waker), ()) => (None, waker),
+                    (NodeData::Removed(slot), ()) => (slot, None),
                 }
             });
             if let Some(slot) = removed {
@@ -119,31 +123,12 @@ impl<'q, P: Platform> Future for Reserve<'q, P> {
             // `waker` comes back holding what the list kept before, to be dropped here.
             let step = queue.guarded.with(|guarded| {
                 if let Some(node) = this.node.as_mut().initialized_mut() {
-                    let mut node = match node.take_removed(&guarded.waiters) {
-                        Ok((slot, ())) => return Step::Slot(slot),
-                        Err(node) => node,
-                    };
-                    if let Some(error) = guarded.closed {
-                        let left = match node.reset(&mut guarded.waiters) {
-                            (pin_list::NodeData::Linked(kept), ()) => kept,
-                            (pin_list::NodeData::Removed(_), ()) => None,
-                        };
-                        return Step::Ended(error, left);
+                    match node.take_removed(&guarded.waiters) {
+                        Ok((Some(slot), ())) => return Step::Slot(slot),
+                        // Turned away: the queue is closed.
+                        Ok((None, ())) => {}
+                        Err(node) => return guarded.stay(node, &mut waker, context.waker()),
                     }
-                    let Some(kept) = node.as_mut().protected_mut(&mut guarded.waiters) else {
-                        return Step::WantsWaker;
-                    };
-                    if kept
-                        .as_ref()
-                        .is_some_and(|kept| kept.will_wake(context.waker()))
-                    {
-                        return Step::Waiting;
-                    }
-                    if waker.is_none() {
-                        return Step::WantsWaker;
-                    }
-                    core::mem::swap(kept, &mut waker);
-                    return Step::Waiting;
                 }
                 if let Some(error) = guarded.closed {
                     return Step::Ended(error, None);
@@ -172,5 +157,35 @@ impl<'q, P: Platform> Future for Reserve<'q, P> {
                 Step::WantsWaker => waker = Some(context.waker().clone()),
             }
         }
+    }
+}
+
+impl<P: Platform> Guarded<P> {
+    /// Goes on waiting in the line, for `own` to be woken, of which `spare` may be a clone; leaves what was
+    /// kept before in its place. Or leaves the line of a queue that is closed.
+    fn stay<'n>(
+        &mut self,
+        mut node: Pin<&'n mut InitializedNode<'n, WaiterTypes>>,
+        spare: &mut Option<Waker>,
+        own: &Waker,
+    ) -> Step {
+        if let Some(error) = self.closed {
+            let left = match node.reset(&mut self.waiters) {
+                (NodeData::Linked(kept), ()) => kept,
+                (NodeData::Removed(_), ()) => None,
+            };
+            return Step::Ended(error, left);
+        }
+        let Some(kept) = node.as_mut().protected_mut(&mut self.waiters) else {
+            return Step::WantsWaker;
+        };
+        if kept.as_ref().is_some_and(|kept| kept.will_wake(own)) {
+            return Step::Waiting;
+        }
+        if spare.is_none() {
+            return Step::WantsWaker;
+        }
+        core::mem::swap(kept, spare);
+        Step::Waiting
     }
 }

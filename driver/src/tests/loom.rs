@@ -96,9 +96,14 @@ fn publish_for(
 fn complete(queue: &TestQueue) -> usize {
     use_chain(queue.addresses(), queue.entries(), 0);
     let mut batch = Batch::default();
-    assert!(!queue.drain(&mut batch).more);
+    assert!(!queue.interrupt(&mut batch, false).more);
     queue.finish(&mut batch);
-    batch.unused_sessions().len()
+    core::iter::from_fn(|| batch.take_unused()).count()
+}
+
+fn end(queue: &TestQueue, error: Error) {
+    queue.end(error);
+    queue.tell();
 }
 
 #[test]
@@ -196,7 +201,7 @@ fn loom_completion_finds_the_waker_left_at_publish() {
 fn loom_end_finds_the_waker_left_at_publish() {
     check(|| {
         let broken = Error::Broken(Breakage::NeedsReset);
-        let outcome = await_with(|queue| queue.end(Error::Broken(Breakage::NeedsReset)));
+        let outcome = await_with(|queue| end(queue, Error::Broken(Breakage::NeedsReset)));
         assert_eq!(outcome, Err(broken));
     });
 }
@@ -312,7 +317,7 @@ fn loom_end_reaches_whoever_waits() {
         let mut in_flight = publish(queue.try_reserve().unwrap());
         let other = queue.clone();
         let broken = Error::Broken(Breakage::NeedsReset);
-        let thread = thread::spawn(move || other.end(broken));
+        let thread = thread::spawn(move || end(&other, broken));
         let outcome = block_on(poll_fn(|context| in_flight.poll(context)));
         assert_eq!(outcome, Err(broken));
         thread.join().unwrap();

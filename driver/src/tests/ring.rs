@@ -213,7 +213,7 @@ fn interrupt_is_not_lost_between_a_store_and_a_load() {
                 }
                 taken.store(queue.next_used(), Ordering::Release);
                 jitter.pause();
-                if !queue.arm() {
+                if queue.arm() == queue.next_used() {
                     let woken = || interrupted.swap(false, Ordering::AcqRel);
                     lost = !spin_until(LOST, || woken() || stop.load(Ordering::Relaxed));
                 }

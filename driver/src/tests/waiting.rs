@@ -1,10 +1,15 @@
 //! The line of those who wait for a slot, and what they are owed whatever the others in it do.
 
-use alloc::{boxed::Box, sync::Arc, vec::Vec};
-use core::task::{Context, Waker};
+use alloc::{boxed::Box, sync::Arc, task::Wake, vec::Vec};
+use core::{
+    pin::Pin,
+    sync::atomic::{AtomicUsize, Ordering},
+    task::{Context, Waker},
+};
+use std::sync::Mutex;
 
 use crate::{
-    Direction, DmaBuffer, Options,
+    Direction, DmaBuffer, Error, Options,
     fake::{IV, Rig, Setup, Wakes, poll_once},
 };
 
@@ -81,4 +86,71 @@ fn check_line(idle: Idle, slots: u16, idlers: u16, cancelled: u32) {
         assert!(poll_once(caller.as_mut()).is_ready(), "{case:?}");
     }
     drop(kept);
+}
+
+/// A task that is polled by its own waker, at once.
+struct AtOnce {
+    future: Mutex<Option<Pin<Box<dyn Future<Output = ()> + Send>>>>,
+    wakes: AtomicUsize,
+}
+
+impl AtOnce {
+    fn start(future: impl Future<Output = ()> + Send + 'static) -> Arc<Self> {
+        let task = Arc::new(Self {
+            future: Mutex::new(Some(Box::pin(future))),
+            wakes: AtomicUsize::new(0),
+        });
+        task.clone().wake();
+        task
+    }
+
+    fn is_done(&self) -> bool {
+        self.future.lock().unwrap().is_none()
+    }
+}
+
+impl Wake for AtOnce {
+    fn wake(self: Arc<Self>) {
+        let wakes = self.wakes.fetch_add(1, Ordering::Relaxed);
+        assert!(wakes < 100, "it is woken again and again");
+        // Woken while it is polled it is busy.
+        let Ok(mut future) = self.future.try_lock() else {
+            return;
+        };
+        let waker = Waker::from(self.clone());
+        let mut context = Context::from_waker(&waker);
+        if let Some(polled) = &mut *future
+            && polled.as_mut().poll(&mut context).is_ready()
+        {
+            *future = None;
+        }
+    }
+}
+
+#[test]
+fn wakers_that_poll_at_once_do_not_keep_a_shutdown_from_its_end() {
+    for (slots, requests) in [(64, 1), (64, 31), (64, 32), (64, 64), (32, 100), (1, 70)] {
+        let options = Options {
+            data_slots: slots,
+            ..Rig::options()
+        };
+        let rig = Rig::new(Setup::default(), options).unwrap();
+        let session = Arc::new(rig.session(Direction::Encrypt));
+        let request = |_| {
+            let session = session.clone();
+            AtOnce::start(async move {
+                let failed = session.process(&IV, DmaBuffer::new(16).unwrap()).await;
+                assert_eq!(failed.unwrap_err().error, Error::ShutDown);
+            })
+        };
+        let tasks: Vec<_> = (0..requests).map(request).collect();
+        let in_flight = requests.min(u32::from(slots));
+        let drained = rig.device.shutdown(1_000_000).unwrap();
+        assert_eq!(drained.in_flight, in_flight);
+        for task in tasks {
+            assert!(task.is_done());
+            // Once to begin, once for the end.
+            assert_eq!(task.wakes.load(Ordering::Relaxed), 2);
+        }
+    }
 }

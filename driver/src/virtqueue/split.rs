@@ -283,16 +283,17 @@ impl<P: Platform> SplitQueue<P> {
         UsedElement { id, len_bytes }
     }
 
-    /// Asks for an interrupt at the next used element, and tells whether one has come meanwhile.
+    /// Asks for an interrupt at the next used element, and reads the used index again: an element may have
+    /// come meanwhile.
     #[inline]
-    pub(crate) fn arm(&mut self) -> bool {
+    pub(crate) fn arm(&mut self) -> u16 {
         if self.event_index {
             store(self.used_event, self.next_used, Ordering::Relaxed);
             // Full barrier between the store of `used_event` and the look at `idx`: pairs with
             // the device's barrier between publishing `idx` and reading `used_event` (2.7.10.2).
             fence(Ordering::SeqCst);
         }
-        self.used_index() != self.next_used
+        self.used_index()
     }
 
     /// Asks the device for no interrupts at all. A hint: it may send some all the same (2.7.7).

@@ -1,0 +1,167 @@
+//! A caller's waker that panics costs the others nothing.
+
+use alloc::{boxed::Box, sync::Arc, task::Wake, vec::Vec};
+use core::{
+    future::Future,
+    panic::AssertUnwindSafe,
+    pin::Pin,
+    task::{Context, Poll, Waker},
+};
+use std::panic::catch_unwind;
+
+use crate::{
+    Cipher, Direction, DmaBuffer, Error, Options,
+    fake::{FakePlatform, Fault, IV, Rig, Setup, Wakes, as_cpu, poll_once},
+    transport::MsixEntry,
+};
+
+/// Panics when it is woken.
+struct Bomb;
+
+impl Wake for Bomb {
+    fn wake(self: Arc<Self>) {
+        panic!("a caller's waker");
+    }
+}
+
+fn panics<R>(f: impl FnOnce() -> R) -> bool {
+    catch_unwind(AssertUnwindSafe(f)).is_err()
+}
+
+type Request<'s> = Pin<Box<dyn Future<Output = bool> + 's>>;
+
+/// Sends a request, or waits in line for a slot; `true` comes of it if it is answered.
+fn request<'s>(session: &'s Cipher<FakePlatform>, waker: &Waker) -> Request<'s> {
+    let mut request: Request<'s> = Box::pin(async {
+        let buffer = DmaBuffer::new(16).unwrap();
+        session.process(&IV, buffer).await.is_ok()
+    });
+    let mut context = Context::from_waker(waker);
+    assert!(request.as_mut().poll(&mut context).is_pending());
+    request
+}
+
+#[test]
+fn others_that_were_answered_are_woken() {
+    // More than one batch holds, and the bomb in each place of one.
+    for count in [1, 2, 16, 40] {
+        for place in 0..count {
+            for by_interrupt in [false, true] {
+                let rig = Rig::simple();
+                let session = rig.session(Direction::Encrypt);
+                let woken = Arc::new(Wakes::default());
+                let (bomb, waker) = (Waker::from(Arc::new(Bomb)), Waker::from(woken.clone()));
+                rig.fake.hold_interrupts(true);
+                let wakers = (0..count).map(|at| if at == place { &bomb } else { &waker });
+                let mut requests: Vec<_> = wakers.map(|waker| request(&session, waker)).collect();
+                assert_eq!(rig.fake.serve(0, usize::MAX), count);
+                assert!(panics(|| {
+                    if by_interrupt {
+                        let _ = rig.device.handle_interrupt(MsixEntry(1));
+                    } else {
+                        rig.device.drain();
+                    }
+                }));
+                let case = (count, place, by_interrupt);
+                assert_eq!(woken.count(), count - 1, "{case:?}");
+                for request in &mut requests {
+                    assert_eq!(poll_once(request.as_mut()), Poll::Ready(true), "{case:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn session_that_ended_in_the_same_batch_is_destroyed() {
+    let rig = Rig::simple();
+    let (kept, dropped) = (
+        rig.session(Direction::Encrypt),
+        rig.session(Direction::Encrypt),
+    );
+    drop(request(&dropped, Waker::noop()));
+    drop(dropped);
+    let mut other = request(&kept, &Waker::from(Arc::new(Bomb)));
+    rig.fake.hold_interrupts(true);
+    assert_eq!(rig.fake.serve(0, usize::MAX), 2);
+    assert!(panics(|| rig.device.drain()));
+    rig.serve_all();
+    assert_eq!(rig.fake.sessions(), 1);
+    assert!(poll_once(other.as_mut()).is_ready());
+}
+
+/// How a device ends.
+#[derive(Clone, Copy, Debug)]
+enum End {
+    BadId,
+    NeedsReset,
+    Shutdown,
+    Recovery,
+}
+
+#[test]
+fn everybody_is_told_of_the_end_and_the_next_recovery_works() {
+    for end in [End::BadId, End::NeedsReset, End::Shutdown, End::Recovery] {
+        // In flight on either data queue, in the line, at a *create*.
+        for place in 0..4 {
+            let setup = Setup {
+                data_queues: 2,
+                ..Setup::default()
+            };
+            let options = Options {
+                data_slots: 1,
+                ..Rig::options()
+            };
+            let rig = Rig::new(setup, options).unwrap();
+            let session = rig.session(Direction::Encrypt);
+            let woken = Arc::new(Wakes::default());
+            let (bomb, waker) = (Waker::from(Arc::new(Bomb)), Waker::from(woken.clone()));
+            let waker = |at| if at == place { &bomb } else { &waker };
+            let mut on_first = as_cpu(0, || request(&session, waker(0)));
+            let mut on_second = as_cpu(1, || request(&session, waker(1)));
+            let mut in_line = as_cpu(0, || request(&session, waker(2)));
+            let mut create = rig.begin_open();
+            let mut context = Context::from_waker(waker(3));
+            assert!(create.as_mut().poll(&mut context).is_pending());
+
+            let panicked = panics(|| match end {
+                End::BadId => {
+                    rig.fake.hold_interrupts(true);
+                    rig.fake.set_fault(Fault::Id(99));
+                    rig.fake.serve(0, 1);
+                    rig.device.drain();
+                }
+                End::NeedsReset => {
+                    rig.fake.need_reset();
+                    rig.device.poll();
+                }
+                End::Shutdown => {
+                    let _ = rig.device.shutdown(0);
+                }
+                End::Recovery => {
+                    let _ = rig.device.recover(0);
+                }
+            });
+            let case = (end, place);
+            assert!(panicked, "{case:?}");
+            let again = rig.device.recover(0);
+            assert!(again.is_ok(), "{case:?}: {again:?}");
+            assert_eq!(woken.count(), 3, "{case:?}");
+            for request in [&mut on_first, &mut on_second, &mut in_line] {
+                assert_eq!(poll_once(request.as_mut()), Poll::Ready(false), "{case:?}");
+            }
+            assert!(poll_once(create.as_mut()).is_ready(), "{case:?}");
+        }
+    }
+}
+
+#[test]
+fn change_that_a_waker_panicked_in_is_over() {
+    let rig = Rig::simple();
+    let session = rig.session(Direction::Encrypt);
+    let mut request = request(&session, &Waker::from(Arc::new(Bomb)));
+    assert!(panics(|| rig.device.shutdown(0)));
+    assert!(rig.device.shutdown(0).is_ok());
+    assert!(poll_once(request.as_mut()).is_ready());
+    assert_eq!(rig.device.ended(), Some(Error::ShutDown));
+}
