@@ -10,6 +10,7 @@ use spin::mutex::SpinMutex;
 
 use crate::{
     Capabilities, Error, ForcedReset, Options, Platform, Proved,
+    dma::GivenUp,
     interrupts::{InterruptMode, Interrupts},
     link::Link,
     poller::Poller,
@@ -30,6 +31,8 @@ pub struct Device<P: Platform> {
     pub(crate) interrupts: Interrupts,
     /// The link of now, and those from before a reset that somebody may still have.
     pub(crate) links: Current<P, Link<P>>,
+    /// Memory that the device has been left, by all the resets until now.
+    given_up: Arc<GivenUp>,
     /// What somebody is changing about the device as a whole.
     change: AtomicU8,
     /// The messages of the vectors now; never touched by an interrupt, and by one caller at a time.
@@ -67,11 +70,13 @@ impl<P: Platform> Device<P> {
         let attached = Arc::new(Attached::new(transport));
         let interrupts = Interrupts::new();
         let messages = core::mem::take(&mut options.messages);
-        let link = bring_up::<P>(&attached, &options, &messages, &interrupts)?;
+        let given_up = Arc::default();
+        let link = bring_up::<P>(&attached, &options, &messages, &interrupts, &given_up)?;
         Ok(Self {
             attached,
             options,
             interrupts,
+            given_up,
             links: Current::new("links", Arc::new(link)),
             change: AtomicU8::new(Change::Nothing as u8),
             messages: SpinMutex::new(messages),
@@ -141,6 +146,12 @@ impl<P: Platform> Device<P> {
     /// Returns how many sessions are open, being opened or still closing.
     pub fn sessions_taken(&self) -> usize {
         self.link().control.sessions_taken()
+    }
+
+    /// Returns how much memory has been given up for good, because the device may still write to it: see
+    /// [`ForcedReset::Quarantine`].
+    pub fn given_up_bytes(&self) -> u64 {
+        self.given_up.len_bytes()
     }
 
     /// Returns why the device takes no requests: it is broken or shut down. Reads no register.
@@ -240,7 +251,8 @@ impl<P: Platform> Device<P> {
     /// and resets it.
     ///
     /// Afterwards every operation fails with [`Error::ShutDown`]; sessions may be dropped at any
-    /// time. What the device still had is dealt with as [`Options::forced_reset`] says.
+    /// time. What the device still had is wiped, whatever becomes of the futures that wait for it, and dealt
+    /// with as [`Options::forced_reset`] says.
     ///
     /// # Errors
     ///
@@ -271,7 +283,8 @@ impl<P: Platform> Device<P> {
     /// # Errors
     ///
     /// Those of [`shutdown`](Self::shutdown) and of [`new`](Self::new); the device then stays shut
-    /// down, and this may be called again.
+    /// down, and this may be called again. [`Error::TooMuchGivenUp`] when too much memory has been lost to
+    /// the device by now: this is the last of it, then.
     pub fn recover(&self, limit_ns: u64) -> Result<Drained, Error> {
         self.alone(Change::Reset, || {
             self.attached.find_again();
@@ -302,8 +315,22 @@ impl<P: Platform> Device<P> {
     fn start_anew(&self, limit_ns: u64) -> Result<Drained, Error> {
         let old = self.link();
         let drained = self.take_down(&old, limit_ns)?;
+        let (given_up_bytes, limit_bytes) =
+            (self.given_up_bytes(), self.options.given_up_limit_bytes);
+        if given_up_bytes > limit_bytes {
+            return Err(Error::TooMuchGivenUp {
+                given_up_bytes,
+                limit_bytes,
+            });
+        }
         let messages = self.messages.lock().clone();
-        let link = bring_up::<P>(&self.attached, &self.options, &messages, &self.interrupts)?;
+        let link = bring_up::<P>(
+            &self.attached,
+            &self.options,
+            &messages,
+            &self.interrupts,
+            &self.given_up,
+        )?;
         // Nobody has the new link yet, so no new session can get an id that is ended here. A
         // device that forgot its sessions refuses, which is as good.
         let stray = |session| old.sessions.id_and_opcode(session);
@@ -362,12 +389,16 @@ impl<P: Platform> Device<P> {
         link.end(Error::ShutDown);
         let in_flight = link.in_flight();
 
-        reset::<P>(&self.attached, self.options.reset_limit_ns)?;
-        if in_flight == 0 || matches!(self.options.forced_reset, ForcedReset::Reclaim(_)) {
-            for queue in link.queues() {
+        let reset = reset::<P>(&self.attached, self.options.reset_limit_ns);
+        let is_trusted = matches!(self.options.forced_reset, ForcedReset::Reclaim(_));
+        for queue in link.queues() {
+            // A device writes on for requests that it had; where it had none, nothing is left to write.
+            if reset.is_ok() && (is_trusted || queue.stats().in_flight == 0) {
                 queue.take_back();
             }
+            queue.clear();
         }
+        reset?;
         Ok(Drained { in_flight })
     }
 }

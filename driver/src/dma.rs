@@ -13,14 +13,22 @@
 #![expect(unsafe_code, reason = "the room of raw device memory")]
 
 mod buffer;
+mod given_up;
 mod region;
 
-use core::{marker::PhantomData, ptr::NonNull, sync::atomic::AtomicBool};
+use core::{
+    marker::PhantomData,
+    ptr::NonNull,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use virtio_drivers::{BufferDirection, PAGE_SIZE};
 
 pub use self::buffer::DmaBuffer;
-pub(crate) use self::region::{DmaPart, DmaRegion, WIPE_LEN};
+pub(crate) use self::{
+    given_up::GivenUp,
+    region::{DmaPart, DmaRegion, WIPE_LEN},
+};
 use crate::{Error, Platform};
 
 /// Whole pages from the platform, zeroed, contiguous for the device.
@@ -56,6 +64,13 @@ impl<P: Platform> Pages<P> {
             given_up: AtomicBool::new(false),
             _platform: PhantomData,
         })
+    }
+
+    /// Gives the pages up for good, because the device may still write to them.
+    fn give_up(&self, total: &GivenUp) {
+        if !self.given_up.swap(true, Ordering::Relaxed) {
+            total.add(self.pages * PAGE_SIZE);
+        }
     }
 }
 

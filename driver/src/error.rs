@@ -148,6 +148,14 @@ pub enum Error {
     },
     /// Another caller is shutting the device down, setting it up anew or moving a vector.
     Resetting,
+    /// The device has broken so often with requests in flight that too much memory is given up for good;
+    /// it stays shut down.
+    TooMuchGivenUp {
+        /// How much that is.
+        given_up_bytes: u64,
+        /// How much it may be ([`Options::given_up_limit_bytes`](crate::Options::given_up_limit_bytes)).
+        limit_bytes: u64,
+    },
     /// The caller stopped waiting.
     GaveUp,
 }
@@ -262,6 +270,14 @@ impl fmt::Display for Error {
                 )
             }
             Self::Resetting => f.write_str("another caller is changing the device: try again"),
+            Self::TooMuchGivenUp {
+                given_up_bytes,
+                limit_bytes,
+            } => write!(
+                f,
+                "{given_up_bytes} bytes are given up to a device that keeps breaking, {limit_bytes} may be: \
+                 replace it, or set it up anew with a higher limit"
+            ),
             Self::GaveUp => f.write_str("the caller stopped waiting"),
         }
     }

@@ -6,6 +6,7 @@ use virtio_drivers::transport::DeviceStatus;
 
 use crate::{
     Capabilities, Error, Platform,
+    dma::GivenUp,
     interrupts::{InterruptMode, Interrupts},
     link::Link,
     queue::{Layout, Queue, SessionTable},
@@ -69,14 +70,19 @@ pub struct Options {
     pub reset_limit_ns: u64,
     /// What becomes of memory that was in flight at a forced reset.
     pub forced_reset: ForcedReset,
+    /// How much memory may be given up for good ([`ForcedReset::Quarantine`]) before
+    /// [`Device::recover`](crate::Device::recover) refuses: a device that breaks after every recovery does
+    /// not cost the kernel all that it has. What was in flight at the recovery before is given up beyond it.
+    pub given_up_limit_bytes: u64,
 }
 
 /// What becomes of memory that the device still had when it was reset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ForcedReset {
-    /// It is given up for good: some devices write on after their status reads 0 (QEMU 10 and
-    /// later, with a throttled backend).
+    /// It is given up for good, with the rings and slots of the queues that it was in flight on: some devices
+    /// write on after their status reads 0 (QEMU 10 and later, with a throttled backend).
+    /// [`Options::given_up_limit_bytes`] bounds it.
     Quarantine,
     /// It is freed once the device has confirmed the reset: somebody has vouched for the device.
     Reclaim(TrustedReset),
@@ -97,6 +103,7 @@ impl Default for Options {
             message_travel_ns: 1_000_000_000,
             reset_limit_ns: 1_000_000_000,
             forced_reset: ForcedReset::Quarantine,
+            given_up_limit_bytes: 16 << 20,
         }
     }
 }
@@ -127,8 +134,9 @@ pub(crate) fn bring_up<P: Platform>(
     options: &Options,
     messages: &[MsixMessage],
     interrupts: &Interrupts,
+    given_up: &Arc<GivenUp>,
 ) -> Result<Link<P>, Error> {
-    let brought_up = set_up(attached, options, messages, interrupts);
+    let brought_up = set_up(attached, options, messages, interrupts, given_up);
     if brought_up.is_err() {
         // That it has gone meanwhile explains whatever else it seemed to say.
         attached.confirm()?.write_status(DeviceStatus::empty());
@@ -141,6 +149,7 @@ fn set_up<P: Platform>(
     options: &Options,
     messages: &[MsixMessage],
     interrupts: &Interrupts,
+    given_up: &Arc<GivenUp>,
 ) -> Result<Link<P>, Error> {
     reset::<P>(attached, options.reset_limit_ns)?;
     let transport = attached.transport()?;
@@ -194,7 +203,7 @@ fn set_up<P: Platform>(
         // A queue that is not there has no doorbell either.
         layout.size()?;
         let doorbell = transport.doorbell(queue).map_err(Error::Transport)?;
-        Queue::<P>::new(layout, sessions.clone(), doorbell)
+        Queue::<P>::new(layout, sessions.clone(), doorbell, given_up.clone())
     };
     let (control_queue, data_queues) = (QueueIndex(control_index), &indices[..indices.len() - 1]);
     let data = data_queues
@@ -236,18 +245,15 @@ fn set_up<P: Platform>(
 
     // QEMU tells of no change to HW_READY, so it is read again once the device is live.
     let ready = Capabilities::read(transport).map(|(_, ready)| ready);
-    if !matches!(ready, Ok(true)) {
-        reset::<P>(attached, options.reset_limit_ns)?;
-        for queue in link.queues() {
-            queue.take_back();
-        }
-        ready?;
-        return Err(Error::HardwareNotReady);
-    }
     // All ones say that the hardware is ready, too.
     link.check_presence();
-    if let Some(error) = link.control.ended() {
-        return Err(error);
-    }
-    Ok(link)
+    let failed = match (link.control.ended(), ready) {
+        (Some(error), _) | (None, Err(error)) => error,
+        (None, Ok(false)) => Error::HardwareNotReady,
+        (None, Ok(true)) => return Ok(link),
+    };
+    // Nothing was in flight, so all of it is free once the device has let go.
+    reset::<P>(attached, options.reset_limit_ns)?;
+    link.queues().for_each(Queue::take_back);
+    Err(failed)
 }

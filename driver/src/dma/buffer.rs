@@ -1,15 +1,11 @@
 //! Callers' buffers, which move into requests and come back.
 
 use alloc::{sync::Arc, vec::Vec};
-use core::{
-    fmt,
-    mem::{self, ManuallyDrop},
-    ptr, slice,
-};
+use core::{fmt, mem::ManuallyDrop, ptr, slice};
 
 use zeroize::Zeroize;
 
-use super::Pages;
+use super::{GivenUp, Pages};
 use crate::{Error, Platform};
 
 /// Where a buffer's bytes lie.
@@ -133,15 +129,18 @@ impl<P: Platform> DmaBuffer<P> {
         Some(Self { backing, len_bytes })
     }
 
-    /// Gives the pages up for good, because the device may still write to them; wipes them first.
-    pub(crate) fn quarantine(self) {
+    /// Gives the pages up for good, those of the whole where it is a part, because the device may still
+    /// write to them; wipes it first.
+    pub(crate) fn give_up(self, total: &GivenUp) {
         let start = self.start();
         for index in 0..self.len_bytes {
             // SAFETY: *Alone*: inside the pages, which stay. There is no reference, and what the device
             // reads or writes at the same time it finds or leaves as it may.
             unsafe { start.add(index).write_volatile(0) };
         }
-        mem::forget(self);
+        self.place().0.give_up(total);
+        // Not as a buffer, which would be wiped by a reference.
+        drop(self.into_backing());
     }
 }
 

@@ -8,7 +8,7 @@ use core::{
     sync::atomic::{self, Ordering},
 };
 
-use super::Pages;
+use super::{GivenUp, Pages};
 use crate::{Error, Platform};
 
 /// Device memory of the driver itself: rings and request blocks.
@@ -64,8 +64,8 @@ impl<P: Platform> DmaRegion<P> {
     }
 
     /// Gives the pages up for good, because the device may still write to them.
-    pub(crate) fn quarantine(&self) {
-        self.memory.given_up.store(true, Ordering::Relaxed);
+    pub(crate) fn give_up(&self, total: &GivenUp) {
+        self.memory.give_up(total);
     }
 }
 

@@ -14,7 +14,7 @@
 
 use crate::{
     Error, Platform,
-    dma::{DmaPart, DmaRegion, WIPE_LEN},
+    dma::{DmaPart, DmaRegion, GivenUp, WIPE_LEN},
     virtqueue::{DESCRIPTOR_LEN, Segment, write_table},
     wire::{MAX_HEAD_LEN, PutHead, REQUEST_LEN},
 };
@@ -60,8 +60,8 @@ impl<P: Platform> Blocks<P> {
     }
 
     /// Gives the memory up for good.
-    pub(crate) fn quarantine(&self) {
-        self.memory.quarantine();
+    pub(crate) fn give_up(&self, total: &GivenUp) {
+        self.memory.give_up(total);
     }
 }
 

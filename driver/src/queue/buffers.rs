@@ -5,7 +5,11 @@ use core::slice;
 
 use zeroize::Zeroize;
 
-use crate::{Error, Failed, Platform, Requirement, dma::DmaBuffer, error::invalid_len};
+use crate::{
+    Error, Failed, Platform, Requirement,
+    dma::{DmaBuffer, GivenUp},
+    error::invalid_len,
+};
 
 /// Buffers that are one after the other for the device.
 #[derive(Debug)]
@@ -48,10 +52,10 @@ impl<P: Platform> List<P> {
         }
     }
 
-    fn quarantine(self) {
+    fn give_up(self, total: &GivenUp) {
         match self {
-            Self::One(buffer) => buffer.quarantine(),
-            Self::Many(buffers) => buffers.into_iter().for_each(DmaBuffer::quarantine),
+            Self::One(buffer) => buffer.give_up(total),
+            Self::Many(buffers) => buffers.into_iter().for_each(|buffer| buffer.give_up(total)),
         }
     }
 }
@@ -222,9 +226,9 @@ impl<P: Platform> Buffers<P> {
     }
 
     /// Gives all of them up for good, because the device may still write to them.
-    pub(crate) fn quarantine(self) {
+    pub(crate) fn give_up(self, total: &GivenUp) {
         if let Some(source) = self.source {
-            source.quarantine();
+            source.give_up(total);
         }
         if let Some(spilled) = self.spilled {
             let Spilled {
@@ -233,10 +237,10 @@ impl<P: Platform> Buffers<P> {
                 result,
             } = *spilled;
             let buffers = [before, after, result].into_iter().flatten();
-            buffers.for_each(DmaBuffer::quarantine);
+            buffers.for_each(|buffer| buffer.give_up(total));
         }
         if let Destination::Apart(destination) = self.destination {
-            destination.quarantine();
+            destination.give_up(total);
         }
     }
 }

@@ -26,7 +26,7 @@ use alloc::{boxed::Box, sync::Arc};
 
 use self::{
     accounting::Accounting,
-    block::Blocks,
+    block::{Blocks, CREATE_STATUS},
     kicks::Deferring,
     layout::Size,
     sessions::Ledger,
@@ -47,6 +47,7 @@ pub(crate) use self::{
 };
 use crate::{
     Breakage, Error, Platform,
+    dma::GivenUp,
     stats::QueueStats,
     sync::{
         IrqMutex,
@@ -72,6 +73,8 @@ pub(crate) struct Queue<P: Platform> {
     is_indirect: bool,
     /// The device may touch the queue's memory and whatever is in flight.
     lent: AtomicBool,
+    /// What the device has been left for good.
+    given_up: Arc<GivenUp>,
     /// Counted without the lock: the first poll after a publish does not take it.
     pending_polls: AtomicU64,
 }
@@ -97,6 +100,7 @@ impl<P: Platform> Queue<P> {
         layout: Layout,
         sessions: Arc<SessionTable>,
         doorbell: Doorbell,
+        given_up: Arc<GivenUp>,
     ) -> Result<Self, Error> {
         let Size {
             entries,
@@ -151,6 +155,7 @@ impl<P: Platform> Queue<P> {
             max_segments,
             is_indirect: layout.indirect,
             lent: AtomicBool::new(false),
+            given_up,
             pending_polls: AtomicU64::new(0),
         })
     }
@@ -173,9 +178,47 @@ impl<P: Platform> Queue<P> {
         self.lent.store(true, Ordering::Relaxed);
     }
 
-    /// The device has confirmed its reset and can be trusted to have let go of everything.
+    /// The device has confirmed its reset and touches nothing of the queue any more: it had nothing in
+    /// flight on it, or can be trusted to have let go.
     pub(crate) fn take_back(&self) {
         self.lent.store(false, Ordering::Relaxed);
+    }
+
+    /// Wipes what requests have left on a queue that has ended, whatever becomes of their futures: keys, IVs
+    /// and data stay in memory for nobody who may never look. Buffers that nobody gets back are freed, or
+    /// given up with the queue's own memory where the device may still write to them.
+    ///
+    /// What the device had answered before is its caller's until that takes or drops it, but for the keys of
+    /// a *create*, which are no part of the answer.
+    pub(crate) fn clear(&self) {
+        let is_lent = self.lent.load(Ordering::Relaxed);
+        if is_lent {
+            self.guarded
+                .with(|guarded| guarded.ring.give_up(&self.given_up));
+            self.shared.blocks.give_up(&self.given_up);
+        }
+        self.reap();
+        for (slot, word) in (0..).zip(&self.shared.words) {
+            let left = self.guarded.with(|guarded| {
+                let entry = &mut guarded.slots[usize::from(slot)];
+                let is_in_flight = [State::Submitted, State::Orphaned, State::Detached]
+                    .into_iter()
+                    .any(|state| word.is(state));
+                let is_created =
+                    word.is(State::Completed) && usize::from(entry.status_at) == CREATE_STATUS;
+                // Handed to a caller that does not come.
+                let is_left = word.is(State::Emptying);
+                let is_wiped = is_in_flight || is_created || is_left;
+                is_wiped.then(|| (is_in_flight, core::mem::take(&mut entry.buffers)))
+            });
+            let Some((is_in_flight, buffers)) = left else {
+                continue;
+            };
+            self.shared.blocks.block(slot).wipe_inline(INLINE_LEN);
+            if is_lent && is_in_flight {
+                buffers.give_up(&self.given_up);
+            }
+        }
     }
 
     /// Takes what the device has used, on behalf of an interrupt, which spends a credit if `spend` says so,
@@ -385,20 +428,20 @@ impl<P: Platform> Drop for Queue<P> {
     fn drop(&mut self) {
         if self.lent.load(Ordering::Relaxed) {
             let slots = self.guarded.with(|guarded| {
-                guarded.ring.quarantine();
+                guarded.ring.give_up(&self.given_up);
                 core::mem::take(&mut guarded.slots)
             });
             // Wiped all the same: keys and data do not stay behind in what nobody gets again.
             for slot in slots {
-                slot.buffers.quarantine();
+                slot.buffers.give_up(&self.given_up);
             }
-            self.shared.blocks.quarantine();
+            self.shared.blocks.give_up(&self.given_up);
         }
         for (slot, word) in (0..).zip(&self.shared.words) {
             // A free slot has been wiped.
             if !word.is(State::Free) {
                 let block = self.shared.blocks.block(slot);
-                block.wipe_inline(block::INLINE_LEN);
+                block.wipe_inline(INLINE_LEN);
             }
         }
     }

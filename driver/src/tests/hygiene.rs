@@ -1,12 +1,13 @@
 //! What is left on the device, and of keys in memory, whatever callers do with their sessions.
 
 use alloc::{boxed::Box, vec::Vec};
+use core::{future::Future, pin::Pin};
 
 use crate::{
-    Cipher, CipherAlgorithm, Device, Direction, DmaBuffer, Error,
+    Cipher, CipherAlgorithm, Device, Direction, DmaBuffer, Error, Features, ForcedReset, Options,
     fake::{
         FakePlatform, FakeTransport, IV, Rig, Setup, is_in_freed_memory, is_in_memory, live_pages,
-        poll_once, run,
+        poll_once, run, trusted,
     },
     session::Session,
     wire::{CipherParameters, SessionParameters},
@@ -118,4 +119,113 @@ fn long_key_of_a_cancelled_create_is_wiped_and_its_session_destroyed() {
         }
     }
     assert!(!is_in_freed_memory(&key), "freed without wiping");
+}
+
+/// What the device has of a secret when it is reset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sent {
+    Key,
+    /// One that has no room in a slot.
+    LongKey,
+    /// A key whose session the device has made, of which nobody took note.
+    AnsweredKey,
+    StatelessKey,
+    Iv,
+    Short,
+    Long,
+}
+
+/// What becomes of the future that waits for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    DroppedBefore,
+    Kept,
+    Forgotten,
+}
+
+const SECRET: [u8; 32] = *b"what nobody is to find in memory";
+
+fn send<'s>(
+    rig: &'s Rig,
+    session: &'s Cipher<FakePlatform>,
+    sent: Sent,
+) -> Pin<Box<dyn Future<Output = ()> + 's>> {
+    let (cbc, encrypt) = (CipherAlgorithm::AesCbc, Direction::Encrypt);
+    let mut sending: Pin<Box<dyn Future<Output = ()> + 's>> = match sent {
+        Sent::Key | Sent::AnsweredKey => Box::pin(async move {
+            drop(Cipher::open(&rig.device, cbc, encrypt, &SECRET).await);
+        }),
+        Sent::LongKey => Box::pin(async move {
+            let key = SECRET.repeat(100);
+            let parameters = SessionParameters::Cipher(CipherParameters {
+                algorithm: CipherAlgorithm::KasumiF8,
+                direction: encrypt,
+                key_len_bytes: key.len() as u32,
+            });
+            drop(Session::create(rig.device.link(), &parameters, &[&key, &[]]).await);
+        }),
+        Sent::StatelessKey => Box::pin(async move {
+            let cipher = Cipher::stateless(&rig.device, cbc, encrypt, &SECRET).unwrap();
+            let _ = cipher.process_slice(&IV, &mut [1; 16]).await;
+        }),
+        Sent::Iv => Box::pin(async move {
+            let _ = session.process_slice(&SECRET[..16], &mut [1; 16]).await;
+        }),
+        Sent::Short => Box::pin(async move {
+            let mut data = SECRET;
+            let _ = session.process_slice(&IV, &mut data).await;
+        }),
+        Sent::Long => Box::pin(async move {
+            let data = DmaBuffer::from_slice(&SECRET.repeat(200)).unwrap();
+            drop(session.process(&IV, data).await);
+        }),
+    };
+    assert!(poll_once(sending.as_mut()).is_pending());
+    sending
+}
+
+#[test]
+fn reset_wipes_what_was_in_flight_whoever_still_waits_for_it() {
+    let setup = Setup {
+        features: Setup::default().features
+            | Features::REVISION_1
+            | Features::CIPHER_STATELESS_MODE,
+        ..Setup::default()
+    };
+    use Sent::*;
+    for sent in [Key, LongKey, AnsweredKey, StatelessKey, Iv, Short, Long] {
+        for fate in [Fate::DroppedBefore, Fate::Kept, Fate::Forgotten] {
+            for (forced_reset, confirmed) in [
+                (ForcedReset::Quarantine, true),
+                (ForcedReset::Reclaim(trusted()), true),
+                (ForcedReset::Quarantine, false),
+            ] {
+                let case = (sent, fate, forced_reset, confirmed);
+                let options = Options {
+                    forced_reset,
+                    ..Rig::options()
+                };
+                let rig = Rig::new(setup.clone(), options).unwrap();
+                let session = rig.session(Direction::Encrypt);
+                let sending = send(&rig, &session, sent);
+                assert!(is_in_memory(&SECRET[..16]), "{case:?}: it looks elsewhere");
+                if sent == AnsweredKey {
+                    assert_eq!(rig.fake.serve(1, 1), 1);
+                }
+                let mut kept = None;
+                match fate {
+                    Fate::DroppedBefore => drop(sending),
+                    Fate::Kept => kept = Some(sending),
+                    Fate::Forgotten => core::mem::forget(sending),
+                }
+                if !confirmed {
+                    rig.fake.refuse_resets();
+                }
+                assert_eq!(rig.device.recover(0).is_ok(), confirmed, "{case:?}");
+                assert!(!is_in_memory(&SECRET[..16]), "{case:?}");
+                drop(kept);
+            }
+        }
+    }
+    assert!(!is_in_freed_memory(&SECRET[..16]));
 }

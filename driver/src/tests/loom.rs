@@ -68,7 +68,7 @@ fn queue_of(sessions: &Arc<SessionTable>, slots: u16) -> Arc<TestQueue> {
         sessions: 0,
     };
     let doorbell = Doorbell::shared(Arc::new(Silent), QueueIndex(0));
-    Arc::new(Queue::new(layout, sessions.clone(), doorbell).unwrap())
+    Arc::new(Queue::new(layout, sessions.clone(), doorbell, Arc::default()).unwrap())
 }
 
 fn publish(reserved: Reserved<'_, FakePlatform>) -> InFlight<'_, FakePlatform> {

@@ -403,3 +403,69 @@ fn buffer_longer_than_memory_is_refused() {
         assert_eq!(refused.err(), Some(Error::OutOfDeviceMemory { len_bytes }));
     }
 }
+
+/// A device that breaks with a *create* in flight.
+fn break_and_recover(rig: &Rig) -> Result<(), Error> {
+    drop(rig.begin_open());
+    break_device(rig);
+    rig.device.recover(0).map(drop)
+}
+
+#[test]
+fn recovery_gives_up_the_memory_of_busy_queues_alone() {
+    let setup = Setup {
+        data_queues: 16,
+        ..Setup::default()
+    };
+    let rig = Rig::new(setup, Rig::options()).unwrap();
+    let pages = live_pages();
+    assert_eq!(rig.device.given_up_bytes(), 0);
+    for recoveries in 1..5 {
+        break_and_recover(&rig).unwrap();
+        let lost = live_pages() - pages;
+        assert_eq!(rig.device.given_up_bytes(), 4096 * lost as u64);
+        // Of 17 queues alike.
+        assert!(lost <= recoveries * pages / 16, "{lost} of {pages} pages");
+    }
+    rig.device.recover(0).unwrap();
+    assert_eq!(
+        rig.device.given_up_bytes(),
+        4096 * (live_pages() - pages) as u64
+    );
+}
+
+#[test]
+fn device_that_keeps_breaking_costs_a_bounded_amount_of_memory() {
+    let limit_bytes = 1 << 20;
+    let options = Options {
+        given_up_limit_bytes: limit_bytes,
+        ..Rig::options()
+    };
+    let rig = Rig::new(Setup::default(), options).unwrap();
+    let start = live_pages();
+    let mut recoveries = 0;
+    let refused = loop {
+        match break_and_recover(&rig) {
+            Ok(()) => recoveries += 1,
+            Err(error) => break error,
+        }
+        assert!(recoveries < 100, "{} pages are lost", live_pages() - start);
+    };
+    let given_up_bytes = rig.device.given_up_bytes();
+    assert_eq!(
+        refused,
+        Error::TooMuchGivenUp {
+            given_up_bytes,
+            limit_bytes
+        }
+    );
+    assert!(recoveries > 1 && (limit_bytes..2 * limit_bytes).contains(&given_up_bytes));
+    // It stays shut down, and nothing more is lost by trying.
+    let pages = live_pages();
+    for _ in 0..3 {
+        assert_eq!(rig.device.recover(0), Err(refused));
+        assert_eq!(live_pages(), pages);
+    }
+    assert_eq!(rig.device.ended(), Some(Error::ShutDown));
+    assert_eq!(rig.device.shutdown(0).map(drop), Ok(()));
+}

@@ -17,7 +17,11 @@ use core::{
     sync::atomic::{AtomicU16, Ordering, fence},
 };
 
-use crate::{Error, Platform, dma::DmaRegion, transport::QueueAddresses};
+use crate::{
+    Error, Platform,
+    dma::{DmaRegion, GivenUp},
+    transport::QueueAddresses,
+};
 
 /// Bytes of one descriptor.
 pub(crate) const DESCRIPTOR_LEN: usize = 16;
@@ -186,8 +190,8 @@ impl<P: Platform> SplitQueue<P> {
     }
 
     /// Gives the ring's memory up for good.
-    pub(crate) fn quarantine(&self) {
-        self.memory.quarantine();
+    pub(crate) fn give_up(&self, total: &GivenUp) {
+        self.memory.give_up(total);
     }
 
     /// Writes descriptor `index` of the table.
