@@ -9,7 +9,7 @@ use core::{
     task::{Context, Poll, Waker},
 };
 
-use crate::Error;
+use crate::{Error, queue::begin_wait};
 
 /// Whether anything has happened since the last look: what the caller's way to idle asks.
 #[derive(Debug, Default)]
@@ -45,6 +45,9 @@ impl Wake for Woken {
 /// only while nobody else drains or has a [`Poller`](crate::Poller); another one spins, or awaits the
 /// request by an executor whose wakers end the sleep of their CPU.
 ///
+/// Within [`Device::share_kicks`](crate::Device::share_kicks) or [`Device::batch`](crate::Device::batch) it
+/// ends the sharing, so that it does not wait for what the device has not been notified of.
+///
 /// # Errors
 ///
 /// [`Error::GaveUp`] when `idle` gave up; the request is then cancelled like a dropped future.
@@ -52,6 +55,7 @@ pub fn block_on<F: Future>(
     future: F,
     mut idle: impl FnMut(&Woken) -> ControlFlow<()>,
 ) -> Result<F::Output, Error> {
+    begin_wait();
     let mut future = pin!(future);
     let woken = Arc::new(Woken(AtomicBool::new(true)));
     let waker = Waker::from(woken.clone());

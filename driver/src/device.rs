@@ -189,10 +189,10 @@ impl<P: Platform> Device<P> {
     /// Runs `f` so that all the requests that it publishes share one kick: for an executor that has several
     /// tasks to run, all of which may send something.
     ///
-    /// `f` must not sleep until a request is answered, by [`block_on`](crate::block_on) for instance: the
-    /// device has not been notified of it yet. One that looks at the rings meanwhile, by
-    /// [`drain`](Self::drain), [`poll`](Self::poll) or a [`Poller`], notifies it. Requests of other CPUs
-    /// are not put off.
+    /// Where `f` waits for an answer by [`block_on`](crate::block_on), or by a kernel's own way that calls
+    /// [`begin_wait`](crate::begin_wait), nothing is put off from there on. Without either the device would
+    /// not know yet of what is waited for; who looks at the rings meanwhile, by [`drain`](Self::drain),
+    /// [`poll`](Self::poll) or a [`Poller`], notifies it. Requests of other CPUs are not put off.
     pub fn share_kicks<R>(&self, f: impl FnOnce() -> R) -> R {
         let _deferred = AllDeferred::new(self.link());
         f()

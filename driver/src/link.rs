@@ -128,6 +128,11 @@ impl<P: Platform> Link<P> {
         self.drain();
     }
 
+    /// Notifies of what this CPU has put off, on all queues, where a caller is about to wait within.
+    pub(crate) fn notify_before_wait(&self) {
+        self.queues().for_each(Queue::notify_before_wait);
+    }
+
     /// Like [`drain`](Self::drain), for who waits where no interrupt comes, not even one that tells of
     /// a device that has broken.
     #[cold]

@@ -121,6 +121,8 @@ pub(crate) async fn watched<P: Platform>(
 ) -> Result<(), Error> {
     poll_fn(|context| {
         look(link);
+        // The *destroy* may wait for requests of any queue.
+        link.notify_before_wait();
         let outcome = watch.poll(context);
         look_again(link, context, outcome)
     })

@@ -216,6 +216,8 @@ impl Wake for Woken {
 /// Runs `future` to its end on the calling CPU, with the CPU's tasks beside it, and waits when there is
 /// nothing to do, as [`idle`] has it. Interrupts are enabled meanwhile.
 pub fn block_on<F: Future>(future: F) -> F::Output {
+    // Within a batch of a task's the device might not have been notified yet.
+    virtio_crypto::begin_wait();
     let mut future = pin!(future);
     let executor = here();
     let woken = Arc::new(Woken(AtomicBool::new(true), executor));

@@ -37,8 +37,8 @@ static WINDOW_TICKS: AtomicU64 = AtomicU64::new(0);
 /// Lets CPUs with nothing to do look at `device`'s rings, as far as that makes their tasks cost less. The
 /// first device that this is called with is the one.
 ///
-/// From here on tasks must not wait by a way of their own, such as `virtio_crypto::block_on`: what they wait
-/// for may not have been notified yet, and no interrupt may come. By
+/// From here on tasks must not wait by a way of their own, such as `virtio_crypto::block_on`: no interrupt
+/// may come of what they wait for. By
 /// [`executor::block_on`](crate::executor::block_on) they may.
 pub fn look_at(device: Arc<CryptoDevice>) {
     let ticks = u128::from(WINDOW_NS) * u128::from(time::tsc_hz()) / 1_000_000_000;

@@ -73,24 +73,30 @@ impl<'q, P: Platform> InFlight<'q, P> {
         // A common second poll clones nothing; clones and drops happen without the lock.
         let mut spare: Option<Waker> = None;
         loop {
-            let outcome = self.queue.guarded.with(|guarded| {
+            let (outcome, kick) = self.queue.guarded.with(|guarded| {
                 if self.word.is(State::Completed) {
-                    return Some(Poll::Ready(Ok(())));
+                    return (Some(Poll::Ready(Ok(()))), false);
                 }
                 if let Some(error) = guarded.ended {
-                    return Some(Poll::Ready(Err(error)));
+                    return (Some(Poll::Ready(Err(error))), false);
                 }
+                let kick = guarded.kicks_before_wait();
                 let kept = &mut guarded.slots[usize::from(self.slot)].waker;
                 if kept
                     .as_ref()
                     .is_some_and(|kept| kept.will_wake(context.waker()))
                 {
-                    return Some(Poll::Pending);
+                    return (Some(Poll::Pending), kick);
                 }
-                spare.as_ref()?;
+                if spare.is_none() {
+                    return (None, kick);
+                }
                 core::mem::swap(kept, &mut spare);
-                Some(Poll::Pending)
+                (Some(Poll::Pending), kick)
             });
+            if kick {
+                self.queue.doorbell.ring();
+            }
             match outcome {
                 Some(outcome) => return outcome,
                 None => spare = Some(context.waker().clone()),

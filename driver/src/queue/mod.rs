@@ -24,6 +24,7 @@ mod wait;
 
 use alloc::{boxed::Box, sync::Arc};
 
+pub use self::kicks::begin_wait;
 use self::{
     accounting::Accounting,
     block::{Blocks, CREATE_STATUS},

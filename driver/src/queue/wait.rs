@@ -153,7 +153,10 @@ impl<'q, P: Platform> Future for Reserve<'q, P> {
                     drop(left);
                     return Poll::Ready(Err(error));
                 }
-                Step::Waiting => return Poll::Pending,
+                Step::Waiting => {
+                    queue.notify_before_wait();
+                    return Poll::Pending;
+                }
                 Step::WantsWaker => waker = Some(context.waker().clone()),
             }
         }

@@ -1,12 +1,13 @@
 //! Looking at the rings instead of being interrupted, for a while.
 
 use alloc::boxed::Box;
-use core::{future::Future, pin::Pin};
+use core::{cell::Cell, future::Future, ops::ControlFlow, pin::Pin};
 use std::{sync::mpsc::sync_channel, thread};
 
 use crate::{
-    Cipher, Direction, Error, Features, Interrupt, Options,
+    Cipher, Direction, Error, Features, Interrupt, Options, block_on,
     fake::{FakePlatform, IV, Rig, Setup, poll_once, run},
+    join_all,
     transport::MsixEntry,
 };
 
@@ -297,5 +298,70 @@ fn requests_sent_in_one_go_share_a_kick() {
     assert_eq!(rig.fake.serve(0, usize::MAX), 5);
     for mut request in requests {
         assert!(poll_once(request.as_mut()).is_ready());
+    }
+}
+
+/// Waits a few looks for what an eager device has answered if it was notified.
+fn wait<F: Future>(future: F) -> F::Output {
+    let mut looks = 0;
+    let waited = block_on(future, |_| {
+        looks += 1;
+        match looks {
+            ..10 => ControlFlow::Continue(()),
+            _ => ControlFlow::Break(()),
+        }
+    });
+    waited.expect("the device was not notified of what is waited for")
+}
+
+#[test]
+fn who_blocks_in_a_section_waits_for_nothing_that_was_put_off() {
+    type Section = fn(&Rig, &dyn Fn());
+    let sections: [Section; 2] = [
+        |rig, f| rig.device.share_kicks(f),
+        |rig, f| run(rig.device.batch(async { f() })),
+    ];
+    for section in sections {
+        let options = Options {
+            data_slots: 2,
+            ..Rig::options()
+        };
+        let rig = Rig::new(Setup::default(), options).unwrap();
+        let [first, second] = [(); 2].map(|()| rig.session(Direction::Encrypt));
+        let second = Cell::new(Some(second));
+        rig.fake.be_eager();
+        let encrypt = async || first.process_slice(&IV, &mut [1; 16]).await.unwrap();
+        // What it sends itself.
+        section(&rig, &|| wait(encrypt()));
+        // What was sent before.
+        section(&rig, &|| {
+            let before = request(&first);
+            wait(before).unwrap();
+        });
+        // A slot that others have.
+        section(&rig, &|| {
+            for _ in 0..2 {
+                drop(request(&first));
+            }
+            wait(encrypt());
+        });
+        // The end of a session that a request keeps from it.
+        section(&rig, &|| {
+            let session = second.take().unwrap();
+            drop(request(&session));
+            wait(session.close()).unwrap();
+        });
+        assert_eq!(rig.fake.sessions(), 1);
+        // A section within the wait, and the next one without it, share again.
+        let shared = || {
+            let kicks = rig.fake.kicks();
+            wait(rig.device.batch(join_all([encrypt(), encrypt()])));
+            rig.fake.kicks() - kicks
+        };
+        assert_eq!(shared(), 1);
+        section(&rig, &|| {
+            shared();
+        });
+        assert_eq!(shared(), 1);
     }
 }
