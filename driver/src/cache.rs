@@ -7,8 +7,8 @@ use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use crate::{
-    Cipher, CipherAlgorithm, Device, Direction, Error, Platform, Refusal, link::Link,
-    sync::IrqMutex,
+    Cipher, CipherAlgorithm, Device, Direction, Error, Platform, Refusal, heap::room_for,
+    link::Link, sync::IrqMutex,
 };
 
 /// Cipher sessions of a device, kept open by algorithm, direction and key; the one that was used
@@ -39,12 +39,11 @@ pub struct SessionCache<P: Platform> {
     entries: IrqMutex<P, Entries<P>>,
 }
 
-/// Never more than there is room for from the start, those being opened included: nothing is
-/// allocated or freed under the lock.
+/// Never more than there is room for: nothing is allocated or freed under the lock.
 struct Entries<P: Platform> {
     /// In the order of their last use.
     open: Vec<Entry<P>>,
-    /// Places of sessions that are being opened.
+    /// Callers that are opening a session, forgotten ones included: a hint and no more.
     opening: u16,
     /// How many have been opened so far.
     opened: u64,
@@ -70,10 +69,22 @@ enum Found<P: Platform> {
     Session(Arc<Cipher<P>>),
     /// This is to be closed first: it is stale, or in the way of a new one.
     Old(Entry<P>),
-    /// There is a place to open a session for.
+    /// There is a place for a new one.
     Place,
     /// Every place has a session that is in use.
     Full,
+}
+
+/// What becomes of a new session.
+enum Kept<P: Platform> {
+    /// It is kept, in place of another one.
+    New(Option<Entry<P>>),
+    /// Another caller has been faster, with this one.
+    Other(Arc<Cipher<P>>, Entry<P>),
+    /// Every place has a session that is in use.
+    Full(Entry<P>),
+    /// There is no memory for entries yet.
+    NoRoom(Entry<P>),
 }
 
 impl<P: Platform> Entries<P> {
@@ -88,11 +99,34 @@ impl<P: Platform> Entries<P> {
             self.open.push(entry);
             return Found::Session(session);
         }
-        if self.open.len() + usize::from(self.opening) < usize::from(capacity) {
-            self.opening += 1;
+        if self.open.len() < usize::from(capacity) {
             return Found::Place;
         }
         self.take_idle().map_or(Found::Full, Found::Old)
+    }
+
+    /// Puts a new session in its place, unless another caller has been faster.
+    fn keep(&mut self, new: Entry<P>, capacity: u16) -> Kept<P> {
+        let same = self.open.iter().find(|entry| entry.is(new.wanted()));
+        if let Some(entry) = same
+            && entry.session.is_of(new.session.link())
+        {
+            return Kept::Other(entry.session.clone(), new);
+        }
+        if self.open.capacity() == 0 {
+            return Kept::NoRoom(new);
+        }
+        let mut old = None;
+        if self.open.len() >= usize::from(capacity) {
+            // Others have been opened beside it.
+            old = self.take_idle();
+            if old.is_none() {
+                return Kept::Full(new);
+            }
+        }
+        self.open.push(new);
+        self.opened += 1;
+        Kept::New(old)
     }
 
     /// Takes the entry out that was used least recently, of those that nobody uses.
@@ -105,6 +139,14 @@ impl<P: Platform> Entries<P> {
 }
 
 impl<P: Platform> Entry<P> {
+    fn wanted(&self) -> Wanted<'_> {
+        Wanted {
+            algorithm: self.algorithm,
+            direction: self.direction,
+            key: &self.key,
+        }
+    }
+
     fn is(&self, wanted: Wanted<'_>) -> bool {
         self.algorithm == wanted.algorithm
             && self.direction == wanted.direction
@@ -120,22 +162,31 @@ impl<P: Platform> Entry<P> {
     }
 }
 
-/// A place of a session that is being opened; given back when it is dropped.
-struct Place<'c, P: Platform>(&'c SessionCache<P>);
+/// A caller that is opening a session.
+struct Opening<'c, P: Platform>(&'c SessionCache<P>);
 
-impl<P: Platform> Drop for Place<'_, P> {
+impl<'c, P: Platform> Opening<'c, P> {
+    fn new(cache: &'c SessionCache<P>) -> Self {
+        let add = |entries: &mut Entries<P>| entries.opening = entries.opening.saturating_add(1);
+        cache.entries.with(add);
+        Self(cache)
+    }
+}
+
+impl<P: Platform> Drop for Opening<'_, P> {
     fn drop(&mut self) {
-        self.0.entries.with(|entries| entries.opening -= 1);
+        let take = |entries: &mut Entries<P>| entries.opening = entries.opening.saturating_sub(1);
+        self.0.entries.with(take);
     }
 }
 
 impl<P: Platform> SessionCache<P> {
     /// Makes an empty cache with room for `capacity` sessions: fewer than the device has and
-    /// [`Options::sessions`](crate::Options::sessions) allows, for those that are opened otherwise.
-    /// Allocates.
+    /// [`Options::sessions`](crate::Options::sessions) allows, for those that are opened otherwise, and for
+    /// those that callers open side by side before the cache keeps them.
     pub fn new(capacity: u16) -> Self {
         let entries = Entries {
-            open: Vec::with_capacity(usize::from(capacity)),
+            open: Vec::new(),
             opening: 0,
             opened: 0,
         };
@@ -160,18 +211,20 @@ impl<P: Platform> SessionCache<P> {
     /// Room is made by closing the session that was used least recently and is not in use, where the
     /// cache is full, and where the driver or the device has no session left for a new one. (QEMU
     /// says the same then as of an algorithm that it does not know: that costs a session and one more
-    /// try, or more while other callers open sessions.) Two callers who miss the same key at once each open a session; one is closed
-    /// again.
+    /// try, and one more for each caller that is opening a session meanwhile.) Two callers who miss the same
+    /// key at once each open a session; one is closed again. The first call finds memory for `capacity`
+    /// entries.
     ///
     /// # Errors
     ///
-    /// Those of [`Cipher::open`]. [`Error::TooManySessions`], with the number of the limit that was
+    /// Those of [`Cipher::open`]. [`Error::OutOfMemory`]. [`Error::TooManySessions`], with the number of the limit that was
     /// met, when every session that could make room is in use.
     ///
     /// # Cancellation
     ///
     /// Dropped before it is ready, a session that it was opening does not stay behind, and one that it
-    /// was closing ends.
+    /// was closing ends. Forgotten, it keeps a session of the device's, as every forgotten request does,
+    /// and no place in the cache.
     pub async fn get(
         &self,
         device: &Device<P>,
@@ -185,7 +238,7 @@ impl<P: Platform> SessionCache<P> {
             direction,
             key,
         };
-        let place = loop {
+        loop {
             let capacity = self.capacity;
             match self
                 .entries
@@ -193,29 +246,51 @@ impl<P: Platform> SessionCache<P> {
             {
                 Found::Session(session) => return Ok(session),
                 Found::Old(entry) => entry.close().await,
-                Found::Place => break Place(self),
+                Found::Place => break,
                 Found::Full => return Err(Error::TooManySessions { max: capacity }),
             }
-        };
+        }
+        self.prepare()?;
+        let mut copy = Zeroizing::new(room_for(key.len())?);
+        copy.extend_from_slice(key);
+        let opening = Opening::new(self);
         let session = self.open(device, wanted).await?;
-        Ok(self.keep(place, wanted, session).await)
+        drop(opening);
+        self.keep(wanted, copy, session).await
+    }
+
+    /// Finds memory for all entries, unless there is some.
+    fn prepare(&self) -> Result<(), Error> {
+        if self.entries.with(|entries| entries.open.capacity()) > 0 {
+            return Ok(());
+        }
+        let mut room = room_for(self.capacity.into())?;
+        self.entries.with(|entries| {
+            if entries.open.capacity() == 0 {
+                core::mem::swap(&mut entries.open, &mut room);
+            }
+        });
+        Ok(())
     }
 
     /// Opens a session, and makes room for it where that is what is missing.
     async fn open(&self, device: &Device<P>, wanted: Wanted<'_>) -> Result<Cipher<P>, Error> {
         // What else was opened when room was made for this one.
         let mut opened_before = None;
+        // How often the room may still have gone to a caller that nobody has seen opening yet.
+        let mut others_left = None;
         loop {
             let opened = Cipher::open(device, wanted.algorithm, wanted.direction, wanted.key).await;
             let Err(error) = opened else { return opened };
             let (count, others) = self
                 .entries
-                .with(|entries| (entries.opened, entries.opening > 1));
+                .with(|entries| (entries.opened, entries.opening.saturating_sub(1)));
             match error {
                 Error::TooManySessions { .. } | Error::Refused(Refusal::NoSpace) => {}
                 // Not for want of room, unless another caller has taken it.
-                Error::Refused(Refusal::Error) if opened_before == Some(count) && !others => {
-                    return Err(error);
+                Error::Refused(Refusal::Error) if opened_before == Some(count) => {
+                    let left = others_left.get_or_insert(others);
+                    *left = left.checked_sub(1).ok_or(error)?;
                 }
                 Error::Refused(Refusal::Error) => opened_before = Some(count),
                 _ => return Err(error),
@@ -233,46 +308,52 @@ impl<P: Platform> SessionCache<P> {
     /// Puts a session in its place, unless another caller has been faster.
     async fn keep(
         &self,
-        place: Place<'_, P>,
         wanted: Wanted<'_>,
+        key: Zeroizing<Vec<u8>>,
         session: Cipher<P>,
-    ) -> Arc<Cipher<P>> {
+    ) -> Result<Arc<Cipher<P>>, Error> {
         let session = Arc::new(session);
-        let mut new = Some(Entry {
+        let mut new = Entry {
             algorithm: wanted.algorithm,
             direction: wanted.direction,
-            key: Zeroizing::new(wanted.key.to_vec()),
+            key,
             session: session.clone(),
-        });
-        let kept = self.entries.with(|entries| {
-            let same = entries.open.iter().find(|entry| entry.is(wanted));
-            match same {
-                Some(entry) if entry.session.is_of(session.link()) => Some(entry.session.clone()),
-                _ => {
-                    entries.open.extend(new.take());
-                    entries.opened += 1;
-                    None
+        };
+        loop {
+            let capacity = self.capacity;
+            match self.entries.with(|entries| entries.keep(new, capacity)) {
+                Kept::New(old) => {
+                    if let Some(old) = old {
+                        old.close().await;
+                    }
+                    return Ok(session);
+                }
+                Kept::Other(kept, new) => {
+                    drop(session);
+                    new.close().await;
+                    return Ok(kept);
+                }
+                Kept::Full(new) => {
+                    drop(session);
+                    new.close().await;
+                    return Err(Error::TooManySessions { max: capacity });
+                }
+                // Another caller has cleared the cache meanwhile.
+                Kept::NoRoom(entry) => {
+                    self.prepare()?;
+                    new = entry;
                 }
             }
-        });
-        drop(place);
-        match (kept, new) {
-            (Some(kept), Some(new)) => {
-                drop(session);
-                new.close().await;
-                kept
-            }
-            _ => session,
         }
     }
 
     /// Forgets every session and key. Sessions that nobody uses end, without waiting for the
     /// device; the others end with their last user.
     pub fn clear(&self) {
-        let empty = Vec::with_capacity(usize::from(self.capacity));
-        let old = self
-            .entries
-            .with(|entries| core::mem::replace(&mut entries.open, empty));
+        let old = self.entries.with(|entries| {
+            entries.opening = 0;
+            core::mem::take(&mut entries.open)
+        });
         drop(old);
     }
 }

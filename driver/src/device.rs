@@ -11,6 +11,7 @@ use spin::mutex::SpinMutex;
 use crate::{
     Capabilities, Error, ForcedReset, Options, Platform, Proved,
     dma::GivenUp,
+    heap::room_for,
     interrupts::{InterruptMode, Interrupts},
     link::Link,
     poller::Poller,
@@ -65,7 +66,8 @@ impl<P: Platform> Device<P> {
     /// [`Error::FeatureMissing`] for a legacy device, [`Error::FeaturesRefused`],
     /// [`Error::ConfigUnstable`], [`Error::Transport`], [`Error::HardwareNotReady`],
     /// [`Error::QueueMissing`], [`Error::QueueTooSmall`], [`Error::ControlQueueOutOfReach`],
-    /// [`Error::ResetTimeout`], [`Error::Broken`] when it is gone, [`Error::OutOfDeviceMemory`]; the device is told to reset, and not waited for.
+    /// [`Error::ResetTimeout`], [`Error::Broken`] when it is gone, [`Error::OutOfDeviceMemory`],
+    /// [`Error::OutOfMemory`]; the device is told to reset.
     pub fn new(transport: impl Transport + 'static, mut options: Options) -> Result<Self, Error> {
         let attached = Arc::new(Attached::new(transport));
         let interrupts = Interrupts::new();
@@ -323,7 +325,7 @@ impl<P: Platform> Device<P> {
                 limit_bytes,
             });
         }
-        let messages = self.messages.lock().clone();
+        let (messages, room) = (self.messages()?, self.links.room()?);
         let link = bring_up::<P>(
             &self.attached,
             &self.options,
@@ -349,11 +351,18 @@ impl<P: Platform> Device<P> {
             queue.inherit_credit(before);
         }
         drop(old);
-        self.links.replace(Arc::new(link));
+        self.links.replace(Arc::new(link), room);
         self.links.sweep();
         // Interrupts that came before met the old link.
         self.poll();
         Ok(drained)
+    }
+
+    /// Returns a copy of the vectors' messages.
+    fn messages(&self) -> Result<Vec<MsixMessage>, Error> {
+        let mut messages = room_for(self.messages.lock().len())?;
+        messages.extend_from_slice(&self.messages.lock());
+        Ok(messages)
     }
 
     /// Drains until `queue` has nothing to do, has ended, or the time is up.

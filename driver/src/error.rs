@@ -64,6 +64,11 @@ pub enum Error {
         /// Bytes asked for.
         len_bytes: usize,
     },
+    /// The heap has no room; nothing was sent.
+    OutOfMemory {
+        /// Bytes asked for.
+        len_bytes: usize,
+    },
     /// A length does not fit the algorithm or the device; nothing was sent.
     InvalidLength {
         /// What has the length.
@@ -203,6 +208,9 @@ impl fmt::Display for Error {
             ),
             Self::OutOfDeviceMemory { len_bytes } => {
                 write!(f, "no device memory for {len_bytes} bytes")
+            }
+            Self::OutOfMemory { len_bytes } => {
+                write!(f, "no heap memory for {len_bytes} bytes: send less at once")
             }
             Self::InvalidLength {
                 field,

@@ -80,6 +80,7 @@ mod error;
 #[cfg(test)]
 mod fake;
 mod hash;
+mod heap;
 mod interrupts;
 mod join;
 mod link;

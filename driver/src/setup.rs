@@ -7,6 +7,7 @@ use virtio_drivers::transport::DeviceStatus;
 use crate::{
     Capabilities, Error, Platform,
     dma::GivenUp,
+    heap::room_for,
     interrupts::{InterruptMode, Interrupts},
     link::Link,
     queue::{Layout, Queue, SessionTable},
@@ -186,11 +187,10 @@ fn set_up<P: Platform>(
     let max_data_queues = capabilities.max_data_queues.max(1);
     let control_index = u16::try_from(max_data_queues)
         .map_err(|_| Error::ControlQueueOutOfReach { max_data_queues })?;
-    let indices: Vec<_> = (0..options.data_queues.clamp(1, control_index))
-        .chain([control_index])
-        .map(QueueIndex)
-        .collect();
-    let sessions = Arc::new(SessionTable::new(options.sessions, Form::of(features)));
+    let data_queues = options.data_queues.clamp(1, control_index);
+    let mut indices = room_for(usize::from(data_queues) + 1)?;
+    indices.extend((0..data_queues).chain([control_index]).map(QueueIndex));
+    let sessions = Arc::new(SessionTable::new(options.sessions, Form::of(features))?);
     let make = |queue, slots, places| {
         let layout = Layout {
             queue,
@@ -206,10 +206,11 @@ fn set_up<P: Platform>(
         Queue::<P>::new(layout, sessions.clone(), doorbell, given_up.clone())
     };
     let (control_queue, data_queues) = (QueueIndex(control_index), &indices[..indices.len() - 1]);
-    let data = data_queues
-        .iter()
-        .map(|queue| make(*queue, options.data_slots, 0))
-        .collect::<Result<_, _>>()?;
+    let mut data = room_for(data_queues.len())?;
+    for queue in data_queues {
+        data.push(make(*queue, options.data_slots, 0)?);
+    }
+    let data = data.into_boxed_slice();
     let control = make(control_queue, options.control_slots, options.sessions)?;
 
     // Vectors before the queues are enabled: an enabled queue's vector must not change.

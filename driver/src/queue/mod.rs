@@ -22,7 +22,7 @@ mod slot;
 mod state;
 mod wait;
 
-use alloc::{boxed::Box, sync::Arc};
+use alloc::sync::Arc;
 
 pub use self::kicks::begin_wait;
 use self::{
@@ -49,6 +49,7 @@ pub(crate) use self::{
 use crate::{
     Breakage, Error, Platform,
     dma::GivenUp,
+    heap::boxed,
     stats::QueueStats,
     sync::{
         IrqMutex,
@@ -120,23 +121,27 @@ impl<P: Platform> Queue<P> {
         }
         let addresses = ring.addresses();
         let next = |slot: u16| if slot + 1 < slots { slot + 1 } else { NONE };
+        let ledger = match layout.sessions {
+            0 => None,
+            sessions => Some(Ledger::new(sessions)?),
+        };
         let guarded = Guarded {
             ring,
-            slots: (0..slots).map(|slot| Slot::new(next(slot))).collect(),
+            slots: boxed((0..slots).map(|slot| Slot::new(next(slot))))?,
             stride,
             free: 0,
             reapable: NONE,
             in_flight: 0,
             waiters: pin_list::PinList::new(pin_list::id::Checked::new()),
             accounting: Accounting::new(layout.event_index),
-            ledger: (layout.sessions > 0).then(|| Ledger::new(layout.sessions)),
+            ledger,
             closed: None,
             ended: None,
             deferring: Deferring::new(),
             pollers: 0,
             stats: QueueStats::default(),
         };
-        let words: Box<[Word]> = (0..slots).map(|_| Word::new()).collect();
+        let words = boxed((0..slots).map(|_| Word::new()))?;
         let name = if layout.sessions > 0 {
             "control queue"
         } else {

@@ -13,6 +13,7 @@ use core::task::Waker;
 
 use crate::{
     Error,
+    heap::{boxed, room_for},
     sync::atomic::{AtomicU32, AtomicU64, Ordering},
     wire::{self, Form, PutHead},
 };
@@ -53,16 +54,19 @@ impl Entry {
 }
 
 impl SessionTable {
-    pub(crate) fn new(sessions: u16, form: Form) -> Self {
+    /// # Errors
+    ///
+    /// [`Error::OutOfMemory`].
+    pub(crate) fn new(sessions: u16, form: Form) -> Result<Self, Error> {
         let entry = |_| Entry {
             id: AtomicU64::new(0),
             uses: AtomicU32::new(TAKEN),
             destroy_opcode: AtomicU32::new(0),
         };
-        Self {
-            entries: (0..sessions).map(entry).collect(),
+        Ok(Self {
+            entries: boxed((0..sessions).map(entry))?,
             form,
-        }
+        })
     }
 
     /// Returns the form that requests of these sessions have.
@@ -206,12 +210,17 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
-    pub(crate) fn new(sessions: u16) -> Self {
-        Self {
-            free: (0..sessions).rev().map(SessionIndex).collect(),
-            backlog: alloc::collections::VecDeque::with_capacity(usize::from(sessions)),
-            closing: (0..sessions).map(|_| Closing::Unwatched).collect(),
-        }
+    /// # Errors
+    ///
+    /// [`Error::OutOfMemory`].
+    pub(crate) fn new(sessions: u16) -> Result<Self, Error> {
+        let mut free = room_for(sessions.into())?;
+        free.extend((0..sessions).rev().map(SessionIndex));
+        Ok(Self {
+            free,
+            backlog: room_for(sessions.into())?.into(),
+            closing: boxed((0..sessions).map(|_| Closing::Unwatched))?,
+        })
     }
 
     /// Takes a place for a session that is about to be created.

@@ -7,7 +7,7 @@ use super::{
     IrqMutex,
     atomic::{AtomicPtr, AtomicUsize, Ordering},
 };
-use crate::Platform;
+use crate::{Error, Platform, heap::room_for};
 
 /// An [`Arc`] that is read often, by interrupt handlers too, and seldom replaced.
 ///
@@ -26,6 +26,9 @@ pub(crate) struct Current<P, T> {
     /// The value of now and those from before that somebody may still have.
     kept: IrqMutex<P, Vec<Arc<T>>>,
 }
+
+/// Memory for what a [`Current`] keeps and one value more.
+pub(crate) struct Room<T>(Vec<Arc<T>>);
 
 /// Counts a reader out, also when it panics.
 struct Reading<'a>(&'a AtomicUsize);
@@ -79,14 +82,25 @@ impl<P: Platform, T> Current<P, T> {
         f(self.value.load(Ordering::SeqCst))
     }
 
+    /// Finds memory for one more value, without the lock: nothing is allocated under it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfMemory`].
+    pub(crate) fn room(&self) -> Result<Room<T>, Error> {
+        let len = self.kept.with(|kept| kept.len());
+        Ok(Room(room_for(len + 1)?))
+    }
+
     /// Puts `value` in place of the one of now, which is kept until [`sweep`](Self::sweep) finds
     /// that nobody has it. Not from an interrupt handler.
-    pub(crate) fn replace(&self, value: Arc<T>) {
-        // Room made without the lock: nothing is allocated under it.
-        let len = self.kept.with(|kept| kept.len());
-        let mut room = Vec::with_capacity(len + 1);
+    pub(crate) fn replace(&self, value: Arc<T>, room: Room<T>) {
+        let Room(mut room) = room;
         self.kept.with(|kept| {
-            debug_assert!(kept.len() <= len, "replaced by two callers at once");
+            debug_assert!(
+                kept.len() < room.capacity(),
+                "replaced by two callers at once"
+            );
             room.append(kept);
             core::mem::swap(kept, &mut room);
             let pointer = Arc::as_ptr(&value).cast_mut();

@@ -264,3 +264,47 @@ fn cleared_cache_keeps_no_session_alive() {
     rig.device.shutdown(1_000_000_000).unwrap();
     assert_eq!(rig.fake.sessions(), 0);
 }
+
+#[test]
+fn forgotten_get_takes_no_place() {
+    let rig = Rig::simple();
+    let cache = SessionCache::new(1);
+    let begin = |key| {
+        let mut get = Box::pin(get(&rig, &cache, key));
+        assert!(poll_once(get.as_mut()).is_pending());
+        get
+    };
+    for key in 0..3 {
+        core::mem::forget(begin(key));
+        rig.fake.serve(1, 1);
+    }
+    let mut get = begin(9);
+    rig.serve_all();
+    while poll_once(get.as_mut()).is_pending() {
+        rig.serve_all();
+    }
+    assert_eq!(cache.len(), 1);
+    // Nor does one that is forgotten make a refusal cost the cache all that it has for good.
+    cache.clear();
+    assert!(cache.is_empty());
+}
+
+#[test]
+fn sessions_opened_side_by_side_leave_no_more_than_there_is_room_for() {
+    let rig = Rig::simple().go();
+    let cache = SessionCache::new(2);
+    run(async {
+        let opened = join_all((0..6).map(|key| get(&rig, &cache, key))).await;
+        // Those that came when all that were kept were in use have none.
+        let full = Error::TooManySessions { max: 2 };
+        let refused = opened.iter().flat_map(|session| session.as_ref().err());
+        assert!(refused.copied().all(|error| error == full));
+        assert!(opened.iter().filter(|session| session.is_ok()).count() >= 2);
+        drop(opened);
+        drop(get(&rig, &cache, 7).await.unwrap());
+    });
+    assert!(cache.len() <= 2, "{}", cache.len());
+    cache.clear();
+    rig.device.shutdown(1_000_000_000).unwrap();
+    assert_eq!(rig.fake.sessions(), 0);
+}

@@ -53,7 +53,7 @@ fn queue(slots: u16) -> (Arc<TestQueue>, Arc<SessionTable>) {
 
 /// A table with one session, which somebody has.
 fn sessions() -> Arc<SessionTable> {
-    let sessions = Arc::new(SessionTable::new(1, Form::Padded));
+    let sessions = Arc::new(SessionTable::new(1, Form::Padded).unwrap());
     sessions.open(SessionIndex(0), 7);
     sessions
 }
@@ -141,7 +141,8 @@ fn loom_replaced_value_stays_while_it_is_read() {
                 assert!(!value.0.load(core::sync::atomic::Ordering::SeqCst));
             });
         });
-        current.replace(Arc::new(Mortal(is_gone())));
+        let room = current.room().unwrap();
+        current.replace(Arc::new(Mortal(is_gone())), room);
         current.sweep();
         thread.join().unwrap();
         current.sweep();
@@ -302,12 +303,12 @@ fn wait_behind(leave: fn(Pin<Box<dyn Future<Output = ()> + '_>>)) {
 
 #[test]
 fn loom_forgotten_waiter_takes_no_wake_from_another() {
-    check(|| wait_behind(core::mem::forget));
+    check(|| wait_behind(|other| core::mem::forget(other)));
 }
 
 #[test]
 fn loom_waiter_that_is_not_polled_takes_no_wake_from_another() {
-    check(|| wait_behind(drop));
+    check(|| wait_behind(|other| drop(other)));
 }
 
 #[test]
