@@ -14,7 +14,7 @@ use core::{
 use loom::{
     future::block_on,
     model::Builder,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     thread,
 };
 
@@ -282,20 +282,33 @@ fn loom_orphan_wakes_whoever_waits_for_its_slot() {
     });
 }
 
-/// Others in the line before the one that is awaited: `leave` says what becomes of theirs.
+/// Two slots come back, one of a cancelled request, to a line whose first waiter never comes; `leave` says
+/// what becomes of it.
 fn wait_behind(leave: fn(Pin<Box<dyn Future<Output = ()> + '_>>)) {
     let (queue, _) = queue(2);
     let in_flight = publish(queue.try_reserve().unwrap());
-    let reserved = queue.try_reserve().unwrap();
+    let step = Arc::new(AtomicUsize::new(0));
+    let wait_for = |step: &AtomicUsize, value| {
+        while step.load(Ordering::SeqCst) < value {
+            thread::yield_now();
+        }
+    };
+    let (peer, steps) = (queue.clone(), step.clone());
+    let thread = thread::spawn(move || {
+        let reserved = peer.try_reserve().unwrap();
+        steps.store(1, Ordering::SeqCst);
+        wait_for(&steps, 2);
+        complete(&peer);
+        drop(reserved);
+    });
+    wait_for(&step, 1);
     let mut other: Pin<Box<dyn Future<Output = ()> + '_>> = Box::pin(async {
         drop(queue.reserve().await);
     });
-    let polled = other.as_mut().poll(&mut Context::from_waker(Waker::noop()));
-    assert!(polled.is_pending());
-    let device = queue.clone();
-    let thread = thread::spawn(move || complete(&device));
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(other.as_mut().poll(&mut context).is_pending());
     drop(in_flight);
-    drop(reserved);
+    step.store(2, Ordering::SeqCst);
     drop(block_on(queue.reserve()).unwrap());
     leave(other);
     thread.join().unwrap();
