@@ -57,6 +57,7 @@ boot_pd:   .skip 4 * 4096
 pvh_start:
     cld
     movl $boot_stack_top, %esp
+    call check_cpu              // `needs`
 
     // 4 GiB in pages of 2 MiB: present, writable, large.
     movl $boot_pd, %edi

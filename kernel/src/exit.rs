@@ -13,11 +13,13 @@ pub enum ExitCode {
     Failure = 0x11,
 }
 
+/// The port of `isa-debug-exit` on the machines that `run.sh` starts.
+pub(crate) const PORT: u8 = 0xf4;
+
 /// Ends the run.
 pub fn exit(code: ExitCode) -> ! {
-    // SAFETY: port 0xf4 belongs to `isa-debug-exit` on the machines that `run.sh` starts, and to
-    // nothing elsewhere.
-    unsafe { Port::new(0xf4).write(code as u32) };
+    // SAFETY: the port belongs to nothing on other machines.
+    unsafe { Port::new(PORT.into()).write(code as u32) };
     // Without that device: stop here, `run.sh`'s time limit ends the run.
     interrupts::disable();
     loop {

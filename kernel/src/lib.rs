@@ -22,6 +22,7 @@ pub mod load;
 pub mod machine;
 pub mod measure;
 pub mod memory;
+mod needs;
 pub mod pci;
 pub mod platform;
 pub mod references;
