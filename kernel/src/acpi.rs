@@ -6,8 +6,8 @@ use core::fmt;
 
 /// Firmware memory, by physical address.
 pub trait Firmware {
-    /// Returns `len_bytes` bytes at `address`.
-    fn bytes(&self, address: u64, len_bytes: usize) -> Option<&[u8]>;
+    /// Copies `len_bytes` bytes at `address`: what has been checked does not change any more.
+    fn bytes(&self, address: u64, len_bytes: usize) -> Option<Vec<u8>>;
 }
 
 /// What is wrong with the tables.
@@ -163,11 +163,11 @@ pub fn read(firmware: &impl Firmware, rsdp: u64) -> Result<Tables, AcpiError> {
         let bytes = firmware
             .bytes(address, 4)
             .ok_or(AcpiError::Unreachable { address })?;
-        match bytes {
-            b"APIC" => read_madt(table(firmware, address, *b"APIC")?, &mut tables)?,
-            b"MCFG" => read_mcfg(table(firmware, address, *b"MCFG")?, &mut tables)?,
-            b"FACP" => tables.pm_timer = read_fadt(table(firmware, address, *b"FACP")?),
-            b"HPET" => tables.hpet = read_hpet(table(firmware, address, *b"HPET")?),
+        match &bytes[..] {
+            b"APIC" => read_madt(&table(firmware, address, *b"APIC")?, &mut tables)?,
+            b"MCFG" => read_mcfg(&table(firmware, address, *b"MCFG")?, &mut tables)?,
+            b"FACP" => tables.pm_timer = read_fadt(&table(firmware, address, *b"FACP")?),
+            b"HPET" => tables.hpet = read_hpet(&table(firmware, address, *b"HPET")?),
             _ => {}
         }
     }
@@ -175,7 +175,7 @@ pub fn read(firmware: &impl Firmware, rsdp: u64) -> Result<Tables, AcpiError> {
 }
 
 /// Finds the XSDT, or the RSDT on a machine of ACPI 1.0; beside it, the bytes of an entry.
-fn root_table(firmware: &impl Firmware, rsdp: u64) -> Result<(&[u8], usize), AcpiError> {
+fn root_table(firmware: &impl Firmware, rsdp: u64) -> Result<(Vec<u8>, usize), AcpiError> {
     const RSDP: [u8; 4] = *b"RSD ";
     if rsdp == 0 {
         return Err(AcpiError::NoRsdp);
@@ -185,32 +185,32 @@ fn root_table(firmware: &impl Firmware, rsdp: u64) -> Result<(&[u8], usize), Acp
     if !short.starts_with(b"RSD PTR ") {
         return Err(AcpiError::NoRsdp);
     }
-    if !sums_to_zero(short) {
+    if !sums_to_zero(&short) {
         return Err(AcpiError::Checksum { table: RSDP });
     }
     if short[15] >= 2 {
         let long = firmware.bytes(rsdp, 36).ok_or(unreachable)?;
-        if !sums_to_zero(long) {
+        if !sums_to_zero(&long) {
             return Err(AcpiError::Checksum { table: RSDP });
         }
-        let xsdt = u64_at(long, 24).unwrap_or(0);
+        let xsdt = u64_at(&long, 24).unwrap_or(0);
         if xsdt != 0 {
             return Ok((table(firmware, xsdt, *b"XSDT")?, 8));
         }
     }
-    let rsdt = u64::from(u32_at(short, 16).unwrap_or(0));
+    let rsdt = u64::from(u32_at(&short, 16).unwrap_or(0));
     Ok((table(firmware, rsdt, *b"RSDT")?, 4))
 }
 
 /// Returns a whole table with a good checksum.
-fn table(firmware: &impl Firmware, address: u64, name: [u8; 4]) -> Result<&[u8], AcpiError> {
+fn table(firmware: &impl Firmware, address: u64, name: [u8; 4]) -> Result<Vec<u8>, AcpiError> {
     let unreachable = AcpiError::Unreachable { address };
     let header = firmware.bytes(address, HEADER_LEN).ok_or(unreachable)?;
     let found = [header[0], header[1], header[2], header[3]];
     if found != name {
         return Err(AcpiError::Signature { found });
     }
-    let len_bytes = u32_at(header, 4).unwrap_or(0) as usize;
+    let len_bytes = u32_at(&header, 4).unwrap_or(0) as usize;
     if !(HEADER_LEN..=MAX_TABLE_LEN).contains(&len_bytes) {
         return Err(AcpiError::Length {
             table: name,
@@ -218,7 +218,7 @@ fn table(firmware: &impl Firmware, address: u64, name: [u8; 4]) -> Result<&[u8],
         });
     }
     let bytes = firmware.bytes(address, len_bytes).ok_or(unreachable)?;
-    if !sums_to_zero(bytes) {
+    if !sums_to_zero(&bytes) {
         return Err(AcpiError::Checksum { table: name });
     }
     Ok(bytes)

@@ -1,11 +1,14 @@
 //! The I/O APIC, for a device's INTx pin.
 
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::{
+    fmt,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use virtio_crypto::sync::IrqMutex;
 
 use crate::{
-    acpi::{Override, Tables},
+    acpi::{IoApic, Override, Tables},
     memory,
     platform::KernelPlatform,
 };
@@ -25,6 +28,12 @@ const ACTIVE_LOW: u32 = 1 << 13;
 pub struct NoPin {
     /// The global interrupt that no I/O APIC has.
     pub interrupt: u32,
+}
+
+impl fmt::Display for NoPin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no I/O APIC has interrupt {}", self.interrupt)
+    }
 }
 
 /// A pin of an I/O APIC.
@@ -57,11 +66,21 @@ fn access(registers: u64, index: u32, value: Option<u32>) -> u32 {
     })
 }
 
+/// Maps an I/O APIC, and returns where its registers are and how many pins it has.
+fn find(io_apic: &IoApic) -> Option<(u64, u32)> {
+    let registers = memory::map_own_registers(u64::from(io_apic.address), 32)?;
+    let registers = registers.as_ptr() as u64;
+    let pins = (access(registers, VERSION, None) >> 16 & 0xff) + 1;
+    Some((registers, pins))
+}
+
 /// Masks every pin of every I/O APIC: the firmware's routes are not ours.
 pub fn mask_all(tables: &Tables) {
     for io_apic in &tables.io_apics {
-        let registers = memory::map_device(u64::from(io_apic.address), 32).as_u64();
-        let pins = (access(registers, VERSION, None) >> 16 & 0xff) + 1;
+        let Some((registers, pins)) = find(io_apic) else {
+            log::warn!("no I/O APIC can be at {:#x}", io_apic.address);
+            continue;
+        };
         for pin in 0..pins {
             access(registers, FIRST_REDIRECTION + 2 * pin, Some(MASKED));
         }
@@ -85,8 +104,9 @@ pub fn route(tables: &Tables, line: u8, vector: u8, id: u32) -> Result<Pin, NoPi
         interrupt, flags, ..
     } = *found.unwrap_or(&entry);
     for io_apic in &tables.io_apics {
-        let registers = memory::map_device(u64::from(io_apic.address), 32).as_u64();
-        let pins = (access(registers, VERSION, None) >> 16 & 0xff) + 1;
+        let Some((registers, pins)) = find(io_apic) else {
+            continue;
+        };
         let Some(pin) = interrupt
             .checked_sub(io_apic.first_interrupt)
             .filter(|pin| *pin < pins)

@@ -26,19 +26,12 @@ use crate::{
 static TABLES: Once<Tables> = Once::new();
 static ACCESS: Once<pci::Access> = Once::new();
 
-/// Firmware tables through the device window.
+/// Firmware tables where they are.
 struct Mapped;
 
 impl Firmware for Mapped {
-    fn bytes(&self, address: u64, len_bytes: usize) -> Option<&[u8]> {
-        // Physical addresses have 52 bits at most.
-        let end = address.checked_add(len_bytes as u64)?;
-        if end >= 1 << 46 {
-            return None;
-        }
-        let start = memory::map_device(address, len_bytes);
-        // SAFETY: mapped for good just now; firmware tables are not written any more.
-        Some(unsafe { core::slice::from_raw_parts(start.as_ptr(), len_bytes) })
+    fn bytes(&self, address: u64, len_bytes: usize) -> Option<Vec<u8>> {
+        memory::read_firmware(address, len_bytes)
     }
 }
 
@@ -46,7 +39,8 @@ pub(crate) fn init(rsdp: u64) {
     match acpi::read(&Mapped, rsdp) {
         Ok(tables) => {
             ioapic::mask_all(&tables);
-            TABLES.call_once(|| tables);
+            let tables = TABLES.call_once(|| tables);
+            ACCESS.call_once(|| pci::Access::new(tables.ecam));
         }
         Err(error) => testing::give_up(format_args!("{error}")),
     }
@@ -62,7 +56,10 @@ pub fn tables() -> &'static Tables {
 
 /// Returns the way to PCI configuration space.
 pub fn pci_access() -> pci::Access {
-    *ACCESS.call_once(|| pci::Access::new(tables().ecam))
+    match ACCESS.get() {
+        Some(access) => *access,
+        None => panic!("PCI before `init`"),
+    }
 }
 
 /// Most devices that interrupts are delivered for.

@@ -1,6 +1,7 @@
 //! PCI configuration space: in memory where the MCFG table says so, else by the old ports.
 
 use alloc::vec::Vec;
+use core::ops::RangeInclusive;
 
 use virtio_crypto::sync::IrqMutex;
 use virtio_drivers::transport::pci::bus::{ConfigurationAccess, DeviceFunction};
@@ -11,14 +12,15 @@ use crate::{acpi::Ecam, memory, platform::KernelPlatform};
 /// A way to configuration space. Copies are independent of each other: in memory every register
 /// has its own address, and the ports have a lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
-    /// Registers in memory.
+pub struct Access(Way);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// Registers in memory, mapped for good by [`Access::new`].
     Ecam {
-        /// Where bus 0's part is mapped.
+        /// Where bus 0's part is, or would be.
         mapped: u64,
-        /// Buses that are there.
         first_bus: u8,
-        /// The last of them.
         last_bus: u8,
     },
     /// Ports 0xCF8 and 0xCFC.
@@ -33,6 +35,9 @@ static PORTS: IrqMutex<KernelPlatform, (Port<u32>, Port<u32>)> =
 const BUS_LEN: u64 = 1 << 20;
 
 impl Access {
+    /// By the ports.
+    pub const PORTS: Self = Self(Way::Ports);
+
     /// Maps the space that the MCFG table names, or falls back to the ports.
     pub fn new(ecam: Option<Ecam>) -> Self {
         let Some(Ecam {
@@ -41,25 +46,45 @@ impl Access {
             last_bus,
         }) = ecam
         else {
-            return Self::Ports;
+            return Self::PORTS;
         };
-        let start = address + u64::from(first_bus) * BUS_LEN;
-        let len_bytes = (u64::from(last_bus - first_bus) + 1) * BUS_LEN;
-        let mapped = memory::map_device(start, len_bytes as usize).as_u64();
-        Self::Ecam {
-            mapped: mapped - u64::from(first_bus) * BUS_LEN,
-            first_bus,
-            last_bus,
+        let before = u64::from(first_bus) * BUS_LEN;
+        let len_bytes = (u64::from(last_bus.saturating_sub(first_bus)) + 1) * BUS_LEN;
+        let start = address.checked_add(before);
+        match start.and_then(|start| memory::map_own_registers(start, len_bytes as usize)) {
+            Some(mapped) => Self(Way::Ecam {
+                mapped: (mapped.as_ptr() as u64).wrapping_sub(before),
+                first_bus,
+                last_bus,
+            }),
+            None => {
+                log::warn!("no PCI configuration space can be at {address:#x}: by the ports");
+                Self::PORTS
+            }
+        }
+    }
+
+    /// Returns the buses that devices can be on though no bridge of bus 0's leads there: all that
+    /// configuration space has room for, for a host may have several bridges to PCI, and they are listed
+    /// nowhere else but in code of the firmware's.
+    fn root_buses(&self) -> RangeInclusive<u8> {
+        match self.0 {
+            Way::Ecam {
+                first_bus,
+                last_bus,
+                ..
+            } => first_bus..=last_bus,
+            Way::Ports => 0..=0,
         }
     }
 
     /// Returns where a register is in memory.
     fn register(&self, function: DeviceFunction, offset: u8) -> Option<*mut u32> {
-        let Self::Ecam {
+        let Way::Ecam {
             mapped,
             first_bus,
             last_bus,
-        } = *self
+        } = self.0
         else {
             return None;
         };
@@ -70,7 +95,7 @@ impl Access {
             | u64::from(function.device) << 15
             | u64::from(function.function) << 12
             | u64::from(offset & 0xfc);
-        Some((mapped + place) as *mut u32)
+        Some(mapped.wrapping_add(place) as *mut u32)
     }
 }
 
@@ -84,7 +109,7 @@ fn port_address(function: DeviceFunction, offset: u8) -> u32 {
 
 impl ConfigurationAccess for Access {
     fn read_word(&self, function: DeviceFunction, offset: u8) -> u32 {
-        if *self == Self::Ports {
+        if *self == Self::PORTS {
             return PORTS.with(|(address, data)| {
                 // SAFETY: the lock keeps both together; reading configuration space is harmless.
                 unsafe {
@@ -102,7 +127,7 @@ impl ConfigurationAccess for Access {
     }
 
     fn write_word(&mut self, function: DeviceFunction, offset: u8, value: u32) {
-        if *self == Self::Ports {
+        if *self == Self::PORTS {
             return PORTS.with(|(address, data)| {
                 // SAFETY: the lock keeps both together; the caller answers for what it configures.
                 unsafe {
@@ -134,11 +159,12 @@ pub struct Found {
     pub device: u16,
 }
 
-/// Lists every function of every bus, from the root bus through the bridges.
+/// Lists every function of every bus: of those that are known to be, and behind bridges.
 pub fn enumerate(access: &Access) -> Vec<Found> {
     let mut found = Vec::new();
     let mut seen = [false; 256];
-    let mut buses = alloc::vec![0u8];
+    // In order, from the end.
+    let mut buses: Vec<u8> = access.root_buses().rev().collect();
     while let Some(bus) = buses.pop() {
         // A bridge that leads back somewhere is followed once.
         if core::mem::replace(&mut seen[usize::from(bus)], true) {

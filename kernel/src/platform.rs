@@ -75,7 +75,7 @@ unsafe impl Platform for KernelPlatform {
     }
 
     fn map_registers(address: u64, len_bytes: usize) -> Option<NonNull<u8>> {
-        NonNull::new(memory::map_registers(address, len_bytes)?.as_mut_ptr())
+        memory::map_registers(address, len_bytes)
     }
 
     fn now_ns() -> u64 {

@@ -177,7 +177,7 @@ impl Counter {
     }
 
     fn hpet(address: u64) -> Option<Self> {
-        let mapped = memory::map_device(address, 0x400).as_u64();
+        let mapped = memory::map_own_registers(address, 0x400)?.as_ptr() as u64;
         // SAFETY: the block of registers, just mapped for good; reading this one does nothing.
         let period_fs = unsafe { ((mapped + HPET_PERIOD) as *const u32).read_volatile() };
         (1..=MAX_HPET_PERIOD_FS).contains(&period_fs).then(|| Self {

@@ -8,8 +8,8 @@ use crate::{apic, boot, cpu, executor, interrupts, machine, memory, testing, tim
 
 /// Pages of a further CPU's stack.
 const STACK_PAGES: usize = 16;
-/// How long a CPU may take to come up.
-const LIMIT_NS: u64 = 1_000_000_000;
+/// How long a CPU may take to come up: the host may have many more of them than cores.
+const LIMIT_NS: u64 = 5_000_000_000;
 
 /// What the next CPU to start finds: read by `boot`'s assembly.
 #[unsafe(export_name = "further_tables")]
@@ -43,11 +43,16 @@ pub fn start_all() -> u32 {
         .iter()
         .copied()
         .filter(|id| *id != own);
+    // One that is listed twice runs already the second time, and must not be reset.
+    let runs = |id| (0..online()).any(|cpu| executor::apic_id(cpu) == Some(id));
     place_trampoline();
     let (tables, _) = Cr3::read();
     TABLES.store(tables.start_address().as_u64(), Ordering::Relaxed);
     let mut missing = 0;
     for id in others {
+        if runs(id) {
+            continue;
+        }
         let number = online();
         if number as usize >= cpu::MAX_CPUS {
             log::warn!(
@@ -101,10 +106,14 @@ fn start(id: u32) {
 fn place_trampoline() {
     let (start, end) = (&raw const trampoline, &raw const trampoline_end);
     let len_bytes = end as usize - start as usize;
-    let page: *mut u8 = memory::map_device(u64::from(boot::TRAMPOLINE), len_bytes).as_mut_ptr();
+    let Some(page) = memory::map_trampoline() else {
+        testing::give_up(format_args!(
+            "no memory to map what further CPUs begin with"
+        ));
+    };
     // SAFETY: the page lies below the memory that the allocator has, and the firmware has done with
-    // it; the code is `len_bytes` long by its own labels.
-    unsafe { core::ptr::copy_nonoverlapping(start, page, len_bytes) };
+    // it; the code is `len_bytes` long by its own labels, less than a page.
+    unsafe { core::ptr::copy_nonoverlapping(start, page.as_ptr(), len_bytes) };
 }
 
 /// A further CPU's first Rust, on its own stack, with the final tables.

@@ -25,6 +25,7 @@ use kernel::{
     vectors,
 };
 use virtio_crypto::sync::IrqMutex;
+use virtio_drivers::transport::pci::bus::ConfigurationAccess;
 use x86_64::{instructions::port::Port, structures::paging::PageTableFlags};
 
 kernel::tests! {
@@ -50,6 +51,8 @@ kernel::tests! {
         acpi_refuses_a_short_table,
         acpi_refuses_an_entry_without_length,
         pci_ways_agree,
+        registers_are_where_nothing_else_is,
+        registers_are_mapped_page_by_page,
         acpi_finds_the_timers,
         clock_goes_forward,
         clock_keeps_step_with_the_calendar,
@@ -155,8 +158,9 @@ fn acpi_lists_this_cpu() {
 struct Bytes(Vec<u8>);
 
 impl Firmware for Bytes {
-    fn bytes(&self, address: u64, len_bytes: usize) -> Option<&[u8]> {
-        self.0.get(address as usize..)?.get(..len_bytes)
+    fn bytes(&self, address: u64, len_bytes: usize) -> Option<Vec<u8>> {
+        let bytes = self.0.get(address as usize..)?.get(..len_bytes)?;
+        Some(bytes.to_vec())
     }
 }
 
@@ -289,15 +293,111 @@ fn pci_ways_agree() {
             .map(|found| (found.vendor, found.device))
             .collect()
     };
-    let ports = ids(pci::Access::Ports);
+    let ports = ids(pci::Access::PORTS);
     assert!(
         ports.contains(&(0x1af4, 0x1054)),
         "no virtio-crypto among {ports:x?}"
     );
     if machine::tables().ecam.is_some() {
-        assert_ne!(machine::pci_access(), pci::Access::Ports);
+        assert_ne!(machine::pci_access(), pci::Access::PORTS);
     }
     assert_eq!(ids(machine::pci_access()), ports);
+}
+
+/// Returns where the crypto device's first memory BAR is.
+fn bar() -> u64 {
+    let (access, function) = (machine::pci_access(), machine::find_crypto()[0]);
+    let bar = |index: u8| access.read_word(function, 0x10 + 4 * index);
+    let index = (0..6).find(|index| bar(*index) & !0xf != 0 && bar(*index) & 1 == 0);
+    let index = index.expect("a memory BAR");
+    let high = if bar(index) & 0b110 == 0b100 {
+        bar(index + 1)
+    } else {
+        0
+    };
+    u64::from(high) << 32 | u64::from(bar(index) & !0xf)
+}
+
+fn registers_are_where_nothing_else_is() {
+    let bar = bar();
+    assert!(memory::map_registers(bar, 4096).is_some(), "{bar:#x}");
+    assert_eq!(
+        memory::map_registers(bar, 4096),
+        memory::map_registers(bar, 4096)
+    );
+    let frame = memory::allocate_frames(1).unwrap();
+    let (image, image_end) = boot::image();
+    let tables = machine::tables();
+    let widest = 1 << 52;
+    let mut bad = vec![
+        ("nothing", bar, 0),
+        ("a frame", frame, 4096),
+        ("the end of a frame", frame + 4095, 1),
+        ("the image", image, 64),
+        ("the image's end", image_end - 1, 2),
+        ("page 0", 0, 4096),
+        ("the trampoline", boot::TRAMPOLINE.into(), 4096),
+        ("the screen", 0xb8000, 4096),
+        ("the firmware below 1 MiB", 0xf_0000, 0x1_0000),
+        ("across 1 MiB", 0xf_f000, 0x2000),
+        ("all below it", 0, bar as usize),
+        ("messages", 0xfee0_0000, 4096),
+        ("other messages", 0xfeef_f000, 4096),
+        ("the flash", 0xffff_0000, 0x1_0000),
+        ("past every CPU's width", widest, 4096),
+        ("across that", widest - 4096, 8192),
+        ("past the end", u64::MAX, 1),
+        ("around the end", u64::MAX - 4095, 8192),
+        ("everything", 0, usize::MAX),
+        ("the HPET", tables.hpet.unwrap(), 8),
+        ("the HPET's page", tables.hpet.unwrap() + 0xf00, 1),
+    ];
+    for io_apic in &tables.io_apics {
+        bad.push(("an I/O APIC", io_apic.address.into(), 4));
+    }
+    if let Some(ecam) = tables.ecam {
+        bad.push(("configuration space", ecam.address, 4096));
+        bad.push(("bus 255", ecam.address + (255 << 20), 4096));
+    }
+    for (what, address, len_bytes) in bad {
+        let mapped = memory::map_registers(address, len_bytes);
+        assert_eq!(mapped, None, "{what}: {len_bytes:#x} bytes at {address:#x}");
+    }
+    memory::free_frames(frame, 1);
+    // What the kernel keeps is not in memory either.
+    assert_eq!(memory::map_own_registers(frame, 4096), None);
+    assert_eq!(memory::map_own_registers(widest, 4096), None);
+    assert_eq!(memory::map_own_registers(bar, 0), None);
+}
+
+fn registers_are_mapped_page_by_page() {
+    // Where nobody has asked for anything: behind all memory and in no region.
+    let place = 0xc1_2345_6000;
+    let mapped = || {
+        let mut pages = Vec::new();
+        paging::for_each_mapping(|address, _| {
+            let window = paging::DEVICE_OFFSET + place - 0x10_0000
+                ..=paging::DEVICE_OFFSET + place + 0x10_0000;
+            if window.contains(&address.as_u64()) {
+                pages.push(address.as_u64() - paging::DEVICE_OFFSET - place);
+            }
+        });
+        pages
+    };
+    if memory::map_registers(place + 0xffe, 4).is_none() {
+        // A CPU that does not reach there.
+        assert_eq!(mapped(), []);
+        return;
+    }
+    assert_eq!(mapped(), [0, 0x1000]);
+    let before = memory::free_frame_count();
+    // More than there are page tables for.
+    assert_eq!(memory::map_registers(place, 1 << 38), None);
+    assert_eq!(
+        memory::free_frame_count(),
+        before,
+        "page tables that are of no use"
+    );
 }
 
 fn clock_goes_forward() {

@@ -2,13 +2,16 @@
 
 mod frames;
 pub mod paging;
+mod registers;
 mod shared;
 
 use bootloader_api::{BootInfo, info::MemoryRegionKind};
 use x86_64::VirtAddr;
 
+pub(crate) use self::registers::{map_trampoline, read_firmware};
 pub use self::{
     frames::{FRAME_LEN, Frames},
+    registers::{map_own_registers, map_registers},
     shared::Shared,
 };
 use crate::{boot, heap, platform::KernelPlatform};
@@ -27,7 +30,7 @@ static FRAMES: IrqMutex<KernelPlatform, Option<Frames>> = IrqMutex::new("frames"
 /// # Errors
 ///
 /// How many usable bytes there are, when they are too few.
-pub fn init(info: &BootInfo) -> Result<(), u64> {
+pub fn init(info: &'static BootInfo) -> Result<(), u64> {
     let usable = || {
         let regions = info.memory_regions.iter();
         regions
@@ -42,6 +45,7 @@ pub fn init(info: &BootInfo) -> Result<(), u64> {
     let mut frames = Frames::new(usable());
     paging::switch(usable(), &mut frames);
     FRAMES.with(|place| *place = Some(frames));
+    registers::init(&info.memory_regions);
     heap::init();
     Ok(())
 }
@@ -82,29 +86,5 @@ pub fn allocate_stack(pages: usize) -> VirtAddr {
     FRAMES.with(|frames| match frames {
         Some(frames) => paging::map_stack(pages, frames),
         None => panic!("a stack before memory"),
-    })
-}
-
-/// Maps what a device says are its registers; `None` where there is memory, or nothing that is addressed.
-pub fn map_registers(address: u64, len_bytes: usize) -> Option<VirtAddr> {
-    let end = address.checked_add(len_bytes as u64)?;
-    let addressed = FIRST_BYTE <= address && end <= 1 << 44;
-    // Usable memory is mapped in the physical map, the image where it is.
-    let is_memory = |page| {
-        let places = [physical(page), VirtAddr::new(page)];
-        places
-            .into_iter()
-            .any(|place| paging::translate(place).is_some())
-    };
-    let pages = || (address & !(FRAME_LEN as u64 - 1)..end).step_by(FRAME_LEN);
-    (addressed && !pages().any(is_memory)).then(|| map_device(address, len_bytes))
-}
-
-/// Maps device registers or firmware tables, uncached, and returns where. Mapping the same twice
-/// is fine, and nothing is ever unmapped.
-pub fn map_device(address: u64, len_bytes: usize) -> VirtAddr {
-    FRAMES.with(|frames| match frames {
-        Some(frames) => paging::map_device(address, len_bytes, frames),
-        None => panic!("device registers before memory"),
     })
 }

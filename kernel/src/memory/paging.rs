@@ -9,7 +9,10 @@
 //!
 //! The page below the boot stack is not mapped either, nor is page 0.
 
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::{
+    ops::Range,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use x86_64::{
     PhysAddr, VirtAddr,
@@ -26,7 +29,9 @@ use crate::boot::PHYSICAL_OFFSET;
 /// Where device registers are mapped: at their bus address plus this.
 pub const DEVICE_OFFSET: u64 = 0xffff_c000_0000_0000;
 /// Where stacks are.
-pub const STACKS: u64 = 0xffff_d000_0000_0000;
+pub const STACKS: u64 = 0xffff_f000_0000_0000;
+/// Bus addresses from here on have no place in the device window.
+pub const DEVICE_LEN: u64 = STACKS - DEVICE_OFFSET;
 
 static NEXT_STACK: AtomicU64 = AtomicU64::new(STACKS);
 
@@ -88,7 +93,7 @@ pub(super) fn switch(usable: impl Iterator<Item = (u64, u64)>, frames: &mut Fram
     for (start, end, rights) in image {
         for address in (start as u64..end as u64).step_by(FRAME_LEN) {
             if address != guard {
-                map::<Size4KiB>(&mut tables, address, address, rights, frames);
+                expect_mapped::<Size4KiB>(&mut tables, address, address, rights, frames);
             }
         }
     }
@@ -97,10 +102,10 @@ pub(super) fn switch(usable: impl Iterator<Item = (u64, u64)>, frames: &mut Fram
         while start < end {
             let large = Size2MiB::SIZE;
             if start.is_multiple_of(large) && start + large <= end {
-                map::<Size2MiB>(&mut tables, PHYSICAL_OFFSET + start, start, RW, frames);
+                expect_mapped::<Size2MiB>(&mut tables, PHYSICAL_OFFSET + start, start, RW, frames);
                 start += large;
             } else {
-                map::<Size4KiB>(&mut tables, PHYSICAL_OFFSET + start, start, RW, frames);
+                expect_mapped::<Size4KiB>(&mut tables, PHYSICAL_OFFSET + start, start, RW, frames);
                 start += Size4KiB::SIZE;
             }
         }
@@ -116,7 +121,8 @@ fn map<S: PageSize + core::fmt::Debug>(
     address: u64,
     rights: PageTableFlags,
     frames: &mut Frames,
-) where
+) -> Result<(), MapToError<S>>
+where
     for<'a> OffsetPageTable<'a>: Mapper<S>,
 {
     let page = Page::<S>::containing_address(VirtAddr::new(to));
@@ -128,17 +134,60 @@ fn map<S: PageSize + core::fmt::Debug>(
         Ok(flush) => flush.flush(),
         // Device registers that share a page.
         Err(MapToError::PageAlreadyMapped(there)) if there == frame => {}
-        Err(error) => panic!("mapping {address:#x} at {to:#x}: {error:?}"),
+        Err(error) => return Err(error),
+    }
+    Ok(())
+}
+
+/// Maps what the kernel cannot do without.
+fn expect_mapped<S: PageSize + core::fmt::Debug>(
+    tables: &mut OffsetPageTable,
+    to: u64,
+    address: u64,
+    rights: PageTableFlags,
+    frames: &mut Frames,
+) where
+    for<'a> OffsetPageTable<'a>: Mapper<S>,
+{
+    if let Err(error) = map(tables, to, address, rights, frames) {
+        panic!("mapping {address:#x} at {to:#x}: {error:?}");
     }
 }
 
-pub(super) fn map_device(address: u64, len_bytes: usize, frames: &mut Frames) -> VirtAddr {
+/// Maps whole pages into the device window, and nothing beside them. `None` when the page tables would
+/// take too much memory.
+pub(super) fn map_device(pages: Range<u64>, frames: &mut Frames) -> Option<()> {
     let mut tables = active_tables();
-    let end = address + len_bytes.max(1) as u64;
-    for page in (address & !4095..end).step_by(FRAME_LEN) {
-        map::<Size4KiB>(&mut tables, DEVICE_OFFSET + page, page, DEVICE, frames);
+    expect_room(&pages, frames)?;
+    for page in pages.step_by(FRAME_LEN) {
+        map::<Size4KiB>(&mut tables, DEVICE_OFFSET + page, page, DEVICE, frames).ok()?;
     }
-    VirtAddr::new(DEVICE_OFFSET + address)
+    Some(())
+}
+
+/// Like [`map_device`], in large pages where they fit: nobody else has anything in such a stretch.
+pub(super) fn map_device_largely(pages: Range<u64>, frames: &mut Frames) -> Option<()> {
+    let mut tables = active_tables();
+    expect_room(&pages, frames)?;
+    let Range { mut start, end } = pages;
+    while start < end {
+        let to = DEVICE_OFFSET + start;
+        if start.is_multiple_of(Size2MiB::SIZE) && end - start >= Size2MiB::SIZE {
+            map::<Size2MiB>(&mut tables, to, start, DEVICE, frames).ok()?;
+            start += Size2MiB::SIZE;
+        } else {
+            map::<Size4KiB>(&mut tables, to, start, DEVICE, frames).ok()?;
+            start += Size4KiB::SIZE;
+        }
+    }
+    Some(())
+}
+
+/// `None` if mapping `pages` could take more than half of what memory is left.
+fn expect_room(pages: &Range<u64>, frames: &Frames) -> Option<()> {
+    const TABLES_ABOVE: u64 = 6;
+    let tables = (pages.end - pages.start) / Size2MiB::SIZE + TABLES_ABOVE;
+    (tables <= frames.free_count() as u64 / 2).then_some(())
 }
 
 pub(super) fn map_stack(pages: usize, frames: &mut Frames) -> VirtAddr {
@@ -150,7 +199,7 @@ pub(super) fn map_stack(pages: usize, frames: &mut Frames) -> VirtAddr {
         let Some(frame) = frames.allocate(1) else {
             panic!("no memory for a stack")
         };
-        map::<Size4KiB>(&mut tables, page, frame, RW, frames);
+        expect_mapped::<Size4KiB>(&mut tables, page, frame, RW, frames);
     }
     VirtAddr::new(bottom + len_bytes)
 }

@@ -1,0 +1,170 @@
+//! Which physical addresses may be mapped as device registers, and which read as firmware tables.
+//!
+//! Where things are is said by devices and by firmware, which may lie or be mistaken. What decides is
+//! the boot memory map, the CPU's width, and what the kernel keeps for itself: registers of a driver's
+//! device lie where all of these know nothing.
+
+use core::{arch::x86_64::__cpuid, ops::Range, ptr::NonNull};
+
+use alloc::vec::Vec;
+use bootloader_api::info::{MemoryRegion, MemoryRegionKind};
+use spin::Once;
+use virtio_crypto::sync::IrqMutex;
+
+use super::{FIRST_BYTE, FRAME_LEN, FRAMES, paging};
+use crate::{boot::TRAMPOLINE, platform::KernelPlatform};
+
+/// Where writes are messages to local APICs (Intel SDM volume 3, 12.11.1).
+const MESSAGES: Range<u64> = 0xfee0_0000..0xfef0_0000;
+/// "Reserved" in the boot memory map: firmware tables, but the kernel's own registers too.
+const RESERVED: MemoryRegionKind = MemoryRegionKind::UnknownBios(2);
+
+/// Most stretches of registers that the kernel keeps for itself.
+const MAX_OWN: usize = 64;
+
+/// What the kernel has mapped for itself.
+struct Own {
+    ranges: [Range<u64>; MAX_OWN],
+    count: usize,
+}
+
+static OWN: IrqMutex<KernelPlatform, Own> = IrqMutex::new(
+    "own registers",
+    Own {
+        ranges: [const { 0..0 }; MAX_OWN],
+        count: 0,
+    },
+);
+static REGIONS: Once<&'static [MemoryRegion]> = Once::new();
+
+pub(super) fn init(regions: &'static [MemoryRegion]) {
+    REGIONS.call_once(|| regions);
+}
+
+fn overlap(one: &Range<u64>, other: &Range<u64>) -> bool {
+    one.start < other.end && other.start < one.end
+}
+
+/// Returns the pages that `len_bytes` at `address` lie on; `None` where that is nothing, or no place
+/// that the CPU can reach and the device window has room for.
+fn pages(address: u64, len_bytes: usize) -> Option<Range<u64>> {
+    let frame = FRAME_LEN as u64;
+    let end = address.checked_add(len_bytes as u64)?;
+    let limit = (1 << address_bits()).min(paging::DEVICE_LEN);
+    (len_bytes > 0 && end <= limit).then(|| address / frame * frame..end.next_multiple_of(frame))
+}
+
+/// Returns the width of the CPU's physical addresses (Intel SDM volume 2, CPUID leaf 0x80000008).
+fn address_bits() -> u32 {
+    const LEAF: u32 = 0x8000_0008;
+    match __cpuid(0x8000_0000).eax {
+        LEAF.. => __cpuid(LEAF).eax & 0xff,
+        _ => 36,
+    }
+    .min(52)
+}
+
+/// Tells whether the boot memory map has some of `range` as what `is` says.
+fn is_named(range: &Range<u64>, is: impl Fn(MemoryRegionKind) -> bool) -> bool {
+    let regions = REGIONS.get().into_iter().copied().flatten();
+    let mut named = regions.filter(|region| is(region.kind));
+    named.any(|region| overlap(range, &(region.start..region.end)))
+}
+
+fn is_own(range: &Range<u64>) -> bool {
+    OWN.with(|own| {
+        let own = &own.ranges[..own.count];
+        own.iter().any(|kept| overlap(range, kept))
+    })
+}
+
+/// Maps registers of a driver's device, uncached, for good. Mapping the same twice is fine.
+///
+/// `None` unless every byte of the stretch can be device registers: the pages that it lies on are
+/// above the first MiB, within what the CPU can address, in no region of the boot memory map (memory,
+/// the image, firmware tables), and neither the interrupt messages' window nor registers that the
+/// kernel keeps for itself. `None`, too, when there is no memory for page tables.
+pub fn map_registers(address: u64, len_bytes: usize) -> Option<NonNull<u8>> {
+    let pages = pages(address, len_bytes)?;
+    let is_free = pages.start >= FIRST_BYTE
+        && !overlap(&pages, &MESSAGES)
+        && !is_named(&pages, |_| true)
+        && !is_own(&pages);
+    if !is_free {
+        return None;
+    }
+    map(address, pages)
+}
+
+/// Maps registers that the kernel keeps for itself, where the firmware says that they are. No driver
+/// gets them from here on.
+///
+/// `None` where there is memory, for nothing, past what the CPU can address, and when there is no
+/// memory for page tables or no room to remember it.
+pub fn map_own_registers(address: u64, len_bytes: usize) -> Option<NonNull<u8>> {
+    let pages = pages(address, len_bytes)?;
+    if pages.start < FIRST_BYTE || is_named(&pages, |kind| kind != RESERVED) {
+        return None;
+    }
+    let is_kept = OWN.with(|own| {
+        if own.ranges[..own.count].contains(&pages) {
+            return true;
+        }
+        let Some(place) = own.ranges.get_mut(own.count) else {
+            return false;
+        };
+        *place = pages.clone();
+        own.count += 1;
+        true
+    });
+    if !is_kept {
+        return None;
+    }
+    FRAMES.with(|frames| paging::map_device_largely(pages, frames.as_mut()?))?;
+    in_window(address)
+}
+
+/// Maps the page that further CPUs begin at: memory that the allocator does not have.
+pub(crate) fn map_trampoline() -> Option<NonNull<u8>> {
+    let page = u64::from(TRAMPOLINE);
+    map(page, page..page + FRAME_LEN as u64)
+}
+
+/// Copies a firmware table.
+///
+/// A copy, because nobody promises that the memory stays as it is. `None` where the kernel has memory
+/// of its own or registers, or nobody says that there is anything: tables lie below the first MiB or
+/// in what the boot memory map does not leave to us.
+pub(crate) fn read_firmware(address: u64, len_bytes: usize) -> Option<Vec<u8>> {
+    let pages = pages(address, len_bytes)?;
+    let is_low = pages.end <= FIRST_BYTE;
+    let is_ours = |kind| {
+        matches!(
+            kind,
+            MemoryRegionKind::Usable | MemoryRegionKind::Bootloader
+        )
+    };
+    let is_firmwares = is_named(&pages, |kind| !is_ours(kind))
+        && !is_named(&pages, is_ours)
+        && !overlap(&pages, &MESSAGES)
+        && !is_own(&pages);
+    if !is_low && !is_firmwares {
+        return None;
+    }
+    let start = map(address, pages)?;
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(len_bytes).ok()?;
+    // SAFETY: mapped just now, for good, all of the stretch. Any byte is a `u8`, and reading each by
+    // itself stays right whatever the memory does meanwhile.
+    bytes.extend((0..len_bytes).map(|at| unsafe { start.add(at).read_volatile() }));
+    Some(bytes)
+}
+
+fn map(address: u64, pages: Range<u64>) -> Option<NonNull<u8>> {
+    FRAMES.with(|frames| paging::map_device(pages, frames.as_mut()?))?;
+    in_window(address)
+}
+
+fn in_window(address: u64) -> Option<NonNull<u8>> {
+    NonNull::new((paging::DEVICE_OFFSET + address) as *mut u8)
+}
