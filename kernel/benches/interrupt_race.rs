@@ -55,7 +55,7 @@ const WORDS: &[&str] = &[
 const KEY: [u8; 16] = [7; 16];
 const IV: [u8; 16] = [1; 16];
 /// The data queue's entry when each queue has one of its own.
-const DATA_ENTRY: usize = 1;
+const DATA_ENTRY: MsixEntry = MsixEntry(1);
 
 type Session = Arc<Cipher<KernelPlatform>>;
 
@@ -139,8 +139,8 @@ fn inject(device: &CryptoDevice, send: impl Fn()) {
     }
 }
 
-fn vector() -> u8 {
-    match machine::vector_of(0, DATA_ENTRY) {
+fn vector(device: &CryptoDevice) -> u8 {
+    match machine::vector_of(device, DATA_ENTRY) {
         Some(vector) => vector,
         None => testing::give_up(format_args!("no vector for the data queue: vectors=3")),
     }
@@ -193,7 +193,7 @@ fn settle(device: &CryptoDevice) {
 fn injected(device: &Arc<CryptoDevice>, session: &Session) {
     const INJECTED: u64 = 1000;
     const STORM: u64 = 100_000;
-    let vector = vector();
+    let vector = vector(device);
     interrupts::enable();
 
     rate(session);
@@ -237,7 +237,7 @@ fn under_traffic(device: &Arc<CryptoDevice>, session: &Session, injected: u64) {
     DEVICE.call_once(|| device.clone());
     let second = measure::expect(vectors::allocate(|_| {
         if let Some(device) = DEVICE.get() {
-            device.handle_interrupt(MsixEntry(DATA_ENTRY as u16));
+            device.handle_interrupt(DATA_ENTRY);
             ARRIVED.fetch_add(1, Ordering::Relaxed);
         }
     }));

@@ -18,6 +18,7 @@ pub mod heap;
 pub mod idle;
 pub mod interrupts;
 pub mod ioapic;
+mod lines;
 pub mod load;
 pub mod machine;
 pub mod measure;

@@ -1,13 +1,13 @@
 //! What the machine consists of, and the crypto devices in it.
 
 use alloc::{sync::Arc, vec::Vec};
-use core::sync::atomic::{AtomicU8, Ordering};
+use core::ptr;
 
-use spin::Once;
+use spin::{Mutex, Once};
 use virtio_crypto::{
-    Device, Error, Options,
+    Device, Error, InterruptMode, Options,
     transport::{
-        MsixEntry, VirtioDriversTransport,
+        MsixEntry, Transport, VirtioDriversTransport,
         pci::{PciTransport, is_crypto_device},
     },
 };
@@ -18,7 +18,9 @@ use virtio_drivers::transport::pci::{
 
 use crate::{
     acpi::{self, Firmware, Tables},
-    executor, ioapic, memory, pci,
+    executor, ioapic,
+    lines::Held,
+    memory, pci,
     platform::KernelPlatform,
     testing, time, vectors,
 };
@@ -62,51 +64,85 @@ pub fn pci_access() -> pci::Access {
     }
 }
 
-/// Most devices that interrupts are delivered for.
-const MAX_DEVICES: usize = 4;
-/// Vectors of a device.
-const VECTORS: usize = 3;
-
 /// A device of this kernel.
 pub type CryptoDevice = Device<KernelPlatform>;
 /// What looking for one gives.
 pub type DeviceOrNone = Result<Option<Arc<CryptoDevice>>, Error>;
 
-static DEVICES: [Once<Arc<CryptoDevice>>; MAX_DEVICES] = [const { Once::new() }; MAX_DEVICES];
+/// Who sends a vector. Aligned so that the table below is found in by a shift.
+#[repr(align(16))]
+struct Source {
+    device: Arc<CryptoDevice>,
+    entry: MsixEntry,
+}
 
-/// Interrupts before the device is in its place have nothing to do yet.
-fn on_msix<const DEVICE: usize, const ENTRY: u16>(_vector: u8) {
-    if let Some(device) = DEVICES[DEVICE].get() {
-        device.handle_interrupt(MsixEntry(ENTRY));
+/// By vector.
+static SOURCES: [Once<Source>; 256] = [const { Once::new() }; 256];
+/// The functions that have been set up.
+static TAKEN: Mutex<Vec<DeviceFunction>> = Mutex::new(Vec::new());
+
+/// Answers a device's first entries, which are all that one with a single data queue has: what an entry is
+/// for is known here, and need not be found out at each interrupt.
+fn on_first<const ENTRY: u16>(vector: u8) {
+    // Before the device is in its place there is nothing to do yet.
+    if let Some(source) = SOURCES[usize::from(vector)].get() {
+        source.device.handle_interrupt(MsixEntry(ENTRY));
     }
 }
 
-fn on_intx<const DEVICE: usize>(_vector: u8) {
-    if let Some(device) = DEVICES[DEVICE].get() {
-        device.handle_intx();
+fn on_other(vector: u8) {
+    if let Some(source) = SOURCES[usize::from(vector)].get() {
+        source.device.handle_interrupt(source.entry);
     }
 }
 
-/// Handlers cannot capture, so there is one for each place.
-const MSIX: [[fn(u8); VECTORS]; MAX_DEVICES] = [
-    [on_msix::<0, 0>, on_msix::<0, 1>, on_msix::<0, 2>],
-    [on_msix::<1, 0>, on_msix::<1, 1>, on_msix::<1, 2>],
-    [on_msix::<2, 0>, on_msix::<2, 1>, on_msix::<2, 2>],
-    [on_msix::<3, 0>, on_msix::<3, 1>, on_msix::<3, 2>],
-];
-const INTX: [fn(u8); MAX_DEVICES] = [on_intx::<0>, on_intx::<1>, on_intx::<2>, on_intx::<3>];
+/// Returns what the vector of an entry calls.
+fn handler_of(entry: MsixEntry) -> fn(u8) {
+    match entry.0 {
+        0 => on_first::<0>,
+        1 => on_first::<1>,
+        2 => on_first::<2>,
+        _ => on_other,
+    }
+}
 
-/// The vector of each MSI-X entry that is in use; 0 for none.
-static ENTRY_VECTORS: [[AtomicU8; VECTORS]; MAX_DEVICES] =
-    [const { [const { AtomicU8::new(0) }; VECTORS] }; MAX_DEVICES];
+/// Returns the vector that this kernel gave an MSI-X entry of a device's.
+pub fn vector_of(device: &CryptoDevice, entry: MsixEntry) -> Option<u8> {
+    let is_it = |source: &Source| ptr::eq(&*source.device, device) && source.entry == entry;
+    let vector = SOURCES
+        .iter()
+        .position(|source| source.get().is_some_and(is_it));
+    vector.and_then(|vector| u8::try_from(vector).ok())
+}
 
-/// Returns the vector of a device's MSI-X entry.
-pub fn vector_of(device: usize, entry: usize) -> Option<u8> {
-    let vector = ENTRY_VECTORS
-        .get(device)?
-        .get(entry)?
-        .load(Ordering::Relaxed);
-    (vector != 0).then_some(vector)
+/// Where the device's configuration says how many data queues it has (Virtio 1.3, 5.9.4).
+const MAX_DATA_QUEUES: usize = 4;
+
+/// Returns how many MSI-X entries the driver can use of the device's.
+fn useful_entries(transport: &dyn Transport, options: &Options) -> usize {
+    let mut max_data_queues = [0; 4];
+    // What cannot be read the driver will say.
+    let _ = transport.read_config(MAX_DATA_QUEUES, &mut max_data_queues);
+    let most = u32::from(options.data_queues).max(1);
+    let data_queues = u32::from_le_bytes(max_data_queues).clamp(1, most);
+    // Configuration and control queue have one each.
+    usize::from(transport.msix_entries()).min(2 + data_queues as usize)
+}
+
+/// Takes so many vectors, or as many as there are, which is said in a line: the driver does with fewer.
+fn take_vectors(function: DeviceFunction, wanted: usize) -> Vec<u8> {
+    let mut taken = Vec::new();
+    for entry in (0..).map(MsixEntry).take(wanted) {
+        match vectors::allocate(handler_of(entry)) {
+            Ok(vector) => taken.push(vector),
+            Err(error) => {
+                let count = taken.len();
+                log::warn!("crypto device at {function}: {count} of {wanted} vectors, {error}");
+                break;
+            }
+        }
+    }
+    taken
 }
 
 /// How a device's interrupts are to reach the kernel at most.
@@ -148,47 +184,45 @@ pub fn find_crypto() -> Vec<DeviceFunction> {
 /// # Panics
 ///
 /// If it is set up a second time: its interrupts are taken.
-pub fn open_crypto(
-    index: usize,
+pub fn open_crypto(index: usize, reach: Reach, wiring: Wiring, options: Options) -> DeviceOrNone {
+    let Some(&function) = find_crypto().get(index) else {
+        return Ok(None);
+    };
+    {
+        let mut taken = TAKEN.lock();
+        let is_new = !taken.contains(&function);
+        assert!(is_new, "crypto device {index} is set up already");
+        taken.push(function);
+    }
+    let device = open(function, reach, wiring, options);
+    if device.is_err() {
+        TAKEN.lock().retain(|taken| *taken != function);
+    }
+    device.map(Some)
+}
+
+/// Sets up a function that nobody else does.
+fn open(
+    function: DeviceFunction,
     reach: Reach,
     wiring: Wiring,
     mut options: Options,
-) -> DeviceOrNone {
-    let Some(&function) = find_crypto().get(index).filter(|_| index < MAX_DEVICES) else {
-        return Ok(None);
-    };
-    assert!(
-        !DEVICES[index].is_completed(),
-        "crypto device {index} is set up already"
-    );
+) -> Result<Arc<CryptoDevice>, Error> {
     let access = pci_access();
-    let vector = |handler| match vectors::allocate(handler) {
-        Ok(vector) => vector,
-        Err(error) => panic!("{error}"),
-    };
-    if wiring == Wiring::Best {
-        for (&handler, place) in MSIX[index].iter().zip(&ENTRY_VECTORS[index]) {
-            let vector = vector(handler);
-            place.store(vector, Ordering::Relaxed);
-            options.messages.extend(vectors::message_here(vector));
-        }
-    }
-    let pin = match (wiring, pci::interrupt_line(&access, function)) {
-        (Wiring::Best | Wiring::Intx, Some(line)) => {
-            let vector = vector(INTX[index]);
-            ioapic::route(tables(), line, vector, crate::apic::id()).ok()
-        }
+    // Before its own vectors: the line's stands for all devices on it.
+    let line = match (wiring, pci::interrupt_line(&access, function)) {
+        (Wiring::Best | Wiring::Intx, Some(line)) => Held::new(line),
         _ => None,
     };
-    options.intx = pin.is_some();
+    options.intx = line.is_some();
     // QEMU's own devices send their messages under the lock that the answer to a register read takes.
     options.message_travel_ns = 0;
     let device = match reach {
         Reach::Pci => {
-            // SAFETY: the bus's own configuration space; one device a function is set up (asserted above),
-            // and QEMU's keep to the memory that they are given.
+            // SAFETY: the bus's own configuration space; a function is set up once (`open_crypto`), and
+            // QEMU's keep to the memory that they are given.
             let transport = unsafe { PciTransport::<KernelPlatform, _>::new(access, function)? };
-            Device::new(transport, options)?
+            set_up(transport, wiring, options, function)?
         }
         Reach::VirtioDrivers => {
             let mut root = PciRoot::new(access);
@@ -200,19 +234,15 @@ pub fn open_crypto(
                 },
                 Err(error) => panic!("virtio_drivers: {error}"),
             };
-            Device::new(transport, options)?
+            set_up(transport, wiring, options, function)?
         }
     };
-    let device = Arc::new(device);
-    DEVICES[index].call_once(|| device.clone());
-    if device.interrupt_mode() == virtio_crypto::InterruptMode::Intx
-        && let Some(pin) = pin
+    if device.interrupt_mode() == InterruptMode::Intx
+        && let Some(line) = line
     {
-        // A level raised before the pin is unmasked would never be delivered.
-        device.clear_intx();
-        pin.unmask();
+        line.add(device.clone());
     }
-    Ok(Some(device))
+    Ok(device)
 }
 
 /// How often a watched device is looked at.
@@ -246,6 +276,31 @@ pub fn watch(device: &Arc<CryptoDevice>) {
         Ok(task) => task.detach(),
         Err(full) => panic!("no room for a watch among {} tasks", full.max),
     }
+}
+
+/// Sets the device up with vectors of its own, if it is to have any.
+fn set_up(
+    transport: impl Transport + 'static,
+    wiring: Wiring,
+    mut options: Options,
+    function: DeviceFunction,
+) -> Result<Arc<CryptoDevice>, Error> {
+    let vectors = match wiring {
+        Wiring::Best => take_vectors(function, useful_entries(&transport, &options)),
+        Wiring::Intx | Wiring::Polling => Vec::new(),
+    };
+    let messages = vectors
+        .iter()
+        .filter_map(|vector| vectors::message_here(*vector));
+    options.messages.extend(messages);
+    let device = Arc::new(Device::new(transport, options)?);
+    for (entry, vector) in (0..).map(MsixEntry).zip(vectors) {
+        SOURCES[usize::from(vector)].call_once(|| Source {
+            device: device.clone(),
+            entry,
+        });
+    }
+    Ok(device)
 }
 
 /// Polls `device` until nothing is in flight and `sessions` sessions are taken.

@@ -39,6 +39,11 @@ pub fn allocate(handler: Handler) -> Result<u8, NoVector> {
     Ok(vector)
 }
 
+/// Returns how many are left.
+pub fn left() -> usize {
+    usize::from(END - NEXT.load(Ordering::Relaxed))
+}
+
 /// Returns the message that delivers `vector` to the calling CPU.
 pub fn message_here(vector: u8) -> Option<MsixMessage> {
     apic::message(apic::id(), vector)

@@ -582,7 +582,7 @@ fn spurious_interrupts_are_counted_exactly() {
     assert_eq!(after.unhandled - before.unhandled, 1000);
     assert_eq!(after.handled, before.handled);
     // And real messages: the local APIC sends the vector of the device's queue.
-    let vector = machine::vector_of(0, 0).unwrap();
+    let vector = machine::vector_of(device(), MsixEntry(0)).unwrap();
     for _ in 0..100 {
         apic::send(apic::id(), vector);
         let end_ns = time::now_ns() + 100_000;
