@@ -11,7 +11,7 @@ use kernel::{
     executor,
     machine::{self, CryptoDevice, Reach, Wiring},
     platform::KernelPlatform,
-    println, smp,
+    println, smp, time,
 };
 use rsa::pkcs1::DecodeRsaPublicKey;
 use sha1::Sha1;
@@ -34,6 +34,8 @@ kernel::tests! {
         ciphertexts_decrypt_to_the_known_message,
         messages_come_back,
         short_results_are_never_passed_on,
+        moduli_of_any_length_do,
+        signatures_are_verified_first,
         what_does_not_verify_is_an_error,
         wrong_ciphertexts_are_errors,
         wrong_lengths_leave_the_device_as_it_was,
@@ -255,6 +257,74 @@ fn short_results_are_never_passed_on() {
          encryptions={ENCRYPTIONS} made_anew={again}"
     );
     drop(signer);
+    drop(_verifier);
+    settle();
+}
+
+/// Most results of these begin with a zero byte, and some with two.
+fn moduli_of_any_length_do() {
+    const ODD: [&[u8]; 2] = [file!("1025.pkcs1.der"), file!("1026.pkcs1.der")];
+    const ENCRYPTIONS: u32 = 100;
+    const SIGNATURES: u32 = 16;
+    if !has_rsa(device()) {
+        return;
+    }
+    let requests = || device().data_stats().submitted;
+    for der in ODD {
+        let key = RsaPrivateKey::from_pkcs1_der(der).unwrap();
+        let (bits, len) = (
+            key.public_key().modulus_bits(),
+            key.public_key().modulus_len_bytes(),
+        );
+        let before = requests();
+        executor::block_on(async {
+            let encrypt = RsaEncryptor::open(device(), key.public_key())
+                .await
+                .unwrap();
+            let decrypt = RsaDecryptor::open(device(), &key).await.unwrap();
+            for number in 0..ENCRYPTIONS {
+                let (mut ciphertext, mut message) = (vec![0; len], vec![0; len]);
+                let sent = number.to_le_bytes();
+                encrypt.encrypt(&sent, &mut ciphertext).await.unwrap();
+                let got = decrypt.decrypt(&ciphertext, &mut message).await.unwrap();
+                assert_eq!(message[..got], sent, "{bits} bits");
+            }
+        });
+        let again = requests() - before - 2 * u64::from(ENCRYPTIONS);
+        let (signer, verifier) = open(&key, RsaHash::Sha1).unwrap();
+        let mut short = 0;
+        let start_ns = time::now_ns();
+        let numbers: Vec<_> = (0..SIGNATURES).map(|number| [number as u8; 20]).collect();
+        let signs = numbers.iter().map(|digest| signer.sign(digest));
+        let signed = executor::block_on(device().batch(virtio_crypto::join_all(signs)));
+        let elapsed_us = (time::now_ns() - start_ns) / 1000;
+        for (digest, signature) in numbers.iter().zip(signed) {
+            let signature = signature.unwrap();
+            executor::block_on(verifier.verify(digest, signature.as_ref())).unwrap();
+            short += u32::from(signature.as_ref()[0] == 0);
+        }
+        assert!(short > 0, "none of {SIGNATURES} came short");
+        println!(
+            "rsa: bits={bits} encryptions={ENCRYPTIONS} made_anew={again} signatures={SIGNATURES} \
+             with_leading_zero={short} us={elapsed_us}"
+        );
+    }
+    settle();
+}
+
+fn signatures_are_verified_first() {
+    if !has_rsa(device()) {
+        return;
+    }
+    let (mut signer, _verifier) = open(&key(&ALL[1]), RsaHash::Sha256).unwrap();
+    executor::block_on(async {
+        signer.verify_signatures().await.unwrap();
+        let before = device().data_stats().submitted;
+        let signature = signer.sign(DIGESTS[3].1).await.unwrap();
+        assert_eq!(signature.as_ref(), ALL[1].signatures[3]);
+        assert_eq!(device().data_stats().submitted - before, 2);
+        signer.close().await.unwrap();
+    });
     drop(_verifier);
     settle();
 }
