@@ -171,12 +171,13 @@ impl<P: Platform, C: StreamSession<P>> CipherStream<P, C> {
         let cipher = self.session.cipher();
         let iv_len_bytes = cipher.algorithm().iv_len_bytes();
         let iv = &mut self.state.iv[..iv_len_bytes];
-        let mut next = last_block(data, iv_len_bytes);
+        // The next IV is ciphertext: never a copy of plaintext, which a future that ends early would keep.
+        let before = match cipher.direction() {
+            Direction::Encrypt => None,
+            Direction::Decrypt => Some(last_block(data, iv_len_bytes)),
+        };
         cipher.process_slice(iv, data).await?;
-        if cipher.direction() == Direction::Encrypt {
-            next = last_block(data, iv_len_bytes);
-        }
-        iv.copy_from_slice(&next);
+        iv.copy_from_slice(&before.unwrap_or_else(|| last_block(data, iv_len_bytes)));
         Ok(())
     }
 

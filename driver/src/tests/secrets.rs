@@ -4,7 +4,6 @@
 
 use alloc::{boxed::Box, vec};
 use core::{future::Future, task::Poll};
-use std::thread;
 
 use pkcs1::{RsaPrivateKeyRef, der::Decode};
 
@@ -65,17 +64,21 @@ static SCALAR: [u8; 32] = unique(1);
 static KEY: [u8; 32] = unique(2);
 static MAC_KEY: [u8; 32] = unique(3);
 static PLAINTEXT: [u8; 1520] = unique(4);
+static IV: [u8; 16] = unique(8);
 static CACHED: [[u8; 32]; 3] = [unique(5), unique(6), unique(7)];
 
-/// Lets the device do all that it has, on a stack of its own.
+/// Overwrites the stack below, in which the device has computed.
+#[inline(never)]
+fn scrub_stack() {
+    core::hint::black_box(&mut [0u8; 1 << 17]);
+}
+
+/// Lets the device do all that it has.
 fn serve(rig: &Rig) {
     loop {
-        let all = || {
-            let queues = rig.fake.enabled().into_iter();
-            queues.map(|queue| rig.fake.serve(queue, usize::MAX)).sum()
-        };
-        let served: usize =
-            unwatched(|| thread::scope(|scope| scope.spawn(all).join().expect("the device")));
+        let serve = |queue| unwatched(|| rig.fake.serve(queue, usize::MAX));
+        let served: usize = rig.fake.enabled().into_iter().map(serve).sum();
+        scrub_stack();
         rig.device.poll();
         if served == 0 {
             return;
@@ -280,6 +283,15 @@ fn ecdsa_keys_leave_nothing_in_the_heap() {
     watch.check("after keys in DER");
 }
 
+/// Checks that none of the secrets below is in device memory.
+#[track_caller]
+fn check_device_memory(when: &str) {
+    for secret in [&KEY[..], &MAC_KEY, &PLAINTEXT, &IV[..12]] {
+        let begin = &secret[..secret.len().min(16)];
+        assert!(!is_in_memory(begin), "{begin:x?} in device memory {when}");
+    }
+}
+
 /// Slices that fit a slot, and such that go through a buffer.
 const LENS: [usize; 3] = [32, 512, 1520];
 
@@ -293,20 +305,26 @@ fn symmetric_keys_and_plaintext_leave_nothing_in_the_heap() {
                 let mut data = unwatched(|| PLAINTEXT[..len].to_vec());
                 let data = &mut data[..];
                 let cipher = open!(&rig, Cipher(CipherAlgorithm::AesCbc, direction, &KEY));
-                drive(&rig, cipher.process_slice(&[0; 16], data)).unwrap();
+                drive(&rig, cipher.process_slice(&IV, data)).unwrap();
                 rig.fake.set_fault(Fault::Status(1));
-                assert!(drive(&rig, cipher.process_slice(&[0; 16], data)).is_err());
+                assert!(drive(&rig, cipher.process_slice(&IV, data)).is_err());
                 let long = DmaBuffer::from_slice(&PLAINTEXT).unwrap();
-                drop(drive(&rig, cipher.process_long(&[0; 16], long)).unwrap());
+                drop(drive(&rig, cipher.process_long(&IV, long)).unwrap());
                 let buffer = || DmaBuffer::from_slice(&PLAINTEXT).unwrap();
-                drop_at_each_wait!(&rig, cipher.process_batch(vec![([0; 16], buffer())]));
+                drop_at_each_wait!(&rig, cipher.process_batch(vec![(IV, buffer())]));
+                // The session is still open: what is over is over with the request.
+                check_device_memory("after requests of a cipher");
                 drive(&rig, cipher.close()).unwrap();
             }
         }
         streams(&rig);
+        check_device_memory("after streams");
         tags(&rig);
+        check_device_memory("after tags");
         sealed(&rig);
+        check_device_memory("after sealed");
         chained(&rig);
+        check_device_memory("after chained");
         serve(&rig);
         watch.check("after the sessions");
         drop(rig);
@@ -324,9 +342,12 @@ fn streams(rig: &Rig) {
         (CipherAlgorithm::AesCbc, [16, 48, 720]),
     ] {
         let cipher = open!(rig, Cipher(algorithm, Direction::Encrypt, &KEY));
-        let mut stream = CipherStream::new(cipher, &[0; 16]).unwrap();
+        let mut stream = CipherStream::new(cipher, &IV).unwrap();
         for len in cuts {
             let mut data = unwatched(|| PLAINTEXT[..len].to_vec());
+            rig.fake.set_fault(Fault::Status(1));
+            assert!(drive(rig, stream.process(&mut data)).is_err());
+            drop_at_each_wait!(rig, stream.process(unwatched(|| data.clone()).leak()));
             drive(rig, stream.process(&mut data)).unwrap();
         }
     }
@@ -350,14 +371,14 @@ fn sealed(rig: &Rig) {
         let mut data = unwatched(|| PLAINTEXT[..len].to_vec());
         let (algorithm, mut tag) = (AeadAlgorithm::Gcm, [0; 16]);
         let seal = open!(rig, AeadEncrypt(algorithm, &KEY, 16), 4);
-        let sealed = seal.encrypt_slice(&[0; 12], &[1; 4], &mut data, &mut tag);
+        let sealed = seal.encrypt_slice(&IV[..12], &[1; 4], &mut data, &mut tag);
         drive(rig, sealed).unwrap();
         let open = open!(rig, AeadDecrypt(algorithm, &KEY, 16), 4);
         let mut forged = unwatched(|| data.clone());
         forged[0] ^= 1;
-        let opened = open.decrypt_slice(&[0; 12], &[1; 4], &mut forged, &tag);
+        let opened = open.decrypt_slice(&IV[..12], &[1; 4], &mut forged, &tag);
         assert_eq!(drive(rig, opened), Err(Error::TagMismatch));
-        let opened = open.decrypt_slice(&[0; 12], &[1; 4], &mut data, &tag);
+        let opened = open.decrypt_slice(&IV[..12], &[1; 4], &mut data, &tag);
         drive(rig, opened).unwrap();
         assert!(data == PLAINTEXT[..len]);
     }
@@ -379,7 +400,7 @@ fn chained(rig: &Rig) {
     for len in LENS {
         let mut data = unwatched(|| PLAINTEXT[..len].to_vec());
         let input = ChainInput {
-            iv: &[0; 16],
+            iv: &IV,
             aad: &[],
             cipher: 0..len,
             hash: 0..len,
