@@ -51,6 +51,26 @@
 //! driver until the device has let go of it. A session that is dropped, or whose creation is
 //! cancelled, ends on the device as soon as none of its requests is in flight.
 //!
+//! # Secrets
+//!
+//! Keys, IVs, plaintext, ciphertext and results that the driver has copied are wiped:
+//!
+//! - in device memory, when the request's future has its outcome. Of one that was dropped, when the device
+//!   has answered and anybody looks after the queue: the next caller that wants its slot, or
+//!   [`Device::poll`] or [`Device::drain`]. Of one that the device never answers, with the device's queues
+//!   at its reset or end, also where the memory itself is given up for good. Long keys, and slices
+//!   that have no room in a slot, travel in buffers of the driver's own, and go the same ways;
+//! - a [`DmaBuffer`], whoever has it, when it is dropped; the bytes in it that came of a request that
+//!   failed, before it comes back;
+//! - in ordinary memory, the keys that are kept without a session and by a [`SessionCache`], and those in
+//!   [`RsaPrivateKey`] and [`EcdsaPrivateKey`], when they are dropped. Futures keep no key, and what they
+//!   keep of results for a moment they wipe, also when they are dropped.
+//!
+//! Yours to wipe are the slices that you give: keys, their encodings, data, and what a call has written
+//! into them; after an error that is none of the device's answer. Copies that the compiler makes on the stack
+//! stay until it is used again, and what the device keeps is out of reach. A future that is forgotten keeps
+//! what it has as long as the device has it.
+//!
 //! # Failure
 //!
 //! Nothing here waits for ever by itself: a device that breaks the rules or asks for a reset ends
