@@ -198,6 +198,7 @@ impl Capabilities {
             mac_algorithms,
             aead_algorithms,
             akcipher_algorithms,
+            data_queues: _,
         } = self.proved;
         let mut services = Services::empty();
         services.set(Services::CIPHER, cipher_algorithms != 0);

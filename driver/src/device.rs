@@ -73,13 +73,13 @@ impl<P: Platform> Device<P> {
         let interrupts = Interrupts::new();
         let messages = core::mem::take(&mut options.messages);
         let given_up = Arc::default();
-        let link = bring_up::<P>(&attached, &options, &messages, &interrupts, &given_up)?;
+        let link = bring_up::<P>(&attached, &options, &messages, &interrupts, &given_up, None)?;
         Ok(Self {
             attached,
             options,
             interrupts,
             given_up,
-            links: Current::new("links", Arc::new(link)),
+            links: Current::new("links", link),
             change: AtomicU8::new(Change::Nothing as u8),
             messages: SpinMutex::new(messages),
             proved: IrqMutex::new("proved", Proved::default()),
@@ -132,12 +132,6 @@ impl<P: Platform> Device<P> {
     /// Returns the counters of one data queue, from 0 on; `None` beyond the last.
     pub fn data_queue_stats(&self, queue: usize) -> Option<QueueStats> {
         self.link().data.get(queue).map(Queue::stats)
-    }
-
-    /// Returns how many data queues are in use. A request goes to the one of the calling CPU: the
-    /// CPU's number modulo this.
-    pub fn data_queues(&self) -> usize {
-        self.link().data.len()
     }
 
     /// Returns the counters of the interrupts.
@@ -332,6 +326,7 @@ impl<P: Platform> Device<P> {
             &messages,
             &self.interrupts,
             &self.given_up,
+            Some(&old),
         )?;
         // Nobody has the new link yet, so no new session can get an id that is ended here. A
         // device that forgot its sessions refuses, which is as good.
@@ -351,7 +346,7 @@ impl<P: Platform> Device<P> {
             queue.inherit_credit(before);
         }
         drop(old);
-        self.links.replace(Arc::new(link), room);
+        self.links.replace(link, room);
         self.links.sweep();
         // Interrupts that came before met the old link.
         self.poll();

@@ -119,6 +119,7 @@ pub mod sync;
 #[cfg(test)]
 mod tests;
 pub mod transport;
+mod trial;
 mod virtqueue;
 mod wire;
 

@@ -11,12 +11,13 @@ use virtio_drivers::transport::DeviceStatus;
 use crate::{
     Breakage, Error, Platform,
     capabilities::Capabilities,
+    heap::{boxed, room_for},
     queue::{Answer, Batch, Queue, SessionTable},
     sync::{
         atomic::{AtomicBool, AtomicU32, Ordering},
         run_all,
     },
-    transport::Attached,
+    transport::{Attached, QueueIndex},
     wire::Features,
 };
 
@@ -31,10 +32,63 @@ pub(crate) struct Link<P: Platform> {
     /// Those agreed on.
     pub(crate) features: Features,
     pub(crate) capabilities: Box<Capabilities>,
+    pub(crate) data_queues: DataQueues,
     /// No interrupt comes: whoever waits drains.
     polled: AtomicBool,
     /// Looks of those who wait, where no interrupt comes.
     looks: AtomicU32,
+}
+
+/// Which data queues of the device are in use.
+#[derive(Debug)]
+pub(crate) struct DataQueues {
+    /// At least one.
+    pub(crate) in_use: Box<[QueueIndex]>,
+    /// Those that a trial found not to be served.
+    pub(crate) left_out: usize,
+}
+
+impl DataQueues {
+    /// Chooses those of `wanted` that are below `end`, if there are any, or the first `count`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfMemory`].
+    pub(crate) fn choose(wanted: Option<&Self>, count: u16, end: u16) -> Result<Self, Error> {
+        if let Some(wanted) = wanted {
+            let mut in_use = room_for(wanted.in_use.len())?;
+            in_use.extend(wanted.in_use.iter().filter(|queue| queue.0 < end));
+            if !in_use.is_empty() {
+                return Ok(Self {
+                    in_use: in_use.into_boxed_slice(),
+                    left_out: wanted.left_out,
+                });
+            }
+        }
+        Ok(Self {
+            in_use: boxed((0..count).map(QueueIndex))?,
+            left_out: 0,
+        })
+    }
+
+    /// Leaves all out but those at these positions, if there are any.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfMemory`].
+    pub(crate) fn without_others(&self, positions: &[usize]) -> Result<Self, Error> {
+        let all = self.in_use.iter().enumerate();
+        let is_kept = |position| positions.is_empty() || positions.contains(&position);
+        let mut in_use = room_for(self.in_use.len())?;
+        in_use.extend(
+            all.filter(|(position, _)| is_kept(*position))
+                .map(|(_, queue)| *queue),
+        );
+        Ok(Self {
+            left_out: self.in_use.len() - in_use.len(),
+            in_use: in_use.into_boxed_slice(),
+        })
+    }
 }
 
 /// Of so many looks at the rings one reads the device's status too: a register costs a guest
@@ -49,6 +103,7 @@ impl<P: Platform> Link<P> {
         sessions: Arc<SessionTable>,
         features: Features,
         capabilities: Capabilities,
+        data_queues: DataQueues,
     ) -> Self {
         Self {
             attached,
@@ -57,6 +112,7 @@ impl<P: Platform> Link<P> {
             sessions,
             features,
             capabilities: Box::new(capabilities),
+            data_queues,
             polled: AtomicBool::new(false),
             looks: AtomicU32::new(0),
         }

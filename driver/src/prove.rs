@@ -7,9 +7,10 @@ use self::answers::{
     MAX_PLAINTEXT_LEN, MAX_RESULT_LEN, MESSAGE, RSA_DIGEST, RSA_KEY, RSA_SIGNATURE,
 };
 use crate::{
-    AeadDecrypt, AeadEncrypt, AkcipherAlgorithm, Cipher, Curve, Device, Direction, EcdsaNumber,
-    EcdsaPrivateKey, EcdsaPublicKey, EcdsaSigner, EcdsaVerifier, Error, Hash, Mac, Platform,
-    RsaHash, RsaPrivateKey, RsaSigner, RsaVerifier,
+    AeadDecrypt, AeadEncrypt, AkcipherAlgorithm, Capabilities, Cipher, Curve, Device, Direction,
+    EcdsaNumber, EcdsaPrivateKey, EcdsaPublicKey, EcdsaSigner, EcdsaVerifier, Error, Hash, Mac,
+    Platform, RsaHash, RsaPrivateKey, RsaSigner, RsaVerifier, mode::Mode, session::Session,
+    trial::Sample,
 };
 
 /// What a device was seen to do right, by [`Device::prove`]: bit *n* for algorithm number *n*.
@@ -26,6 +27,9 @@ pub struct Proved {
     pub aead_algorithms: u32,
     /// Public-key algorithms.
     pub akcipher_algorithms: u32,
+    /// Data queues in use that served a request: bit *n* for the one with the number *n*
+    /// ([`Device::data_queue_stats`]). Queues from 64 on are not asked.
+    pub data_queues: u64,
 }
 
 impl<P: Platform> Device<P> {
@@ -41,6 +45,9 @@ impl<P: Platform> Device<P> {
     /// - RSA, by the known signature (PKCS#1 v1.5, SHA-256, 1024 bits) and by telling a wrong one;
     /// - ECDSA, by the published signature on P-256, by telling a wrong one, and by a signature of its
     ///   own.
+    ///
+    /// All of that goes to the calling CPU's data queue. Then each data queue in use is asked for one cipher,
+    /// hash, MAC or authenticated encryption.
     ///
     /// It is no error when the device refuses an algorithm, whatever it advertises; where no session is
     /// free, all are refused. A recovery changes nothing about what is kept.
@@ -88,9 +95,51 @@ impl<P: Platform> Device<P> {
             let is_given = is_given(ask_ecdsa(self, number).await)?;
             proved.akcipher_algorithms |= u32::from(is_given) << algorithm as u32;
         }
+        proved.data_queues = prove_queues(self, proved).await?;
         self.proved.with(|kept| *kept = proved);
         Ok(proved)
     }
+
+    /// Returns how many data queues are in use. A request goes to the one of the calling CPU: the
+    /// CPU's number modulo this.
+    pub fn data_queues(&self) -> usize {
+        self.link().data.len()
+    }
+
+    /// Returns how many data queues are left out because the device does not serve them: see
+    /// [`Options::trial_limit_ns`].
+    pub fn data_queues_left_out(&self) -> usize {
+        self.link().data_queues.left_out
+    }
+}
+
+/// Asks each data queue in use for what was proved; where nothing was, for what the device advertises, since
+/// all that was asked may have gone to a queue that is not served.
+async fn prove_queues<P: Platform>(device: &Device<P>, proved: Proved) -> Result<u64, Error> {
+    let link = device.link();
+    let advertised = *link.capabilities;
+    let capabilities = Capabilities {
+        proved,
+        ..advertised
+    };
+    let as_proved = capabilities.as_proved();
+    for sample in Sample::advertised(&as_proved).chain(Sample::advertised(&advertised)) {
+        let (parameters, keys) = (sample.parameters(), [sample.key(), &[]]);
+        let session = match Session::create(link.clone(), &parameters, &keys).await {
+            Err(Error::Refused(_)) => continue,
+            session => session?,
+        };
+        let mut served = 0;
+        for (number, queue) in link.data.iter().enumerate().take(64) {
+            let asked = sample.ask(&session, queue).await;
+            served |= u64::from(is_given(asked.map(|()| true))?) << number;
+        }
+        Mode::Session(session).close().await?;
+        if served != 0 {
+            return Ok(served);
+        }
+    }
+    Ok(0)
 }
 
 /// Takes the device's own word about an algorithm (no, not so long a key or so much data, half an

@@ -9,9 +9,10 @@ use crate::{
     dma::GivenUp,
     heap::room_for,
     interrupts::{InterruptMode, Interrupts},
-    link::Link,
+    link::{DataQueues, Link},
     queue::{Layout, Queue, SessionTable},
     transport::{Attached, MsixMessage, QueueIndex, TrustedReset},
+    trial::served_queues,
     wire::{Features, Form},
 };
 
@@ -46,6 +47,14 @@ pub struct Options {
     /// Data queues at most; what the device has is another limit. As many as there are CPUs is best:
     /// a request goes to the queue of the calling CPU.
     pub data_queues: u16,
+    /// How long the trial of the data queues may take at [`Device::new`](crate::Device::new), where there
+    /// are several; 0 makes none.
+    ///
+    /// A device may have more data queues than it serves (QEMU's `cryptodev-vhost-user` serves the first
+    /// alone). So each gets a small request, of an algorithm that the device advertises, while nobody else
+    /// has the device; if some do not serve it, the device is reset and set up with the others alone. Where
+    /// nothing can be told, all are used. A queue that stays silent takes the whole time.
+    pub trial_limit_ns: u64,
     /// Requests in flight at most on each data queue; the queue's size is another limit.
     pub data_slots: u16,
     /// Control requests in flight at most; the queue's size is another limit.
@@ -95,6 +104,7 @@ impl Default for Options {
             messages: Vec::new(),
             intx: false,
             data_queues: 16,
+            trial_limit_ns: 1_000_000_000,
             data_slots: 64,
             control_slots: 64,
             sessions: 256,
@@ -127,7 +137,8 @@ pub(crate) fn reset<P: Platform>(attached: &Attached, limit_ns: u64) -> Result<(
     }
 }
 
-/// Takes a device from whatever state to DRIVER_OK, in the order of Virtio 1.3, 3.1.1.
+/// Takes a device from whatever state to DRIVER_OK, in the order of Virtio 1.3, 3.1.1, with the data
+/// queues of `before`, or with those that a trial finds served.
 ///
 /// After an error the device has been told to reset: it must not stay half set up.
 pub(crate) fn bring_up<P: Platform>(
@@ -136,13 +147,66 @@ pub(crate) fn bring_up<P: Platform>(
     messages: &[MsixMessage],
     interrupts: &Interrupts,
     given_up: &Arc<GivenUp>,
-) -> Result<Link<P>, Error> {
-    let brought_up = set_up(attached, options, messages, interrupts, given_up);
+    before: Option<&Link<P>>,
+) -> Result<Arc<Link<P>>, Error> {
+    let set_up = |wanted| {
+        let link = set_up(attached, options, messages, interrupts, given_up, wanted);
+        link.map(Arc::new)
+    };
+    let mut brought_up = set_up(before.map(|before| &before.data_queues));
+    if let Ok(link) = &brought_up
+        && before.is_none()
+        && link.data.len() > 1
+        && options.trial_limit_ns > 0
+    {
+        brought_up = match try_queues(link, attached, options) {
+            Ok(Some(served)) => {
+                // Before the next life takes memory.
+                drop(brought_up);
+                set_up(Some(&served))
+            }
+            Ok(None) => brought_up,
+            Err(error) => Err(error),
+        };
+    }
     if brought_up.is_err() {
         // That it has gone meanwhile explains whatever else it seemed to say.
         attached.confirm()?.write_status(DeviceStatus::empty());
     }
     brought_up
+}
+
+/// Finds out which data queues are served. If not all of them are, the device is reset for another life with
+/// those alone, which this returns: so nothing is left of the others, neither memory nor a vector, nor a
+/// request without an answer.
+#[cold]
+fn try_queues<P: Platform>(
+    link: &Arc<Link<P>>,
+    attached: &Arc<Attached>,
+    options: &Options,
+) -> Result<Option<DataQueues>, Error> {
+    let served = served_queues(link, options.trial_limit_ns);
+    let has_ended = link.control.ended().is_some();
+    let wanted = match served {
+        Some(served) if !has_ended => link.data_queues.without_others(&served)?,
+        // As if it had not been tried.
+        _ if has_ended => link.data_queues.without_others(&[])?,
+        _ => return Ok(None),
+    };
+    if wanted.left_out == 0 && !has_ended {
+        return Ok(None);
+    }
+    let (left_out, count) = (wanted.left_out, link.data.len());
+    log::warn!("virtio-crypto: {left_out} of {count} data queues are not served");
+    link.end(Error::ShutDown);
+    let in_flight = link.in_flight();
+    reset::<P>(attached, options.reset_limit_ns)?;
+    if in_flight == 0 || matches!(options.forced_reset, ForcedReset::Reclaim(_)) {
+        for queue in link.queues() {
+            queue.take_back();
+        }
+    }
+    Ok(Some(wanted))
 }
 
 fn set_up<P: Platform>(
@@ -151,6 +215,7 @@ fn set_up<P: Platform>(
     messages: &[MsixMessage],
     interrupts: &Interrupts,
     given_up: &Arc<GivenUp>,
+    wanted: Option<&DataQueues>,
 ) -> Result<Link<P>, Error> {
     reset::<P>(attached, options.reset_limit_ns)?;
     let transport = attached.transport()?;
@@ -187,9 +252,11 @@ fn set_up<P: Platform>(
     let max_data_queues = capabilities.max_data_queues.max(1);
     let control_index = u16::try_from(max_data_queues)
         .map_err(|_| Error::ControlQueueOutOfReach { max_data_queues })?;
-    let data_queues = options.data_queues.clamp(1, control_index);
-    let mut indices = room_for(usize::from(data_queues) + 1)?;
-    indices.extend((0..data_queues).chain([control_index]).map(QueueIndex));
+    let count = options.data_queues.clamp(1, control_index);
+    let data_queues = DataQueues::choose(wanted, count, control_index)?;
+    let control = QueueIndex(control_index);
+    let mut indices = room_for(data_queues.in_use.len() + 1)?;
+    indices.extend(data_queues.in_use.iter().copied().chain([control]));
     let sessions = Arc::new(SessionTable::new(options.sessions, Form::of(features))?);
     let make = |queue, slots, places| {
         let layout = Layout {
@@ -205,13 +272,12 @@ fn set_up<P: Platform>(
         let doorbell = transport.doorbell(queue).map_err(Error::Transport)?;
         Queue::<P>::new(layout, sessions.clone(), doorbell, given_up.clone())
     };
-    let (control_queue, data_queues) = (QueueIndex(control_index), &indices[..indices.len() - 1]);
-    let mut data = room_for(data_queues.len())?;
-    for queue in data_queues {
+    let mut data = room_for(data_queues.in_use.len())?;
+    for queue in &data_queues.in_use {
         data.push(make(*queue, options.data_slots, 0)?);
     }
     let data = data.into_boxed_slice();
-    let control = make(control_queue, options.control_slots, options.sessions)?;
+    let control = make(control, options.control_slots, options.sessions)?;
 
     // Vectors before the queues are enabled: an enabled queue's vector must not change.
     let mode = interrupts.set_up(transport, messages, options.intx, &indices);
@@ -222,6 +288,7 @@ fn set_up<P: Platform>(
         sessions,
         features,
         capabilities,
+        data_queues,
     );
     if options.message_travel_ns > 0 {
         link.queues().for_each(Queue::let_messages_travel);

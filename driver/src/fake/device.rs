@@ -12,7 +12,11 @@ use super::{
     heap::unwatched,
     platform::memory,
     ring::{Chain, Ring},
-    services::{self, ERROR, INVALID_SESSION, NO_SPACE, OK, Request, Session, akcipher::Results},
+    services::{
+        self, ERROR, INVALID_SESSION, NO_SPACE, NOT_SUPPORTED, OK, Request, Session,
+        akcipher::Results,
+    },
+    transport::Setup,
 };
 use crate::{
     Features,
@@ -93,6 +97,10 @@ pub(super) struct State {
     pub(super) leaves_at: Option<(u64, Gone)>,
     /// It has served before the kick returns.
     eager: bool,
+    /// Data queues whose requests it refuses.
+    refusing: Vec<usize>,
+    /// Queues whose requests it never answers.
+    silent: Vec<usize>,
     /// It refuses parts of blocks in counter mode, as QEMU does.
     whole_blocks: bool,
 }
@@ -184,7 +192,9 @@ impl State {
             return (created.map_or(Served::Refused, Served::Create), 12);
         }
         let id = request.u64(8);
-        let (served, outcome) = if request.is_stateless() {
+        let (served, outcome) = if self.refusing.contains(&queue) {
+            (Served::Refused, Err(NOT_SUPPORTED))
+        } else if request.is_stateless() {
             (Served::Stateless, services::serve_stateless(request))
         } else {
             let served = Served::Data(id, services::first_source_byte(request));
@@ -218,15 +228,15 @@ impl State {
 }
 
 impl FakeDevice {
-    pub(super) fn new(data_queues: usize) -> Self {
+    pub(super) fn new(setup: &Setup) -> Self {
         let state = State {
             rings: BTreeMap::new(),
-            control: data_queues,
+            control: setup.data_queues as usize,
             vectors: BTreeMap::new(),
             features: Features::empty(),
             sessions: BTreeMap::new(),
             session_limit: 256,
-            fault: None,
+            fault: setup.fault,
             results: Results::Whole,
             needs_reset: false,
             log: vec![],
@@ -243,7 +253,9 @@ impl FakeDevice {
             gone: None,
             accesses: [0; 2],
             leaves_at: None,
-            eager: false,
+            eager: setup.eager,
+            refusing: setup.refusing.clone(),
+            silent: setup.silent.clone(),
             whole_blocks: false,
         };
         Self {
@@ -446,7 +458,7 @@ impl FakeDevice {
         let mut state = self.state();
         state.rings.values_mut().for_each(Ring::take);
         let count = state.rings.get(&queue).map_or(0, |ring| ring.taken.len());
-        if count == 0 {
+        if count == 0 || state.silent.contains(&queue) {
             return false;
         }
         let which = if state.shuffle == 0 {

@@ -74,7 +74,7 @@ impl Rig {
     }
 
     fn put_together(alone: Arc<Alone>, setup: Setup, options: Options) -> Result<Self, Error> {
-        let fake = Arc::new(FakeDevice::new(setup.data_queues as usize));
+        let fake = Arc::new(FakeDevice::new(&setup));
         let transport = FakeTransport::new(setup, fake.clone());
         let device = Arc::new(Device::new(transport, options)?);
         let (weak, weak_fake) = (Arc::downgrade(&device), Arc::downgrade(&fake));
@@ -117,6 +117,7 @@ impl Rig {
             reset_limit_ns: 10_000_000,
             // Its messages have arrived when `serve` returns.
             message_travel_ns: 0,
+            trial_limit_ns: 0,
             ..Options::default()
         }
     }

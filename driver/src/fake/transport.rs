@@ -7,7 +7,7 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use virtio_drivers::transport::{DeviceStatus, InterruptStatus};
 
 use super::{
-    device::{FakeDevice, Gone},
+    device::{FakeDevice, Fault, Gone},
     ring::Ring,
 };
 use crate::{
@@ -31,6 +31,16 @@ pub(crate) struct Setup {
     /// It is removed after so many accesses of its registers.
     pub(crate) leaves_after: Option<(u64, Gone)>,
     pub(crate) stable_config: bool,
+    /// It has served before a kick returns, from the start.
+    pub(crate) eager: bool,
+    /// Data queues whose requests it refuses.
+    pub(crate) refusing: Vec<usize>,
+    /// Queues whose requests it never answers.
+    pub(crate) silent: Vec<usize>,
+    /// How it breaks the rules at the first request that it completes.
+    pub(crate) fault: Option<Fault>,
+    /// Ciphers that it advertises.
+    pub(crate) cipher_algorithms: u32,
     /// Data queues that it says it has.
     pub(crate) data_queues: u32,
     /// Entries of each data queue, and of the control queue.
@@ -50,6 +60,11 @@ impl Default for Setup {
             resets: true,
             leaves_after: None,
             stable_config: true,
+            eager: false,
+            refusing: vec![],
+            silent: vec![],
+            fault: None,
+            cipher_algorithms: 1 << 3,
             data_queues: 1,
             queue_sizes: [64, 64],
             msix_entries: 3,
@@ -244,7 +259,7 @@ unsafe impl Transport for FakeTransport {
         put(0, u32::from(self.setup.ready));
         put(4, self.setup.data_queues);
         put(8, 1);
-        put(12, 1 << 3);
+        put(12, self.setup.cipher_algorithms);
         put(36, 64);
         put(40, MAX_AUTH_KEY_LEN);
         put(48, self.setup.max_size_bytes as u32);

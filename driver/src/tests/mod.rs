@@ -72,6 +72,8 @@ mod stream;
 #[cfg(not(loom))]
 mod stress;
 #[cfg(not(loom))]
+mod trial;
+#[cfg(not(loom))]
 mod vectors;
 #[cfg(not(loom))]
 mod waiting;

@@ -19,7 +19,7 @@ use crate::Features;
 pub(super) const OK: u8 = 0;
 pub(super) const ERROR: u8 = 1;
 const BAD_MESSAGE: u8 = 2;
-const NOT_SUPPORTED: u8 = 3;
+pub(super) const NOT_SUPPORTED: u8 = 3;
 pub(super) const INVALID_SESSION: u8 = 4;
 pub(super) const NO_SPACE: u8 = 5;
 

@@ -119,6 +119,9 @@ fn through_the_driver(report: &mut Report) -> Option<String> {
         }
     };
     report.quirk("interrupts", format!("{:?}", device.interrupt_mode()));
+    let (used, left_out) = (device.data_queues(), device.data_queues_left_out());
+    let value = format!("{used} in use, {left_out} left out");
+    report.quirk("data_queues_of_the_driver", value);
     let capabilities = device.capabilities();
     let advertised = |algorithm| capabilities.advertises(algorithm);
     if !ciphers::try_all(Some(&device), advertised, report) {
