@@ -41,7 +41,8 @@ pub struct Capabilities {
     /// Longest authentication key in bytes.
     pub max_auth_key_len_bytes: u32,
     /// Most bytes of one request, source and destination together, or
-    /// [`Options::max_size_bytes`](crate::Options::max_size_bytes) if that is less.
+    /// [`Options::max_size_bytes`](crate::Options::max_size_bytes) if that is less. A device that names
+    /// none (QEMU's `cryptodev-backend-lkcf` leaves the field 0) has [`u64::MAX`] here.
     pub max_size_bytes: u64,
     /// What the device was seen to do: nothing before [`Device::prove`](crate::Device::prove).
     pub proved: Proved,
@@ -287,7 +288,11 @@ impl From<&Config> for Capabilities {
             akcipher_algorithms: config.akcipher_algo.get(),
             max_cipher_key_len_bytes: config.max_cipher_key_len.get(),
             max_auth_key_len_bytes: config.max_auth_key_len.get(),
-            max_size_bytes: config.max_size.get(),
+            // 0 would say that nothing fits, which no device means.
+            max_size_bytes: match config.max_size.get() {
+                0 => u64::MAX,
+                max_size_bytes => max_size_bytes,
+            },
             proved: Proved::default(),
         }
     }

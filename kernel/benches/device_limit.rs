@@ -37,6 +37,9 @@ kernel::entry!(main);
 const WORDS: &[&str] = &["queue=", "depth=", "size=", "wait=", "gap_ns=", "ms="];
 /// The configuration field `max_dataqueues`, which is the control queue's index.
 const MAX_DATAQUEUES: usize = 4;
+/// The configuration field `max_size`: most bytes of a request, source and destination together; 0 names
+/// none.
+const MAX_SIZE: usize = 48;
 const MAX_DEPTH: u64 = 1024;
 /// Bytes for data that all requests together may take; beyond, they share.
 const DATA_BYTES: u64 = 64 << 20;
@@ -325,7 +328,19 @@ fn main() -> ! {
         }
     } else {
         let (session, limit) = (open(&mut control), u64::from(data.size));
+        let mut max_size = [0; 8];
+        measure::expect(transport.read_config(MAX_SIZE, &mut max_size));
+        let max_size = match u64::from_le_bytes(max_size) {
+            0 => u64::MAX,
+            max_size => max_size,
+        };
         for size in measure::numbers("size", &[16]) {
+            if size > (max_size - max_size.min(BLOCK_BYTES)) / 2 {
+                println!(
+                    "left out: size={size}: the device takes {max_size} bytes, both ways together"
+                );
+                continue;
+            }
             for depth in depths.clone() {
                 for &pace in &paces {
                     flood_data(&mut data, session, size, depth.min(limit), pace);

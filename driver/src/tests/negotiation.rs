@@ -3,7 +3,7 @@
 use alloc::{string::ToString, vec};
 
 use crate::{
-    Direction, Error, Features, InterruptMode, Options,
+    Cipher, CipherAlgorithm, Direction, Error, Features, InterruptMode, Options,
     fake::{IV, KEY, Rig, Setup, heap::refuse_above, live_pages, oracle, run},
     transport::QueueIndex,
 };
@@ -320,4 +320,31 @@ fn set_up_without_heap_memory_is_an_error() {
     assert_eq!(rig.device.ended(), Some(Error::ShutDown));
     rig.device.recover(0).unwrap();
     assert_eq!(rig.device.ended(), None);
+}
+
+#[test]
+fn device_that_names_no_most_size_has_none() {
+    for (said, of_the_driver, expected) in [
+        (0, u64::MAX, u64::MAX),
+        (0, 5000, 5000),
+        (1 << 20, u64::MAX, 1 << 20),
+        (4000, 5000, 4000),
+    ] {
+        let setup = Setup {
+            max_size_bytes: said,
+            ..Setup::default()
+        };
+        let options = Options {
+            max_size_bytes: of_the_driver,
+            ..Rig::options()
+        };
+        let rig = Rig::new(setup, options).unwrap().go();
+        assert_eq!(rig.device.capabilities().max_size_bytes, expected);
+        let (algorithm, direction) = (CipherAlgorithm::AesCbc, Direction::Encrypt);
+        let open = Cipher::open(&rig.device, algorithm, direction, &KEY);
+        let session = run(open).unwrap();
+        let mut data = [0; 1600];
+        run(session.process_slice(&IV, &mut data)).unwrap();
+        assert_eq!(data[..], oracle(&KEY, &IV, &[0; 1600]));
+    }
 }

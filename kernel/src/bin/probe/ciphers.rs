@@ -218,12 +218,13 @@ impl Answer {
         // One more than the most is not said to the device.
         let granule = self.algorithm.granule_len_bytes();
         if most <= MOST_BYTES {
-            let mut more = alloc::vec![0; most + granule];
-            if !matches!(
-                ask(encrypt.process_slice(&self.iv, &mut more)),
-                Err(Failure::Driver(Error::InvalidLength { .. }))
-            ) {
-                return Err(format!("{} bytes were sent", more.len()));
+            let outcome = ask(async {
+                let buffer = DmaBuffer::new(most + granule)?;
+                let buffer = encrypt.process(&self.iv, buffer).await?;
+                Ok(buffer.len())
+            });
+            if !matches!(outcome, Err(Failure::Driver(Error::InvalidLength { .. }))) {
+                return Err(format!("{} bytes: {outcome:?}", most + granule));
             }
         }
         let longest = lens.last().copied().unwrap_or(0);

@@ -173,7 +173,7 @@ impl Raw {
     /// Tells what is wrong with a device that should be live, by its registers.
     pub fn check_live(&self) -> Result<(), Trouble> {
         let status = self.transport.read_status();
-        if status.contains(DeviceStatus::all()) {
+        if status.contains(DeviceStatus::all()) || !self.transport.is_present() {
             Err(Trouble::Gone)
         } else if status.contains(DeviceStatus::DEVICE_NEEDS_RESET) {
             Err(Trouble::NeedsReset)

@@ -13,7 +13,7 @@ pub enum Trouble {
     StatusLost,
     /// It says that its hardware is not ready (Virtio 1.3, 5.9.5).
     NotReady,
-    /// Its registers read all ones: it has been removed.
+    /// It has been removed.
     Gone,
     /// It used an element that names no request.
     WrongId(u32),
