@@ -1,9 +1,11 @@
 //! Where the device's structures are: its PCI capabilities, walked with distrust
 //! (Virtio 1.3, 4.1.4).
 
-use virtio_drivers::transport::pci::bus::{Command, ConfigurationAccess};
+use alloc::vec::Vec;
 
-use super::function::{Function, MemoryBar};
+use virtio_drivers::transport::pci::bus::ConfigurationAccess;
+
+use super::function::Function;
 use crate::transport::TransportError;
 
 /// PCI capability ids.
@@ -26,30 +28,42 @@ pub(super) struct Stretch {
 
 /// Where a structure says that it is. Nothing about it has been checked.
 #[derive(Clone, Copy, Debug)]
-struct Claim {
+pub(super) struct Claim {
     bar: u8,
     offset: u32,
     len_bytes: u32,
+    /// Of a notification structure that has one.
+    pub(super) notify_off_multiplier: Option<u32>,
+}
+
+/// What a device lists of one kind of structure, its favourite first: a driver may use any of them
+/// (4.1.4.1), and takes the first that it can.
+#[derive(Debug)]
+pub(super) struct Listed {
+    pub(super) structure: &'static str,
+    /// Bytes without which it is of no use.
+    least_bytes: usize,
+    align: u64,
+    claims: Vec<Claim>,
 }
 
 /// What the capability list of a device amounts to.
 #[derive(Debug)]
 pub(super) struct Structures {
-    pub(super) common: Stretch,
-    pub(super) notify: Stretch,
-    pub(super) notify_off_multiplier: u32,
-    pub(super) isr: Stretch,
-    pub(super) device: Option<Stretch>,
+    pub(super) common: Listed,
+    pub(super) notify: Listed,
+    pub(super) isr: Listed,
+    pub(super) device: Listed,
     pub(super) msix: Option<Msix>,
 }
 
 /// The MSI-X capability.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(super) struct Msix {
     /// Where in configuration space it is.
     pub(super) offset: u8,
     pub(super) entries: u16,
-    pub(super) table: Stretch,
+    pub(super) table: Listed,
 }
 
 /// Bytes of an MSI-X table entry.
@@ -59,14 +73,97 @@ pub(super) fn fault(structure: &'static str, reason: &'static str) -> TransportE
     TransportError::Capability { structure, reason }
 }
 
-/// Walks the capability list of `function`, and switches memory access and bus mastering on.
-pub(super) fn find<C: ConfigurationAccess>(
-    function: &mut Function<C>,
+/// Returns the first structure that can be used of those that there are.
+///
+/// # Errors
+///
+/// What is wrong with the first of all, the device's favourite, if none can be used.
+pub(super) fn first_usable<T>(
+    structure: &'static str,
+    each: impl Iterator<Item = Result<T, TransportError>>,
+) -> Result<T, TransportError> {
+    let mut fault_of_first = None;
+    for used in each {
+        match used {
+            Ok(used) => return Ok(used),
+            Err(fault) => fault_of_first = fault_of_first.or(Some(fault)),
+        }
+    }
+    Err(fault_of_first.unwrap_or(fault(structure, "is missing")))
+}
+
+impl Listed {
+    fn none(structure: &'static str, least_bytes: usize, align: u64) -> Self {
+        Self {
+            structure,
+            least_bytes,
+            align,
+            claims: Vec::new(),
+        }
+    }
+
+    /// Tells whether the device lists none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.claims.is_empty()
+    }
+
+    /// Returns what `use_it` makes of each, in the device's order, or why it cannot be used.
+    pub(super) fn each<'l, C: ConfigurationAccess, T>(
+        &'l self,
+        function: &'l mut Function<C>,
+        use_it: impl Fn(&Claim, Stretch) -> Result<T, TransportError> + 'l,
+    ) -> impl Iterator<Item = Result<T, TransportError>> + 'l {
+        let locate = move |claim| use_it(claim, self.locate(function, claim)?);
+        self.claims.iter().map(locate)
+    }
+
+    /// Checks a claim against the BAR that it names, which is sized only where all else is right.
+    fn locate<C: ConfigurationAccess>(
+        &self,
+        function: &mut Function<C>,
+        claim: &Claim,
+    ) -> Result<Stretch, TransportError> {
+        let fault = |reason| fault(self.structure, reason);
+        if claim.bar > 5 {
+            return Err(fault("names a BAR that no function has"));
+        }
+        let not_memory = fault("is not in a memory BAR");
+        let address = function.memory_bar(claim.bar).ok_or(not_memory)?;
+        let (offset, len) = (u64::from(claim.offset), u64::from(claim.len_bytes));
+        if len < self.least_bytes as u64 {
+            return Err(fault("is too short"));
+        }
+        // And with it the address: a BAR's is a multiple of 16.
+        if !offset.is_multiple_of(self.align) {
+            return Err(fault("is not aligned"));
+        }
+        let size_bytes = function.size_of_bar(claim.bar).ok_or(not_memory)?;
+        if address == 0 {
+            return Err(fault("is in a BAR without an address"));
+        }
+        if offset + len > size_bytes || address.checked_add(size_bytes - 1).is_none() {
+            return Err(fault("reaches beyond its BAR"));
+        }
+        let len_bytes = usize::try_from(len).map_err(|_| fault("is too long"))?;
+        Ok(Stretch {
+            address: address + offset,
+            len_bytes,
+        })
+    }
+}
+
+/// Walks the capability list of `function`. Nothing is written.
+pub(super) fn walk<C: ConfigurationAccess>(
+    function: &Function<C>,
 ) -> Result<Structures, TransportError> {
     let read = |offset: u8| function.read(offset);
-    let mut claims: [Option<Claim>; 5] = [None; 5];
-    let mut notify_off_multiplier = 0;
-    let mut msix = None;
+    let mut structures = Structures {
+        common: Listed::none("common configuration", 0x38, 4),
+        notify: Listed::none("notify", 2, 2),
+        isr: Listed::none("ISR", 1, 1),
+        device: Listed::none("device configuration", 4, 4),
+        msix: None,
+    };
 
     let has_list = read(0x04) & STATUS_CAPABILITIES != 0;
     let mut offset = if has_list {
@@ -88,112 +185,47 @@ pub(super) fn find<C: ConfigurationAccess>(
         let room = 0x100 - usize::from(offset);
         match id {
             VENDOR_SPECIFIC if cap_len >= 16 && room >= 16 => {
+                let has_multiplier = cfg_type == 2 && cap_len >= 20 && room >= 20;
                 let claim = Claim {
                     bar: read(offset + 4).to_le_bytes()[0],
                     offset: read(offset + 8),
                     len_bytes: read(offset + 12),
+                    notify_off_multiplier: has_multiplier.then(|| read(offset + 16)),
                 };
-                // The first of a type is the device's favourite (4.1.4.1), unless its BAR is a
-                // reserved one: such a structure is to be ignored (4.1.4).
-                let place = usize::from(cfg_type)
-                    .checked_sub(1)
-                    .and_then(|i| claims.get_mut(i));
-                if let Some(place @ None) = place
+                let listed = match cfg_type {
+                    1 => Some(&mut structures.common),
+                    2 => Some(&mut structures.notify),
+                    3 => Some(&mut structures.isr),
+                    4 => Some(&mut structures.device),
+                    _ => None,
+                };
+                // One in a reserved BAR is to be ignored (4.1.4).
+                if let Some(listed) = listed
                     && claim.bar <= 5
                 {
-                    *place = Some(claim);
-                    if cfg_type == 2 {
-                        if cap_len < 20 || room < 20 {
-                            return Err(fault("notify", "has no multiplier"));
-                        }
-                        notify_off_multiplier = read(offset + 16);
-                    }
+                    listed.claims.push(claim);
                 }
             }
-            MSIX if room >= 12 && msix.is_none() => {
+            MSIX if room >= 12 && structures.msix.is_none() => {
                 let entries = (word >> 16 & 0x7ff) as u16 + 1;
                 let table = read(offset + 4);
-                let claim = Claim {
+                let len_bytes = usize::from(entries) * MSIX_ENTRY_LEN;
+                let mut listed = Listed::none("MSI-X table", len_bytes, 8);
+                listed.claims.push(Claim {
                     bar: (table & 7) as u8,
                     offset: table & !7,
-                    len_bytes: u32::from(entries) * MSIX_ENTRY_LEN as u32,
-                };
-                msix = Some((offset, entries, claim));
+                    len_bytes: len_bytes as u32,
+                    notify_off_multiplier: None,
+                });
+                structures.msix = Some(Msix {
+                    offset,
+                    entries,
+                    table: listed,
+                });
             }
             _ => {}
         }
         offset = next & 0xfc;
     }
-
-    let mut place = |structure, claim: Option<Claim>, least, align| {
-        let claim = claim.ok_or(fault(structure, "is missing"))?;
-        locate(function, structure, claim, least, align)
-    };
-    let [common, notify, isr, device, _pci] = claims;
-    let structures = Structures {
-        common: place("common configuration", common, 0x38, 4)?,
-        notify: place("notify", notify, 2, 2)?,
-        notify_off_multiplier,
-        isr: place("ISR", isr, 1, 1)?,
-        device: match device {
-            Some(_) => Some(place("device configuration", device, 4, 4)?),
-            None => None,
-        },
-        msix: match msix {
-            Some((offset, entries, claim)) => {
-                let least = usize::from(entries) * MSIX_ENTRY_LEN;
-                let table = place("MSI-X table", Some(claim), least, 8)?;
-                Some(Msix {
-                    offset,
-                    entries,
-                    table,
-                })
-            }
-            None => None,
-        },
-    };
-    // From here on the device may be reached and may reach memory.
-    function.change_command(
-        Command::MEMORY_SPACE | Command::BUS_MASTER,
-        Command::empty(),
-    );
     Ok(structures)
-}
-
-/// Checks a claim against the BAR that it names.
-fn locate<C: ConfigurationAccess>(
-    function: &mut Function<C>,
-    structure: &'static str,
-    claim: Claim,
-    least_bytes: usize,
-    align: u64,
-) -> Result<Stretch, TransportError> {
-    if claim.bar > 5 {
-        return Err(fault(structure, "names a BAR that no function has"));
-    }
-    let Some(MemoryBar {
-        address,
-        size_bytes,
-    }) = function.memory_bar(claim.bar)
-    else {
-        return Err(fault(structure, "is not in a memory BAR"));
-    };
-    if address == 0 {
-        return Err(fault(structure, "is in a BAR without an address"));
-    }
-    let (offset, len) = (u64::from(claim.offset), u64::from(claim.len_bytes));
-    if len < least_bytes as u64 {
-        return Err(fault(structure, "is too short"));
-    }
-    if offset + len > size_bytes || address.checked_add(size_bytes - 1).is_none() {
-        return Err(fault(structure, "reaches beyond its BAR"));
-    }
-    if !(address + offset).is_multiple_of(align) {
-        return Err(fault(structure, "is not aligned"));
-    }
-    let len_bytes = usize::try_from(len).map_err(|_| fault(structure, "is too long"))?;
-    Ok(Stretch {
-        address: address + offset,
-        len_bytes,
-    })
 }

@@ -14,18 +14,18 @@ const BAR_0: u8 = 0x10;
 pub(super) struct Function<C> {
     config: C,
     at: DeviceFunction,
-}
-
-/// A memory BAR.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct MemoryBar {
-    pub(super) address: u64,
-    pub(super) size_bytes: u64,
+    /// Sizes of the memory BARs as far as they have been found out, `None` within for one that is not
+    /// there: nobody switches a function's decoding off twice.
+    sizes: [Option<Option<u64>>; 6],
 }
 
 impl<C: ConfigurationAccess> Function<C> {
     pub(super) fn new(config: C, at: DeviceFunction) -> Self {
-        Self { config, at }
+        Self {
+            config,
+            at,
+            sizes: [None; 6],
+        }
     }
 
     pub(super) fn read(&self, offset: u8) -> u32 {
@@ -52,41 +52,52 @@ impl<C: ConfigurationAccess> Function<C> {
         self.write(COMMAND, command);
     }
 
-    /// Reads and sizes BAR `index`, below 6; `None` unless it is a memory BAR.
-    ///
-    /// Sizing writes all ones, so decoding is off meanwhile.
-    pub(super) fn memory_bar(&mut self, index: u8) -> Option<MemoryBar> {
-        let wide = |low: u32| low & 0b111 == 0b100;
+    /// Reads the address in BAR `index`, below 6; `None` unless it is a memory BAR, as far as that can be
+    /// told without its size.
+    pub(super) fn memory_bar(&self, index: u8) -> Option<u64> {
         // A register that is the upper half of a 64-bit BAR is not a BAR.
         let mut first = 0;
         while first < index {
-            first += 1 + u8::from(wide(self.read(BAR_0 + 4 * first)));
+            first += 1 + u8::from(is_wide(self.read(BAR_0 + 4 * first)));
         }
         if first != index {
             return None;
         }
         let offset = BAR_0 + 4 * index;
         let low = self.read(offset);
-        let is_64_bit = wide(low);
-        if low & 1 != 0 || is_64_bit && index == 5 {
+        if low & 1 != 0 || is_wide(low) && index == 5 {
             return None;
         }
+        let high = if is_wide(low) {
+            self.read(offset + 4)
+        } else {
+            0
+        };
+        Some(u64::from(low & !0xf) | u64::from(high) << 32)
+    }
+
+    /// Finds out how many bytes memory BAR `index` has, once; `None` if there are none.
+    ///
+    /// Sizing writes all ones, so decoding is off meanwhile.
+    pub(super) fn size_of_bar(&mut self, index: u8) -> Option<u64> {
+        if let Some(size_bytes) = self.sizes[usize::from(index)] {
+            return size_bytes;
+        }
+        let offset = BAR_0 + 4 * index;
+        let low = self.read(offset);
         let command = self.read(COMMAND) & 0xffff;
         let decode = u32::from((Command::IO_SPACE | Command::MEMORY_SPACE).bits());
         self.write(COMMAND, command & !decode);
-        let mut address = u64::from(low & !0xf);
         let mut mask = u64::from(self.size(offset, low) & !0xf) | 0xffff_ffff_0000_0000;
-        if is_64_bit {
+        if is_wide(low) {
             let high = self.read(offset + 4);
-            address |= u64::from(high) << 32;
             mask = mask & 0xffff_ffff | u64::from(self.size(offset + 4, high)) << 32;
         }
         self.write(COMMAND, command);
-        let implemented = mask as u32 != 0 || is_64_bit && mask != 0;
-        implemented.then_some(MemoryBar {
-            address,
-            size_bytes: (!mask).wrapping_add(1),
-        })
+        let is_there = mask as u32 != 0 || is_wide(low) && mask != 0;
+        let size_bytes = is_there.then(|| (!mask).wrapping_add(1));
+        self.sizes[usize::from(index)] = Some(size_bytes);
+        size_bytes
     }
 
     /// Finds which bits of a BAR register can be set, and puts `value` back.
@@ -96,4 +107,9 @@ impl<C: ConfigurationAccess> Function<C> {
         self.write(offset, value);
         mask
     }
+}
+
+/// Tells whether the low half of a BAR says that it has 64 bits.
+fn is_wide(low: u32) -> bool {
+    low & 0b111 == 0b100
 }

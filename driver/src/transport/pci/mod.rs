@@ -6,6 +6,7 @@ mod registers;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
+use alloc::vec::Vec;
 use core::fmt;
 
 use spin::mutex::SpinMutex;
@@ -16,7 +17,7 @@ use virtio_drivers::transport::{
 
 pub(super) use self::registers::NotifyRegister;
 use self::{
-    capabilities::{MSIX_ENTRY_LEN, Stretch, fault},
+    capabilities::{Claim, Listed, MSIX_ENTRY_LEN, Stretch, fault, first_usable},
     function::Function,
     registers::Registers,
 };
@@ -55,6 +56,8 @@ const QUEUE_DEVICE: usize = 0x30;
 const COMMON_LEN: usize = 0x38;
 /// Bytes of the device configuration (5.9.4).
 const DEVICE_LEN: usize = size_of::<Config>();
+/// The notification structure's name.
+const NOTIFY: &str = "notify";
 /// Bytes of the register that a queue is notified by.
 const NOTIFY_LEN: usize = 2;
 
@@ -70,12 +73,45 @@ pub struct PciTransport<P: Platform, C: ConfigurationAccess> {
     common: Registers<P>,
     isr: Registers<P>,
     device: Option<Registers<P>>,
-    notify: Stretch,
-    notify_off_multiplier: u32,
+    /// Notification structures as the device lists them; some may not be usable.
+    notify: Vec<Result<Notification, TransportError>>,
     msix: Option<Msix<P>>,
     /// For the MSI-X and INTx switches of this function, and to see whether it is there: never used by an
     /// interrupt, so interrupts need not be masked, and the access may have a lock of its own.
     function: SpinMutex<Function<C>>,
+}
+
+/// A notification structure (4.1.4.4).
+#[derive(Clone, Copy, Debug)]
+struct Notification {
+    stretch: Stretch,
+    off_multiplier: u32,
+}
+
+impl Notification {
+    fn new(claim: &Claim, stretch: Stretch) -> Result<Self, TransportError> {
+        let no_multiplier = fault(NOTIFY, "has no multiplier");
+        let off_multiplier = claim.notify_off_multiplier.ok_or(no_multiplier)?;
+        Ok(Self {
+            stretch,
+            off_multiplier,
+        })
+    }
+
+    /// Returns where the register is for a queue with this offset.
+    fn place(self, off: u16) -> Result<Stretch, TransportError> {
+        let offset = u64::from(off) * u64::from(self.off_multiplier);
+        if !offset.is_multiple_of(NOTIFY_LEN as u64) {
+            return Err(fault(NOTIFY, "gives a queue an odd address"));
+        }
+        if offset + NOTIFY_LEN as u64 > self.stretch.len_bytes as u64 {
+            return Err(fault(NOTIFY, "is too short for the device's queues"));
+        }
+        Ok(Stretch {
+            address: self.stretch.address + offset,
+            len_bytes: NOTIFY_LEN,
+        })
+    }
 }
 
 #[derive(Debug)]
@@ -118,10 +154,35 @@ impl<P: Platform, C: ConfigurationAccess + Send> PciTransport<P, C> {
         if !is_crypto_device(vendor, device) {
             return Err(TransportError::WrongDevice { vendor, device });
         }
-        let found = capabilities::find(&mut function)?;
-        let common = Registers::map("common configuration", found.common, COMMON_LEN)?;
-        let map_device = |stretch| Registers::map("device configuration", stretch, DEVICE_LEN);
-        let map_msix = |msix: capabilities::Msix| {
+        let found = capabilities::walk(&function)?;
+        let mut map = |listed: &Listed, len_bytes| {
+            let name = listed.structure;
+            let map = move |_: &Claim, stretch| Registers::map(name, stretch, len_bytes);
+            first_usable(name, listed.each(&mut function, map))
+        };
+        let common = map(&found.common, COMMON_LEN)?;
+        let isr = map(&found.isr, 1)?;
+        let device = match found.device.is_empty() {
+            true => None,
+            false => Some(map(&found.device, DEVICE_LEN)?),
+        };
+        // What can be used of them shows when a queue's doorbell is asked for.
+        let notify: Vec<_> = found
+            .notify
+            .each(&mut function, Notification::new)
+            .collect();
+        first_usable(NOTIFY, notify.iter().copied())?;
+        let table = found.msix.as_ref().map(|msix| {
+            let keep = |_: &Claim, stretch| Ok(stretch);
+            first_usable(msix.table.structure, msix.table.each(&mut function, keep))
+        });
+        let table = table.transpose()?;
+        // From here on the device may be reached and may reach memory.
+        function.change_command(
+            Command::MEMORY_SPACE | Command::BUS_MASTER,
+            Command::empty(),
+        );
+        let map_table = |(msix, table): (capabilities::Msix, Stretch)| {
             // One for each queue and the configuration is all that anybody uses.
             let sources = common.read::<u16>(NUM_QUEUES).saturating_add(1);
             let entries = msix.entries.min(sources);
@@ -129,35 +190,18 @@ impl<P: Platform, C: ConfigurationAccess + Send> PciTransport<P, C> {
             Ok(Msix {
                 offset: msix.offset,
                 entries,
-                table: Registers::map("MSI-X table", msix.table, len_bytes)?,
+                table: Registers::map(msix.table.structure, table, len_bytes)?,
             })
         };
+        let msix = found.msix.zip(table).map(map_table).transpose()?;
         Ok(Self {
             at,
-            isr: Registers::map("ISR", found.isr, 1)?,
-            device: found.device.map(map_device).transpose()?,
-            notify: found.notify,
-            notify_off_multiplier: found.notify_off_multiplier,
-            msix: found.msix.map(map_msix).transpose()?,
             common,
+            isr,
+            device,
+            notify,
+            msix,
             function: SpinMutex::new(function),
-        })
-    }
-
-    /// Returns where the register is that notifies of `queue` (4.1.4.4).
-    fn notify_place(&self, queue: QueueIndex) -> Result<Stretch, TransportError> {
-        self.select(queue);
-        let off = u64::from(self.common.read::<u16>(QUEUE_NOTIFY_OFF));
-        let offset = off * u64::from(self.notify_off_multiplier);
-        if !offset.is_multiple_of(NOTIFY_LEN as u64) {
-            return Err(fault("notify", "gives a queue an odd address"));
-        }
-        if offset + NOTIFY_LEN as u64 > self.notify.len_bytes as u64 {
-            return Err(fault("notify", "is too short for the device's queues"));
-        }
-        Ok(Stretch {
-            address: self.notify.address + offset,
-            len_bytes: NOTIFY_LEN,
         })
     }
 
@@ -224,8 +268,13 @@ unsafe impl<P: Platform, C: ConfigurationAccess + Send> Transport for PciTranspo
     }
 
     fn doorbell(&self, queue: QueueIndex) -> Result<Doorbell, TransportError> {
-        let place = self.notify_place(queue)?;
-        let register = Registers::<P>::map("notify", place, NOTIFY_LEN)?;
+        self.select(queue);
+        let off = self.common.read::<u16>(QUEUE_NOTIFY_OFF);
+        let registers = self.notify.iter().map(|notification| {
+            let place = (*notification)?.place(off)?;
+            Registers::<P>::map(NOTIFY, place, NOTIFY_LEN)
+        });
+        let register = first_usable(NOTIFY, registers)?;
         Ok(Doorbell::register(NotifyRegister::new(&register, queue.0)))
     }
 

@@ -35,6 +35,8 @@ struct Fake {
     space: Arc<Mutex<Vec<u32>>>,
     bar: usize,
     bar_len: usize,
+    /// Registers that were told to show which of their bits can be set.
+    sized: Arc<Mutex<Vec<u8>>>,
 }
 
 impl ConfigurationAccess for Fake {
@@ -47,9 +49,15 @@ impl ConfigurationAccess for Fake {
         assert_eq!((function, offset % 4), (AT, 0));
         let mut space = self.space.lock().unwrap();
         let word = usize::from(offset / 4);
-        // BAR 4 is a 64-bit memory BAR, BAR 0 an I/O BAR, the others do not exist. The status
+        if value == u32::MAX {
+            self.sized.lock().unwrap().push(offset);
+        }
+        // BAR 4 is a 64-bit memory BAR, so is BAR 2 where a test says so, BAR 0 an I/O BAR, the others do
+        // not exist. The status
         // register is not written.
         space[word] = match word {
+            6 if space[6] != 0 => value & !(BAR_LEN as u32 - 1) | 0b1100,
+            7 if space[6] != 0 => value,
             8 => value & !(self.bar_len as u32 - 1) | 0b1100,
             9 => value,
             4 => value & !0x3f | 1,
@@ -125,6 +133,7 @@ fn fake_at(bar: u64, bar_len: usize, list: &[Capability]) -> Fake {
         space: Arc::new(Mutex::new(space)),
         bar,
         bar_len,
+        sized: Arc::default(),
     }
 }
 
@@ -284,6 +293,111 @@ fn reserved_bars_are_passed_over_and_others_checked() {
         table,
         fault("MSI-X table", "names a BAR that no function has")
     );
+}
+
+/// Places for more capabilities behind the good ones.
+const ROOM: [u8; 5] = [0xa0, 0xb4, 0xc8, 0xdc, 0xf0];
+
+/// Structures that no driver can use, each for a reason of its own: registers that are reached by ports,
+/// a BAR that is not there, one that is shorter, an odd address.
+fn useless(kind: u8, len: u32) -> Vec<(Vec<u32>, &'static str)> {
+    let list = |bar, offset, len| match kind {
+        2 => notify(bar, offset, len, 8),
+        _ => structure(kind, bar, offset, len),
+    };
+    let mut useless = vec![
+        (list(0, 0, len), "is not in a memory BAR"),
+        (list(1, 0, len), "is not in a memory BAR"),
+        (
+            list(4, BAR_LEN as u32 - 4, len + 4),
+            "reaches beyond its BAR",
+        ),
+        (list(4, 0, 0), "is too short"),
+    ];
+    if kind != 3 {
+        useless.push((list(4, 1, len), "is not aligned"));
+    }
+    useless
+}
+
+#[test]
+fn first_structure_that_can_be_used_counts() {
+    for (position, kind) in [1, 3, 4, 2].into_iter().enumerate() {
+        let len = good()[position].1[3];
+        let mut list = good();
+        // All of them before the one that is good.
+        for (at, (words, _)) in ROOM.into_iter().zip(useless(kind, len)) {
+            list.insert(position, (at, words));
+        }
+        let fake = fake(&list);
+        let transport = fake.open().unwrap();
+        transport.write_status(DeviceStatus::DRIVER);
+        assert_eq!(fake.peek::<u8>(COMMON + 0x14), 2);
+        fake.poke(DEVICE + 4, 7u32);
+        let mut queues = [0; 4];
+        transport.read_config(4, &mut queues).unwrap();
+        assert_eq!(queues, [7, 0, 0, 0]);
+        fake.poke(ISR, 3u8);
+        assert_eq!(transport.read_interrupt_status().bits(), 3);
+        fake.poke(COMMON + 0x1e, 2u16);
+        transport.doorbell(QueueIndex(1)).unwrap().ring();
+        assert_eq!(fake.peek::<u16>(NOTIFY + 2 * 4), 1, "another multiplier");
+    }
+}
+
+#[test]
+fn favourite_is_what_is_told_of_where_none_can_be_used() {
+    for (position, kind) in [1, 3, 4, 2].into_iter().enumerate() {
+        let (mut list, all) = (good(), useless(kind, good()[position].1[3]));
+        let name = match kind {
+            1 => "common configuration",
+            2 => "notify",
+            3 => "ISR",
+            _ => "device configuration",
+        };
+        list.remove(position);
+        for (at, (words, _)) in ROOM.into_iter().zip(&all) {
+            list.push((at, words.clone()));
+        }
+        assert_eq!(fake(&list).open().map(drop), fault(name, all[0].1));
+        list.swap_remove(4);
+        assert_eq!(
+            fake(&list).open().map(drop),
+            fault(name, all.last().unwrap().1)
+        );
+    }
+}
+
+#[test]
+fn bar_is_sized_once_and_one_of_no_use_never() {
+    let mut list = good();
+    list.insert(0, (0xa0, structure(1, 0, 0, 0x38)));
+    list.insert(1, (0xb0, structure(1, 4, 2, 0x38)));
+    let fake = fake(&list);
+    fake.open().unwrap();
+    assert_eq!(
+        *fake.sized.lock().unwrap(),
+        [0x20, 0x24],
+        "BAR 4, both halves"
+    );
+}
+
+/// A device may be given memory's addresses in one BAR only.
+#[test]
+fn structure_in_memory_is_passed_over() {
+    let memory = vec![0u128; 2 * BAR_LEN / 16];
+    let address = (memory.as_ptr() as u64).next_multiple_of(BAR_LEN as u64);
+    let mut list = good();
+    list.insert(0, (0xa0, structure(1, 2, COMMON, 0x38)));
+    list.insert(4, (0xb0, notify(2, NOTIFY, 0x100, 4)));
+    let fake = fake(&list);
+    fake.space.lock().unwrap()[6] = address as u32 | 0b1100;
+    fake.space.lock().unwrap()[7] = (address >> 32) as u32;
+    let transport = fake.open().unwrap();
+    transport.write_status(DeviceStatus::DRIVER);
+    transport.doorbell(QueueIndex(1)).unwrap().ring();
+    assert!(memory.iter().all(|bytes| *bytes == 0), "memory was written");
+    assert_eq!(fake.peek::<u16>(NOTIFY), 1);
 }
 
 #[test]
