@@ -12,6 +12,7 @@
 //! meaning of a reference.
 #![expect(unsafe_code, reason = "the room of raw device memory")]
 
+pub(crate) mod barrier;
 mod buffer;
 mod given_up;
 mod region;

@@ -21,6 +21,7 @@ const SUPPORTED: Features = Features::VERSION_1
     .union(Features::INDIRECT_DESC)
     .union(Features::EVENT_IDX)
     .union(Features::ACCESS_PLATFORM)
+    .union(Features::ORDER_PLATFORM)
     .union(Features::REVISION_1)
     .union(STATELESS);
 
@@ -225,8 +226,8 @@ fn set_up<P: Platform>(
     transport.write_status(status);
 
     let offered = Features::from_bits_retain(transport.read_device_features());
-    // VERSION_1 and ACCESS_PLATFORM are not the driver's to refuse (6.1).
-    let kept = Features::VERSION_1.union(Features::ACCESS_PLATFORM);
+    // What says what the device is, is not the driver's to refuse (6.1).
+    let kept = Features::VERSION_1 | Features::ACCESS_PLATFORM | Features::ORDER_PLATFORM;
     let mut features = offered & SUPPORTED & (!options.refuse | kept);
     if !features.contains(Features::REVISION_1) {
         features.remove(STATELESS);

@@ -66,6 +66,26 @@ fn feature_that_is_required_and_missing_is_named() {
     );
 }
 
+/// What a device of hardware asks of a driver's barriers is done anyway, so it is agreed to, whatever the
+/// caller refuses: such a device need not work otherwise.
+#[test]
+fn order_of_the_platform_is_agreed_to() {
+    let order = Features::ORDER_PLATFORM;
+    let offered = |features| Setup {
+        features: Setup::default().features | features,
+        ..Setup::default()
+    };
+    let options = || Options {
+        refuse: order,
+        ..Rig::options()
+    };
+    let rig = Rig::new(offered(order), options()).unwrap();
+    assert!(rig.device.features().contains(order));
+    drop(rig);
+    let rig = Rig::new(offered(Features::empty()), options()).unwrap();
+    assert!(!rig.device.features().contains(order));
+}
+
 #[test]
 fn features_that_read_back_refused_end_the_set_up() {
     let setup = Setup {

@@ -8,7 +8,7 @@ use virtio_drivers::transport::{
 };
 
 use super::{Doorbell, Notify, QueueAddresses, QueueIndex, Transport, TransportError};
-use crate::{DEVICE_ID, Platform, sync::IrqMutex};
+use crate::{DEVICE_ID, Platform, dma::barrier, sync::IrqMutex};
 
 /// A transport of `virtio_drivers` (MMIO, a hypervisor's own) as one of this driver's.
 ///
@@ -68,8 +68,12 @@ impl<P: Platform, T: VirtioTransport + Send + 'static> VirtioDriversTransport<P,
         Ok(Self { shared })
     }
 
+    /// Reads or writes registers, in order with what is written to memory before and read after it.
     fn with<R>(&self, f: impl FnOnce(&mut State<T>) -> R) -> R {
-        self.shared.0.with(f)
+        barrier::before_register_write();
+        let result = self.shared.0.with(f);
+        barrier::after_register_read();
+        result
     }
 }
 

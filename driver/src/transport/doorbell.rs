@@ -4,6 +4,7 @@ use alloc::sync::Arc;
 use core::fmt;
 
 use super::{QueueIndex, pci::NotifyRegister};
+use crate::dma::barrier;
 
 /// Tells the device that a queue has new available buffers.
 ///
@@ -13,7 +14,8 @@ pub struct Doorbell(Ring);
 
 /// A notification that is not one register write.
 pub trait Notify: Send + Sync + fmt::Debug {
-    /// Notifies the device of `queue`. Any context, any number of callers at once.
+    /// Notifies the device of `queue`. Any context, any number of callers at once. What the device is to
+    /// find in memory has been ordered before a register write of the calling CPU.
     fn notify(&self, queue: QueueIndex);
 }
 
@@ -34,9 +36,10 @@ impl Doorbell {
         Self(Ring::Shared(notify, queue))
     }
 
-    /// Rings it.
+    /// Rings it: the device finds whatever was written to memory before.
     #[inline]
     pub fn ring(&self) {
+        barrier::before_register_write();
         match &self.0 {
             Ring::Register(register) => register.ring(),
             Ring::Shared(notify, queue) => notify.notify(*queue),

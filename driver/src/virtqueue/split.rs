@@ -14,12 +14,12 @@
 
 use core::{
     ptr::NonNull,
-    sync::atomic::{AtomicU16, Ordering, fence},
+    sync::atomic::{AtomicU16, Ordering},
 };
 
 use crate::{
     Error, Platform,
-    dma::{DmaRegion, GivenUp},
+    dma::{DmaRegion, GivenUp, barrier},
     transport::QueueAddresses,
 };
 
@@ -235,6 +235,7 @@ impl<P: Platform> SplitQueue<P> {
         self.next_available = self.next_available.wrapping_add(1);
         // Release: pairs with the device's barrier between reading `idx` and reading the entry
         // and the descriptors it leads to (2.7.13.3).
+        barrier::between_stores();
         store(self.available_index, self.next_available, Ordering::Release);
     }
 
@@ -250,7 +251,7 @@ impl<P: Platform> SplitQueue<P> {
         // (2.7.13.4.1). Pairs with the device's barrier between writing `avail_event` (or flags)
         // and looking at `idx` again. Without it both may miss the other and the request sleeps
         // for ever: x86 reorders a store with a later load too.
-        fence(Ordering::SeqCst);
+        barrier::full();
         if self.event_index {
             need_event(load(self.available_event, Ordering::Relaxed), new, old)
         } else {
@@ -263,7 +264,9 @@ impl<P: Platform> SplitQueue<P> {
     pub(crate) fn used_index(&self) -> u16 {
         // Acquire: pairs with the device's release of `idx` after it wrote the elements and the
         // buffers they stand for (2.7.8.2).
-        load(self.used_index, Ordering::Acquire)
+        let index = load(self.used_index, Ordering::Acquire);
+        barrier::between_loads();
+        index
     }
 
     /// Returns how many used elements have been taken, modulo 2^16.
@@ -295,7 +298,7 @@ impl<P: Platform> SplitQueue<P> {
             store(self.used_event, self.next_used, Ordering::Relaxed);
             // Full barrier between the store of `used_event` and the look at `idx`: pairs with
             // the device's barrier between publishing `idx` and reading `used_event` (2.7.10.2).
-            fence(Ordering::SeqCst);
+            barrier::full();
         }
         self.used_index()
     }
@@ -317,7 +320,7 @@ impl<P: Platform> SplitQueue<P> {
             store(self.available_flags, 0, Ordering::Relaxed);
             // Full barrier between the store of the flag and the look at `idx`: pairs with the
             // device's barrier between publishing `idx` and reading the flag (2.7.7.2).
-            fence(Ordering::SeqCst);
+            barrier::full();
         }
     }
 }

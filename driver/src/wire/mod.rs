@@ -183,6 +183,9 @@ bitflags! {
         const ACCESS_PLATFORM = 1 << 33;
         /// `VIRTIO_F_RING_PACKED`. Not used.
         const RING_PACKED = 1 << 34;
+        /// `VIRTIO_F_ORDER_PLATFORM`: the device orders memory as hardware does. The driver always does what
+        /// that obliges it to.
+        const ORDER_PLATFORM = 1 << 36;
         /// `VIRTIO_F_RING_RESET`. Not used.
         const RING_RESET = 1 << 40;
     }
@@ -203,6 +206,7 @@ impl Features {
             Self::VERSION_1 => "VIRTIO_F_VERSION_1",
             Self::ACCESS_PLATFORM => "VIRTIO_F_ACCESS_PLATFORM",
             Self::RING_PACKED => "VIRTIO_F_RING_PACKED",
+            Self::ORDER_PLATFORM => "VIRTIO_F_ORDER_PLATFORM",
             Self::RING_RESET => "VIRTIO_F_RING_RESET",
             _ => "a feature without a name here",
         }

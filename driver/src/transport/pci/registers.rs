@@ -3,7 +3,7 @@
 use core::{marker::PhantomData, ptr::NonNull};
 
 use super::capabilities::Stretch;
-use crate::{Platform, transport::TransportError};
+use crate::{Platform, dma::barrier, transport::TransportError};
 
 /// A stretch of device registers.
 ///
@@ -76,15 +76,20 @@ impl<P: Platform> Registers<P> {
         unsafe { self.start.add(offset).cast() }
     }
 
+    /// Reads a register; what is read of memory afterwards, is so after it.
     #[inline]
     pub(super) fn read<T: Register>(&self, offset: usize) -> T {
         // SAFETY: valid, by `pointer` and *Mapped for ever*; aligned as the stretch's address is,
         // which was checked with its capability: `map_registers` keeps the place in the page.
-        unsafe { self.pointer::<T>(offset).as_ptr().read_volatile() }
+        let value = unsafe { self.pointer::<T>(offset).as_ptr().read_volatile() };
+        barrier::after_register_read();
+        value
     }
 
+    /// Writes a register; the device finds whatever was written to memory before.
     #[inline]
     pub(super) fn write<T: Register>(&self, offset: usize, value: T) {
+        barrier::before_register_write();
         // SAFETY: as in `read`.
         unsafe { self.pointer::<T>(offset).as_ptr().write_volatile(value) }
     }
@@ -119,6 +124,7 @@ impl NotifyRegister {
         Self { address, value }
     }
 
+    /// Writes it. The caller has put the barrier before it.
     #[inline]
     pub(in crate::transport) fn ring(self) {
         // SAFETY: valid and aligned by the type's invariant.
