@@ -557,7 +557,7 @@ whole_runs() {
             "probe: requirement=ended-session-answers-invsess section=.* held=yes" \
             "probe: requirement=hw-ready section=.* held=yes" \
             "probe: requirement=any-framing section=2.7.4.1 held=yes" \
-            "probe: framing request=CIPHER fields=OK joined=OK" \
+            "probe: framing request=CIPHER one-per-field=OK compact=OK" \
             "probe: queue=0 answers=OK" \
             "probe: quirk=requests_without_answer value=0 dropped, 0 never answered, 0 late" \
             "probe: quirk=session_limit value=256" \

@@ -30,8 +30,8 @@ impl Framing {
 
     pub fn name(self) -> &'static str {
         match self {
-            Self::Fields => "fields",
-            Self::Joined => "joined",
+            Self::Fields => "one-per-field",
+            Self::Joined => "compact",
         }
     }
 
@@ -119,7 +119,7 @@ pub fn find(raw: &mut Raw, report: &mut Report) {
             Ok(()) => String::from("OK"),
             Err(trouble) => format!("{trouble}"),
         });
-        println!("probe: framing request={kind} fields={fields} joined={joined}");
+        println!("probe: framing request={kind} one-per-field={fields} compact={joined}");
         if answers[0] != answers[1] {
             same = false;
             notes += &format!("{kind} ");
