@@ -4,7 +4,7 @@
 
 extern crate alloc;
 
-use alloc::vec::Vec;
+use alloc::{boxed::Box, vec::Vec};
 
 use virtio_crypto::{Cipher, CipherAlgorithm, Device, Direction, Error, Platform, join_all};
 
@@ -23,30 +23,38 @@ pub struct Message {
 ///
 /// The driver and the device have a limit of sessions (256 in QEMU): more messages than that at once
 /// end with [`Error::TooManySessions`] for those that come last.
+///
+/// # Errors
+///
+/// [`Error::OutOfMemory`].
 pub async fn encrypt_all<P: Platform>(
     device: &Device<P>,
     messages: &mut [Message],
-) -> Vec<Result<(), Error>> {
+) -> Result<Vec<Result<(), Error>>, Error> {
     let (algorithm, direction) = (CipherAlgorithm::AesCtr, Direction::Encrypt);
     let open = |message| {
         let message: &Message = message;
-        Cipher::open(device, algorithm, direction, &message.key)
+        Box::pin(Cipher::open(device, algorithm, direction, &message.key))
     };
-    let sessions = device.batch(join_all(messages.iter().map(open))).await;
+    let opening = messages.iter().map(open).collect();
+    let sessions = device.batch(join_all(opening)).await?;
 
     let pairs = messages.iter_mut().zip(&sessions);
-    let processing = pairs.map(|(message, session)| async move {
-        let session = session.as_ref().map_err(|error| *error)?;
-        session
-            .process_slice(&message.first_counter_block, &mut message.data)
-            .await
+    let processing = pairs.map(|(message, session)| {
+        Box::pin(async move {
+            let session = session.as_ref().map_err(|error| *error)?;
+            session
+                .process_slice(&message.first_counter_block, &mut message.data)
+                .await
+        })
     });
-    let results = device.batch(join_all(processing)).await;
+    let results = device.batch(join_all(processing.collect())).await?;
 
     // A session that is dropped ends too; this waits until the device has room again.
-    let closing = sessions.into_iter().flatten().map(Cipher::close);
-    device.batch(join_all(closing)).await;
-    results
+    let sessions = sessions.into_iter().flatten();
+    let closing = sessions.map(|session| Box::pin(session.close()));
+    device.batch(join_all(closing.collect())).await?;
+    Ok(results)
 }
 
 #[cfg(not(target_os = "none"))]

@@ -330,11 +330,7 @@ impl<P: Platform> Cipher<P> {
         };
         let in_flight = session.request(&head, body, admission).await?;
         let outcome = check_answer(&in_flight, INLINE + iv.len(), len_bytes);
-        *buffers = in_flight.finish_with_buffers();
-        if outcome.is_err() {
-            buffers.wipe_destinations();
-        }
-        outcome
+        in_flight.finish_with_buffers(outcome, buffers)
     }
 
     #[inline]

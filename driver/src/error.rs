@@ -300,7 +300,6 @@ impl From<KeyFault> for Error {
 impl core::error::Error for Error {}
 
 /// A failed request, with what the caller had put into it.
-#[derive(Debug)]
 #[non_exhaustive]
 pub struct Failed<T> {
     /// What went wrong.
@@ -324,13 +323,23 @@ impl<T> Failed<T> {
     }
 }
 
+/// Tells whether there is something in it, not what.
+impl<T> fmt::Debug for Failed<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Failed")
+            .field("error", &self.error)
+            .field("has_given", &self.given.is_some())
+            .finish()
+    }
+}
+
 impl<T> fmt::Display for Failed<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.error.fmt(f)
     }
 }
 
-impl<T: fmt::Debug> core::error::Error for Failed<T> {}
+impl<T> core::error::Error for Failed<T> {}
 
 impl<T> From<Failed<T>> for Error {
     fn from(failed: Failed<T>) -> Self {

@@ -1,40 +1,54 @@
 //! Many futures awaited in one task, for kernels without a library of such.
 
-use alloc::{boxed::Box, vec::Vec};
-use core::{future::poll_fn, task::Poll};
+use alloc::vec::Vec;
+use core::{
+    future::{Future, poll_fn},
+    pin::Pin,
+    task::Poll,
+};
+
+use crate::{Failed, heap::room_for};
 
 /// Awaits all of `futures` side by side, in one task, and returns their outputs in order.
 ///
-/// Inside [`Device::batch`](crate::Device::batch) the requests of one poll share a kick. One
-/// allocation a future; [`Cipher::process_batch`](crate::Cipher::process_batch) does without.
+/// Futures of async functions are boxed or pinned first: `Pin<Box<F>>`, `Pin<Box<dyn Future>>` and
+/// `Pin<&mut F>` will do. Inside [`Device::batch`](crate::Device::batch) the requests of one poll share
+/// a kick. [`Cipher::process_batch`](crate::Cipher::process_batch) does without a box for each request.
+///
+/// # Errors
+///
+/// [`Error::OutOfMemory`](crate::Error::OutOfMemory), with the futures, none of which has been polled.
 ///
 /// # Cancellation
 ///
-/// Dropped, all that have not ended are dropped.
-pub async fn join_all<F: Future>(futures: impl IntoIterator<Item = F>) -> Vec<F::Output> {
-    let pinned = |future| (Some(Box::pin(future)), None);
-    let mut entries: Vec<_> = futures.into_iter().map(pinned).collect();
+/// Dropped, all of them are dropped.
+pub async fn join_all<F: Future + Unpin>(
+    mut futures: Vec<F>,
+) -> Result<Vec<F::Output>, Failed<Vec<F>>> {
+    let count = futures.len();
+    let room = room_for(count).and_then(|outputs| Ok((outputs, room_for(count)?)));
+    let (mut outputs, mut ended) = match room {
+        Ok(room) => room,
+        Err(error) => {
+            let given = Some(futures);
+            return Err(Failed { error, given });
+        }
+    };
+    outputs.extend(futures.iter().map(|_| None));
     poll_fn(|context| {
-        let mut pending = false;
-        for (place, output) in &mut entries {
-            let Some(future) = place else { continue };
-            match future.as_mut().poll(context) {
-                Poll::Ready(ready) => {
-                    *output = Some(ready);
-                    *place = None;
-                }
-                Poll::Pending => pending = true,
+        let mut outcome = Poll::Ready(());
+        for (future, output) in futures.iter_mut().zip(&mut outputs) {
+            if output.is_some() {
+                continue;
+            }
+            match Pin::new(future).poll(context) {
+                Poll::Ready(ready) => *output = Some(ready),
+                Poll::Pending => outcome = Poll::Pending,
             }
         }
-        if pending {
-            Poll::Pending
-        } else {
-            Poll::Ready(())
-        }
+        outcome
     })
     .await;
-    entries
-        .into_iter()
-        .filter_map(|(_, output)| output)
-        .collect()
+    ended.extend(outputs.into_iter().flatten());
+    Ok(ended)
 }

@@ -1,6 +1,6 @@
 //! Message authentication codes: the MAC service (Virtio 1.3, 5.9.7.5).
 
-use alloc::{vec, vec::Vec};
+use alloc::vec::Vec;
 
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
@@ -18,6 +18,8 @@ use crate::{
 
 /// Fewest bytes of a tag (NIST SP 800-107, 5.3.3).
 const MIN_TAG_LEN: usize = 4;
+/// Most bytes of a tag: no algorithm's result is longer.
+const MAX_TAG_LEN: usize = MacAlgorithm::HmacSha512.result_len_bytes();
 
 /// A message authentication code with its key, for any number of messages, each whole in one
 /// request.
@@ -236,22 +238,19 @@ impl<P: Platform> Mac<P> {
     ///
     /// [`Error::TagMismatch`]; those of [`tag_slice`](Self::tag_slice).
     pub async fn verify_slice(&self, data: &[u8], tag: &[u8]) -> Result<(), Error> {
-        let mut computed = self.check_tag(tag)?;
-        self.tag_slice(data, &mut computed).await?;
-        compare(&computed, tag)
+        check_exact_len("tag", tag.len(), self.tag_len_bytes)?;
+        let mut computed = Zeroizing::new([0; MAX_TAG_LEN]);
+        let computed = &mut computed[..self.tag_len_bytes];
+        self.tag_slice(data, computed).await?;
+        compare(computed, tag)
     }
 
     async fn verify_buffers(&self, buffers: &mut Buffers<P>, tag: &[u8]) -> Result<(), Error> {
-        let mut computed = self.check_tag(tag)?;
-        self.transfer(buffers, &mut computed, Admission::Wait)
-            .await?;
-        compare(&computed, tag)
-    }
-
-    /// Checks the length of a tag to verify, and returns a place for the right one.
-    fn check_tag(&self, tag: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
         check_exact_len("tag", tag.len(), self.tag_len_bytes)?;
-        Ok(Zeroizing::new(vec![0; self.tag_len_bytes]))
+        let mut computed = Zeroizing::new([0; MAX_TAG_LEN]);
+        let computed = &mut computed[..self.tag_len_bytes];
+        self.transfer(buffers, computed, Admission::Wait).await?;
+        compare(computed, tag)
     }
 
     async fn transfer(

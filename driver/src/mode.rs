@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 use crate::{
     Error, Platform,
     dma::DmaBuffer,
+    heap::room_for,
     link::Link,
     queue::{Buffers, Closing, INLINE, INLINE_LEN, InFlight, Intent, List},
     request::{
@@ -46,7 +47,7 @@ impl<P: Platform> Stateless<P> {
     ///
     /// # Errors
     ///
-    /// [`Error::FeatureMissing`].
+    /// [`Error::FeatureMissing`], [`Error::OutOfMemory`].
     pub(crate) fn new(
         link: Arc<Link<P>>,
         feature: StatelessFeature,
@@ -57,7 +58,7 @@ impl<P: Platform> Stateless<P> {
             return Err(Error::FeatureMissing { feature: name });
         }
         // Never longer than it is from the start: a key that moves would leave a copy behind.
-        let mut key = Zeroizing::new(Vec::with_capacity(len_bytes(keys)));
+        let mut key = Zeroizing::new(room_for(len_bytes(keys))?);
         for part in keys {
             key.extend_from_slice(part);
         }
@@ -331,12 +332,12 @@ impl<P: Platform> Mode<P> {
         if outcome.is_ok() && result_len_bytes > 0 {
             in_flight.block().read(result_at, result);
         }
-        *buffers = in_flight.finish_with_buffers();
+        let outcome = in_flight.finish_with_buffers(outcome, buffers);
         // Whatever was spilled is wiped and freed here.
         let spilled = buffers.spilled.take();
-        if outcome.is_err() {
-            buffers.wipe_destinations();
-        } else if let Some(spilled) = spilled.and_then(|spilled| spilled.result) {
+        if outcome.is_ok()
+            && let Some(spilled) = spilled.and_then(|spilled| spilled.result)
+        {
             result.copy_from_slice(&spilled);
         }
         outcome

@@ -3,7 +3,7 @@
 //! A task is queued at most once, so a queue with room for every live task never fails to take a
 //! wake; one task too many is refused when it is spawned.
 
-use alloc::{boxed::Box, sync::Arc, task::Wake};
+use alloc::{boxed::Box, sync::Arc, task::Wake, vec::Vec};
 use core::{
     future::{Future, poll_fn},
     pin::pin,
@@ -14,7 +14,6 @@ use core::{
 use async_task::{Runnable, Task};
 use crossbeam_queue::ArrayQueue;
 use spin::{Mutex, Once};
-pub use virtio_crypto::join_all;
 use x86_64::instructions::interrupts as hardware;
 
 use crate::{
@@ -22,6 +21,17 @@ use crate::{
     idle::{self, Idle},
     interrupts, usage,
 };
+
+/// Awaits all of `futures` side by side, and returns their outputs in order.
+///
+/// # Panics
+///
+/// When memory runs out, as the boxes would.
+pub async fn join_all<F: Future>(futures: impl IntoIterator<Item = F>) -> Vec<F::Output> {
+    let futures = futures.into_iter().map(Box::pin).collect();
+    let outputs = virtio_crypto::join_all(futures).await;
+    outputs.unwrap_or_else(|failed| panic!("{}", failed.error))
+}
 
 /// Most live tasks of a CPU.
 pub const MAX_TASKS: usize = 1024;

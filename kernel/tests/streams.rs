@@ -19,14 +19,15 @@ use aes::{
     cipher::{BlockCipherEncrypt, BlockModeEncrypt, KeyInit, KeyIvInit, block_padding::NoPadding},
 };
 use kernel::{
-    command_line, executor,
+    command_line,
+    executor::{self, join_all},
     machine::{self, CryptoDevice, Reach, Wiring},
     platform::KernelPlatform,
 };
 use spin::Once;
 use virtio_crypto::{
     Cipher, CipherAlgorithm, CipherStream, Device, Direction, DmaBuffer, Error, Features, Options,
-    Refusal, SessionCache, join_all, transport::pci::PciTransport,
+    Refusal, SessionCache, transport::pci::PciTransport,
 };
 
 use self::{
@@ -277,7 +278,7 @@ fn batches_share_one_kick() {
         let buffer = |number| DmaBuffer::from_slice(&[number; 64]).unwrap();
         let requests = (0..count).map(|number| (iv(number), buffer(number)));
         let before = device().data_stats();
-        let results = executor::block_on(session.process_batch(requests.collect()));
+        let results = executor::block_on(session.process_batch(requests.collect())).unwrap();
         let after = device().data_stats();
         assert_eq!(after.submitted - before.submitted, u64::from(count));
         let kicks = after.kicks - before.kicks;
@@ -406,7 +407,7 @@ fn example_session_batch() {
         })
         .collect();
     let before = (device().control_stats(), device().data_stats());
-    let results = executor::block_on(encrypt_all(device(), &mut messages));
+    let results = executor::block_on(encrypt_all(device(), &mut messages)).unwrap();
     assert!(results.iter().all(Result::is_ok));
     for (number, message) in (0..).zip(&messages) {
         let mut expected = text(160);

@@ -183,9 +183,9 @@ impl<P: Platform> Key<P> {
         let in_flight = self.mode.request(head, body, Admission::Wait).await?;
         let outcome = check_answer_up_to(&in_flight, INLINE, result.len());
         // Wiped and freed at the end.
-        let spilled = in_flight.finish_with_buffers().spilled;
+        let outcome = in_flight.finish_with_buffers(outcome, &mut buffers);
         if let Ok(len_bytes) = outcome
-            && let Some(made) = spilled.and_then(|spilled| spilled.result)
+            && let Some(made) = buffers.spilled.and_then(|spilled| spilled.result)
             && let (Some(result), Some(made)) = (result.get_mut(..len_bytes), made.get(..len_bytes))
         {
             result.copy_from_slice(made);

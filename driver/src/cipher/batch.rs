@@ -14,22 +14,70 @@ use super::{
 use crate::{
     Error, Failed, Platform,
     dma::DmaBuffer,
+    heap::room_for,
     mode::Mode,
     queue::{Buffers, Deferred, INLINE, InFlight, Intent, List, Queue, Reserve, Reserved},
     request::{Body, check_answer, len_bytes, look, look_again, publish},
 };
 
 /// One request of a batch.
-struct Entry<'s, P: Platform> {
-    iv: Iv,
+pub(super) struct Entry<'s, P: Platform> {
+    pub(super) iv: Iv,
     /// Here, unless the device may touch them.
-    buffers: Buffers<P>,
+    pub(super) buffers: Buffers<P>,
     len_bytes: usize,
     /// Where the status lies in the slot's block, once it is sent.
     status_at: usize,
     in_flight: Option<InFlight<'s, P>>,
     /// How it ended.
-    outcome: Option<Result<(), Error>>,
+    pub(super) outcome: Option<Result<(), Error>>,
+}
+
+impl<P: Platform> Entry<'_, P> {
+    /// A request about a buffer, in place.
+    pub(super) fn new(iv: Iv, buffer: DmaBuffer<P>) -> Self {
+        Self {
+            iv,
+            len_bytes: buffer.len(),
+            buffers: Buffers::in_place(List::One(buffer)),
+            status_at: INLINE,
+            in_flight: None,
+            outcome: None,
+        }
+    }
+
+    /// Returns the data, before it is sent and after it is answered.
+    pub(super) fn data(&self) -> &[u8] {
+        self.buffers.sources().first().map_or(&[], |buffer| buffer)
+    }
+
+    fn into_buffer(self) -> Option<DmaBuffer<P>> {
+        self.buffers.source.and_then(List::into_one)
+    }
+}
+
+/// Judges requests about the parts of one whole, and puts that together again. Where one has failed
+/// the whole has, and what came of the others is wiped: half an answer is none.
+pub(super) fn rejoin<P: Platform>(
+    mut entries: Vec<Entry<'_, P>>,
+) -> Result<DmaBuffer<P>, Failed<DmaBuffer<P>>> {
+    let outcome = judge(&mut entries);
+    let parts = entries.into_iter().map(Entry::into_buffer);
+    Failed::judge(outcome, DmaBuffer::rejoin(parts))
+}
+
+/// Returns the first error of requests about the parts of one whole, after which what came of the
+/// others is wiped.
+pub(super) fn judge<P: Platform>(entries: &mut [Entry<'_, P>]) -> Result<(), Error> {
+    let outcomes = entries.iter().filter_map(|entry| entry.outcome);
+    let outcome = outcomes.fold(Ok(()), Result::and);
+    if outcome.is_err() {
+        let done = entries
+            .iter_mut()
+            .filter(|entry| entry.outcome == Some(Ok(())));
+        done.for_each(|entry| entry.buffers.wipe_destinations());
+    }
+    outcome
 }
 
 impl<P: Platform> Cipher<P> {
@@ -46,7 +94,7 @@ impl<P: Platform> Cipher<P> {
     /// #     session: &Cipher<P>, first: DmaBuffer<P>, second: DmaBuffer<P>,
     /// # ) -> Result<(), Error> {
     /// let requests = vec![([1; 16], first), ([2; 16], second)];
-    /// for result in session.process_batch(requests).await {
+    /// for result in session.process_batch(requests).await? {
     ///     let buffer = result?;
     /// #   drop(buffer);
     /// }
@@ -56,7 +104,8 @@ impl<P: Platform> Cipher<P> {
     ///
     /// # Errors
     ///
-    /// Each request has its own: those of [`process`](Self::process).
+    /// [`Error::OutOfMemory`], with the requests, of which none was sent. Else each request has its own:
+    /// those of [`process`](Self::process).
     ///
     /// # Cancellation
     ///
@@ -65,21 +114,35 @@ impl<P: Platform> Cipher<P> {
     pub async fn process_batch<I: AsRef<[u8]>>(
         &self,
         requests: Vec<(I, DmaBuffer<P>)>,
-    ) -> Vec<Result<DmaBuffer<P>, Failed<DmaBuffer<P>>>> {
-        let entry = |(iv, buffer): (I, DmaBuffer<P>)| {
+    ) -> Result<Vec<Result<DmaBuffer<P>, Failed<DmaBuffer<P>>>>, Failed<Vec<(I, DmaBuffer<P>)>>>
+    {
+        let count = requests.len();
+        let room = room_for(count).and_then(|entries| Ok((entries, room_for(count)?)));
+        let (mut entries, mut results) = match room {
+            Ok(room) => room,
+            Err(error) => {
+                let given = Some(requests);
+                return Err(Failed { error, given });
+            }
+        };
+        entries.extend(requests.into_iter().map(|(iv, buffer)| {
             // Asked once, before there is anything to lose: the caller's code may answer something
             // else the next time, panic, or call the driver again.
             let iv = iv.as_ref();
-            Entry {
-                outcome: self.check_lens(iv, buffer.len()).err().map(Err),
-                iv: iv_of(iv),
-                len_bytes: buffer.len(),
-                status_at: INLINE,
-                buffers: Buffers::in_place(List::One(buffer)),
-                in_flight: None,
-            }
-        };
-        let mut entries: Vec<_> = requests.into_iter().map(entry).collect();
+            let outcome = self.check_lens(iv, buffer.len()).err().map(Err);
+            let entry = Entry::new(iv_of(iv), buffer);
+            Entry { outcome, ..entry }
+        }));
+        self.process_entries(&mut entries).await;
+        results.extend(entries.into_iter().map(|entry| {
+            let outcome = entry.outcome.unwrap_or(Err(Error::ShutDown));
+            Failed::judge(outcome, entry.into_buffer())
+        }));
+        Ok(results)
+    }
+
+    /// Sends all entries that have not failed yet, and waits until each has ended.
+    pub(super) async fn process_entries<'s>(&'s self, entries: &mut [Entry<'s, P>]) {
         let mut progress = Progress::default();
         let link = &**self.mode.link();
         // One queue for all, wherever the task goes meanwhile.
@@ -88,16 +151,11 @@ impl<P: Platform> Cipher<P> {
         poll_fn(|context| {
             look(link);
             let deferred = Deferred::new(queue);
-            let outcome = self.advance(queue, &mut entries, &mut progress, line.as_mut(), context);
+            let outcome = self.advance(queue, entries, &mut progress, line.as_mut(), context);
             drop(deferred);
             look_again(link, context, outcome)
         })
         .await;
-        let results = entries.into_iter().map(|entry| {
-            let given = entry.buffers.source.and_then(List::into_one);
-            Failed::judge(entry.outcome.unwrap_or(Err(Error::ShutDown)), given)
-        });
-        results.collect()
     }
 
     /// Sends what there are slots for, and takes what has been completed, in order: a device that
@@ -182,8 +240,7 @@ impl<P: Platform> Cipher<P> {
         if let Some(in_flight) = entry.in_flight.take() {
             entry.outcome = Some(ended.and_then(|()| {
                 let outcome = check_answer(&in_flight, entry.status_at, entry.len_bytes);
-                entry.buffers = in_flight.finish_with_buffers();
-                outcome
+                in_flight.finish_with_buffers(outcome, &mut entry.buffers)
             }));
         }
         Poll::Ready(())

@@ -1,12 +1,13 @@
 //! Data that is longer than one request: cut into pieces that follow from each other by the rules
 //! of the mode (NIST SP 800-38A).
 
-use alloc::vec::Vec;
-
-use super::{Cipher, MAX_IV_LEN};
+use super::{
+    Cipher, MAX_IV_LEN,
+    batch::{Entry, judge, rejoin},
+};
 use crate::{
     CipherAlgorithm, Direction, Error, Failed, Platform, Requirement, dma::DmaBuffer,
-    error::invalid_len,
+    error::invalid_len, heap::room_for, request::Admission,
 };
 
 /// How data goes on behind a cut.
@@ -74,11 +75,13 @@ impl<P: Platform> Cipher<P> {
     /// on from the one before.
     ///
     /// ECB, CTR and the decryption of CBC send all pieces at once; in the encryption of CBC each
-    /// waits for the last. Pieces allocate a little.
+    /// waits for the last. Allocates two hundred bytes for each piece.
     ///
     /// # Errors
     ///
-    /// Those of [`process`](Self::process); of more pieces that failed, that of the first.
+    /// Those of [`process`](Self::process); of more pieces that failed, that of the first. The buffer is
+    /// wiped wherever the device had it, also where a piece succeeded. [`Error::OutOfMemory`], with the
+    /// buffer as it was.
     /// [`Requirement::AtMost`] for data that does not fit one request of an algorithm that cannot
     /// be cut: XTS, whose data units are whole
     /// ([`process_units`](Self::process_units)), and stream ciphers with a state of their own.
@@ -95,14 +98,22 @@ impl<P: Platform> Cipher<P> {
         if buffer.len() <= self.max_len_bytes() {
             return self.process(iv, buffer).await;
         }
-        let piece_len_bytes = match self.check_long(iv, buffer.len()) {
-            Ok(piece_len_bytes) => piece_len_bytes,
+        let room = self
+            .check_long(iv, buffer.len())
+            .and_then(|piece_len_bytes| {
+                let room = room_for(buffer.len().div_ceil(piece_len_bytes))?;
+                Ok((piece_len_bytes, room))
+            });
+        let (piece_len_bytes, mut pieces) = match room {
+            Ok(room) => room,
             Err(error) => {
                 let given = Some(buffer);
                 return Err(Failed { error, given });
             }
         };
-        let pieces = self.process_pieces(iv, buffer.split(piece_len_bytes)).await;
+        let entry = |piece| Entry::new(Iv::new(), piece);
+        pieces.extend(buffer.split(piece_len_bytes).map(entry));
+        self.process_pieces(iv, &mut pieces).await;
         rejoin(pieces)
     }
 
@@ -115,7 +126,7 @@ impl<P: Platform> Cipher<P> {
         padding: &mut [u8],
     ) -> Result<(), Error> {
         let piece_len_bytes = self.check_long(iv, data.len() + padding.len())?;
-        let mut pieces = Vec::with_capacity(data.len().div_ceil(piece_len_bytes));
+        let mut pieces = room_for(data.len().div_ceil(piece_len_bytes))?;
         let mut rest = &*data;
         while !rest.is_empty() {
             let (piece, behind) = rest.split_at(rest.len().min(piece_len_bytes));
@@ -124,12 +135,13 @@ impl<P: Platform> Cipher<P> {
             let mut buffer = DmaBuffer::new(piece.len() + padded)?;
             buffer[..piece.len()].copy_from_slice(piece);
             buffer[piece.len()..].copy_from_slice(&padding[..padded]);
-            pieces.push(buffer);
+            pieces.push(Entry::new(Iv::new(), buffer));
             rest = behind;
         }
-        let pieces = self.process_pieces(iv, pieces).await?;
+        self.process_pieces(iv, &mut pieces).await;
+        judge(&mut pieces)?;
         for (data, piece) in data.chunks_mut(piece_len_bytes).zip(&pieces) {
-            let (result, padded) = piece.split_at(data.len());
+            let (result, padded) = piece.data().split_at(data.len());
             data.copy_from_slice(result);
             if !padded.is_empty() {
                 padding.copy_from_slice(padded);
@@ -153,99 +165,37 @@ impl<P: Platform> Cipher<P> {
     }
 
     /// Processes pieces that are one behind the other, none too long and all but the last of whole
-    /// blocks.
-    async fn process_pieces(
-        &self,
-        iv: &[u8],
-        pieces: Vec<DmaBuffer<P>>,
-    ) -> Result<Vec<DmaBuffer<P>>, Failed<Vec<DmaBuffer<P>>>> {
+    /// blocks; each says how it ended, but for those behind a failed one whose turn never came.
+    async fn process_pieces<'s>(&'s self, iv: &[u8], pieces: &mut [Entry<'s, P>]) {
         let chaining = Chaining::of(self.algorithm);
-        if chaining == Chaining::Ciphertext && self.direction == Direction::Encrypt {
-            return self.process_in_turn(iv, pieces).await;
-        }
         let mut next = iv_of(iv);
-        let with_iv = |piece: DmaBuffer<P>| {
-            let mut iv = next.clone();
+        if chaining == Chaining::Ciphertext && self.direction == Direction::Encrypt {
+            // Each goes on with the end of the one before.
+            for piece in pieces {
+                let sent = self.transfer(&next, &mut piece.buffers, Admission::Wait);
+                let outcome = sent.await;
+                piece.outcome = Some(outcome);
+                if outcome.is_err() {
+                    return;
+                }
+                next = last_block(piece.data(), next.len());
+            }
+            return;
+        }
+        for piece in &mut *pieces {
+            piece.iv = next.clone();
             match chaining {
                 Chaining::Counter => {
-                    let blocks = piece.len().div_ceil(self.algorithm.block_len_bytes());
+                    let blocks = piece
+                        .data()
+                        .len()
+                        .div_ceil(self.algorithm.block_len_bytes());
                     add_to_counter(&mut next, blocks as u64);
                 }
-                Chaining::Ciphertext => {
-                    let last = last_block(&piece, next.len());
-                    iv = core::mem::replace(&mut next, last);
-                }
+                Chaining::Ciphertext => next = last_block(piece.data(), next.len()),
                 Chaining::Independent | Chaining::Hidden => {}
             }
-            (iv, piece)
-        };
-        let requests = pieces.into_iter().map(with_iv).collect();
-        collect(self.process_batch(requests).await)
-    }
-
-    /// Processes pieces each of which begins with the end of the one before.
-    async fn process_in_turn(
-        &self,
-        iv: &[u8],
-        pieces: Vec<DmaBuffer<P>>,
-    ) -> Result<Vec<DmaBuffer<P>>, Failed<Vec<DmaBuffer<P>>>> {
-        let mut iv = iv_of(iv);
-        let mut done = Vec::with_capacity(pieces.len());
-        let mut pieces = pieces.into_iter();
-        while let Some(piece) = pieces.next() {
-            match self.process(&iv, piece).await {
-                Ok(piece) => {
-                    iv = last_block(&piece, iv.len());
-                    done.push(piece);
-                }
-                Err(Failed { error, given }) => {
-                    let given = given.map(|piece| {
-                        done.push(piece);
-                        done.extend(pieces);
-                        done
-                    });
-                    return Err(Failed { error, given });
-                }
-            }
         }
-        Ok(done)
-    }
-}
-
-/// Makes one result of many: all buffers, or the first error with all buffers if all are there.
-pub(super) fn collect<P: Platform>(
-    results: Vec<Result<DmaBuffer<P>, Failed<DmaBuffer<P>>>>,
-) -> Result<Vec<DmaBuffer<P>>, Failed<Vec<DmaBuffer<P>>>> {
-    let count = results.len();
-    let mut buffers = Vec::with_capacity(count);
-    let mut first_error = None;
-    for result in results {
-        match result {
-            Ok(buffer) => buffers.push(buffer),
-            Err(Failed { error, given }) => {
-                first_error.get_or_insert(error);
-                buffers.extend(given);
-            }
-        }
-    }
-    match first_error {
-        None => Ok(buffers),
-        Some(error) => {
-            let given = (buffers.len() == count).then_some(buffers);
-            Err(Failed { error, given })
-        }
-    }
-}
-
-/// Puts the parts of one buffer together again.
-pub(super) fn rejoin<P: Platform>(
-    parts: Result<Vec<DmaBuffer<P>>, Failed<Vec<DmaBuffer<P>>>>,
-) -> Result<DmaBuffer<P>, Failed<DmaBuffer<P>>> {
-    match parts {
-        Ok(parts) => Failed::judge(Ok(()), DmaBuffer::rejoin(parts)),
-        Err(Failed { error, given }) => Err(Failed {
-            error,
-            given: given.and_then(DmaBuffer::rejoin),
-        }),
+        self.process_entries(pieces).await;
     }
 }

@@ -1,8 +1,13 @@
 //! Data units of XTS: the sectors of a disk.
 
-use super::{Cipher, MAX_IV_LEN, long};
+use super::{
+    Cipher, MAX_IV_LEN,
+    batch::{Entry, rejoin},
+    long::Iv,
+};
 use crate::{
     CipherAlgorithm, Error, Failed, Platform, Requirement, dma::DmaBuffer, error::invalid_len,
+    heap::room_for,
 };
 
 impl<P: Platform> Cipher<P> {
@@ -10,14 +15,15 @@ impl<P: Platform> Cipher<P> {
     /// each is a request of its own, with its number as the tweak (IEEE 1619, 5.1), the first with
     /// `first_unit`. All are published together, with one kick as far as there are slots.
     ///
-    /// For the sectors of a disk, `first_unit` is the number of the first sector. Allocates a few
-    /// dozen bytes for each unit.
+    /// For the sectors of a disk, `first_unit` is the number of the first sector. Allocates two hundred
+    /// bytes for each unit.
     ///
     /// # Errors
     ///
     /// [`Error::UnfitAlgorithm`] unless the session is for AES-XTS. Those of
     /// [`process`](Self::process), about the length of a unit too, which cannot be cut; of more
-    /// units that failed, that of the first.
+    /// units that failed, that of the first. The buffer is wiped wherever the device had it, also where
+    /// a unit succeeded. [`Error::OutOfMemory`], with the buffer as it was.
     ///
     /// # Cancellation
     ///
@@ -28,15 +34,20 @@ impl<P: Platform> Cipher<P> {
         unit_len_bytes: usize,
         buffer: DmaBuffer<P>,
     ) -> Result<DmaBuffer<P>, Failed<DmaBuffer<P>>> {
-        if let Err(error) = self.check_units(unit_len_bytes, buffer.len()) {
-            let given = Some(buffer);
-            return Err(Failed { error, given });
-        }
-        let units = buffer.split(unit_len_bytes).into_iter();
-        let requests = (u128::from(first_unit)..).zip(units);
-        let requests = requests.map(|(number, unit)| (number.to_le_bytes(), unit));
-        let results = self.process_batch(requests.collect()).await;
-        long::rejoin(long::collect(results))
+        let checked = self.check_units(unit_len_bytes, buffer.len());
+        let room = checked.and_then(|()| room_for(buffer.len() / unit_len_bytes));
+        let mut entries = match room {
+            Ok(room) => room,
+            Err(error) => {
+                let given = Some(buffer);
+                return Err(Failed { error, given });
+            }
+        };
+        let units = (u128::from(first_unit)..).zip(buffer.split(unit_len_bytes));
+        let entry = |(number, unit): (u128, _)| Entry::new(Iv::from(number.to_le_bytes()), unit);
+        entries.extend(units.map(entry));
+        self.process_entries(&mut entries).await;
+        rejoin(entries)
     }
 
     /// Like [`process_units`](Self::process_units), through a copy in device memory.

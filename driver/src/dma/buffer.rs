@@ -1,6 +1,6 @@
 //! Callers' buffers, which move into requests and come back.
 
-use alloc::{sync::Arc, vec::Vec};
+use alloc::sync::Arc;
 use core::{fmt, mem::ManuallyDrop, ptr, slice};
 
 use zeroize::Zeroize;
@@ -83,33 +83,49 @@ impl<P: Platform> DmaBuffer<P> {
         unsafe { ptr::read(&this.backing) }
     }
 
-    /// Splits the buffer into parts of `part_len_bytes` bytes; the last may be shorter. Each is a
-    /// buffer of its own; the pages are freed with the last of them.
-    pub(crate) fn split(self, part_len_bytes: usize) -> Vec<Self> {
-        let len_bytes = self.len_bytes;
-        let (pages, start) = match self.into_backing() {
+    /// Cuts the buffer behind `len_bytes` bytes, of which there are as many; the pages are freed with
+    /// the last part.
+    fn cut(self, len_bytes: usize) -> (Self, Self) {
+        let whole_len_bytes = self.len_bytes;
+        debug_assert!(len_bytes <= whole_len_bytes);
+        let (pages, offset) = match self.into_backing() {
             Backing::Whole(pages) => (Arc::new(pages), 0),
             Backing::Part { pages, offset } => (pages, offset),
         };
-        let part_len_bytes = part_len_bytes.max(1);
-        let offsets = (0..len_bytes).step_by(part_len_bytes);
         // *Alone*: the parts share no byte, and together they are the buffer that is gone.
-        let part = |offset| Self {
+        let behind = Self {
             backing: Backing::Part {
                 pages: pages.clone(),
-                offset: start + offset,
+                offset: offset + len_bytes,
             },
-            len_bytes: part_len_bytes.min(len_bytes - offset),
+            len_bytes: whole_len_bytes - len_bytes,
         };
-        offsets.map(part).collect()
+        let backing = Backing::Part { pages, offset };
+        (Self { backing, len_bytes }, behind)
     }
 
-    /// Puts all parts of a buffer together again, in their order; `None`, and the parts freed, if
-    /// they are not one behind the other.
-    pub(crate) fn rejoin(parts: Vec<Self>) -> Option<Self> {
+    /// Splits the buffer into parts of `part_len_bytes` bytes; the last may be shorter. Each is a
+    /// buffer of its own.
+    pub(crate) fn split(self, part_len_bytes: usize) -> impl Iterator<Item = Self> {
+        let mut rest = Some(self);
+        core::iter::from_fn(move || {
+            let whole = rest.take()?;
+            if whole.len_bytes <= part_len_bytes {
+                return Some(whole);
+            }
+            let (part, behind) = whole.cut(part_len_bytes);
+            rest = Some(behind);
+            Some(part)
+        })
+    }
+
+    /// Puts all parts of a buffer together again, in their order; `None`, and the parts freed, if one
+    /// is missing or they are not one behind the other.
+    pub(crate) fn rejoin(parts: impl IntoIterator<Item = Option<Self>>) -> Option<Self> {
         let mut parts = parts.into_iter();
-        let mut whole = parts.next()?;
+        let mut whole = parts.next()??;
         for part in parts {
+            let part = part?;
             let ((pages, offset), (others, at)) = (whole.place(), part.place());
             if !ptr::eq(pages, others) || at != offset + whole.len_bytes {
                 return None;

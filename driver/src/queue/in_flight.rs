@@ -122,10 +122,19 @@ impl<'q, P: Platform> InFlight<'q, P> {
         self.queue.shared.blocks.block(self.slot)
     }
 
-    /// Ends the request after `poll` was ready, and gives back the buffers.
+    /// Ends the request after `poll` was ready, and gives back `buffers`: wiped wherever the device has
+    /// written unless `outcome`, which it returns, is good. Half an answer is none.
     #[inline]
-    pub(crate) fn finish_with_buffers(self) -> Buffers<P> {
-        self.take(|_, entry| core::mem::take(&mut entry.buffers))
+    pub(crate) fn finish_with_buffers<T>(
+        self,
+        outcome: Result<T, Error>,
+        buffers: &mut Buffers<P>,
+    ) -> Result<T, Error> {
+        *buffers = self.take(|_, entry| core::mem::take(&mut entry.buffers));
+        if outcome.is_err() {
+            buffers.wipe_destinations();
+        }
+        outcome
     }
 
     /// Ends a request without buffers after `poll` was ready.
@@ -137,8 +146,8 @@ impl<'q, P: Platform> InFlight<'q, P> {
     /// Ends a request whose answer is an error, which it returns.
     #[cold]
     pub(crate) fn refuse(self, error: Error) -> Error {
-        drop(self.finish_with_buffers());
-        error
+        let refused = self.finish_with_buffers(Err::<(), _>(error), &mut Buffers::default());
+        refused.err().unwrap_or(error)
     }
 
     /// Ends a *create* after `poll` was ready: the session, or why there is none.

@@ -41,7 +41,7 @@ fn batch_of_buffers_rings_once_and_keeps_its_order() {
     assert_eq!(rig.fake.kicks() - before, 1);
     assert_eq!(rig.fake.serve(0, usize::MAX), 30);
     assert_eq!(wakes.count(), 1, "woken for more than the one waited for");
-    let Poll::Ready(results) = poll(batch.as_mut()) else {
+    let Poll::Ready(Ok(results)) = poll(batch.as_mut()) else {
         panic!("all were answered");
     };
     for (number, result) in (0..).zip(results) {
@@ -62,7 +62,7 @@ fn batch_longer_than_the_queue_goes_on_as_slots_come_free() {
         let mut batch = Box::pin(session.process_batch(requests(40)));
         let mut rounds = 0;
         let results = loop {
-            if let Poll::Ready(results) = poll_once(batch.as_mut()) {
+            if let Poll::Ready(Ok(results)) = poll_once(batch.as_mut()) {
                 break results;
             }
             rounds += 1;
@@ -87,8 +87,9 @@ fn batches_of_many_tasks_share_the_slots() {
     let session = rig.session(Direction::Encrypt);
     let _rig = rig.go();
     run(async {
-        let batches = join_all((0..5).map(|_| session.process_batch(requests(50)))).await;
-        for results in batches {
+        let batch = |_| Box::pin(session.process_batch(requests(50)));
+        let batches = join_all((0..5).map(batch).collect()).await.unwrap();
+        for results in batches.into_iter().map(Result::unwrap) {
             assert_eq!(results.len(), 50);
             for (number, result) in (0..).zip(results) {
                 assert_eq!(result.unwrap()[..], expected(number));
@@ -103,7 +104,8 @@ fn batch_works_where_the_driver_polls() {
     let session = rig.session(Direction::Encrypt);
     let _rig = rig.go();
     run(async {
-        for (number, result) in (0..).zip(session.process_batch(requests(90)).await) {
+        let results = session.process_batch(requests(90)).await.unwrap();
+        for (number, result) in (0..).zip(results) {
             assert_eq!(result.unwrap()[..], expected(number));
         }
     });
@@ -115,7 +117,7 @@ fn empty_batch_is_done_at_once() {
     let session = rig.session(Direction::Encrypt);
     let before = rig.fake.kicks();
     let mut batch = pin!(session.process_batch(requests(0)));
-    assert!(matches!(poll_once(batch.as_mut()), Poll::Ready(results) if results.is_empty()));
+    assert!(matches!(poll_once(batch.as_mut()), Poll::Ready(Ok(results)) if results.is_empty()));
     assert_eq!(rig.fake.kicks(), before);
 }
 
@@ -134,7 +136,7 @@ fn each_request_of_a_batch_has_its_own_error() {
     rig.fake.serve(0, 1);
     rig.fake.set_fault(Fault::Status(1));
     rig.fake.serve(0, 2);
-    let Poll::Ready(results) = poll_once(batch.as_mut()) else {
+    let Poll::Ready(Ok(results)) = poll_once(batch.as_mut()) else {
         panic!("all were answered");
     };
     let outcomes: Vec<_> = results
@@ -200,7 +202,7 @@ fn broken_device_ends_a_batch_with_what_it_never_had() {
     rig.fake.serve(0, 1);
     rig.fake.need_reset();
     rig.device.poll();
-    let Poll::Ready(results) = poll_once(batch.as_mut()) else {
+    let Poll::Ready(Ok(results)) = poll_once(batch.as_mut()) else {
         panic!("waits for ever");
     };
     let kinds: Vec<_> = results
@@ -224,14 +226,15 @@ fn join_all_inside_a_batch_rings_once() {
     let rig = Rig::simple();
     let session = rig.session(Direction::Encrypt);
     let mut data = vec![[3u8; 16]; 20];
-    let requests = data.iter_mut().map(|data| session.process_slice(&IV, data));
+    let requests = data.iter_mut();
+    let requests = requests.map(|data| Box::pin(session.process_slice(&IV, data)));
     let before = rig.fake.kicks();
-    let mut batch = Box::pin(rig.device.batch(join_all(requests)));
+    let mut batch = Box::pin(rig.device.batch(join_all(requests.collect())));
     assert!(poll_once(batch.as_mut()).is_pending());
     assert_eq!(rig.fake.kicks() - before, 1);
     assert_eq!(rig.fake.serve(0, usize::MAX), 20);
     assert!(
-        matches!(poll_once(batch.as_mut()), Poll::Ready(results) if results.iter().all(Result::is_ok))
+        matches!(poll_once(batch.as_mut()), Poll::Ready(Ok(results)) if results.iter().all(Result::is_ok))
     );
     drop(batch);
     assert!(

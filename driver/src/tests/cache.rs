@@ -236,7 +236,8 @@ fn callers_that_miss_the_same_key_share_one_session() {
     let rig = Rig::simple().go();
     let cache = SessionCache::new(16);
     run(async {
-        let sessions = join_all((0..8).map(|_| get(&rig, &cache, 7))).await;
+        let getting = (0..8).map(|_| Box::pin(get(&rig, &cache, 7))).collect();
+        let sessions = join_all(getting).await.unwrap();
         let sessions: Vec<_> = sessions.into_iter().map(Result::unwrap).collect();
         assert!(
             sessions
@@ -294,7 +295,8 @@ fn sessions_opened_side_by_side_leave_no_more_than_there_is_room_for() {
     let rig = Rig::simple().go();
     let cache = SessionCache::new(2);
     run(async {
-        let opened = join_all((0..6).map(|key| get(&rig, &cache, key))).await;
+        let opening = (0..6).map(|key| Box::pin(get(&rig, &cache, key))).collect();
+        let opened = join_all(opening).await.unwrap();
         // Those that came when all that were kept were in use have none.
         let full = Error::TooManySessions { max: 2 };
         let refused = opened.iter().flat_map(|session| session.as_ref().err());

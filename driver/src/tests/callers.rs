@@ -63,7 +63,7 @@ fn iv_is_asked_once_and_kept() {
                 let ready = poll_once(batch.as_mut());
                 let sent = rig.device.data_stats().submitted - sent;
                 rig.fake.serve(0, 1);
-                let Poll::Ready(mut results) = (match ready {
+                let Poll::Ready(Ok(mut results)) = (match ready {
                     Poll::Pending => poll_once(batch.as_mut()),
                     ready => ready,
                 }) else {
@@ -138,7 +138,7 @@ fn iv_may_call_the_driver() {
         let mut batch = Box::pin(rig.device.batch(cipher.process_batch(requests)));
         assert!(poll_once(batch.as_mut()).is_pending());
         rig.fake.serve(0, usize::MAX);
-        let Poll::Ready(results) = poll_once(batch.as_mut()) else {
+        let Poll::Ready(Ok(results)) = poll_once(batch.as_mut()) else {
             panic!("answered");
         };
         for result in results {

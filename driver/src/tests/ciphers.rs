@@ -10,7 +10,9 @@ use super::{
 use crate::{
     Cipher, CipherAlgorithm, Direction, DmaBuffer, Error, Failed, Features, Options, Refusal,
     Requirement,
-    fake::{FakePlatform, Fault, IV, KEY, Rig, Setup, cipher_oracle, live_pages, poll_once, run},
+    fake::{
+        FakePlatform, Fault, IV, KEY, Rig, Setup, cipher_oracle, live_pages, oracle, poll_once, run,
+    },
 };
 
 /// Lengths that the algorithm takes.
@@ -314,6 +316,13 @@ fn what_does_not_count_is_wiped() {
                 let sent = session.process_into(&IV, buffer(&plain), buffer(&plain));
                 let (source, destination) = sent.await.unwrap_err().given.unwrap();
                 assert_eq!((&source[..], &destination[..]), (&plain[..], &[0; 64][..]));
+                rig.fake.set_fault(fault);
+                let requests = vec![(IV, buffer(&plain)), (IV, buffer(&plain))];
+                let mut results = session.process_batch(requests).await.unwrap();
+                let whole = results.pop().unwrap().unwrap();
+                assert_eq!(whole[..], oracle(&KEY, &IV, &plain));
+                let failed = results.pop().unwrap().unwrap_err();
+                assert_eq!(failed.given.unwrap()[..], [0; 64], "{how:?} {fault:?}");
                 rig.fake.set_fault(fault);
                 let mut slice = plain;
                 session.process_slice(&IV, &mut slice).await.unwrap_err();

@@ -96,7 +96,7 @@ fn session_batch_has_a_result_for_each_message() {
     let originals: Vec<_> = (1..100).map(message).collect();
     let mut messages = originals.clone();
     messages[40].key.push(0);
-    let results = run(encrypt_all(&rig.device, &mut messages));
+    let results = run(encrypt_all(&rig.device, &mut messages)).unwrap();
     for (number, (message, original)) in messages.iter().zip(&originals).enumerate() {
         if number == 40 {
             assert!(matches!(results[40], Err(Error::InvalidLength { .. })));
@@ -126,8 +126,11 @@ fn tls_handshakes_are_signed_side_by_side() {
     run(async {
         let server = ServerKey::load(&rig.device, der.into()).await.unwrap();
         let digests: Vec<[u8; 32]> = (0..20).map(|number| [number; 32]).collect();
-        let signing = digests.iter().map(|digest| server.sign(digest));
-        let messages = rig.device.batch(join_all(signing)).await;
+        let signing = digests
+            .iter()
+            .map(|digest| alloc::boxed::Box::pin(server.sign(digest)));
+        let signing = rig.device.batch(join_all(signing.collect()));
+        let messages = signing.await.unwrap();
         for (digest, message) in digests.iter().zip(messages) {
             let mut message = message.unwrap();
             assert_eq!(message[..4], [4, 1, 1, 0]);

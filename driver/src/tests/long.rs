@@ -156,7 +156,7 @@ fn single_requests_are_not_cut() {
         let list = [buffer()].into();
         at_most(session.process_list(&iv, list).await.unwrap_err().error);
         let batch = session.process_batch([(iv, buffer())].into()).await;
-        for result in batch {
+        for result in batch.unwrap() {
             at_most(result.unwrap_err().error);
         }
     });
@@ -194,7 +194,7 @@ fn kernel_may_ask_for_shorter_requests() {
 }
 
 #[test]
-fn failed_piece_leaves_the_data_as_it_was() {
+fn failed_piece_leaves_nothing_of_what_the_device_made() {
     let rig = small(2 * 1024 + 89);
     for (direction, refused_at) in [(Direction::Encrypt, 3), (Direction::Decrypt, 3)] {
         let session = rig.session(direction);
@@ -209,7 +209,15 @@ fn failed_piece_leaves_the_data_as_it_was() {
                 let session = &session;
                 Box::pin(async move {
                     let failed = session.process_long(&[0; 16], buffer).await.unwrap_err();
-                    assert_eq!(failed.given.unwrap().len(), 8 * 1024, "in one piece again");
+                    let given = failed.given.unwrap();
+                    assert_eq!(given.len(), 8 * 1024, "in one piece again");
+                    // In turn, those behind the refused one have not been sent.
+                    let had_bytes = match direction {
+                        Direction::Encrypt => 1024 * (refused_at + 1),
+                        Direction::Decrypt => 8 * 1024,
+                    };
+                    assert!(given[..had_bytes].iter().all(|byte| *byte == 0));
+                    assert!(given[had_bytes..] == text(8 * 1024)[had_bytes..]);
                     Err(failed.error)
                 })
             };
@@ -230,6 +238,26 @@ fn failed_piece_leaves_the_data_as_it_was() {
         drop(session);
         rig.serve_all();
     }
+}
+
+#[test]
+fn failed_unit_leaves_nothing_of_what_the_device_made() {
+    let rig = Rig::simple().go();
+    run(async {
+        let session = open(&rig, CipherAlgorithm::AesXts, Direction::Decrypt).await;
+        for fault in [Fault::Status(1), Fault::Length(3)] {
+            rig.fake.set_fault(fault);
+            let buffer = DmaBuffer::from_slice(&text(8 * 512)).unwrap();
+            let failed = session.process_units(7, 512, buffer).await.unwrap_err();
+            let given = failed.given.unwrap();
+            assert_eq!(given.len(), 8 * 512, "in one piece again");
+            assert!(given.iter().all(|byte| *byte == 0), "{fault:?}");
+            rig.fake.set_fault(fault);
+            let mut data = text(8 * 512);
+            let refused = session.process_units_slice(7, 512, &mut data).await;
+            assert!(refused.is_err() && data == text(8 * 512), "{fault:?}");
+        }
+    });
 }
 
 #[test]

@@ -42,6 +42,8 @@ mod manager;
 #[cfg(not(loom))]
 mod negotiation;
 #[cfg(not(loom))]
+mod out_of_memory;
+#[cfg(not(loom))]
 mod panics;
 #[cfg(not(loom))]
 mod polling;

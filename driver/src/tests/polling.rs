@@ -355,7 +355,8 @@ fn who_blocks_in_a_section_waits_for_nothing_that_was_put_off() {
         // A section within the wait, and the next one without it, share again.
         let shared = || {
             let kicks = rig.fake.kicks();
-            wait(rig.device.batch(join_all([encrypt(), encrypt()])));
+            let both = [encrypt(), encrypt()].map(Box::pin).into();
+            wait(rig.device.batch(join_all(both))).unwrap();
             rig.fake.kicks() - kicks
         };
         assert_eq!(shared(), 1);

@@ -187,8 +187,8 @@ fn a_search_leaves_slots_to_others_and_ends_with_its_caller() {
         (0, 1)
     );
     // Many at once get one another's slots, and all of them an end.
-    let signs = (0..8).map(|_| signer.sign(&digest));
-    for signed in drive(&rig, crate::join_all(signs)) {
+    let signs = (0..8).map(|_| Box::pin(signer.sign(&digest))).collect();
+    for signed in drive(&rig, crate::join_all(signs)).unwrap() {
         assert_eq!(signed.unwrap().as_ref(), expected);
     }
 }
