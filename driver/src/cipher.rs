@@ -335,9 +335,8 @@ impl<P: Platform> Cipher<P> {
 
     #[inline]
     fn head(&self, session: &Session<P>, len_bytes: usize) -> [u8; REQUEST_LEN] {
-        let iv_len_bytes = self.algorithm.iv_len_bytes() as u32;
         let id = session.id();
-        wire::cipher_request(self.direction, id, iv_len_bytes, len_bytes as u32)
+        wire::cipher_request(self.algorithm, self.direction, id, len_bytes as u32)
     }
 
     fn stateless_message<'a>(

@@ -201,7 +201,8 @@ impl<P: Platform> Hash<P> {
         match &self.mode {
             Mode::Session(session) => {
                 let form = session.link.sessions.form();
-                wire::hash_request(form, session.id(), len_bytes, digest_len_bytes)
+                let (algorithm, id) = (self.algorithm, session.id());
+                wire::hash_request(form, algorithm, id, len_bytes, digest_len_bytes)
             }
             Mode::Stateless(_) => {
                 wire::stateless_hash_request(self.algorithm, len_bytes, digest_len_bytes)

@@ -282,7 +282,8 @@ impl<P: Platform> Mac<P> {
         match &self.mode {
             Mode::Session(session) => {
                 let form = session.link.sessions.form();
-                wire::mac_request(form, session.id(), len_bytes, tag_len_bytes)
+                let (algorithm, id) = (self.algorithm, session.id());
+                wire::mac_request(form, algorithm, id, len_bytes, tag_len_bytes)
             }
             Mode::Stateless(_) => wire::stateless_mac_request(
                 self.algorithm,

@@ -154,7 +154,7 @@ impl<P: Platform> Aead<P> {
         match &self.mode {
             Mode::Session(session) => {
                 let form = session.link.sessions.form();
-                wire::aead_request(form, self.direction, session.id(), lens)
+                wire::aead_request(form, self.algorithm, self.direction, session.id(), lens)
             }
             Mode::Stateless(_) => wire::stateless_aead_request(
                 self.algorithm,

@@ -208,6 +208,7 @@ impl<P: Platform> Key<P> {
         Ok(match &self.mode {
             Mode::Session(session) => wire::akcipher_request(
                 session.link.sessions.form(),
+                self.scheme,
                 operation,
                 session.id(),
                 source_len_bytes,

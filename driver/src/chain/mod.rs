@@ -287,9 +287,7 @@ impl<P: Platform> Chain<P> {
             result_len_bytes: self.digest_len_bytes as u32,
         };
         match &self.mode {
-            Mode::Session(session) => {
-                wire::chain_request(self.cipher.direction, session.id(), lens)
-            }
+            Mode::Session(session) => wire::chain_request(self.cipher, session.id(), lens),
             Mode::Stateless(_) => {
                 wire::stateless_chain_request(self.order, self.cipher, self.hash, lens)
             }

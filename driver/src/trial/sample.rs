@@ -177,20 +177,20 @@ impl Sample {
         };
         let intent = Intent::Data(session.index);
         match self {
-            Self::Cipher(_) => {
+            Self::Cipher(algorithm) => {
                 let direction = Direction::Encrypt;
-                let head = wire::cipher_request(direction, id, iv.len() as u32, len_bytes);
+                let head = wire::cipher_request(algorithm, direction, id, len_bytes);
                 publish(reserved, &head, body, intent, None)
             }
-            Self::Hash(_) => {
-                let head = wire::hash_request(form, id, len_bytes, result_len_bytes);
+            Self::Hash(algorithm) => {
+                let head = wire::hash_request(form, algorithm, id, len_bytes, result_len_bytes);
                 publish(reserved, &head, body, intent, None)
             }
-            Self::Mac(_) => {
-                let head = wire::mac_request(form, id, len_bytes, result_len_bytes);
+            Self::Mac(algorithm) => {
+                let head = wire::mac_request(form, algorithm, id, len_bytes, result_len_bytes);
                 publish(reserved, &head, body, intent, None)
             }
-            Self::Aead(_) => {
+            Self::Aead(algorithm) => {
                 let lens = AeadLens {
                     iv_len_bytes: iv.len() as u32,
                     aad_len_bytes: 0,
@@ -198,7 +198,8 @@ impl Sample {
                     destination_len_bytes: output_len as u32,
                     tag_len_bytes: result_len_bytes,
                 };
-                let head = wire::aead_request(form, Direction::Encrypt, id, lens);
+                let direction = Direction::Encrypt;
+                let head = wire::aead_request(form, algorithm, direction, id, lens);
                 publish(reserved, &head, body, intent, None)
             }
         }

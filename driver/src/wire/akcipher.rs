@@ -153,6 +153,7 @@ pub(crate) enum AkcipherOperation {
 /// and `destination_len_bytes` is the length of the digest, which follows the signature.
 pub(crate) fn akcipher_request(
     form: Form,
+    scheme: AkcipherScheme,
     operation: AkcipherOperation,
     session_id: u64,
     source_len_bytes: u32,
@@ -160,7 +161,8 @@ pub(crate) fn akcipher_request(
 ) -> Head {
     let fields = [source_len_bytes, destination_len_bytes].map(U32::new);
     let opcode = Service::Akcipher.opcode(operation as u32);
-    form.head(&Header::of_session(opcode, session_id), &fields)
+    let header = Header::of_session(opcode, scheme.algorithm() as u32, session_id);
+    form.head(&header, &fields)
 }
 
 /// Encodes a stateless public-key request; key and source follow it, and the digest for *verify*.
@@ -206,8 +208,9 @@ mod tests {
             (AkcipherOperation::Verify, 0x403),
         ];
         for (operation, opcode) in operations {
-            let encode = |form| akcipher_request(form, operation, ID, 256, 32);
-            check(encode, opcode, 32, &[(24, 256), (28, 32)]);
+            let ecdsa = AkcipherScheme::Ecdsa(Curve::P256, EcdsaNumber::Linux);
+            let encode = |form| akcipher_request(form, ecdsa, operation, ID, 256, 32);
+            check(encode, (opcode, 3), 32, &[(24, 256), (28, 32)]);
             let scheme = AkcipherScheme::RsaPkcs1(RsaHash::Sha512);
             let key_type = KeyType::Private;
             let head = stateless_akcipher_request(scheme, key_type, operation, 1190, 64, 256);

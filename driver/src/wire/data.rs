@@ -29,11 +29,13 @@ pub(super) struct Header {
 }
 
 impl Header {
+    /// The header of a request in session mode. The device knows the session's algorithm; there are
+    /// some that go by the request's all the same.
     #[inline]
-    pub(super) fn of_session(opcode: u32, session_id: u64) -> Self {
+    pub(super) fn of_session(opcode: u32, algorithm: u32, session_id: u64) -> Self {
         Self {
             opcode: U32::new(opcode),
-            algo: U32::ZERO,
+            algo: U32::new(algorithm),
             session_id: U64::new(session_id),
             flag: U32::new(SESSION_MODE),
             padding: U32::ZERO,
@@ -80,14 +82,15 @@ struct CipherRequest {
 /// QEMU asks for a reset when they differ.
 #[inline]
 pub(crate) fn cipher_request(
+    algorithm: CipherAlgorithm,
     direction: Direction,
     session_id: u64,
-    iv_len_bytes: u32,
     len_bytes: u32,
 ) -> [u8; REQUEST_LEN] {
+    let opcode = direction.opcode(Service::Cipher);
     zerocopy::transmute!(CipherRequest {
-        header: Header::of_session(direction.opcode(Service::Cipher), session_id),
-        iv_len: U32::new(iv_len_bytes),
+        header: Header::of_session(opcode, algorithm as u32, session_id),
+        iv_len: U32::new(algorithm.iv_len_bytes() as u32),
         src_data_len: U32::new(len_bytes),
         dst_data_len: U32::new(len_bytes),
         unused: [U32::ZERO; 7],
@@ -187,14 +190,19 @@ struct ChainRequest {
 }
 
 /// Encodes a request of a chain; IV, source and additional data follow it.
-pub(crate) fn chain_request(direction: Direction, session_id: u64, lens: ChainLens) -> Head {
+pub(crate) fn chain_request(
+    cipher: super::CipherParameters,
+    session_id: u64,
+    lens: ChainLens,
+) -> Head {
     let fields = ChainRequest {
         chain: lens.into(),
         op_type: U32::new(SYMMETRIC_CHAIN),
         padding: U32::ZERO,
     };
-    let opcode = direction.opcode(Service::Cipher);
-    Form::Exact.head(&Header::of_session(opcode, session_id), &fields)
+    let opcode = cipher.direction.opcode(Service::Cipher);
+    let header = Header::of_session(opcode, cipher.algorithm as u32, session_id);
+    Form::Exact.head(&header, &fields)
 }
 
 /// `struct virtio_crypto_sym_data_flf_stateless` of a chain.
@@ -247,23 +255,30 @@ struct HashFields {
     hash_result_len: U32,
 }
 
-fn hash_or_mac(service: Service, form: Form, session_id: u64, lens: (u32, u32)) -> Head {
+fn hash_or_mac(
+    (service, algorithm): (Service, u32),
+    form: Form,
+    session_id: u64,
+    lens: (u32, u32),
+) -> Head {
     let fields = HashFields {
         src_data_len: U32::new(lens.0),
         hash_result_len: U32::new(lens.1),
     };
-    form.head(&Header::of_session(service.opcode(0), session_id), &fields)
+    let header = Header::of_session(service.opcode(0), algorithm, session_id);
+    form.head(&header, &fields)
 }
 
 /// Encodes a hash request; the source follows it.
 pub(crate) fn hash_request(
     form: Form,
+    algorithm: HashAlgorithm,
     session_id: u64,
     len_bytes: u32,
     result_len_bytes: u32,
 ) -> Head {
     hash_or_mac(
-        Service::Hash,
+        (Service::Hash, algorithm as u32),
         form,
         session_id,
         (len_bytes, result_len_bytes),
@@ -273,12 +288,13 @@ pub(crate) fn hash_request(
 /// Encodes a MAC request; the source follows it.
 pub(crate) fn mac_request(
     form: Form,
+    algorithm: MacAlgorithm,
     session_id: u64,
     len_bytes: u32,
     result_len_bytes: u32,
 ) -> Head {
     hash_or_mac(
-        Service::Mac,
+        (Service::Mac, algorithm as u32),
         form,
         session_id,
         (len_bytes, result_len_bytes),
@@ -323,6 +339,7 @@ pub(crate) struct AeadLens {
 /// Encodes a request of authenticated encryption; IV, source and additional data follow it.
 pub(crate) fn aead_request(
     form: Form,
+    algorithm: AeadAlgorithm,
     direction: Direction,
     session_id: u64,
     lens: AeadLens,
@@ -338,7 +355,8 @@ pub(crate) fn aead_request(
     ]
     .map(U32::new);
     let opcode = direction.opcode(Service::Aead);
-    form.head(&Header::of_session(opcode, session_id), &fields)
+    let header = Header::of_session(opcode, algorithm as u32, session_id);
+    form.head(&header, &fields)
 }
 
 /// Encodes a stateless request of authenticated encryption; key, IV, source and additional data
@@ -373,27 +391,28 @@ pub(super) mod tests {
     pub(in crate::wire) const ID: u64 = 0x0102_0304_0506_0708;
 
     /// The header of a request in session mode.
-    pub(in crate::wire) fn of_session(opcode: u32) -> [(usize, u32); 4] {
-        [(0, opcode), (8, 0x0506_0708), (12, 0x0102_0304), (16, 1)]
+    pub(in crate::wire) fn of_session(opcode: u32, algorithm: u32) -> [(usize, u32); 5] {
+        let id = [(8, 0x0506_0708), (12, 0x0102_0304)];
+        [(0, opcode), (4, algorithm), id[0], id[1], (16, 1)]
     }
 
     /// Both forms: the exact one has `exact_len` bytes and is where the padded one begins.
     pub(in crate::wire) fn check(
         encode: impl Fn(Form) -> Head,
-        opcode: u32,
+        (opcode, algorithm): (u32, u32),
         exact_len: usize,
         words: &[(usize, u32)],
     ) {
-        let words = [&of_session(opcode), words].concat();
+        let words = [&of_session(opcode, algorithm), words].concat();
         assert_eq!(encode(Form::Padded).as_ref(), golden(REQUEST_LEN, &words));
         assert_eq!(encode(Form::Exact).as_ref(), golden(exact_len, &words));
     }
 
     #[test]
     fn cipher_request_has_the_golden_bytes() {
-        let bytes = cipher_request(Direction::Decrypt, ID, 16, 0x1234);
+        let bytes = cipher_request(CipherAlgorithm::AesXts, Direction::Decrypt, ID, 0x1234);
         let words = [(24, 16), (28, 0x1234), (32, 0x1234), (64, 1)];
-        let words = [&of_session(1)[..], &words].concat();
+        let words = [&of_session(1, 13)[..], &words].concat();
         assert_eq!(bytes[..], golden(72, &words));
         let head =
             stateless_cipher_request(CipherAlgorithm::AesXts, Direction::Decrypt, 64, 0x1234);
@@ -430,21 +449,18 @@ pub(super) mod tests {
                 .enumerate()
                 .map(move |(i, v)| (start + 4 * i, v))
         };
-        let words: std::vec::Vec<_> = of_session(0)
+        let words: std::vec::Vec<_> = of_session(0, 4)
             .into_iter()
             .chain(at(24))
             .chain([(64, 2)])
             .collect();
-        assert_eq!(
-            chain_request(Direction::Encrypt, ID, lens).as_ref(),
-            golden(72, &words)
-        );
-
         let cipher = CipherParameters {
             algorithm: CipherAlgorithm::AesCtr,
             direction: Direction::Encrypt,
             key_len_bytes: 24,
         };
+        let head = chain_request(cipher, ID, lens);
+        assert_eq!(head.as_ref(), golden(72, &words));
         let hash = ChainHash::Authenticated {
             algorithm: MacAlgorithm::HmacSha1,
             result_len_bytes: 32,
@@ -471,8 +487,10 @@ pub(super) mod tests {
     #[test]
     fn hash_and_mac_requests_have_the_golden_bytes() {
         let lens = &[(24, 999), (28, 32)];
-        check(|form| hash_request(form, ID, 999, 32), 0x100, 32, lens);
-        check(|form| mac_request(form, ID, 999, 32), 0x200, 32, lens);
+        let hash = |form| hash_request(form, HashAlgorithm::Sha256, ID, 999, 32);
+        check(hash, (0x100, 4), 32, lens);
+        let mac = |form| mac_request(form, MacAlgorithm::HmacSha256, ID, 999, 32);
+        check(mac, (0x200, 4), 32, lens);
         let head = stateless_hash_request(HashAlgorithm::Sha256, 999, 32);
         let words = [(0, 0x100), (4, 4), (24, 4), (28, 999), (32, 32)];
         assert_eq!(head.as_ref(), golden(40, &words));
@@ -491,8 +509,9 @@ pub(super) mod tests {
             tag_len_bytes: 16,
         };
         let words = &[(24, 12), (28, 20), (32, 100), (36, 116), (40, 16)];
-        let encode = |form| aead_request(form, Direction::Encrypt, ID, lens);
-        check(encode, 0x300, 48, words);
+        let gcm = AeadAlgorithm::Gcm;
+        let encode = |form| aead_request(form, gcm, Direction::Encrypt, ID, lens);
+        check(encode, (0x300, 1), 48, words);
         let head = stateless_aead_request(AeadAlgorithm::Gcm, Direction::Decrypt, 32, lens);
         let fields = [1, 32, 2, 12, 16, 20, 100, 116];
         let fields = fields.into_iter().enumerate().map(|(i, v)| (24 + 4 * i, v));

@@ -107,6 +107,10 @@ fn ccm_counter(nonce: &[u8], count: u8) -> [u8; 16] {
 }
 
 impl Session {
+    pub(super) fn algorithm(&self) -> u32 {
+        self.algorithm as u32
+    }
+
     pub(super) fn create(request: Request<'_>) -> Result<Self, u8> {
         let [key] = request.parts([request.usize(20)]);
         let lens = (request.usize(24), request.usize(28));

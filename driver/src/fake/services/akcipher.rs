@@ -68,12 +68,17 @@ enum Key {
 
 #[derive(Clone, Debug)]
 pub(in crate::fake) struct Session {
+    algorithm: u32,
     key: Key,
     /// `None`: RSA without padding, or ECDSA.
     hash: Option<RsaHash>,
 }
 
 impl Session {
+    pub(super) fn algorithm(&self) -> u32 {
+        self.algorithm
+    }
+
     pub(super) fn create(request: Request<'_>) -> Result<Self, u8> {
         let [key] = request.parts([request.usize(24)]);
         let numbers = [16, 20, 28, 32].map(|at| request.u32(at));
@@ -100,7 +105,11 @@ impl Session {
             } else {
                 Key::Public(rsa::PublicKey::from_pkcs1_der(der).unwrap())
             };
-            return Self { key, hash };
+            return Self {
+                algorithm,
+                key,
+                hash,
+            };
         }
         assert!(matches!(algorithm, 2 | 3), "algorithm");
         let curves = [
@@ -119,7 +128,11 @@ impl Session {
         } else {
             Key::Point(curve, der.to_vec())
         };
-        Self { key, hash: None }
+        Self {
+            algorithm,
+            key,
+            hash: None,
+        }
     }
 
     pub(super) fn serve(&self, request: Request<'_>) -> Result<Vec<u8>, u8> {

@@ -55,6 +55,10 @@ fn is_hash_first(order: u32) -> bool {
 }
 
 impl Session {
+    pub(super) fn algorithm(&self) -> u32 {
+        self.cipher.algorithm()
+    }
+
     pub(super) fn create(request: Request<'_>) -> Result<Self, u8> {
         let [cipher_key, key] = request.parts([request.usize(28), request.usize(48)]);
         let digest_len = request.usize(44);

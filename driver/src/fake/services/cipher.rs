@@ -123,6 +123,10 @@ pub(crate) fn oracle(
 }
 
 impl Session {
+    pub(super) fn algorithm(&self) -> u32 {
+        self.algorithm as u32
+    }
+
     pub(super) fn create(request: Request<'_>) -> Result<Self, u8> {
         assert_eq!(request.u32(64), 1, "a cipher alone");
         let [key] = request.parts([request.usize(20)]);

@@ -51,6 +51,10 @@ pub(crate) fn digest(algorithm: HashAlgorithm, data: &[u8], result_len: usize) -
 }
 
 impl Session {
+    pub(super) fn algorithm(&self) -> u32 {
+        self.algorithm as u32
+    }
+
     pub(super) fn create(request: Request<'_>) -> Result<Self, u8> {
         let [] = request.parts([]);
         let result_len = request.usize(20);

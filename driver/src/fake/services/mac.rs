@@ -41,6 +41,10 @@ pub(crate) fn tag(algorithm: MacAlgorithm, key: &[u8], data: &[u8]) -> Result<Ve
 }
 
 impl Session {
+    pub(super) fn algorithm(&self) -> u32 {
+        self.algorithm as u32
+    }
+
     pub(super) fn create(request: Request<'_>) -> Result<Self, u8> {
         let [key] = request.parts([request.usize(24)]);
         let session = Self::new(request.u32(16), key, request.usize(20));

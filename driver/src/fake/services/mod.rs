@@ -174,8 +174,21 @@ impl Session {
         }
     }
 
+    /// Returns the number of its algorithm; of a chain, that of its cipher.
+    fn algorithm(&self) -> u32 {
+        match self {
+            Self::Akcipher(session) => session.algorithm(),
+            Self::Cipher(session) => session.algorithm(),
+            Self::Hash(session) => session.algorithm(),
+            Self::Mac(session) => session.algorithm(),
+            Self::Aead(session) => session.algorithm(),
+            Self::Chain(session) => session.algorithm(),
+        }
+    }
+
     /// Computes what a data request of this session asks for: what goes before the status.
     pub(super) fn serve(&self, request: Request<'_>) -> Result<Vec<u8>, u8> {
+        assert_eq!(request.u32(4), self.algorithm(), "the header's algorithm");
         // Said in session mode too, where a device goes by it.
         assert_eq!(request.u32(16), 1, "the flag of session mode");
         match self {
