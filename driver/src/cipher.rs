@@ -198,7 +198,8 @@ impl<P: Platform> Cipher<P> {
     /// # Errors
     ///
     /// Those of [`process`](Self::process), and [`Error::TooManyBuffers`]: each buffer takes two
-    /// descriptors of a request's 16 (8 without INDIRECT_DESC), beside two for the rest.
+    /// descriptors of a request's 16 (8 without INDIRECT_DESC), beside two for the rest, or three with
+    /// [`Framing::OnePerField`](crate::Framing::OnePerField).
     pub async fn process_list(
         &self,
         iv: &[u8],
@@ -285,6 +286,7 @@ impl<P: Platform> Cipher<P> {
                 parts: &[iv, data],
                 output_at: iv.len(),
                 output_len_bytes: data.len(),
+                result_len_bytes: 0,
             };
             let intent = Intent::Data(session.index);
             publish(reserved, &head, body, intent, Some(waker))?

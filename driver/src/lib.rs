@@ -146,7 +146,7 @@ pub use self::{
     platform::Platform,
     poller::Poller,
     prove::Proved,
-    queue::begin_wait,
+    queue::{Framing, begin_wait},
     setup::{ForcedReset, Options},
     stats::{InterruptStats, QueueStats},
     wire::{

@@ -236,6 +236,7 @@ impl<P: Platform> Mode<P> {
                 parts: &parts,
                 output_at: parts_len_bytes,
                 output_len_bytes,
+                result_len_bytes,
             };
             self.request(&message.head, body, Admission::Wait).await?
         };
@@ -311,26 +312,25 @@ impl<P: Platform> Mode<P> {
             after,
             result,
         } = message;
-        let (mut before, mut after) = (&before[..], &after[..]);
-        let mut result_len_bytes = result.len();
-        if len_bytes(before) + len_bytes(after) + result_len_bytes + 1 > INLINE_LEN {
-            buffers.spill(before, after, result_len_bytes)?;
-            (before, after, result_len_bytes) = (&[], &[], 0);
+        let parts_len_bytes = len_bytes(&before) + len_bytes(&after);
+        let (mut result_at, mut status_at) = (parts_len_bytes, parts_len_bytes + result.len());
+        if status_at + 1 > INLINE_LEN {
+            buffers.spill(&before, &after, result.len())?;
+            (result_at, status_at) = (0, 0);
         }
         let destinations = buffers.destinations().iter();
         let destination_len_bytes: usize = destinations.map(|buffer| buffer.len()).sum();
-        let result_at = INLINE + len_bytes(before) + len_bytes(after);
         let body = Body::Buffers {
-            before,
+            before: &before,
             buffers,
-            after,
-            result_len_bytes,
+            after: &after,
+            result_len_bytes: result.len(),
         };
         let in_flight = self.request(&head, body, admission).await?;
         let output_len_bytes = destination_len_bytes + result.len();
-        let outcome = check_answer(&in_flight, result_at + result_len_bytes, output_len_bytes);
-        if outcome.is_ok() && result_len_bytes > 0 {
-            in_flight.block().read(result_at, result);
+        let outcome = check_answer(&in_flight, INLINE + status_at, output_len_bytes);
+        if outcome.is_ok() && status_at > result_at {
+            in_flight.block().read(INLINE + result_at, result);
         }
         let outcome = in_flight.finish_with_buffers(outcome, buffers);
         // Whatever was spilled is wiped and freed here.

@@ -21,8 +21,8 @@ use crate::{
     dma::DmaBuffer,
     link::Link,
     queue::{
-        ANSWER, ANSWER_LEN, Block, Buffers, INLINE, InFlight, Intent, MAX_SEGMENTS, NO_ANSWER,
-        Queue, Reserved, Submission,
+        ANSWER, ANSWER_LEN, Block, Buffers, Fields, INLINE, InFlight, Intent, MAX_SEGMENTS,
+        NO_ANSWER, Queue, Reserved, Submission,
     },
     virtqueue::Segment,
     wire,
@@ -46,7 +46,7 @@ pub(crate) enum Body<'a, P: Platform> {
     /// A key or two; the answer is a session id with a status.
     Control {
         keys: &'a [&'a [u8]],
-        /// In which the keys are, if the slot has no room for them; `keys` is empty then.
+        /// In which the keys are, one behind the other, if the slot has no room for them.
         buffers: &'a mut Buffers<P>,
     },
     /// Everything in the slot's own memory. The device writes so many bytes and a status, from an
@@ -56,10 +56,13 @@ pub(crate) enum Body<'a, P: Platform> {
         parts: &'a [&'a [u8]],
         output_at: usize,
         output_len_bytes: usize,
+        /// Of these, the last are a field of their own: a digest, a tag.
+        result_len_bytes: usize,
     },
     /// A payload in buffers, between short parts in the slot's own memory. What the device writes
-    /// beside the destination, and the status, come behind the short parts. Parts that the slot has
-    /// no room for are spilled into `buffers` first ([`Buffers::spill`]), and are none here.
+    /// beside the destination, and the status, come behind the short parts. Where the slot has no room
+    /// for the parts, all of them and the result are spilled into `buffers` first
+    /// ([`Buffers::spill`]).
     Buffers {
         before: &'a [&'a [u8]],
         buffers: &'a mut Buffers<P>,
@@ -191,7 +194,11 @@ pub(crate) fn publish<'l, P: Platform>(
     match body {
         Body::Control { keys, buffers } => {
             block.write(ANSWER, &[NO_ANSWER; ANSWER_LEN]);
-            let keys_len_bytes = write_inline(block, 0, keys);
+            let inline = match buffers.sources() {
+                [] => keys,
+                _ => &[],
+            };
+            let keys_len_bytes = write_inline(block, 0, inline);
             let answer = block.writable(ANSWER, ANSWER_LEN);
             let mut segments = [
                 block.readable(start, head.len() + keys_len_bytes),
@@ -205,18 +212,23 @@ pub(crate) fn publish<'l, P: Platform>(
                     3
                 }
             };
+            let fields = |buffers: Option<&Buffers<P>>| {
+                let apart = buffers.and_then(|buffers| buffers.sources().first());
+                Fields::control(block, head.len(), keys.iter().map(|key| key.len()), apart)
+            };
             let submission = Submission {
                 inline_bytes: keys_len_bytes as u16,
                 intent,
                 buffers: Some(buffers),
                 waker,
             };
-            reserved.publish(&segments[..count], submission)
+            reserved.publish(&segments[..count], fields, submission)
         }
         Body::Inline {
             parts,
             output_at,
             output_len_bytes,
+            result_len_bytes,
         } => {
             let parts_len_bytes = write_inline(block, 0, parts);
             let output = INLINE + output_at;
@@ -228,13 +240,17 @@ pub(crate) fn publish<'l, P: Platform>(
                 // One descriptor for the output and the status right behind it.
                 block.writable(output, output_len_bytes + 1),
             ];
+            let fields = |_: Option<&Buffers<P>>| {
+                let lens_bytes = [output_len_bytes - result_len_bytes, result_len_bytes];
+                Fields::inline::<P>(block, head.len(), parts, output_at, lens_bytes)
+            };
             let submission = Submission {
                 inline_bytes: inline_bytes as u16,
                 intent,
                 buffers: None,
                 waker,
             };
-            reserved.publish(&segments, submission)
+            reserved.publish(&segments, fields, submission)
         }
         Body::Buffers {
             before,
@@ -242,10 +258,15 @@ pub(crate) fn publish<'l, P: Platform>(
             after,
             result_len_bytes,
         } => {
+            let parts = [before, after];
+            let (before, after, inline_result_len_bytes) = match &buffers.spilled {
+                None => (before, after, result_len_bytes),
+                Some(_) => (&[][..], &[][..], 0),
+            };
             let before_len_bytes = write_inline(block, 0, before);
             let after_len_bytes = write_inline(block, before_len_bytes, after);
             let output_at = before_len_bytes + after_len_bytes;
-            let inline_bytes = output_at + result_len_bytes;
+            let inline_bytes = output_at + inline_result_len_bytes;
             block.write(INLINE + inline_bytes, &[NO_ANSWER]);
             let (sources, destinations) = (buffers.sources(), buffers.destinations());
             let spilled = buffers.spilled.as_deref();
@@ -272,14 +293,19 @@ pub(crate) fn publish<'l, P: Platform>(
             }
             let writable = destinations.iter().chain(spilled_result);
             segments.extend(writable.map(|buffer| segment(buffer, true)));
-            segments.push(block.writable(INLINE + output_at, result_len_bytes + 1));
+            segments.push(block.writable(INLINE + output_at, inline_result_len_bytes + 1));
+            let fields = |buffers: Option<&Buffers<P>>| {
+                let none = Buffers::default();
+                let buffers = buffers.unwrap_or(&none);
+                Fields::buffers(block, head.len(), parts, result_len_bytes, buffers)
+            };
             let submission = Submission {
                 inline_bytes: inline_bytes as u16,
                 intent,
                 buffers: Some(buffers),
                 waker,
             };
-            reserved.publish(&segments, submission)
+            reserved.publish(&segments, fields, submission)
         }
     }
 }

@@ -59,15 +59,13 @@ impl<P: Platform> Session<P> {
         keys: &[&[u8]; 2],
     ) -> Result<InFlight<'l, P>, Error> {
         let mut buffers = Buffers::default();
-        let mut inline = &keys[..];
         // A private key of RSA has no room in a slot.
         if len_bytes(keys) > INLINE_LEN {
             buffers.source = joined(keys)?.map(List::One);
-            inline = &[];
         }
         let head = parameters.encode(link.sessions.form());
         let body = Body::Control {
-            keys: inline,
+            keys,
             buffers: &mut buffers,
         };
         let destroy_opcode = parameters.destroy_opcode();

@@ -10,7 +10,7 @@ use crate::{
     heap::room_for,
     interrupts::{InterruptMode, Interrupts},
     link::{DataQueues, Link},
-    queue::{Layout, Queue, SessionTable},
+    queue::{Framing, Layout, Queue, SessionTable},
     transport::{Attached, MsixMessage, QueueIndex, TrustedReset},
     trial::served_queues,
     wire::{Features, Form},
@@ -65,6 +65,8 @@ pub struct Options {
     /// Most bytes of one request, source and destination together; what the device takes is another
     /// limit. For kernels that have little memory in one piece: longer data is cut.
     pub max_size_bytes: u64,
+    /// How the fields of a request lie in descriptors: one each for a device that counts on that.
+    pub framing: Framing,
     /// Features to refuse although they are offered.
     pub refuse: Features,
     /// Features that the device has to offer: [`Error::FeatureMissing`] without. On a machine whose IOMMU
@@ -110,6 +112,7 @@ impl Default for Options {
             control_slots: 64,
             sessions: 256,
             max_size_bytes: u64::MAX,
+            framing: Framing::Compact,
             refuse: Features::empty(),
             require: Features::empty(),
             message_travel_ns: 1_000_000_000,
@@ -265,6 +268,7 @@ fn set_up<P: Platform>(
             max_entries: transport.read_max_queue_size(queue),
             slots,
             indirect: features.contains(Features::INDIRECT_DESC),
+            framing: options.framing,
             event_index: features.contains(Features::EVENT_IDX),
             sessions: places,
         };

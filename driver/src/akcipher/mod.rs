@@ -151,6 +151,7 @@ impl<P: Platform> Key<P> {
             parts: &parts,
             output_at,
             output_len_bytes: result.len(),
+            result_len_bytes: 0,
         };
         let in_flight = self.mode.request(head, body, Admission::Wait).await?;
         let output = INLINE + output_at;
@@ -175,10 +176,10 @@ impl<P: Platform> Key<P> {
         let mut buffers = Buffers::default();
         buffers.spill(parts, &[], result.len())?;
         let body = Body::Buffers {
-            before: &[],
+            before: parts,
             buffers: &mut buffers,
             after: &[],
-            result_len_bytes: 0,
+            result_len_bytes: result.len(),
         };
         let in_flight = self.mode.request(head, body, Admission::Wait).await?;
         let outcome = check_answer_up_to(&in_flight, INLINE, result.len());

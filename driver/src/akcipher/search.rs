@@ -92,6 +92,7 @@ impl<P: Platform> Key<P> {
             parts: &parts,
             output_at: len_bytes(&parts),
             output_len_bytes: 0,
+            result_len_bytes: 0,
         };
         publish(reserved, head, body, self.mode.intent(), None)
     }

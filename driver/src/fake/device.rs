@@ -59,6 +59,8 @@ pub(crate) enum Served {
     /// A data request without a session.
     Stateless,
     Refused,
+    /// Dropped: it is never answered.
+    Dropped,
 }
 
 pub(super) struct State {
@@ -103,6 +105,8 @@ pub(super) struct State {
     silent: Vec<usize>,
     /// It refuses parts of blocks in counter mode, as QEMU does.
     whole_blocks: bool,
+    /// It drops a request of which not every field begins a descriptor.
+    one_per_field: bool,
 }
 
 type OnUsed = dyn Fn(usize) + Send + Sync;
@@ -158,6 +162,17 @@ impl State {
         let session = session.expect("a session was destroyed that is not there");
         assert_eq!(session.destroy_opcode(), request.opcode());
         id
+    }
+
+    /// Tells whether each field of a request begins a descriptor.
+    fn begins_fields(&self, queue: usize, chain: &Chain) -> bool {
+        let bytes = chain.read();
+        let request = Request {
+            bytes: &bytes,
+            writable_bytes: chain.writable() as usize,
+            features: self.features,
+        };
+        chain.begins(&request.fields(queue == self.control))
     }
 
     /// Does what a chain asks for, and returns what to log and how much was written.
@@ -257,6 +272,7 @@ impl FakeDevice {
             refusing: setup.refusing.clone(),
             silent: setup.silent.clone(),
             whole_blocks: false,
+            one_per_field: false,
         };
         Self {
             state: Mutex::new(state),
@@ -373,6 +389,12 @@ impl FakeDevice {
         self.state().whole_blocks = true;
     }
 
+    /// From here on it drops a request of which not every field begins a descriptor: takes it, and
+    /// never answers.
+    pub(crate) fn want_one_per_field(&self) {
+        self.state().one_per_field = true;
+    }
+
     /// From here on it serves everything before a kick returns.
     pub(crate) fn be_eager(&self) {
         self.state().eager = true;
@@ -470,6 +492,10 @@ impl FakeDevice {
             state.shuffle as usize % count
         };
         let chain = state.rings.get_mut(&queue).unwrap().taken.remove(which);
+        if state.one_per_field && !unwatched(|| state.begins_fields(queue, &chain)) {
+            state.log.push(Served::Dropped);
+            return true;
+        }
         let fault = state.fault.take();
         // The device's own memory is none of the driver's.
         let (served, written) = unwatched(|| state.serve(queue, &chain, fault));

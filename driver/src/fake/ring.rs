@@ -28,6 +28,16 @@ pub(super) struct Ring {
     pub(super) enabled: bool,
 }
 
+/// Returns where what has these lengths begins, one behind the other; without what is empty.
+fn begins(lens: impl Iterator<Item = usize>) -> Vec<usize> {
+    let mut at = 0;
+    let begin = |len| {
+        at += len;
+        at - len
+    };
+    lens.filter(|len| *len > 0).map(begin).collect()
+}
+
 fn half(address: u64) -> (Option<u32>, Option<u32>) {
     (Some(address as u32), Some((address >> 32) as u32))
 }
@@ -143,6 +153,23 @@ impl Chain {
             .filter(|segment| segment.2)
             .map(|segment| segment.1)
             .sum()
+    }
+
+    /// Tells whether each of the fields, readable and writable ones of these lengths, begins a
+    /// descriptor.
+    pub(super) fn begins(&self, fields: &[Vec<usize>; 2]) -> bool {
+        let [readable, writable] = fields;
+        [(false, readable), (true, writable)]
+            .into_iter()
+            .all(|(is_writable, lens)| {
+                let segments = self
+                    .segments
+                    .iter()
+                    .filter(|segment| segment.2 == is_writable);
+                let of_segments = begins(segments.map(|segment| segment.1 as usize));
+                let of_fields = begins(lens.iter().copied());
+                of_fields.iter().all(|begin| of_segments.contains(begin))
+            })
     }
 
     pub(super) fn write(&self, mut skip: usize, mut bytes: &[u8]) {

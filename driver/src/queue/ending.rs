@@ -5,13 +5,13 @@
 //! waits for it, see `closing`.
 
 use super::{
-    Queue,
-    block::{ANSWER, ANSWER_LEN, CREATE_STATUS, INLINE, NO_ANSWER},
+    Fields, Framing, Queue,
+    block::{ANSWER, ANSWER_LEN, CREATE_STATUS, INLINE, MAX_SEGMENTS, NO_ANSWER},
     sessions::{Ledger, SessionIndex},
     slot::{Batch, NONE, Purpose, State},
     state::{Guarded, Shared},
 };
-use crate::{Error, Platform, wire};
+use crate::{Error, Platform, virtqueue::Segment, wire};
 
 impl<P: Platform> Queue<P> {
     /// Sends the *destroy* of a session that the caller has taken, now or as soon as there is a slot.
@@ -77,30 +77,32 @@ impl<P: Platform> Guarded<P> {
         let mut block = shared.blocks.block(slot);
         let head_len_bytes = shared.sessions.put_destroy(session, &mut block);
         let purpose = Purpose::Destroy(session);
-        self.send_control(shared, slot, (head_len_bytes, 0), purpose, state)
+        self.send_control(shared, slot, (head_len_bytes, [0; 2]), purpose, state)
     }
 
-    /// Sends a request of the control queue: a head and inline bytes of these lengths, which are in
-    /// place. `true` when the device has to be notified.
+    /// Sends a request of the control queue: a head and keys of these lengths, which are in place. `true` when the device has to be notified.
     #[inline(always)]
     pub(super) fn send_control(
         &mut self,
         shared: &Shared<P>,
         slot: u16,
-        (head_len_bytes, inline_bytes): (usize, usize),
+        (head_len_bytes, keys_lens_bytes): (usize, [usize; 2]),
         purpose: Purpose,
         state: State,
     ) -> bool {
         let block = shared.blocks.block(slot);
         block.write(ANSWER, &[NO_ANSWER; ANSWER_LEN]);
+        let [first, second] = keys_lens_bytes;
         let segments = [
-            block.readable(INLINE - head_len_bytes, head_len_bytes + inline_bytes),
+            block.readable(INLINE - head_len_bytes, head_len_bytes + first + second),
             block.writable(ANSWER, ANSWER_LEN),
         ];
-        if self.stride == 1 {
+        if self.is_plain {
             block.write_table(&segments);
         } else {
-            self.write_chain(slot, &{ segments });
+            self.write_control(shared, slot, (head_len_bytes, keys_lens_bytes), {
+                segments
+            });
         }
         let entry = &mut self.slots[usize::from(slot)];
         entry.purpose = purpose;
@@ -111,6 +113,29 @@ impl<P: Platform> Guarded<P> {
         shared.words[usize::from(slot)].set(state);
         self.publish(slot);
         self.decide_kick()
+    }
+
+    /// Writes the chain of a request of the control queue that is not plain.
+    #[cold]
+    fn write_control(
+        &mut self,
+        shared: &Shared<P>,
+        slot: u16,
+        (head_len_bytes, keys_lens_bytes): (usize, [usize; 2]),
+        compact: [Segment; 2],
+    ) {
+        let block = shared.blocks.block(slot);
+        match self.framing {
+            Framing::Compact => self.write_chain(shared, slot, &compact),
+            Framing::OnePerField => {
+                let keys = keys_lens_bytes;
+                let fields = Fields::control::<P>(block, head_len_bytes, keys, None);
+                // Head, two keys and an answer always have room.
+                if let Ok(chain) = fields.into_chain(MAX_SEGMENTS) {
+                    self.write_chain(shared, slot, &chain);
+                }
+            }
+        }
     }
 
     /// Sends *destroys* that wait, as far as there are slots. One that still has to be wiped will

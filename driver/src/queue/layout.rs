@@ -1,13 +1,30 @@
 //! How many entries a ring has, and how many slots.
 
-use super::block;
+use super::{Framing, block};
 use crate::{Error, transport::QueueIndex};
 
-/// Descriptors that the plainest requests take: head, source, destination, status.
-const MIN_SEGMENTS: u16 = 4;
-/// Descriptors of a slot in the ring without indirect tables: room for additional data, and for lists
-/// of a few buffers.
-const DIRECT_SEGMENTS: u16 = 8;
+/// Most descriptors of a request.
+const MAX_SEGMENTS: u16 = block::MAX_SEGMENTS as u16;
+
+impl Framing {
+    /// Returns how many descriptors the plainest requests take: head, source, destination, status; and
+    /// IV.
+    fn min_segments(self) -> u16 {
+        match self {
+            Self::Compact => 4,
+            Self::OnePerField => 5,
+        }
+    }
+
+    /// Returns how many descriptors of a ring without indirect tables a slot owns: room for additional
+    /// data, and for lists of a few buffers.
+    fn direct_segments(self) -> u16 {
+        match self {
+            Self::Compact => 8,
+            Self::OnePerField => MAX_SEGMENTS,
+        }
+    }
+}
 
 /// How a queue is laid out.
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +35,7 @@ pub(crate) struct Layout {
     /// Slots that the caller wants.
     pub(crate) slots: u16,
     pub(crate) indirect: bool,
+    pub(crate) framing: Framing,
     pub(crate) event_index: bool,
     /// Sessions whose places this queue keeps; 0 for a data queue.
     pub(crate) sessions: u16,
@@ -36,6 +54,11 @@ pub(crate) struct Size {
 }
 
 impl Layout {
+    /// Tells whether chains are in indirect tables, and compact.
+    pub(super) fn is_plain(&self) -> bool {
+        self.indirect && self.framing == Framing::Compact
+    }
+
     /// Fits the slots that are wanted into the entries that the device allows.
     ///
     /// # Errors
@@ -46,7 +69,7 @@ impl Layout {
         if self.max_entries == 0 {
             return Err(Error::QueueMissing { queue });
         }
-        let needed = MIN_SEGMENTS;
+        let needed = self.framing.min_segments();
         // A device's limit need not be a power of two; a split ring's size has to be (2.7).
         let largest = 1 << self.max_entries.ilog2();
         if largest < needed {
@@ -57,9 +80,9 @@ impl Layout {
             });
         }
         let longest = if self.indirect {
-            block::MAX_SEGMENTS as u16
+            MAX_SEGMENTS
         } else {
-            DIRECT_SEGMENTS
+            self.framing.direct_segments()
         };
         let stride = if self.indirect {
             1
@@ -87,12 +110,22 @@ mod tests {
     use super::*;
 
     fn size(max_entries: u16, slots: u16, indirect: bool) -> Result<Size, Error> {
+        framed(Framing::Compact, max_entries, slots, indirect)
+    }
+
+    fn framed(
+        framing: Framing,
+        max_entries: u16,
+        slots: u16,
+        indirect: bool,
+    ) -> Result<Size, Error> {
         let queue = QueueIndex(0);
         Layout {
             queue,
             max_entries,
             slots,
             indirect,
+            framing,
             event_index: true,
             sessions: 0,
         }
@@ -125,6 +158,31 @@ mod tests {
         fits(1024, 1, true, 16, 1, 16);
         fits(u16::MAX, u16::MAX, true, 32_768, 32_768, 16);
         fits(u16::MAX, u16::MAX, false, 32_768, 4096, 8);
+    }
+
+    #[test]
+    fn one_descriptor_a_field_takes_more_of_a_ring() {
+        let framed = |max, indirect| framed(Framing::OnePerField, max, 64, indirect);
+        let fits = |max, indirect, entries, slots, stride, max_segments| {
+            let expected = Size {
+                entries,
+                slots,
+                stride,
+                max_segments,
+            };
+            assert_eq!(framed(max, indirect), Ok(expected), "{max} {indirect}");
+        };
+        fits(1024, true, 64, 64, 1, 16);
+        fits(1024, false, 1024, 64, 16, 16);
+        fits(256, false, 256, 16, 16, 16);
+        fits(8, false, 8, 1, 8, 8);
+        let queue = QueueIndex(0);
+        let small = Error::QueueTooSmall {
+            queue,
+            entries: 4,
+            needed: 5,
+        };
+        assert_eq!(framed(4, true), Err(small));
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod block;
 mod buffers;
 mod closing;
 mod ending;
+mod framing;
 mod in_flight;
 mod kicks;
 mod layout;
@@ -24,7 +25,6 @@ mod wait;
 
 use alloc::sync::Arc;
 
-pub use self::kicks::begin_wait;
 use self::{
     accounting::Accounting,
     block::{Blocks, CREATE_STATUS},
@@ -38,6 +38,7 @@ pub(crate) use self::{
     block::{ANSWER, ANSWER_LEN, Block, INLINE, INLINE_LEN, MAX_SEGMENTS, NO_ANSWER},
     buffers::{Buffers, List, joined},
     closing::{Closing, Watch},
+    framing::Fields,
     in_flight::InFlight,
     kicks::{Deferred, Place},
     layout::Layout,
@@ -46,6 +47,7 @@ pub(crate) use self::{
     slot::Batch,
     wait::Reserve,
 };
+pub use self::{framing::Framing, kicks::begin_wait};
 use crate::{
     Breakage, Error, Platform,
     dma::GivenUp,
@@ -71,8 +73,9 @@ pub(crate) struct Queue<P: Platform> {
     addresses: QueueAddresses,
     entries: u16,
     max_segments: u16,
-    /// Chains are in indirect tables, one a slot.
-    is_indirect: bool,
+    /// Chains are in indirect tables, one a slot, and compact: what nearly all are.
+    is_plain: bool,
+    framing: Framing,
     /// The device may touch the queue's memory and whatever is in flight.
     lent: AtomicBool,
     /// What the device has been left for good.
@@ -129,6 +132,8 @@ impl<P: Platform> Queue<P> {
             ring,
             slots: boxed((0..slots).map(|slot| Slot::new(next(slot))))?,
             stride,
+            is_plain: layout.is_plain(),
+            framing: layout.framing,
             free: 0,
             reapable: NONE,
             in_flight: 0,
@@ -159,7 +164,8 @@ impl<P: Platform> Queue<P> {
             addresses,
             entries,
             max_segments,
-            is_indirect: layout.indirect,
+            is_plain: layout.is_plain(),
+            framing: layout.framing,
             lent: AtomicBool::new(false),
             given_up,
             pending_polls: AtomicU64::new(0),

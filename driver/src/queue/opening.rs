@@ -55,7 +55,7 @@ impl<P: Platform> Queue<P> {
             let kick = guarded.send_control(
                 shared,
                 slot,
-                (head_len_bytes, keys_len_bytes),
+                (head_len_bytes, [first.len(), second.len()]),
                 purpose,
                 State::Submitted,
             );

@@ -2,11 +2,9 @@
 
 use core::task::Waker;
 
-use arrayvec::ArrayVec;
-
 use super::{
-    Buffers, Queue,
-    block::{Block, CREATE_STATUS, INLINE, INLINE_LEN, MAX_SEGMENTS},
+    Buffers, Fields, Framing, Queue,
+    block::{Block, CREATE_STATUS, INLINE, INLINE_LEN},
     in_flight::{InFlight, Left},
     sessions::SessionIndex,
     slot::{Purpose, State},
@@ -61,16 +59,18 @@ impl<'q, P: Platform> Reserved<'q, P> {
         usize::from(self.queue.max_segments)
     }
 
-    /// Sends the request, of at most [`max_segments`](Self::max_segments).
+    /// Sends the request, of at most [`max_segments`](Self::max_segments), or of what `fields` makes of it
+    /// where each field begins a descriptor.
     ///
     /// # Errors
     ///
-    /// The reason for which the queue is closed, or that all places for sessions are taken; the
-    /// buffers are where they were.
+    /// The reason for which the queue is closed, that all places for sessions are taken, or
+    /// [`Error::TooManyBuffers`]; the buffers are where they were.
     #[inline(always)]
     pub(crate) fn publish(
         self,
         segments: &[Segment],
+        fields: impl FnOnce(Option<&Buffers<P>>) -> Fields,
         mut submission: Submission<'_, P>,
     ) -> Result<InFlight<'q, P>, Error> {
         let Self { queue, slot } = self;
@@ -84,13 +84,19 @@ impl<'q, P: Platform> Reserved<'q, P> {
             Intent::Data(_) | Intent::Stateless => INLINE as u16 + inline_bytes,
         };
         // A slot that was not sent is wiped and given back by the drop.
-        if queue.is_indirect {
+        if queue.is_plain {
             // Here and not in `send`: here the compiler knows how many segments there are.
             self.block().write_table(segments);
             queue.send(slot, status_at, &[], &mut submission)?;
         } else {
-            // A copy, so that where it is not needed the segments take no memory at all.
-            let chain: ArrayVec<_, MAX_SEGMENTS> = segments.iter().copied().collect();
+            let chain = match queue.framing {
+                // A copy, so that where it is not needed the segments take no memory at all.
+                Framing::Compact => segments.iter().copied().collect(),
+                Framing::OnePerField => {
+                    let fields = fields(submission.buffers.as_deref());
+                    fields.into_chain(self.max_segments())?
+                }
+            };
             queue.send(slot, status_at, &chain, &mut submission)?;
         }
         core::mem::forget(self);
@@ -99,8 +105,7 @@ impl<'q, P: Platform> Reserved<'q, P> {
 }
 
 impl<P: Platform> Queue<P> {
-    /// Sends the request in `slot`, whose block is filled; `chain` goes into the ring itself, where
-    /// there are no indirect tables.
+    /// Sends the request in `slot`, whose block is filled; `chain` is empty if it is, too.
     #[inline(never)]
     fn send(
         &self,
@@ -139,7 +144,7 @@ impl<P: Platform> Queue<P> {
             }
             core::mem::swap(&mut entry.waker, &mut submission.waker);
             self.shared.words[usize::from(slot)].set(State::Submitted);
-            guarded.write_chain(slot, chain);
+            guarded.write_chain(&self.shared, slot, chain);
             guarded.publish(slot);
             Ok(guarded.decide_kick())
         });

@@ -33,7 +33,7 @@ use core::task::Waker;
 use pin_list::{PinList, id};
 
 use super::{
-    Answer,
+    Answer, Framing,
     accounting::Accounting,
     block::Blocks,
     ending::created_session,
@@ -74,6 +74,9 @@ pub(super) struct Guarded<P: Platform> {
     pub(super) slots: Box<[Slot<P>]>,
     /// Descriptors of a slot in the ring: 1 with indirect tables.
     pub(super) stride: u16,
+    /// Chains are in indirect tables, and compact.
+    pub(super) is_plain: bool,
+    pub(super) framing: Framing,
     /// First free slot.
     pub(super) free: u16,
     /// First slot that the device has given back and whose owner is gone.
@@ -172,10 +175,20 @@ impl<P: Platform> Guarded<P> {
         self.free = slot;
     }
 
-    /// Writes the chain of `slot` into the ring, where there are no indirect tables.
+    /// Writes the chain of `slot`, unless it has been written: into the slot's indirect table, or into
+    /// the ring where there are none.
     #[inline(always)]
-    pub(super) fn write_chain(&mut self, slot: u16, chain: &[Segment]) {
+    pub(super) fn write_chain(&mut self, shared: &Shared<P>, slot: u16, chain: &[Segment]) {
         if !chain.is_empty() {
+            self.write_other_chain(shared, slot, chain);
+        }
+    }
+
+    #[cold]
+    fn write_other_chain(&mut self, shared: &Shared<P>, slot: u16, chain: &[Segment]) {
+        if self.stride == 1 {
+            shared.blocks.block(slot).write_table(chain);
+        } else {
             self.ring.write_chain(slot * self.stride, chain);
         }
     }

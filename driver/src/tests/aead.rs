@@ -22,12 +22,12 @@ async fn try_open(
     (tag_len, aad_len): (usize, usize),
 ) -> Result<Pair, Error> {
     let device = &rig.device;
-    Ok(match how {
-        How::Stateless => (
+    Ok(match how.is_stateless() {
+        true => (
             AeadEncrypt::stateless(device, algorithm, key, tag_len)?,
             AeadDecrypt::stateless(device, algorithm, key, tag_len)?,
         ),
-        How::Padded | How::Exact => (
+        false => (
             AeadEncrypt::open(device, algorithm, key, tag_len, aad_len).await?,
             AeadDecrypt::open(device, algorithm, key, tag_len, aad_len).await?,
         ),
@@ -442,7 +442,7 @@ fn lengths_are_refused_before_they_are_sent() {
             let failed = failed.await.unwrap_err();
             assert_eq!(failed.error, exactly("tag", 7, 8));
             assert_eq!(failed.given.unwrap()[..], [4; 9]);
-            if how != How::Stateless {
+            if !how.is_stateless() {
                 let mut data = [0; 4];
                 let outcome = decrypt.decrypt_slice(&[1; 13], &[], &mut data, &tag);
                 assert_eq!(outcome.await, Err(exactly("additional data", 0, 5)));
@@ -465,7 +465,7 @@ fn lengths_are_refused_before_they_are_sent() {
                 failed.unwrap_err().error,
                 invalid("data", max + 1, requirement)
             );
-            if how == How::Stateless {
+            if how.is_stateless() {
                 let aad = vec![0; 1 << 18];
                 let outcome = encrypt
                     .encrypt_slice(&[1; 12], &aad, &mut [], &mut tag)

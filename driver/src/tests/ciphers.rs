@@ -5,7 +5,7 @@ use core::task::Poll;
 
 use super::{
     long::{key_of, text},
-    services::{EVERY_WAY, How, buffer, concat},
+    services::{EVERY_WAY, buffer, concat},
 };
 use crate::{
     Cipher, CipherAlgorithm, Direction, DmaBuffer, Error, Failed, Features, Options, Refusal,
@@ -299,9 +299,9 @@ fn what_does_not_count_is_wiped() {
         let (device, algorithm) = (&rig.device, CipherAlgorithm::AesCbc);
         let (direction, plain) = (Direction::Encrypt, [9; 64]);
         run(async {
-            let session = match how {
-                How::Stateless => Cipher::stateless(device, algorithm, direction, &KEY),
-                _ => Cipher::open(device, algorithm, direction, &KEY).await,
+            let session = match how.is_stateless() {
+                true => Cipher::stateless(device, algorithm, direction, &KEY),
+                false => Cipher::open(device, algorithm, direction, &KEY).await,
             };
             let session = session.unwrap();
             for fault in [Fault::Status(1), Fault::Length(3)] {

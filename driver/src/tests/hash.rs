@@ -9,9 +9,9 @@ use crate::{
 };
 
 async fn open(rig: &Rig, how: How, algorithm: HashAlgorithm, len: usize) -> Hash<FakePlatform> {
-    match how {
-        How::Stateless => Hash::stateless(&rig.device, algorithm, len).unwrap(),
-        How::Padded | How::Exact => Hash::open(&rig.device, algorithm, len).await.unwrap(),
+    match how.is_stateless() {
+        true => Hash::stateless(&rig.device, algorithm, len).unwrap(),
+        false => Hash::open(&rig.device, algorithm, len).await.unwrap(),
     }
 }
 
@@ -164,9 +164,9 @@ fn lengths_are_refused_before_they_are_sent() {
         run(async {
             let device = &rig.device;
             let wrong = |algorithm, len| async move {
-                match how {
-                    How::Stateless => Hash::stateless(device, algorithm, len).unwrap_err(),
-                    _ => Hash::open(device, algorithm, len).await.unwrap_err(),
+                match how.is_stateless() {
+                    true => Hash::stateless(device, algorithm, len).unwrap_err(),
+                    false => Hash::open(device, algorithm, len).await.unwrap_err(),
                 }
             };
             let error = wrong(HashAlgorithm::Sha256, 16).await;
@@ -177,7 +177,7 @@ fn lengths_are_refused_before_they_are_sent() {
             let hash = open(&rig, how, HashAlgorithm::Sha1, 20).await;
             let before = rig.device.data_stats().submitted;
             let max = hash.max_len_bytes();
-            let other = if how == How::Stateless { 104 } else { 72 };
+            let other = if how.is_stateless() { 104 } else { 72 };
             assert_eq!(max, 4096 - other - 20 - 1);
             let mut short = [7; 19];
             let failed = hash.digest(DmaBuffer::new(max).unwrap(), &mut short);

@@ -64,6 +64,7 @@ fn queue_of(sessions: &Arc<SessionTable>, slots: u16) -> Arc<TestQueue> {
         max_entries: 4,
         slots,
         indirect: true,
+        framing: crate::Framing::Compact,
         event_index: true,
         sessions: 0,
     };
@@ -89,7 +90,8 @@ fn publish_for(
         buffers: Some(buffers),
         waker,
     };
-    reserved.publish(&segments, submission).unwrap()
+    let fields = |_: Option<&_>| unreachable!("compact chains");
+    reserved.publish(&segments, fields, submission).unwrap()
 }
 
 /// The device uses the first chain; then its interrupt comes.

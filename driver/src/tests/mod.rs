@@ -22,6 +22,8 @@ mod ciphers;
 #[cfg(not(loom))]
 mod examples;
 #[cfg(not(loom))]
+mod framing;
+#[cfg(not(loom))]
 mod hash;
 #[cfg(not(loom))]
 mod hostile;

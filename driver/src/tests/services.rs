@@ -4,7 +4,7 @@ use alloc::{vec, vec::Vec};
 
 pub(super) use super::checks::{random::Random, standards::hex};
 use crate::{
-    DmaBuffer, Error, Features, Requirement,
+    DmaBuffer, Error, Features, Framing, Options, Requirement,
     fake::{FakePlatform, Rig, Setup},
 };
 
@@ -23,9 +23,20 @@ pub(super) enum How {
     Exact,
     /// No sessions.
     Stateless,
+    /// [`Padded`](Self::Padded) with direct descriptors, on a device that drops what has not one for
+    /// each field.
+    Fields,
+    /// [`Stateless`](Self::Stateless) on such a device.
+    StatelessFields,
 }
 
-pub(super) const EVERY_WAY: [How; 3] = [How::Padded, How::Exact, How::Stateless];
+pub(super) const EVERY_WAY: [How; 5] = [
+    How::Padded,
+    How::Exact,
+    How::Stateless,
+    How::Fields,
+    How::StatelessFields,
+];
 
 impl How {
     pub(super) fn features(self) -> Features {
@@ -33,8 +44,13 @@ impl How {
         match self {
             Self::Padded => common,
             Self::Exact => common | Features::REVISION_1,
-            Self::Stateless => common | Features::REVISION_1 | STATELESS,
+            Self::Stateless | Self::StatelessFields => common | Features::REVISION_1 | STATELESS,
+            Self::Fields => common & !Features::INDIRECT_DESC,
         }
+    }
+
+    pub(super) fn is_stateless(self) -> bool {
+        matches!(self, Self::Stateless | Self::StatelessFields)
     }
 
     /// A device that is used so, and serves when the test says so.
@@ -44,7 +60,19 @@ impl How {
 
     pub(super) fn rig_of(self, setup: Setup) -> Rig {
         let features = self.features();
-        Rig::new(Setup { features, ..setup }, Rig::options()).unwrap()
+        let framing = match self {
+            Self::Padded | Self::Exact | Self::Stateless => Framing::Compact,
+            Self::Fields | Self::StatelessFields => Framing::OnePerField,
+        };
+        let options = Options {
+            framing,
+            ..Rig::options()
+        };
+        let rig = Rig::new(Setup { features, ..setup }, options).unwrap();
+        if framing == Framing::OnePerField {
+            rig.fake.want_one_per_field();
+        }
+        rig
     }
 }
 

@@ -8,7 +8,7 @@ use sha1::{Digest, Sha1};
 
 use super::{
     akcipher::{ecdsa_keys, open, requests},
-    services::{EVERY_WAY, How},
+    services::EVERY_WAY,
 };
 use crate::{
     Curve, EcdsaNumber, EcdsaSigner, Error, Features, KeyFault, RsaDecryptor, RsaEncryptor,
@@ -197,7 +197,7 @@ fn a_search_leaves_slots_to_others_and_ends_with_its_caller() {
 fn faulty_signatures_are_not_given_out() {
     for how in EVERY_WAY {
         let rig = how.rig().go();
-        let sessions = |of_signer| if how == How::Stateless { 0 } else { of_signer };
+        let sessions = |of_signer| if how.is_stateless() { 0 } else { of_signer };
         run(async {
             let (digest, expected) = sign_in_software(KEY_1024, 1);
             let mut signer = open!(rig, RsaSigner(&private(KEY_1024), RsaHash::Sha1));

@@ -161,9 +161,9 @@ fn ciphers_equal_the_software_in_every_form() {
                 let key_len = random.one_of(&[16, 24, 32]);
                 let key = random.bytes(key_len);
                 let (algorithm, direction) = (CipherAlgorithm::AesCbc, Direction::Encrypt);
-                let session = match how {
-                    How::Stateless => Cipher::stateless(&rig.device, algorithm, direction, &key),
-                    _ => Cipher::open(&rig.device, algorithm, direction, &key).await,
+                let session = match how.is_stateless() {
+                    true => Cipher::stateless(&rig.device, algorithm, direction, &key),
+                    false => Cipher::open(&rig.device, algorithm, direction, &key).await,
                 };
                 let session = session.unwrap();
                 let len = 16 + random.len() / 16 * 16;
@@ -221,8 +221,8 @@ async fn use_all(rig: &Rig, how: How, len: usize) -> Result<(), Error> {
     };
     let (rsa, ecdsa) = (rsa_key(), ecdsa_key());
     let (sha1, number) = (RsaHash::Sha1, EcdsaNumber::Specification);
-    let (cipher, chain, hash, mac, seal, open, rsa, ecdsa) = match how {
-        How::Stateless => (
+    let (cipher, chain, hash, mac, seal, open, rsa, ecdsa) = match how.is_stateless() {
+        true => (
             Cipher::stateless(device, ctr, encrypt, key)?,
             Chain::stateless(device, &CHAIN)?,
             Hash::stateless(device, HashAlgorithm::Sha256, 32)?,
@@ -232,7 +232,7 @@ async fn use_all(rig: &Rig, how: How, len: usize) -> Result<(), Error> {
             RsaSigner::stateless(device, &rsa, sha1)?,
             EcdsaSigner::stateless(device, &ecdsa, number)?,
         ),
-        How::Padded | How::Exact => (
+        false => (
             Cipher::open(device, ctr, encrypt, key).await?,
             Chain::open(device, &CHAIN, 9).await?,
             Hash::open(device, HashAlgorithm::Sha256, 32).await?,

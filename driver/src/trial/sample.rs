@@ -174,6 +174,7 @@ impl Sample {
             parts: &[iv, &DATA],
             output_at: iv.len() + DATA.len(),
             output_len_bytes: output_len,
+            result_len_bytes: result_len,
         };
         let intent = Intent::Data(session.index);
         match self {

@@ -89,6 +89,51 @@ impl<'a> Request<'a> {
         parts
     }
 
+    /// Returns the lengths of the fields that are read and of those that are written.
+    pub(super) fn fields(&self, is_control: bool) -> [Vec<usize>; 2] {
+        let lens = |places: &[usize]| places.iter().map(|at| self.usize(*at)).collect::<Vec<_>>();
+        let (service, operation) = (self.opcode() >> 8, self.opcode() & 0xff);
+        let is_verify = service == 4 && operation == 3;
+        let (mut readable, mut writable) = if is_control {
+            let keys = match service {
+                _ if operation & 1 == 1 => lens(&[]),
+                0 if self.u32(64) == 2 => lens(&[28, 48]),
+                0 | 3 => lens(&[20]),
+                2 | 4 => lens(&[24]),
+                _ => lens(&[]),
+            };
+            (keys, Vec::new())
+        } else if self.is_stateless() {
+            match service {
+                0 if self.u32(96) == 2 => {
+                    // Both keys are one field here.
+                    let mut readable = lens(&[56, 84, 60]);
+                    readable.insert(0, self.usize(36) + self.usize(48));
+                    (readable, lens(&[64, 88]))
+                }
+                0 => (lens(&[28, 36, 40]), lens(&[44])),
+                1 => (lens(&[28]), lens(&[32])),
+                2 => (lens(&[28, 32]), lens(&[36])),
+                3 => (lens(&[28, 36, 48, 44]), lens(&[52])),
+                _ if is_verify => (lens(&[32, 44, 48]), lens(&[])),
+                _ => (lens(&[32, 44]), lens(&[48])),
+            }
+        } else {
+            match service {
+                0 if self.u32(64) == 2 => (lens(&[24, 28, 52]), lens(&[32, 56])),
+                0 => (lens(&[24, 28]), lens(&[32])),
+                1 | 2 => (lens(&[24]), lens(&[28])),
+                3 => (lens(&[24, 32, 28]), lens(&[36])),
+                _ if is_verify => (lens(&[24, 28]), lens(&[])),
+                _ => (lens(&[24]), lens(&[28])),
+            }
+        };
+        readable.insert(0, self.head_len());
+        // The status, or all of the answer to a control request.
+        writable.push(1);
+        [readable, writable]
+    }
+
     /// Checks the room for an answer of so many bytes and the status.
     fn check_room(&self, len: usize) {
         assert_eq!(self.writable_bytes, len + 1, "room for the answer");

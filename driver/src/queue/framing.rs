@@ -1,0 +1,197 @@
+//! How the fields of a request lie in descriptors.
+//!
+//! A device must not care (Virtio 1.3, 2.7.4.1 Device Requirements: Message Framing), and most do not:
+//! then what lies one behind the other shares a descriptor. Where a device does care, what is sent is the
+//! same, byte for byte; only that its descriptors are cut where fields begin. That is decided at set-up
+//! and worked out here, off the way that requests take otherwise.
+
+use arrayvec::ArrayVec;
+
+use super::{
+    Buffers,
+    block::{ANSWER, ANSWER_LEN, Block, INLINE, MAX_SEGMENTS},
+};
+use crate::{Error, Platform, dma::DmaBuffer, virtqueue::Segment};
+
+/// How the fields of a request lie in descriptors ([`Options::framing`](crate::Options::framing)).
+///
+/// A device that wants one descriptor a field mostly says so by silence: it takes a request and never
+/// answers it. [`Device::data_stats`](crate::Device::data_stats) then counts the request in `in_flight`
+/// for good and `completed` stands still, while sessions still open and close and
+/// [`Device::ended`](crate::Device::ended) stays `None`: the device is not broken, it drops what it
+/// does not understand. Shut it down and set it up with the other framing, and without INDIRECT_DESC
+/// ([`Options::refuse`](crate::Options::refuse)) if that does not help.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Framing {
+    /// As few descriptors as possible: two for a short request. For every device that keeps to Virtio
+    /// 1.3, 2.7.4.1.
+    #[default]
+    Compact,
+    /// Header, keys, IV, source, additional data, tag, destination, digest and status each begin a
+    /// descriptor, as other drivers send them: for devices that count on that, such as DPDK's
+    /// `vhost_crypto`. A request has up to ten descriptors beside those of its lists of buffers, of 16,
+    /// with and without INDIRECT_DESC; a queue of 1024 entries has 64 slots for them without.
+    OnePerField,
+}
+
+/// The descriptors of a request.
+pub(super) type Chain = ArrayVec<Segment, MAX_SEGMENTS>;
+
+/// Descriptors of a request, of which each field begins one.
+#[derive(Debug)]
+pub(crate) struct Fields {
+    chain: Chain,
+    /// How many there are, those too that there is no room for.
+    count: usize,
+}
+
+impl Fields {
+    fn begin(block: Block<'_>, head_len_bytes: usize) -> Self {
+        let mut fields = Self {
+            chain: Chain::new(),
+            count: 0,
+        };
+        fields.push(block.readable(INLINE - head_len_bytes, head_len_bytes));
+        fields
+    }
+
+    fn push(&mut self, segment: Segment) {
+        self.count += 1;
+        // Where there is no room the count tells.
+        let _ = self.chain.try_push(segment);
+    }
+
+    /// Adds a descriptor for each part of these lengths, one behind the other from `start` of the inline
+    /// bytes on, or from the beginning of a buffer of their own; returns their end.
+    fn push_parts<P: Platform>(
+        &mut self,
+        (block, start): (Block<'_>, usize),
+        apart: Option<&DmaBuffer<P>>,
+        lens_bytes: impl IntoIterator<Item = usize>,
+    ) -> usize {
+        let (mut at, mut at_apart) = (start, 0);
+        for len_bytes in lens_bytes {
+            // An empty descriptor stops some devices.
+            if len_bytes == 0 {
+                continue;
+            }
+            match apart {
+                Some(buffer) => {
+                    self.push(buffer_segment(buffer, at_apart, len_bytes, false));
+                    at_apart += len_bytes;
+                }
+                None => {
+                    self.push(block.readable(INLINE + at, len_bytes));
+                    at += len_bytes;
+                }
+            }
+        }
+        at
+    }
+
+    /// Adds a descriptor for each part of these lengths that the device writes, and one for the status
+    /// behind them.
+    fn push_output(
+        &mut self,
+        block: Block<'_>,
+        start: usize,
+        lens_bytes: impl IntoIterator<Item = usize>,
+    ) {
+        let mut at = INLINE + start;
+        for len_bytes in lens_bytes.into_iter().chain([1]) {
+            if len_bytes > 0 {
+                self.push(block.writable(at, len_bytes));
+                at += len_bytes;
+            }
+        }
+    }
+
+    /// A control request, whose keys lie inline or in a buffer of their own.
+    #[cold]
+    pub(crate) fn control<P: Platform>(
+        block: Block<'_>,
+        head_len_bytes: usize,
+        keys_lens_bytes: impl IntoIterator<Item = usize>,
+        apart: Option<&DmaBuffer<P>>,
+    ) -> Self {
+        let mut fields = Self::begin(block, head_len_bytes);
+        fields.push_parts((block, 0), apart, keys_lens_bytes);
+        fields.push(block.writable(ANSWER, ANSWER_LEN));
+        fields
+    }
+
+    /// A data request in the slot's own memory, whose output lies from `output_at` on.
+    #[cold]
+    pub(crate) fn inline<P: Platform>(
+        block: Block<'_>,
+        head_len_bytes: usize,
+        parts: &[&[u8]],
+        output_at: usize,
+        output_lens_bytes: [usize; 2],
+    ) -> Self {
+        let mut fields = Self::begin(block, head_len_bytes);
+        let lens_bytes = parts.iter().map(|part| part.len());
+        fields.push_parts::<P>((block, 0), None, lens_bytes);
+        fields.push_output(block, output_at, output_lens_bytes);
+        fields
+    }
+
+    /// A data request with a payload in buffers, whose other parts lie inline or were spilled.
+    #[cold]
+    pub(crate) fn buffers<P: Platform>(
+        block: Block<'_>,
+        head_len_bytes: usize,
+        [before, after]: [&[&[u8]]; 2],
+        result_len_bytes: usize,
+        buffers: &Buffers<P>,
+    ) -> Self {
+        let mut fields = Self::begin(block, head_len_bytes);
+        let spilled = buffers.spilled.as_deref();
+        let spilled_before = spilled.and_then(|spilled| spilled.before.as_ref());
+        let before_lens_bytes = before.iter().map(|part| part.len());
+        let at = fields.push_parts((block, 0), spilled_before, before_lens_bytes);
+        for source in buffers.sources() {
+            fields.push(buffer_segment(source, 0, source.len(), false));
+        }
+        let spilled_after = spilled.and_then(|spilled| spilled.after.as_ref());
+        let after_lens_bytes = after.iter().map(|part| part.len());
+        let at = fields.push_parts((block, at), spilled_after, after_lens_bytes);
+        for destination in buffers.destinations() {
+            fields.push(buffer_segment(destination, 0, destination.len(), true));
+        }
+        match spilled.and_then(|spilled| spilled.result.as_ref()) {
+            Some(result) => {
+                fields.push(buffer_segment(result, 0, result.len(), true));
+                fields.push_output(block, at, []);
+            }
+            None => fields.push_output(block, at, [result_len_bytes]),
+        }
+        fields
+    }
+
+    /// # Errors
+    ///
+    /// [`Error::TooManyBuffers`].
+    pub(super) fn into_chain(self, max: usize) -> Result<Chain, Error> {
+        let descriptors = self.count;
+        if descriptors > max {
+            return Err(Error::TooManyBuffers { descriptors, max });
+        }
+        Ok(self.chain)
+    }
+}
+
+/// Describes a part of a buffer.
+fn buffer_segment<P: Platform>(
+    buffer: &DmaBuffer<P>,
+    start: usize,
+    len_bytes: usize,
+    writable: bool,
+) -> Segment {
+    Segment {
+        bus_address: buffer.bus_address() + start as u64,
+        len_bytes: len_bytes as u32,
+        writable,
+    }
+}
