@@ -102,9 +102,9 @@ const KINDS: &[(&str, Ask)] = &[
     }),
 ];
 
-/// Sends each kind of request both ways, and lets the first that is answered be the way of all that
-/// follows.
-pub fn find(raw: &mut Raw, report: &mut Report) {
+/// Sends each kind of request both ways, and lets the one that is answered more often be the way of all that
+/// follows. Returns how the driver is to send: compactly, unless that costs answers.
+pub fn find(raw: &mut Raw, report: &mut Report) -> virtio_crypto::Framing {
     let mut taken = [0; 2];
     let (mut same, mut notes) = (true, String::new());
     for (kind, ask) in KINDS {
@@ -147,4 +147,9 @@ pub fn find(raw: &mut Raw, report: &mut Report) {
             _ => format!("{} alone", raw.framing.name()),
         },
     );
+    if taken[0] > taken[1] {
+        virtio_crypto::Framing::OnePerField
+    } else {
+        virtio_crypto::Framing::Compact
+    }
 }

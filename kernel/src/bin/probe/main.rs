@@ -34,8 +34,8 @@ use kernel::{
 use raw::Raw;
 use report::Report;
 use virtio_crypto::{
-    AeadAlgorithm, AkcipherAlgorithm, Algorithm, CipherAlgorithm, HashAlgorithm, MacAlgorithm,
-    Options, Services, transport::pci::PciTransport,
+    AeadAlgorithm, AkcipherAlgorithm, Algorithm, CipherAlgorithm, Features, Framing, HashAlgorithm,
+    MacAlgorithm, Options, Services, transport::pci::PciTransport,
 };
 
 kernel::entry!(main);
@@ -87,7 +87,7 @@ fn by_hand(mut raw: Raw, report: &mut Report) -> Option<String> {
         exit(ExitCode::Success);
     }
     quirks::of_configuration(&raw, config.u64(48), report);
-    framing::find(&mut raw, report);
+    let framing = framing::find(&mut raw, report);
     requirements::check_sessions(&mut raw, report);
     quirks::find(&mut raw, report);
     services::try_all(&mut raw, &config, report);
@@ -106,11 +106,17 @@ fn by_hand(mut raw: Raw, report: &mut Report) -> Option<String> {
     }
     raw.reset();
     drop(raw);
-    through_the_driver(report)
+    through_the_driver(framing, report)
 }
 
-fn through_the_driver(report: &mut Report) -> Option<String> {
-    let device = match machine::open_crypto(0, Reach::Pci, Wiring::Best, Options::default()) {
+fn through_the_driver(framing: Framing, report: &mut Report) -> Option<String> {
+    let mut options = Options::default();
+    options.framing = framing;
+    if framing == Framing::OnePerField {
+        // A device that is particular about the one was seen to be so about the other.
+        options.refuse = Features::INDIRECT_DESC;
+    }
+    let device = match machine::open_crypto(0, Reach::Pci, Wiring::Best, options) {
         Ok(Some(device)) => device,
         Ok(None) => testing::give_up(format_args!("the device is gone")),
         Err(error) => {
