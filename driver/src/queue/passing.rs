@@ -1,0 +1,107 @@
+//! Who gets a slot.
+//!
+//! A slot that nobody has any more is passed on at once ([`Guarded::pass_on`], the one place), whether it
+//! has been emptied or not: to a session that waits for its end, to the caller that has waited longest, or
+//! to the lists of free and reapable slots. Whoever gets one that has not been emptied empties it. So while
+//! somebody waits both lists are empty, every slot is somebody's, and no caller's turn rests on what
+//! another one in the line does: who is handed a slot and never comes for it (forgotten, or no longer
+//! polled) keeps that slot and no other.
+
+use super::{
+    sessions::Ledger,
+    slot::{Batch, Content, NONE, State},
+    state::{Guarded, Shared},
+};
+use crate::Platform;
+
+impl<P: Platform> Guarded<P> {
+    /// Takes a free slot. Nobody waits while there is one: see the top.
+    #[inline]
+    pub(super) fn take_free(&mut self, shared: &Shared<P>) -> Option<u16> {
+        if self.free == NONE {
+            return None;
+        }
+        debug_assert!(self.waiters.is_empty(), "a free slot, and somebody waits");
+        let slot = self.free;
+        self.free = self.slots[usize::from(slot)].next;
+        shared.words[usize::from(slot)].set(State::Reserved);
+        Some(slot)
+    }
+
+    /// Takes a free slot, or one that the caller has to empty.
+    pub(super) fn take_any(&mut self, shared: &Shared<P>) -> Option<u16> {
+        self.take_free(shared)
+            .or_else(|| self.take_reapable(shared))
+    }
+
+    /// Passes a slot on that nobody has any more: see the top.
+    pub(super) fn pass_on(
+        &mut self,
+        shared: &Shared<P>,
+        slot: u16,
+        content: Content,
+        batch: &mut Batch,
+    ) {
+        if self.ended.is_none()
+            && let Some(session) = self.ledger.as_mut().and_then(Ledger::pop_backlog)
+        {
+            // What is left in it is wiped afterwards: an interrupt may come here, and does not wipe.
+            let state = match content {
+                Content::Wiped => State::Detached,
+                Content::Left => State::Orphaned,
+            };
+            batch.kick |= self.send_destroy(shared, slot, session, state);
+            return;
+        }
+        let word = &shared.words[usize::from(slot)];
+        let mut line = self.waiters.cursor_front_mut();
+        match (line.remove_current(Some(slot)), content) {
+            (Ok(waker), Content::Wiped) => {
+                word.set(State::Reserved);
+                batch.wake(waker);
+            }
+            (Ok(waker), Content::Left) => {
+                word.set(State::Emptying);
+                batch.wake(waker);
+            }
+            (Err(_), Content::Wiped) => self.set_free(shared, slot),
+            (Err(_), Content::Left) => {
+                word.set(State::Reapable);
+                self.slots[usize::from(slot)].next = self.reapable;
+                self.reapable = slot;
+            }
+        }
+    }
+
+    /// Puts an empty slot on the list of free ones, unless somebody waits for one: `false` then, and
+    /// the slot is still the caller's to pass on.
+    #[inline(always)]
+    pub(super) fn try_set_free(&mut self, shared: &Shared<P>, slot: u16) -> bool {
+        let wanted = self.ledger.as_ref().is_some_and(Ledger::has_backlog);
+        if wanted || !self.waiters.is_empty() {
+            shared.words[usize::from(slot)].set(State::Emptying);
+            return false;
+        }
+        self.set_free(shared, slot);
+        true
+    }
+
+    #[inline(always)]
+    fn set_free(&mut self, shared: &Shared<P>, slot: u16) {
+        shared.words[usize::from(slot)].set(State::Free);
+        self.slots[usize::from(slot)].next = self.free;
+        self.free = slot;
+    }
+
+    /// Takes a slot that waits to be emptied.
+    #[inline]
+    pub(super) fn take_reapable(&mut self, shared: &Shared<P>) -> Option<u16> {
+        if self.reapable == NONE {
+            return None;
+        }
+        let slot = self.reapable;
+        self.reapable = self.slots[usize::from(slot)].next;
+        shared.words[usize::from(slot)].set(State::Emptying);
+        Some(slot)
+    }
+}
