@@ -3,7 +3,7 @@
 use alloc::{sync::Arc, vec::Vec};
 use core::{
     fmt,
-    sync::atomic::{AtomicU8, Ordering},
+    sync::atomic::{AtomicU8, AtomicU64, Ordering},
 };
 
 use spin::mutex::SpinMutex;
@@ -39,6 +39,8 @@ pub struct Device<P: Platform> {
     /// The messages of the vectors now; never touched by an interrupt, and by one caller at a time.
     pub(crate) messages: SpinMutex<Vec<MsixMessage>>,
     pub(crate) proved: IrqMutex<P, Proved>,
+    /// Sessions of lives before that the device may still have.
+    pub(crate) left_behind: AtomicU64,
 }
 
 /// What [`Device::alone`] keeps apart.
@@ -48,6 +50,18 @@ pub(crate) enum Change {
     Nothing = 0,
     Reset = 1,
     Vector = 2,
+    Sessions = 3,
+}
+
+/// The caller that changes a device as a whole, which is over with this, also when a waker panics.
+#[derive(Debug)]
+pub(crate) struct Alone<'d>(&'d AtomicU8);
+
+impl Drop for Alone<'_> {
+    fn drop(&mut self) {
+        // Release: see `begin_alone`.
+        self.0.store(Change::Nothing as u8, Ordering::Release);
+    }
 }
 
 /// How a shutdown went.
@@ -83,6 +97,7 @@ impl<P: Platform> Device<P> {
             change: AtomicU8::new(Change::Nothing as u8),
             messages: SpinMutex::new(messages),
             proved: IrqMutex::new("proved", Proved::default()),
+            left_behind: AtomicU64::new(0),
         })
     }
 
@@ -148,6 +163,21 @@ impl<P: Platform> Device<P> {
     /// [`ForcedReset::Quarantine`].
     pub fn given_up_bytes(&self) -> u64 {
         self.given_up.len_bytes()
+    }
+
+    /// Returns how many sessions this driver has left on the device at most, which keeps them over a reset:
+    /// those that had a request in flight at a forced reset ([`ForcedReset`](crate::ForcedReset)), and those
+    /// that a shutdown had no time for, until [`recover`](Self::recover) ends these.
+    /// [`end_sessions_before`](Self::end_sessions_before) ends what is left.
+    pub fn sessions_left_behind(&self) -> u64 {
+        let link = self.link();
+        let is_down = link.control.ended() == Some(Error::ShutDown) && !self.attached.is_gone();
+        let not_ended = if is_down {
+            link.control.sessions_taken() as u64
+        } else {
+            0
+        };
+        self.left_behind.load(Ordering::Relaxed) + not_ended
     }
 
     /// Returns why the device takes no requests: it is broken or shut down. Reads no register.
@@ -243,8 +273,9 @@ impl<P: Platform> Device<P> {
     }
 
     /// Shuts the device down: takes no new requests, waits up to `limit_ns` for those in flight,
-    /// ends every session on the device (QEMU keeps sessions across a reset) as far as there is time,
-    /// and resets it.
+    /// ends every session on the device of which none is in flight (QEMU keeps sessions across a reset),
+    /// and resets it. The ends of sessions have as long as the reset itself, [`Options::reset_limit_ns`], if
+    /// `limit_ns` is over before.
     ///
     /// Afterwards every operation fails with [`Error::ShutDown`]; sessions may be dropped at any
     /// time. What the device still had is wiped, whatever becomes of the futures that wait for it, and dealt
@@ -257,7 +288,7 @@ impl<P: Platform> Device<P> {
     pub fn shutdown(&self, limit_ns: u64) -> Result<Drained, Error> {
         self.alone(Change::Reset, || {
             let link = self.link();
-            let outcome = self.take_down(&link, limit_ns);
+            let outcome = self.take_down(&link, limit_ns, self.options.reset_limit_ns);
             let queues = link.queues().count();
             drop(link);
             self.interrupts.disable(&self.attached, queues);
@@ -270,7 +301,9 @@ impl<P: Platform> Device<P> {
     /// flight get up to `limit_ns` to end unless the device is broken. Sessions from before end
     /// with [`Error::ShutDown`]: open new ones. On the device they are destroyed, before the reset
     /// or, if it was broken, after; but for those that had a request in flight when it broke, since
-    /// such a request may still meet whatever gets its session's id.
+    /// such a request may still meet whatever gets its session's id, unless the device is trusted
+    /// ([`ForcedReset::Reclaim`](crate::ForcedReset::Reclaim)).
+    /// [`sessions_left_behind`](Self::sessions_left_behind) counts these.
     ///
     /// Interrupts from before the reset may arrive after it, so each queue goes on with what was owed
     /// to it, two at most: none of them counts as *unhandled*, and until [`settle`](Self::settle) up to
@@ -299,18 +332,24 @@ impl<P: Platform> Device<P> {
         change: Change,
         f: impl FnOnce() -> Result<T, Error>,
     ) -> Result<T, Error> {
+        let _alone = self.begin_alone(change)?;
+        f()
+    }
+
+    /// Keeps other callers out as long as what this returns lives.
+    pub(crate) fn begin_alone(&self, change: Change) -> Result<Alone<'_>, Error> {
         let (nothing, change) = (Change::Nothing as u8, change as u8);
         // Acquire and release pair with each other: one change sees all that the last one did.
         self.change
             .compare_exchange(nothing, change, Ordering::Acquire, Ordering::Relaxed)
             .map_err(|_| Error::Resetting)?;
-        let _changing = Changing(&self.change);
-        f()
+        Ok(Alone(&self.change))
     }
 
     fn start_anew(&self, limit_ns: u64) -> Result<Drained, Error> {
         let old = self.link();
-        let drained = self.take_down(&old, limit_ns)?;
+        // Time for the ends of sessions is after the reset, too.
+        let drained = self.take_down(&old, limit_ns, 0)?;
         let (given_up_bytes, limit_bytes) =
             (self.given_up_bytes(), self.options.given_up_limit_bytes);
         if given_up_bytes > limit_bytes {
@@ -328,17 +367,7 @@ impl<P: Platform> Device<P> {
             &self.given_up,
             Some(&old),
         )?;
-        // Nobody has the new link yet, so no new session can get an id that is ended here. A
-        // device that forgot its sessions refuses, which is as good.
-        let stray = |session| old.sessions.id_and_opcode(session);
-        let answered = old.control.take_answered_creates().map(stray);
-        let backlog = old.control.take_backlog().map(stray);
-        // In the order in which a session moves on meanwhile: a caller takes an answered one, and
-        // drops one that it holds.
-        let strays = answered.chain(old.sessions.take_idle()).chain(backlog);
-        for (id, destroy_opcode) in strays {
-            link.control.destroy_stray(id, destroy_opcode);
-        }
+        self.end_strays(&old, &link);
         let deadline_ns = P::now_ns().saturating_add(limit_ns);
         self.wait_for(&link, &link.control, deadline_ns);
 
@@ -360,6 +389,30 @@ impl<P: Platform> Device<P> {
         Ok(messages)
     }
 
+    /// Ends sessions of the life before that the device has kept. Nobody has the new link yet, so no new
+    /// session can get an id that is ended here. A device that forgot its sessions refuses, which is as good.
+    fn end_strays(&self, old: &Link<P>, new: &Link<P>) {
+        let taken = old.control.sessions_taken() as u64;
+        // In the order in which a session moves on meanwhile: a caller takes an answered one, and
+        // drops one that it holds.
+        let answered = old.control.take_answered_creates();
+        let idle = answered.chain(old.sessions.take_idle());
+        let strays = idle.chain(old.control.take_backlog());
+        let mut ended = 0;
+        let mut end = |session| {
+            let (id, destroy_opcode) = old.sessions.id_and_opcode(session);
+            ended += u64::from(new.control.destroy_stray(id, destroy_opcode).is_ok());
+        };
+        strays.for_each(&mut end);
+        if matches!(self.options.forced_reset, ForcedReset::Reclaim(_)) {
+            // It has let go of what was in flight.
+            let unanswered = old.control.take_unanswered_destroys();
+            old.sessions.take_all().chain(unanswered).for_each(end);
+        }
+        let left = taken.saturating_sub(ended);
+        self.left_behind.fetch_add(left, Ordering::Relaxed);
+    }
+
     /// Drains until `queue` has nothing to do, has ended, or the time is up.
     fn wait_for(&self, link: &Link<P>, queue: &Queue<P>, deadline_ns: u64) {
         while queue.ended().is_none() && queue.is_busy() && P::now_ns() < deadline_ns {
@@ -369,7 +422,9 @@ impl<P: Platform> Device<P> {
         }
     }
 
-    fn take_down(&self, link: &Link<P>, limit_ns: u64) -> Result<Drained, Error> {
+    /// Takes the device down: `limit_ns` for the requests, and then up to `ends_ns` at least for the ends of
+    /// sessions.
+    fn take_down(&self, link: &Link<P>, limit_ns: u64, ends_ns: u64) -> Result<Drained, Error> {
         let deadline_ns = P::now_ns().saturating_add(limit_ns);
         for queue in link.queues() {
             queue.close(Error::ShutDown);
@@ -378,16 +433,16 @@ impl<P: Platform> Device<P> {
             self.wait_for(link, queue, deadline_ns);
         }
         // A *destroy* that meets the reset half way could end another's session after it: with no time
-        // left the sessions stay, for `recover` to end afterwards.
-        let in_time = P::now_ns() < deadline_ns;
-        let mut data = link.data.iter();
-        let idle = data.all(|queue| queue.stats().in_flight == 0);
-        if in_time && idle && link.control.ended().is_none() {
+        // for an answer the sessions stay, for `recover` to end afterwards.
+        let now_ns = P::now_ns();
+        let deadline_ns = deadline_ns.max(now_ns.saturating_add(ends_ns));
+        if now_ns < deadline_ns && link.control.ended().is_none() {
             let answered = link.control.take_answered_creates();
-            for session in answered.chain(link.sessions.take_all()) {
-                link.control.destroy(session);
+            // One with a request in flight stays, as it would meet the reset with it.
+            let ends = answered.chain(link.sessions.take_idle());
+            if ends.map(|session| link.control.destroy(session)).count() > 0 {
+                self.wait_for(link, &link.control, deadline_ns);
             }
-            self.wait_for(link, &link.control, deadline_ns);
         }
         // First the end, then the count: what ends somewhere else sends nothing between.
         link.end(Error::ShutDown);
@@ -425,16 +480,6 @@ impl<P: Platform> fmt::Debug for Device<P> {
             .field("features", &self.features())
             .field("interrupts", &self.interrupts)
             .finish_non_exhaustive()
-    }
-}
-
-/// A change of the device as a whole, which is over with this, also when a caller's waker panics.
-struct Changing<'d>(&'d AtomicU8);
-
-impl Drop for Changing<'_> {
-    fn drop(&mut self) {
-        // Release: see `alone`.
-        self.0.store(Change::Nothing as u8, Ordering::Release);
     }
 }
 

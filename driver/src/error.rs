@@ -109,6 +109,11 @@ pub enum Error {
         /// How many that is.
         max: u16,
     },
+    /// Sessions are open, being opened or still closing, where none may be.
+    SessionsOpen {
+        /// How many.
+        open: usize,
+    },
     /// The device refused the request.
     Refused(Refusal),
     /// A tag is not that of data and key, whoever has compared them: the driver (MAC) or the device
@@ -244,6 +249,9 @@ impl fmt::Display for Error {
                     f,
                     "all {max} sessions are taken: close one, or ask for more at set-up"
                 )
+            }
+            Self::SessionsOpen { open } => {
+                write!(f, "{open} sessions are open: do this before any is, or close them")
             }
             Self::Refused(refusal) => refusal.fmt(f),
             Self::TagMismatch => f.write_str("the tag is not that of the data"),

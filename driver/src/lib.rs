@@ -103,6 +103,7 @@ mod hash;
 mod heap;
 mod interrupts;
 mod join;
+mod leftovers;
 mod link;
 mod mac;
 mod manager;

@@ -107,6 +107,8 @@ pub(super) struct State {
     whole_blocks: bool,
     /// It drops a request of which not every field begins a descriptor.
     one_per_field: bool,
+    /// It bears a *destroy* of a session that it does not know, or of another service.
+    bears_strays: bool,
 }
 
 type OnUsed = dyn Fn(usize) + Send + Sync;
@@ -192,6 +194,12 @@ impl State {
         if queue == self.control {
             // Destroys have odd opcodes.
             if request.opcode() & 1 == 1 {
+                let named = self.sessions.get(&request.u64(16));
+                let is_own = named.is_some_and(|own| own.destroy_opcode() == request.opcode());
+                if self.bears_strays && !is_own {
+                    chain.write(0, &[INVALID_SESSION]);
+                    return (Served::Refused, 1);
+                }
                 let id = self.destroy(request);
                 if !silent {
                     chain.write(0, &[status_as(OK)]);
@@ -273,6 +281,7 @@ impl FakeDevice {
             silent: setup.silent.clone(),
             whole_blocks: false,
             one_per_field: false,
+            bears_strays: false,
         };
         Self {
             state: Mutex::new(state),
@@ -382,6 +391,11 @@ impl FakeDevice {
 
     pub(crate) fn limit_sessions(&self, limit: usize) {
         self.state().session_limit = limit;
+    }
+
+    /// From here on it bears a *destroy* of a session that it does not know, or of another service.
+    pub(crate) fn bear_strays(&self) {
+        self.state().bears_strays = true;
     }
 
     /// From here on it refuses parts of blocks in counter mode, as QEMU does.

@@ -73,8 +73,24 @@ impl Rig {
         Self::put_together(self.alone.clone(), setup, options)
     }
 
+    /// Sets up another driver on the same device, as after the machine has been rebooted: this one is
+    /// forgotten.
+    pub(crate) fn reboot(&self, setup: Setup, options: Options) -> Result<Self, Error> {
+        core::mem::forget(self.device.clone());
+        Self::drive(self.fake.clone(), self.alone.clone(), setup, options)
+    }
+
     fn put_together(alone: Arc<Alone>, setup: Setup, options: Options) -> Result<Self, Error> {
         let fake = Arc::new(FakeDevice::new(&setup));
+        Self::drive(fake, alone, setup, options)
+    }
+
+    fn drive(
+        fake: Arc<FakeDevice>,
+        alone: Arc<Alone>,
+        setup: Setup,
+        options: Options,
+    ) -> Result<Self, Error> {
         let transport = FakeTransport::new(setup, fake.clone());
         let device = Arc::new(Device::new(transport, options)?);
         let (weak, weak_fake) = (Arc::downgrade(&device), Arc::downgrade(&fake));

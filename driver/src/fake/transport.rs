@@ -11,7 +11,7 @@ use super::{
     ring::Ring,
 };
 use crate::{
-    Features,
+    Features, Services,
     transport::{
         Doorbell, MsixEntry, MsixMessage, Notify, QueueAddresses, QueueIndex, Transport,
         TransportError,
@@ -49,6 +49,7 @@ pub(crate) struct Setup {
     /// Vectors that read back as none.
     pub(crate) refused_vectors: Vec<u16>,
     pub(crate) max_size_bytes: u64,
+    pub(crate) services: Services,
 }
 
 impl Default for Setup {
@@ -70,6 +71,7 @@ impl Default for Setup {
             msix_entries: 3,
             refused_vectors: vec![],
             max_size_bytes: 1 << 20,
+            services: Services::CIPHER,
         }
     }
 }
@@ -258,7 +260,7 @@ unsafe impl Transport for FakeTransport {
         };
         put(0, u32::from(self.setup.ready));
         put(4, self.setup.data_queues);
-        put(8, 1);
+        put(8, self.setup.services.bits());
         put(12, self.setup.cipher_algorithms);
         put(36, 64);
         put(40, MAX_AUTH_KEY_LEN);

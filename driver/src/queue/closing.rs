@@ -64,14 +64,19 @@ impl<P: Platform> Queue<P> {
     #[cold]
     fn watch(&self, session: SessionIndex) -> Closing<'_, P> {
         self.start_backlog();
-        Closing::Watched(Watch {
-            queue: self,
-            session: Some(session),
-        })
+        Closing::Watched(Watch::new(self, session))
     }
 }
 
-impl<P: Platform> Watch<'_, P> {
+impl<'q, P: Platform> Watch<'q, P> {
+    /// A place in the ledger that is watched by now.
+    pub(super) fn new(queue: &'q Queue<P>, session: SessionIndex) -> Self {
+        Self {
+            queue,
+            session: Some(session),
+        }
+    }
+
     /// Tells what the device answered, or why it never will.
     #[cold]
     pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {

@@ -5,7 +5,7 @@
 //! waits for it, see `closing`.
 
 use super::{
-    Fields, Framing, Queue,
+    Fields, Framing, Queue, Watch,
     block::{ANSWER, ANSWER_LEN, CREATE_STATUS, INLINE, MAX_SEGMENTS, NO_ANSWER},
     sessions::{Ledger, SessionIndex},
     slot::{Batch, NONE, Purpose, State},
@@ -40,19 +40,81 @@ impl<P: Platform> Queue<P> {
         self.finish(&mut batch);
     }
 
-    /// Sends the *destroy* of a session from before a reset, if there is a place for it.
-    pub(crate) fn destroy_stray(&self, id: u64, destroy_opcode: u32) {
-        let place = self.with_ledger(Ledger::reserve);
-        if let Some(Ok(place)) = place {
-            self.shared.sessions.prepare(place, destroy_opcode);
-            self.shared.sessions.record(place, id);
-            self.destroy(place);
-        }
+    /// Sends the *destroy* of a session that is not of this life of the device; who watches it learns of
+    /// the answer.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooManySessions`] when there is no place for it.
+    pub(crate) fn destroy_stray(
+        &self,
+        id: u64,
+        destroy_opcode: u32,
+    ) -> Result<Watch<'_, P>, Error> {
+        let place = self.with_ledger(|ledger| {
+            let place = ledger.reserve()?;
+            ledger.watch(place, None);
+            Ok(place)
+        });
+        let place = place.unwrap_or(Err(Error::TooManySessions { max: 0 }))?;
+        self.shared.sessions.prepare(place, destroy_opcode);
+        self.shared.sessions.record(place, id);
+        self.destroy(place);
+        Ok(Watch::new(self, place))
+    }
+
+    /// Gives out no more slots for a while, unless a session is open, being opened or still closing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::SessionsOpen`], or the reason for which the queue is closed already.
+    pub(crate) fn close_for_a_while(&self) -> Result<(), Error> {
+        self.guarded.with(|guarded| {
+            if let Some(error) = guarded.closed {
+                return Err(error);
+            }
+            match guarded.ledger.as_ref().map_or(0, Ledger::taken) {
+                0 => guarded.closed = Some(Error::Resetting),
+                open => return Err(Error::SessionsOpen { open }),
+            }
+            Ok(())
+        })
+    }
+
+    /// Gives out slots again.
+    pub(crate) fn open_again(&self) {
+        self.guarded.with(|guarded| {
+            if guarded.closed == Some(Error::Resetting) {
+                guarded.closed = None;
+            }
+        });
     }
 
     /// Takes the sessions that wait for their *destroy* on a queue that has ended.
     pub(crate) fn take_backlog(&self) -> impl Iterator<Item = SessionIndex> {
         core::iter::from_fn(|| self.with_ledger(Ledger::pop_backlog).flatten())
+    }
+
+    /// Takes the sessions whose *destroy* the device had and did not answer before its reset.
+    pub(crate) fn take_unanswered_destroys(&self) -> impl Iterator<Item = SessionIndex> {
+        let mut slots = 0..self.shared.words.len();
+        core::iter::from_fn(move || {
+            slots.find_map(|slot| {
+                self.guarded.with(|guarded| {
+                    let entry = &mut guarded.slots[slot];
+                    let Purpose::Destroy(session) = entry.purpose else {
+                        return None;
+                    };
+                    let word = &self.shared.words[slot];
+                    let sent = [State::Submitted, State::Orphaned, State::Detached];
+                    if !sent.into_iter().any(|state| word.is(state)) {
+                        return None;
+                    }
+                    entry.purpose = Purpose::Nothing;
+                    Some(session)
+                })
+            })
+        })
     }
 
     /// Takes the sessions that the device has made and whose callers have not looked yet. Nothing is

@@ -93,8 +93,9 @@ impl SessionTable {
         self.entry(index).id.store(id, Ordering::Relaxed);
     }
 
-    /// Takes every session that nobody has taken, for ending them all; no request is in flight and
-    /// none is sent any more. Whoever holds such a session finds nothing left to end.
+    /// Takes every session that nobody has taken, for ending them all; no request is in flight, or the
+    /// device can be trusted to have let go of those that were, and none is sent any more. Whoever holds
+    /// such a session finds nothing left to end.
     pub(crate) fn take_all(&self) -> impl Iterator<Item = SessionIndex> {
         let used = |entry: &Entry| entry.uses.swap(TAKEN, Ordering::AcqRel) != TAKEN;
         let entries = self.entries.iter().enumerate();
@@ -110,17 +111,20 @@ impl SessionTable {
             .store(destroy_opcode, Ordering::Relaxed);
     }
 
-    /// Takes the sessions that nobody has taken and no request of which is in flight: the id and the
-    /// opcode that ends it, of each.
-    pub(crate) fn take_idle(&self) -> impl Iterator<Item = (u64, u32)> {
-        let idle = |entry: &&Entry| {
+    /// Takes the sessions that nobody has taken and no request of which is in flight; none is sent any
+    /// more. Whoever holds such a session finds nothing left to end.
+    pub(crate) fn take_idle(&self) -> impl Iterator<Item = SessionIndex> {
+        let idle = |entry: &Entry| {
             let take = |uses| (uses == HELD || uses == 0).then_some(TAKEN);
             let taken = entry
                 .uses
                 .fetch_update(Ordering::AcqRel, Ordering::Relaxed, take);
             taken.is_ok()
         };
-        self.entries.iter().filter(idle).map(Entry::id_and_opcode)
+        let entries = self.entries.iter().enumerate();
+        entries
+            .filter(move |(_, entry)| idle(entry))
+            .map(|(index, _)| SessionIndex(index as u16))
     }
 
     /// Takes a session whose last use has gone, for ending it; `false` if a shutdown was faster. Under

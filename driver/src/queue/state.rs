@@ -323,9 +323,9 @@ impl<P: Platform> Guarded<P> {
     }
 }
 
-/// Keeps the first reason, or a shutdown.
+/// Keeps the first reason that lasts, or a shutdown.
 pub(super) fn keep_reason(kept: &mut Option<Error>, error: Error) {
-    if kept.is_none() || error == Error::ShutDown {
+    if matches!(kept, None | Some(Error::Resetting)) || error == Error::ShutDown {
         *kept = Some(error);
     }
 }

@@ -1,11 +1,12 @@
 //! What becomes of a device between its set-up and its end, event by event.
 
-use alloc::boxed::Box;
+use alloc::{boxed::Box, vec::Vec};
 use core::{pin::Pin, task::Poll};
 
 use crate::{
-    Breakage, Cipher, Direction, Error,
-    fake::{FakePlatform, IV, Rig, poll_once},
+    Breakage, Cipher, CipherAlgorithm, Direction, Error, ForcedReset, Hash, HashAlgorithm, Mac,
+    MacAlgorithm, Options, Services,
+    fake::{FakePlatform, IV, KEY, Rig, Setup, poll_once, run, trusted},
 };
 
 type Request<'s> = Pin<Box<dyn Future<Output = Result<(), Error>> + 's>>;
@@ -35,4 +36,181 @@ fn device_that_is_silent_is_found_out_by_a_look() {
     assert_eq!(rig.device.check(), Err(broken), "and says so again");
     let [reads_after, writes_after, _] = rig.fake.accesses();
     assert_eq!((reads_after, writes_after), (reads + 1, writes));
+}
+
+/// Opens a session, and does not care whether that works.
+fn opening(rig: &Rig) -> Pin<Box<impl Future<Output = Result<Cipher<FakePlatform>, Error>> + '_>> {
+    let (algorithm, direction) = (CipherAlgorithm::AesCbc, Direction::Encrypt);
+    Box::pin(Cipher::open(&rig.device, algorithm, direction, &KEY))
+}
+
+#[test]
+fn shutdown_without_time_ends_the_sessions_of_an_idle_device() {
+    let rig = Rig::simple();
+    let sessions = [(); 3].map(|()| rig.session(Direction::Encrypt));
+    rig.fake.be_eager();
+    assert_eq!(rig.device.shutdown(0).unwrap().in_flight, 0);
+    assert_eq!(rig.fake.sessions(), 0);
+    assert_eq!(rig.device.sessions_left_behind(), 0);
+    drop(sessions);
+}
+
+#[test]
+fn shutdown_ends_what_is_idle_and_counts_what_is_not() {
+    let rig = Rig::simple();
+    let sessions = [(); 3].map(|()| rig.session(Direction::Encrypt));
+    let requests = [request(&sessions[1]), request(&sessions[1])];
+    // The control queue alone is served.
+    let (fake, device) = (rig.fake.clone(), rig.device.clone());
+    let drained = std::thread::scope(|scope| {
+        let shutdown = scope.spawn(|| device.shutdown(0));
+        while !shutdown.is_finished() {
+            fake.serve(fake.control(), usize::MAX);
+        }
+        shutdown.join().unwrap()
+    });
+    assert_eq!(drained.unwrap().in_flight, 2);
+    assert_eq!(rig.fake.sessions(), 1);
+    assert_eq!(rig.device.sessions_left_behind(), 1);
+    drop(requests);
+    drop(sessions);
+    // Not in vain: a recovery does not know what became of the requests either.
+    rig.fake.be_eager();
+    rig.device.recover(0).unwrap();
+    assert_eq!(rig.device.sessions_left_behind(), 1);
+}
+
+#[test]
+fn forced_recovery_ends_every_session_of_a_trusted_device_and_counts_those_of_another() {
+    for forced_reset in [ForcedReset::Reclaim(trusted()), ForcedReset::Quarantine] {
+        let options = Options {
+            forced_reset,
+            ..Rig::options()
+        };
+        let rig = Rig::new(Setup::default(), options).unwrap();
+        let mut sessions: Vec<_> = (0..4).map(|_| rig.session(Direction::Encrypt)).collect();
+        let requests = [request(&sessions[0]), request(&sessions[1])];
+        rig.fake.need_reset();
+        rig.device.poll();
+        drop(requests);
+        // One whose *destroy* waits, one that is held.
+        drop(sessions.pop());
+        rig.fake.be_eager();
+        assert_eq!(rig.device.recover(0).unwrap().in_flight, 2);
+        let left = match forced_reset {
+            ForcedReset::Reclaim(_) => 0,
+            ForcedReset::Quarantine => 2,
+        };
+        assert_eq!(rig.fake.sessions(), left, "{forced_reset:?}");
+        assert_eq!(rig.device.sessions_left_behind(), left as u64);
+        drop(sessions);
+        // What was left is ended by the call, which is then taken off.
+        rig.fake.bear_strays();
+        let known = run(rig.device.end_sessions_before(5));
+        assert_eq!(known, Ok(left as u64));
+        assert_eq!(rig.fake.sessions(), 0);
+        assert_eq!(rig.device.sessions_left_behind(), 0);
+    }
+}
+
+#[test]
+fn destroy_that_met_a_forced_reset_is_sent_again_to_a_trusted_device() {
+    for closed in [false, true] {
+        let options = Options {
+            forced_reset: ForcedReset::Reclaim(trusted()),
+            ..Rig::options()
+        };
+        let rig = Rig::new(Setup::default(), options).unwrap();
+        let session = rig.session(Direction::Encrypt);
+        let mut closing = Box::pin(session.close());
+        assert!(poll_once(closing.as_mut()).is_pending());
+        let closing = closed.then_some(closing);
+        rig.fake.need_reset();
+        rig.device.poll();
+        assert_eq!(rig.device.recover(0).unwrap().in_flight, 1);
+        assert_eq!(rig.fake.sessions(), 1);
+        rig.serve_all();
+        assert_eq!(rig.fake.sessions(), 0);
+        assert_eq!(rig.device.sessions_left_behind(), 0);
+        drop(closing);
+    }
+}
+
+/// A device with sessions of three services, whose owner is no more.
+fn inherited(options: Options) -> Rig {
+    let setup = Setup {
+        services: Services::all(),
+        ..Setup::default()
+    };
+    let rig = Rig::new(setup.clone(), Rig::options()).unwrap();
+    rig.fake.be_eager();
+    run(async {
+        let device = &rig.device;
+        let mac = (MacAlgorithm::HmacSha256, [1; 32]);
+        core::mem::forget(opening(&rig).await.unwrap());
+        core::mem::forget(Mac::open(device, mac.0, &mac.1, 32).await.unwrap());
+        core::mem::forget(Hash::open(device, HashAlgorithm::Sha256, 32).await.unwrap());
+        core::mem::forget(opening(&rig).await.unwrap());
+    });
+    let after = rig.reboot(setup, options).unwrap();
+    assert_eq!(after.fake.sessions(), 4);
+    after.fake.bear_strays();
+    after
+}
+
+#[test]
+fn sessions_of_an_owner_before_are_ended_by_a_call() {
+    for (sessions, control_slots) in [(256, 64), (3, 64), (256, 1)] {
+        let options = Options {
+            sessions,
+            control_slots,
+            ..Rig::options()
+        };
+        let rig = inherited(options);
+        assert_eq!(run(rig.device.end_sessions_before(2)), Ok(2));
+        assert_eq!(run(rig.device.end_sessions_before(70)), Ok(2));
+        assert_eq!(run(rig.device.end_sessions_before(70)), Ok(0));
+        assert_eq!(rig.fake.sessions(), 0);
+        run(opening(&rig)).unwrap();
+    }
+}
+
+#[test]
+fn sessions_of_an_owner_before_are_left_where_one_is_open() {
+    let rig = inherited(Rig::options());
+    let session = run(opening(&rig)).unwrap();
+    let refused = Err(Error::SessionsOpen { open: 1 });
+    assert_eq!(run(rig.device.end_sessions_before(70)), refused);
+    assert_eq!(rig.fake.sessions(), 5);
+    run(session.close()).unwrap();
+    assert_eq!(run(rig.device.end_sessions_before(70)), Ok(4));
+}
+
+#[test]
+fn no_session_is_opened_while_those_of_an_owner_before_are_ended() {
+    let rig = Rig::simple();
+    rig.fake.bear_strays();
+    let ending = || Box::pin(rig.device.end_sessions_before(40));
+    let mut first = ending();
+    assert!(poll_once(first.as_mut()).is_pending());
+    let busy = Some(Error::Resetting);
+    assert_eq!(run(opening(&rig)).err(), busy);
+    assert_eq!(run(ending()).err(), busy);
+    assert_eq!(rig.device.shutdown(0).err(), busy);
+    rig.fake.serve(1, usize::MAX);
+    assert!(poll_once(first.as_mut()).is_pending());
+    rig.fake.serve(1, usize::MAX);
+    assert_eq!(poll_once(first.as_mut()), Poll::Ready(Ok(0)));
+    rig.session(Direction::Encrypt);
+    rig.serve_all();
+
+    // Given up half way, nothing that is on its way may meet a new session.
+    let mut second = ending();
+    assert!(poll_once(second.as_mut()).is_pending());
+    drop(second);
+    assert_eq!(rig.device.ended(), Some(Error::GaveUp));
+    assert_eq!(run(opening(&rig)).err(), Some(Error::GaveUp));
+    rig.fake.be_eager();
+    rig.device.recover(0).unwrap();
+    run(opening(&rig)).unwrap();
 }

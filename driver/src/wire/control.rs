@@ -7,7 +7,7 @@ use zerocopy::{
 
 use super::{
     AeadAlgorithm, AkcipherScheme, CipherAlgorithm, Direction, Form, HashAlgorithm, Head, KeyType,
-    MacAlgorithm, PutHead, SYMMETRIC_CHAIN, SYMMETRIC_CIPHER, Service, check_status,
+    MacAlgorithm, PutHead, SYMMETRIC_CHAIN, SYMMETRIC_CIPHER, Service, Services, check_status,
 };
 use crate::Refusal;
 
@@ -212,6 +212,28 @@ impl CipherParameters {
     }
 }
 
+/// Returns the opcodes that make and end a session of a service.
+fn session_opcodes(service: Service) -> (u32, u32) {
+    // The public-key service counts on where its data requests end.
+    let create = if service == Service::Akcipher { 4 } else { 2 };
+    (service.opcode(create), service.opcode(create + 1))
+}
+
+/// Returns the opcodes that end the sessions of these services, one each.
+pub(crate) fn destroy_opcodes(services: Services) -> impl Iterator<Item = u32> + Clone {
+    let all = [
+        (Services::CIPHER, Service::Cipher),
+        (Services::HASH, Service::Hash),
+        (Services::MAC, Service::Mac),
+        (Services::AEAD, Service::Aead),
+        (Services::AKCIPHER, Service::Akcipher),
+    ];
+    let asked = all
+        .into_iter()
+        .filter(move |(bit, _)| services.contains(*bit));
+    asked.map(|(_, service)| session_opcodes(service).1)
+}
+
 impl SessionParameters {
     fn service(self) -> Service {
         match self {
@@ -223,17 +245,9 @@ impl SessionParameters {
         }
     }
 
-    /// Returns the opcodes that make and end such a session.
-    fn opcodes(self) -> (u32, u32) {
-        let service = self.service();
-        // The public-key service counts on where its data requests end.
-        let create = if service == Service::Akcipher { 4 } else { 2 };
-        (service.opcode(create), service.opcode(create + 1))
-    }
-
     /// Returns the opcode that ends such a session.
     pub(crate) fn destroy_opcode(self) -> u32 {
-        self.opcodes().1
+        session_opcodes(self.service()).1
     }
 
     /// Encodes the *create*; the key or keys follow it.
@@ -245,7 +259,7 @@ impl SessionParameters {
     #[inline(always)]
     pub(crate) fn put(self, form: Form, to: &mut impl PutHead) -> usize {
         let header = |algorithm: u32| Header {
-            opcode: U32::new(self.opcodes().0),
+            opcode: U32::new(session_opcodes(self.service()).0),
             algo: U32::new(algorithm),
             flag: U32::ZERO,
             reserved: U32::ZERO,

@@ -19,7 +19,8 @@ pub(crate) use self::{
     },
     config::Config,
     control::{
-        ChainHash, CipherParameters, SessionParameters, destroy_session, parse_session_answer,
+        ChainHash, CipherParameters, SessionParameters, destroy_opcodes, destroy_session,
+        parse_session_answer,
     },
     data::{
         AeadLens, ChainLens, aead_request, chain_request, cipher_request, hash_request,
