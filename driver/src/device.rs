@@ -256,8 +256,15 @@ impl<P: Platform> Device<P> {
         idle && link.queues().filter(settle).count() == link.queues().count()
     }
 
+    /// Tells whether the device says that its hardware is ready (Virtio 1.3, 5.9.5), as far as is known: a
+    /// configuration interrupt tells, and every [`check`](Self::check). While it is not nothing is sent, see
+    /// [`Options::when_not_ready`]. Reads no register.
+    pub fn is_ready(&self) -> bool {
+        self.links.read(|link| link.control.is_ready())
+    }
+
     /// Looks whether the device is there and well, and ends every request if it is not; `Ok` if it takes
-    /// requests. One register read; any context but an interrupt handler.
+    /// requests. Two register reads; any context but an interrupt handler.
     ///
     /// A device whose process has died or whose memory accesses are not translated (see
     /// [`Options::require`]) does not say so by an interrupt: a kernel calls this now and then, ten times a
@@ -265,11 +272,15 @@ impl<P: Platform> Device<P> {
     ///
     /// # Errors
     ///
-    /// Those of [`ended`](Self::ended).
+    /// Those of [`ended`](Self::ended); [`Error::HardwareNotReady`].
     pub fn check(&self) -> Result<(), Error> {
         let link = self.link();
         link.check_presence();
-        link.control.ended().map_or(Ok(()), Err)
+        match link.control.ended() {
+            Some(error) => Err(error),
+            None if link.control.is_ready() => Ok(()),
+            None => Err(Error::HardwareNotReady),
+        }
     }
 
     /// Shuts the device down: takes no new requests, waits up to `limit_ns` for those in flight,
@@ -436,7 +447,7 @@ impl<P: Platform> Device<P> {
         // for an answer the sessions stay, for `recover` to end afterwards.
         let now_ns = P::now_ns();
         let deadline_ns = deadline_ns.max(now_ns.saturating_add(ends_ns));
-        if now_ns < deadline_ns && link.control.ended().is_none() {
+        if now_ns < deadline_ns && link.control.ended().is_none() && link.control.is_ready() {
             let answered = link.control.take_answered_creates();
             // One with a request in flight stays, as it would meet the reset with it.
             let ends = answered.chain(link.sessions.take_idle());

@@ -251,7 +251,10 @@ impl fmt::Display for Error {
                 )
             }
             Self::SessionsOpen { open } => {
-                write!(f, "{open} sessions are open: do this before any is, or close them")
+                write!(
+                    f,
+                    "{open} sessions are open: do this before any is, or close them"
+                )
             }
             Self::Refused(refusal) => refusal.fmt(f),
             Self::TagMismatch => f.write_str("the tag is not that of the data"),

@@ -147,7 +147,7 @@ pub use self::{
     platform::Platform,
     poller::Poller,
     prove::Proved,
-    queue::{Framing, begin_wait},
+    queue::{Framing, WhenNotReady, begin_wait},
     setup::{ForcedReset, Options},
     stats::{InterruptStats, QueueStats},
     wire::{

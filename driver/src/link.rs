@@ -7,6 +7,7 @@
 use alloc::{boxed::Box, sync::Arc};
 
 use virtio_drivers::transport::DeviceStatus;
+use zerocopy::IntoBytes;
 
 use crate::{
     Breakage, Error, Platform,
@@ -18,7 +19,7 @@ use crate::{
         run_all,
     },
     transport::{Attached, QueueIndex},
-    wire::Features,
+    wire::{Config, Features},
 };
 
 /// The queues and sessions of one life of the device.
@@ -94,6 +95,8 @@ impl DataQueues {
 /// Of so many looks at the rings one reads the device's status too: a register costs a guest
 /// thousands of instructions.
 const LOOKS_A_STATUS: u32 = 1024;
+/// How often it is read whether the hardware is ready, where that changes at every reading.
+const READY_TRIES: u32 = 8;
 
 impl<P: Platform> Link<P> {
     pub(crate) fn new(
@@ -200,8 +203,8 @@ impl<P: Platform> Link<P> {
         }
     }
 
-    /// Ends every request if the device asks for a reset, has lost its state or is gone; `true` if
-    /// that is news. Any context.
+    /// Ends every request if the device asks for a reset, has lost its state or is gone, and sends
+    /// nothing while its hardware is not ready; `true` if any of that is news. Any context.
     pub(crate) fn check_status(&self) -> bool {
         self.judge_status(|| Breakage::StatusLost)
     }
@@ -216,20 +219,52 @@ impl<P: Platform> Link<P> {
     }
 
     fn judge_status(&self, why_lost: impl FnOnce() -> Breakage) -> bool {
-        let status = self.attached.read_status();
         let is_well = |status: DeviceStatus| {
             status.contains(DeviceStatus::DRIVER_OK)
                 && !status.contains(DeviceStatus::DEVICE_NEEDS_RESET)
         };
-        if status.is_ok_and(is_well) || self.queues().all(|queue| queue.ended().is_some()) {
+        let has_ended = || self.queues().all(|queue| queue.ended().is_some());
+        if has_ended() {
+            // Whether it is there is known from here on.
+            let _ = self.attached.read_status();
             return false;
         }
-        self.end(Error::Broken(match status {
-            Err(_) => Breakage::Gone,
-            Ok(status) if status.contains(DeviceStatus::DEVICE_NEEDS_RESET) => Breakage::NeedsReset,
-            Ok(_) => why_lost(),
-        }));
-        true
+        let mut news = false;
+        // Once more after each change, until what the queues know is what reads: a CPU that read before
+        // another one may come to say so after it. A device that never rests is not waited for.
+        for _ in 0..READY_TRIES {
+            let is_ready = self.read_ready();
+            // Read last: what was read of a device that has gone says nothing.
+            let status = self.attached.read_status();
+            if !status.is_ok_and(is_well) {
+                self.end(Error::Broken(match status {
+                    Err(_) => Breakage::Gone,
+                    Ok(status) if status.contains(DeviceStatus::DEVICE_NEEDS_RESET) => {
+                        Breakage::NeedsReset
+                    }
+                    Ok(_) => why_lost(),
+                }));
+                return true;
+            }
+            let changed = is_ready.is_some_and(|is_ready| {
+                let queues = self.queues().filter(|queue| queue.set_ready(is_ready));
+                queues.count() > 0
+            });
+            news |= changed;
+            if !changed {
+                break;
+            }
+        }
+        news
+    }
+
+    /// Reads whether the device's hardware is ready (Virtio 1.3, 5.9.5).
+    fn read_ready(&self) -> Option<bool> {
+        let mut status = Config::zeroed();
+        let transport = self.attached.transport().ok()?;
+        let bytes = status.status.as_mut_bytes();
+        transport.read_config(0, bytes).ok()?;
+        Some(status.is_ready())
     }
 
     /// Answers an interrupt that stands for `queue`, which spends a credit if `spend` says so, or a caller

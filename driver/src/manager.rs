@@ -130,8 +130,8 @@ impl<P: Platform> Manager<P> {
     ///
     /// # Errors
     ///
-    /// [`Error::NoDevice`], and those of [`Cipher::open`] but for [`Error::Broken`] and
-    /// [`Error::ShutDown`].
+    /// [`Error::NoDevice`], and those of [`Cipher::open`] but for [`Error::Broken`],
+    /// [`Error::HardwareNotReady`] and [`Error::ShutDown`].
     ///
     /// # Cancellation
     ///
@@ -146,7 +146,7 @@ impl<P: Platform> Manager<P> {
             let device = self.device_for(algorithm)?;
             match Cipher::open(&device, algorithm, direction, key).await {
                 // It is not chosen again before it has recovered.
-                Err(Error::Broken(_) | Error::ShutDown) => {}
+                Err(Error::Broken(_) | Error::ShutDown | Error::HardwareNotReady) => {}
                 outcome => return outcome,
             }
         }
@@ -183,6 +183,7 @@ impl<P: Platform> Member<P> {
 
     /// Tells whether it takes requests, as far as anybody knows.
     fn is_up(&self) -> bool {
-        self.device.ended().is_none() && !self.device.is_resetting()
+        let device = &self.device;
+        device.ended().is_none() && device.is_ready() && !device.is_resetting()
     }
 }

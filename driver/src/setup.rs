@@ -10,7 +10,7 @@ use crate::{
     heap::room_for,
     interrupts::{InterruptMode, Interrupts},
     link::{DataQueues, Link},
-    queue::{Framing, Layout, Queue, SessionTable},
+    queue::{Framing, Layout, Queue, SessionTable, WhenNotReady},
     transport::{Attached, MsixMessage, QueueIndex, TrustedReset},
     trial::served_queues,
     wire::{Features, Form},
@@ -73,6 +73,8 @@ pub struct Options {
     /// translates what the device reads and writes that is [`Features::ACCESS_PLATFORM`], without which a
     /// device takes addresses for physical ones, reaches other memory or none, and is silent.
     pub require: Features,
+    /// What becomes of requests while the device says that its hardware is not ready.
+    pub when_not_ready: WhenNotReady,
     /// How long the message of an interrupt may travel from the device to the CPU:
     /// [`Device::settle`](crate::Device::settle) waits for it. 0 for a device that has sent it by the time
     /// that a register read is answered: QEMU's own, and PCI hardware. A device that is a process of its
@@ -115,6 +117,7 @@ impl Default for Options {
             framing: Framing::Compact,
             refuse: Features::empty(),
             require: Features::empty(),
+            when_not_ready: WhenNotReady::Fail,
             message_travel_ns: 1_000_000_000,
             reset_limit_ns: 1_000_000_000,
             forced_reset: ForcedReset::Quarantine,
@@ -271,6 +274,7 @@ fn set_up<P: Platform>(
             framing: options.framing,
             event_index: features.contains(Features::EVENT_IDX),
             sessions: places,
+            when_not_ready: options.when_not_ready,
         };
         // A queue that is not there has no doorbell either.
         layout.size()?;

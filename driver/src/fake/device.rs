@@ -103,6 +103,12 @@ pub(super) struct State {
     refusing: Vec<usize>,
     /// Queues whose requests it never answers.
     silent: Vec<usize>,
+    /// Its hardware is ready.
+    pub(super) ready: bool,
+    /// How often its configuration has changed.
+    pub(super) generation: u32,
+    /// The ISR register tells of that.
+    pub(super) config_interrupt: bool,
     /// It refuses parts of blocks in counter mode, as QEMU does.
     whole_blocks: bool,
     /// It drops a request of which not every field begins a descriptor.
@@ -279,6 +285,9 @@ impl FakeDevice {
             eager: setup.eager,
             refusing: setup.refusing.clone(),
             silent: setup.silent.clone(),
+            ready: true,
+            generation: 0,
+            config_interrupt: false,
             whole_blocks: false,
             one_per_field: false,
             bears_strays: false,
@@ -460,6 +469,14 @@ impl FakeDevice {
         let state = self.state();
         let [reads, writes] = state.accesses;
         [reads, writes, state.kicks]
+    }
+
+    /// Says that its hardware is ready, or not, without an interrupt.
+    pub(crate) fn set_ready(&self, ready: bool) {
+        let mut state = self.state();
+        state.ready = ready;
+        state.generation += 1;
+        state.config_interrupt = true;
     }
 
     pub(crate) fn need_reset(&self) {

@@ -246,7 +246,8 @@ unsafe impl Transport for FakeTransport {
             return byte.into();
         }
         let change = u32::from(!self.setup.stable_config);
-        self.generation.fetch_add(change, Ordering::Relaxed)
+        let changes = self.generation.fetch_add(change, Ordering::Relaxed);
+        changes + self.device.state().generation
     }
 
     fn read_config(&self, offset: usize, bytes: &mut [u8]) -> Result<(), TransportError> {
@@ -258,7 +259,7 @@ unsafe impl Transport for FakeTransport {
         let mut put = |at: usize, value: u32| {
             config[at..at + 4].copy_from_slice(&value.to_le_bytes());
         };
-        put(0, u32::from(self.setup.ready));
+        put(0, u32::from(self.setup.ready && self.device.state().ready));
         put(4, self.setup.data_queues);
         put(8, self.setup.services.bits());
         put(12, self.setup.cipher_algorithms);
@@ -308,6 +309,9 @@ unsafe impl Transport for FakeTransport {
         if let Some(byte) = self.read() {
             return InterruptStatus::from_bits_retain(byte.into());
         }
-        InterruptStatus::QUEUE_INTERRUPT
+        let mut status = InterruptStatus::QUEUE_INTERRUPT;
+        let changed = core::mem::take(&mut self.device.state().config_interrupt);
+        status.set(InterruptStatus::DEVICE_CONFIGURATION_INTERRUPT, changed);
+        status
     }
 }

@@ -6,7 +6,12 @@
 
 use core::task::{Context, Poll, Waker};
 
-use super::{InFlight, Queue, in_flight::Left, sessions::SessionIndex, slot::State};
+use super::{
+    InFlight, Queue,
+    in_flight::Left,
+    sessions::{Ledger, SessionIndex},
+    slot::State,
+};
 use crate::{Error, Platform, sync::atomic::Ordering};
 
 /// How the answer to a *destroy* comes. Dropped, the session ends all the same.
@@ -36,7 +41,7 @@ impl<P: Platform> Queue<P> {
             let sessions = &self.shared.sessions;
             let is_last = sessions.release_held_and_take(session);
             if is_last
-                && guarded.ended.is_none()
+                && guarded.sends
                 && let Some(slot) = guarded.take_free(&self.shared)
             {
                 let kept = &mut guarded.slots[usize::from(slot)].waker;
@@ -59,6 +64,15 @@ impl<P: Platform> Queue<P> {
             self.doorbell.ring();
         }
         Closing::Sent(InFlight::new(self, slot, 0, Left::Waker))
+    }
+
+    /// Returns why the end of a session is not waited for: nothing is sent, and callers are not to wait.
+    fn puts_off(&self, session: SessionIndex) -> Option<Error> {
+        self.guarded.with(|guarded| {
+            let is_waiting = |ledger: &Ledger| ledger.is_waiting(session);
+            let error = guarded.turns_away().filter(|_| !guarded.is_ready);
+            error.filter(|_| guarded.ledger.as_ref().is_some_and(is_waiting))
+        })
     }
 
     #[cold]
@@ -95,7 +109,7 @@ impl<'q, P: Platform> Watch<'q, P> {
                 Some(None) => {}
                 None => return Poll::Ready(Err(Error::ShutDown)),
             }
-            if let Some(error) = queue.ended() {
+            if let Some(error) = queue.ended().or_else(|| queue.puts_off(session)) {
                 return Poll::Ready(Err(error));
             }
             waker = Some(context.waker().clone());

@@ -86,6 +86,7 @@ impl<P: Platform> Queue<P> {
         self.guarded.with(|guarded| {
             if guarded.closed == Some(Error::Resetting) {
                 guarded.closed = None;
+                guarded.close_or_open();
             }
         });
     }
@@ -203,7 +204,7 @@ impl<P: Platform> Guarded<P> {
     /// Sends *destroys* that wait, as far as there are slots. One that still has to be wiped will
     /// do, and is wiped afterwards: an interrupt may come here, and does not wipe.
     pub(super) fn start_backlog(&mut self, shared: &Shared<P>, batch: &mut Batch) {
-        if self.ended.is_some() {
+        if !self.sends {
             return;
         }
         while self.free != NONE || self.reapable != NONE {

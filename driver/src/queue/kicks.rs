@@ -152,9 +152,9 @@ impl<P: Platform> Queue<P> {
 
 impl<P: Platform> Guarded<P> {
     /// Decides whether to notify the device of what has been put off; never where the queue has ended, and
-    /// the device with it.
+    /// the device with it, nor while the hardware is not ready.
     pub(super) fn decide_deferred_kick(&mut self) -> bool {
-        self.ended.is_none() && self.decide_kick_now()
+        self.sends && self.decide_kick_now()
     }
 
     /// Decides whether the calling CPU, which is about to wait for an answer or a slot, has to notify the

@@ -1,6 +1,6 @@
 //! How many entries a ring has, and how many slots.
 
-use super::{Framing, block};
+use super::{Framing, WhenNotReady, block};
 use crate::{Error, transport::QueueIndex};
 
 /// Most descriptors of a request.
@@ -39,6 +39,7 @@ pub(crate) struct Layout {
     pub(crate) event_index: bool,
     /// Sessions whose places this queue keeps; 0 for a data queue.
     pub(crate) sessions: u16,
+    pub(crate) when_not_ready: WhenNotReady,
 }
 
 /// What comes of it.
@@ -127,6 +128,7 @@ mod tests {
             indirect,
             framing,
             event_index: true,
+            when_not_ready: WhenNotReady::Fail,
             sessions: 0,
         }
         .size()

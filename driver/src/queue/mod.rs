@@ -19,6 +19,7 @@ mod lending;
 mod opening;
 mod passing;
 mod polling;
+mod readiness;
 mod reserved;
 mod sessions;
 mod slot;
@@ -49,7 +50,7 @@ pub(crate) use self::{
     slot::Batch,
     wait::Reserve,
 };
-pub use self::{framing::Framing, kicks::begin_wait};
+pub use self::{framing::Framing, kicks::begin_wait, readiness::WhenNotReady};
 use crate::{
     Breakage, Error, Platform,
     dma::GivenUp,
@@ -144,6 +145,9 @@ impl<P: Platform> Queue<P> {
             ledger,
             closed: None,
             ended: None,
+            is_ready: true,
+            sends: true,
+            when_not_ready: layout.when_not_ready,
             deferring: Deferring::new(),
             pollers: 0,
             stats: QueueStats::default(),
@@ -251,7 +255,7 @@ impl<P: Platform> Queue<P> {
         let kick = self.guarded.with(|guarded| {
             keep_reason(&mut guarded.closed, error);
             // Kicks are put off no more.
-            guarded.ended.is_none() && guarded.decide_kick()
+            guarded.sends && guarded.decide_kick()
         });
         if kick {
             self.doorbell.ring();

@@ -6,6 +6,8 @@
 //! somebody waits both lists are empty, every slot is somebody's, and no caller's turn rests on what
 //! another one in the line does: who is handed a slot and never comes for it (forgotten, or no longer
 //! polled) keeps that slot and no other.
+//!
+//! Where nothing may be sent slots go to the lists, whoever waits: see `readiness`.
 
 use super::{
     sessions::Ledger,
@@ -15,7 +17,7 @@ use super::{
 use crate::Platform;
 
 impl<P: Platform> Guarded<P> {
-    /// Takes a free slot. Nobody waits while there is one: see the top.
+    /// Takes a free slot. Nobody waits while there is one and something may be sent: see the top.
     #[inline]
     pub(super) fn take_free(&mut self, shared: &Shared<P>) -> Option<u16> {
         if self.free == NONE {
@@ -42,7 +44,7 @@ impl<P: Platform> Guarded<P> {
         content: Content,
         batch: &mut Batch,
     ) {
-        if self.ended.is_none()
+        if self.sends
             && let Some(session) = self.ledger.as_mut().and_then(Ledger::pop_backlog)
         {
             // What is left in it is wiped afterwards: an interrupt may come here, and does not wipe.
@@ -54,8 +56,11 @@ impl<P: Platform> Guarded<P> {
             return;
         }
         let word = &shared.words[usize::from(slot)];
-        let mut line = self.waiters.cursor_front_mut();
-        match (line.remove_current(Some(slot)), content) {
+        let handed = match self.sends {
+            true => self.waiters.cursor_front_mut().remove_current(Some(slot)),
+            false => Err(Some(slot)),
+        };
+        match (handed, content) {
             (Ok(waker), Content::Wiped) => {
                 word.set(State::Reserved);
                 batch.wake(waker);

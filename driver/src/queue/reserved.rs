@@ -115,7 +115,10 @@ impl<P: Platform> Queue<P> {
         submission: &mut Submission<'_, P>,
     ) -> Result<(), Error> {
         let sent = self.guarded.with(|guarded| {
-            if let Some(error) = guarded.closed {
+            // One that is willing to wait had its slot before the hardware was lost, a moment ago.
+            if guarded.closed.is_some()
+                && let Some(error) = guarded.turns_away()
+            {
                 return Err(error);
             }
             let purpose = match (submission.intent, &mut guarded.ledger) {

@@ -274,6 +274,22 @@ impl Ledger {
         !self.backlog.is_empty()
     }
 
+    /// Tells whether the *destroy* of `index` has not been sent.
+    pub(crate) fn is_waiting(&self, index: SessionIndex) -> bool {
+        self.backlog.contains(&index)
+    }
+
+    /// Takes the waker of one closer whose *destroy* has not been sent.
+    pub(crate) fn take_waiting(&mut self) -> Option<Waker> {
+        let closing = &mut self.closing;
+        self.backlog
+            .iter()
+            .find_map(|index| match &mut closing[usize::from(index.0)] {
+                Closing::Watched(waker) => waker.take(),
+                Closing::Unwatched | Closing::Done(_) => None,
+            })
+    }
+
     /// Lets a closer wait for the end of `index`.
     pub(crate) fn watch(&mut self, index: SessionIndex, waker: Option<Waker>) {
         self.closing[usize::from(index.0)] = Closing::Watched(waker);

@@ -24,7 +24,7 @@ use core::task::Waker;
 use pin_list::{PinList, id};
 
 use super::{
-    Answer, Framing,
+    Answer, Framing, WhenNotReady,
     accounting::Accounting,
     block::Blocks,
     ending::created_session,
@@ -81,6 +81,11 @@ pub(super) struct Guarded<P: Platform> {
     pub(super) closed: Option<Error>,
     /// Why nothing at all goes on: nothing is sent, and what is in flight has failed.
     pub(super) ended: Option<Error>,
+    /// The device's hardware is, as far as is known: see `readiness`.
+    pub(super) is_ready: bool,
+    /// Something may be sent: the hardware is ready, and the queue has not ended.
+    pub(super) sends: bool,
+    pub(super) when_not_ready: WhenNotReady,
     pub(super) deferring: Deferring,
     /// How many look at the ring by themselves: while there is one, no interrupt is asked for.
     pub(super) pollers: u32,
@@ -256,14 +261,14 @@ impl<P: Platform> Guarded<P> {
                 if let Ok(id) = created {
                     shared.sessions.record(session, id);
                     // The session that nobody wants ends in the slot of its own beginning.
-                    if self.ended.is_none() {
+                    if self.sends {
                         batch.kick |= self.send_destroy(shared, slot, session, State::Orphaned);
                         return;
                     }
                 }
                 if let Some(ledger) = &mut self.ledger {
                     match created {
-                        // It waits for a recovery to end it.
+                        // It waits for the hardware, or for a recovery to end it.
                         Ok(_) => ledger.push_backlog(session),
                         Err(_) => ledger.free(session),
                     }
@@ -286,6 +291,7 @@ impl<P: Platform> Guarded<P> {
     pub(super) fn end(&mut self, error: Error) {
         keep_reason(&mut self.closed, error);
         keep_reason(&mut self.ended, error);
+        self.sends = false;
     }
 
     /// Collects wakers of those who wait in vain, and takes them out of the line: for a slot of a queue that
@@ -325,7 +331,11 @@ impl<P: Platform> Guarded<P> {
 
 /// Keeps the first reason that lasts, or a shutdown.
 pub(super) fn keep_reason(kept: &mut Option<Error>, error: Error) {
-    if matches!(kept, None | Some(Error::Resetting)) || error == Error::ShutDown {
+    let passes = matches!(
+        kept,
+        None | Some(Error::Resetting | Error::HardwareNotReady)
+    );
+    if passes || error == Error::ShutDown {
         *kept = Some(error);
     }
 }

@@ -62,6 +62,8 @@ enum Step {
     Waiting,
     /// Has to join the line, or to change its waker, and needs a clone made without the lock.
     WantsWaker,
+    /// A slot that must not be used now: back with it, and first in the line for another.
+    PutBack(u16),
 }
 
 impl<P: Platform> Queue<P> {
@@ -115,6 +117,7 @@ impl<'q, P: Platform> Future for Reserve<'q, P> {
         let mut this = self.project();
         let queue = *this.queue;
         let mut waker: Option<Waker> = None;
+        let mut had_slot = false;
         // While somebody is in the line there is nothing to reap.
         if this.node.is_initial() {
             queue.reap();
@@ -124,24 +127,30 @@ impl<'q, P: Platform> Future for Reserve<'q, P> {
             let step = queue.guarded.with(|guarded| {
                 if let Some(node) = this.node.as_mut().initialized_mut() {
                     match node.take_removed(&guarded.waiters) {
+                        Ok((Some(slot), ())) if guarded.is_put_off() => return Step::PutBack(slot),
                         Ok((Some(slot), ())) => return Step::Slot(slot),
                         // Turned away: the queue is closed.
                         Ok((None, ())) => {}
                         Err(node) => return guarded.stay(node, &mut waker, context.waker()),
                     }
                 }
-                if let Some(error) = guarded.closed {
+                if let Some(error) = guarded.turns_away() {
                     return Step::Ended(error, None);
                 }
-                if let Some(slot) = guarded.take_any(&queue.shared) {
+                if !guarded.is_put_off()
+                    && let Some(slot) = guarded.take_any(&queue.shared)
+                {
                     return Step::Slot(slot);
                 }
                 if waker.is_none() {
                     return Step::WantsWaker;
                 }
-                guarded
-                    .waiters
-                    .push_back(this.node.as_mut(), waker.take(), ());
+                let (waiters, node) = (&mut guarded.waiters, this.node.as_mut());
+                if had_slot {
+                    waiters.push_front(node, waker.take(), ());
+                } else {
+                    waiters.push_back(node, waker.take(), ());
+                }
                 Step::Waiting
             });
             match step {
@@ -158,6 +167,11 @@ impl<'q, P: Platform> Future for Reserve<'q, P> {
                     return Poll::Pending;
                 }
                 Step::WantsWaker => waker = Some(context.waker().clone()),
+                Step::PutBack(slot) => {
+                    queue.own(slot);
+                    queue.give_back(slot);
+                    had_slot = true;
+                }
             }
         }
     }
@@ -172,7 +186,7 @@ impl<P: Platform> Guarded<P> {
         spare: &mut Option<Waker>,
         own: &Waker,
     ) -> Step {
-        if let Some(error) = self.closed {
+        if let Some(error) = self.turns_away() {
             let left = match node.reset(&mut self.waiters) {
                 (NodeData::Linked(kept), ()) => kept,
                 (NodeData::Removed(_), ()) => None,

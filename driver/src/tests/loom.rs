@@ -66,6 +66,7 @@ fn queue_of(sessions: &Arc<SessionTable>, slots: u16) -> Arc<TestQueue> {
         indirect: true,
         framing: crate::Framing::Compact,
         event_index: true,
+        when_not_ready: crate::WhenNotReady::Fail,
         sessions: 0,
     };
     let doorbell = Doorbell::shared(Arc::new(Silent), QueueIndex(0));

@@ -54,6 +54,8 @@ mod prove;
 #[cfg(not(loom))]
 mod queues;
 #[cfg(not(loom))]
+mod readiness;
+#[cfg(not(loom))]
 mod recovery;
 #[cfg(not(loom))]
 mod removal;

@@ -196,7 +196,7 @@ pub unsafe trait Transport: Send + Sync + fmt::Debug {
     /// Reads the configuration generation. One register read; any context.
     fn read_config_generation(&self) -> u32;
 
-    /// Reads bytes of the device configuration space, in naturally aligned 32-bit accesses.
+    /// Reads bytes of the device configuration space, in naturally aligned 32-bit accesses. Any context.
     ///
     /// # Errors
     ///
