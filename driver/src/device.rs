@@ -26,6 +26,7 @@ use crate::{
 /// A virtio-crypto device.
 ///
 /// Shared freely between CPUs and interrupt handlers; usually in an `Arc` or a `static`.
+#[doc = include_str!("life.md")]
 pub struct Device<P: Platform> {
     attached: Arc<Attached>,
     options: Options,

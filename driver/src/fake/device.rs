@@ -103,6 +103,8 @@ pub(super) struct State {
     refusing: Vec<usize>,
     /// Queues whose requests it never answers.
     silent: Vec<usize>,
+    /// Its function was reset: its status reads 0.
+    pub(super) lost: bool,
     /// Its hardware is ready.
     pub(super) ready: bool,
     /// How often its configuration has changed.
@@ -285,6 +287,7 @@ impl FakeDevice {
             eager: setup.eager,
             refusing: setup.refusing.clone(),
             silent: setup.silent.clone(),
+            lost: false,
             ready: true,
             generation: 0,
             config_interrupt: false,
@@ -477,6 +480,12 @@ impl FakeDevice {
         state.ready = ready;
         state.generation += 1;
         state.config_interrupt = true;
+    }
+
+    /// Its bus resets it. Sessions survive, as QEMU's do.
+    pub(crate) fn reset_function(&self) {
+        self.reset();
+        self.state().lost = true;
     }
 
     pub(crate) fn need_reset(&self) {

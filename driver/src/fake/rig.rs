@@ -77,6 +77,11 @@ impl Rig {
     /// forgotten.
     pub(crate) fn reboot(&self, setup: Setup, options: Options) -> Result<Self, Error> {
         core::mem::forget(self.device.clone());
+        self.succeed(setup, options)
+    }
+
+    /// Sets up another driver on the same device, or one that is like it and has its place.
+    pub(crate) fn succeed(&self, setup: Setup, options: Options) -> Result<Self, Error> {
         Self::drive(self.fake.clone(), self.alone.clone(), setup, options)
     }
 

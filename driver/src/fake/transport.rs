@@ -178,6 +178,9 @@ unsafe impl Transport for FakeTransport {
         if let Some(byte) = self.read() {
             return DeviceStatus::from_bits_retain(byte.into());
         }
+        if self.device.state().lost {
+            return DeviceStatus::empty();
+        }
         let status = self.status.load(Ordering::Relaxed);
         let mut status = DeviceStatus::from_bits_retain(status);
         status.set(
@@ -195,6 +198,7 @@ unsafe impl Transport for FakeTransport {
         if !self.write() {
             return;
         }
+        self.device.state().lost = false;
         if status.is_empty() {
             self.device.reset();
             if !self.setup.resets || !self.device.state().resets {

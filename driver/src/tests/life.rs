@@ -1,12 +1,14 @@
-//! What becomes of a device between its set-up and its end, event by event.
+//! What becomes of a device between its set-up and its end: the table in `life.md`, event by event. The loss
+//! and return of its hardware are in `readiness`, removals in `removal`.
 
 use alloc::{boxed::Box, vec::Vec};
 use core::{pin::Pin, task::Poll};
 
 use crate::{
-    Breakage, Cipher, CipherAlgorithm, Direction, Error, ForcedReset, Hash, HashAlgorithm, Mac,
-    MacAlgorithm, Options, Services,
+    Breakage, Cipher, CipherAlgorithm, Direction, DmaBuffer, Error, ForcedReset, Hash,
+    HashAlgorithm, Interrupt, Mac, MacAlgorithm, Options, Services,
     fake::{FakePlatform, IV, KEY, Rig, Setup, poll_once, run, trusted},
+    transport::MsixEntry,
 };
 
 type Request<'s> = Pin<Box<dyn Future<Output = Result<(), Error>> + 's>>;
@@ -57,7 +59,12 @@ fn shutdown_without_time_ends_the_sessions_of_an_idle_device() {
 
 #[test]
 fn shutdown_ends_what_is_idle_and_counts_what_is_not() {
-    let rig = Rig::simple();
+    let options = Options {
+        // The ends of sessions are answered in time, however busy the host is.
+        reset_limit_ns: 20_000_000_000,
+        ..Rig::options()
+    };
+    let rig = Rig::new(Setup::default(), options).unwrap();
     let sessions = [(); 3].map(|()| rig.session(Direction::Encrypt));
     let requests = [request(&sessions[1]), request(&sessions[1])];
     // The control queue alone is served.
@@ -213,4 +220,156 @@ fn no_session_is_opened_while_those_of_an_owner_before_are_ended() {
     rig.fake.be_eager();
     rig.device.recover(0).unwrap();
     run(opening(&rig)).unwrap();
+}
+
+/// What a request of 32 bytes ends with, and whether its buffer comes back.
+type Ended = Result<(), (Error, bool)>;
+
+fn long(session: &Cipher<FakePlatform>) -> Pin<Box<dyn Future<Output = Ended> + '_>> {
+    let mut request: Pin<Box<dyn Future<Output = Ended> + '_>> = Box::pin(async {
+        let outcome = session.process(&IV, DmaBuffer::new(32).unwrap()).await;
+        outcome
+            .map(drop)
+            .map_err(|failed| (failed.error, failed.given.is_some()))
+    });
+    assert!(poll_once(request.as_mut()).is_pending());
+    request
+}
+
+/// A device that takes one data request at a time.
+fn narrow() -> Rig {
+    let options = Options {
+        data_slots: 1,
+        ..Rig::options()
+    };
+    Rig::new(Setup::default(), options).unwrap()
+}
+
+/// Ends a request in flight and one in the line, and sends nothing more.
+fn ends_everything(rig: &Rig, event: impl FnOnce(), error: Error) {
+    let session = rig.session(Direction::Encrypt);
+    let (mut in_flight, mut waiting) = (long(&session), long(&session));
+    let submitted = rig.device.data_stats().submitted;
+    event();
+    assert_eq!(rig.device.ended(), Some(error));
+    assert_eq!(
+        poll_once(in_flight.as_mut()),
+        Poll::Ready(Err((error, false)))
+    );
+    assert_eq!(poll_once(waiting.as_mut()), Poll::Ready(Err((error, true))));
+    assert_eq!(run(opening(rig)).err(), Some(error));
+    assert_eq!(rig.device.data_stats().submitted, submitted);
+}
+
+#[test]
+fn device_that_asks_for_a_reset_ends_everything_until_it_recovers() {
+    let rig = narrow();
+    let event = || {
+        rig.fake.need_reset();
+        let interrupt = rig.device.handle_interrupt(MsixEntry(0));
+        assert_eq!(interrupt, Interrupt::Handled);
+    };
+    ends_everything(&rig, event, Error::Broken(Breakage::NeedsReset));
+    rig.device.recover(0).unwrap();
+    rig.session(Direction::Encrypt);
+}
+
+#[test]
+fn device_that_its_bus_has_reset_ends_everything_until_it_recovers() {
+    type Look = fn(&Rig);
+    let looks: [Look; 3] = [
+        |rig| {
+            rig.device.handle_interrupt(MsixEntry(0));
+        },
+        |rig| rig.device.poll(),
+        |rig| {
+            rig.device.check().unwrap_err();
+        },
+    ];
+    for look in looks {
+        let rig = narrow();
+        let event = || {
+            rig.fake.reset_function();
+            look(&rig);
+        };
+        ends_everything(&rig, event, Error::Broken(Breakage::StatusLost));
+        rig.device.recover(0).unwrap();
+        rig.session(Direction::Encrypt);
+    }
+}
+
+#[test]
+fn successor_of_a_device_is_not_reset_by_a_predecessor_that_has_looked() {
+    let rig = Rig::simple();
+    let session = rig.session(Direction::Encrypt);
+    rig.fake.vanish();
+    assert_eq!(rig.device.check(), Err(Error::Broken(Breakage::Gone)));
+    rig.fake.come_back();
+    let successor = rig.succeed(Setup::default(), Rig::options()).unwrap();
+    let other = successor.session(Direction::Encrypt);
+    let mut request = request(&other);
+    drop(session);
+    drop(rig);
+    assert_eq!(successor.device.check(), Ok(()));
+    assert_eq!(successor.fake.serve(0, 1), 1);
+    assert_eq!(poll_once(request.as_mut()), Poll::Ready(Ok(())));
+}
+
+#[test]
+fn device_whose_process_is_started_again_goes_on_after_a_recovery() {
+    let rig = Rig::simple();
+    let session = rig.session(Direction::Encrypt);
+    let mut in_flight = request(&session);
+    // It dies with what it had, and the host says that there is nobody.
+    rig.fake.set_ready(false);
+    assert_eq!(rig.device.check(), Err(Error::HardwareNotReady));
+    assert!(poll_once(in_flight.as_mut()).is_pending());
+    let away = Err(Error::HardwareNotReady);
+    assert_eq!(rig.device.recover(0).map(drop), away, "it has to be there");
+    assert_eq!(
+        poll_once(in_flight.as_mut()),
+        Poll::Ready(Err(Error::ShutDown))
+    );
+    rig.fake.set_ready(true);
+    rig.fake.be_eager();
+    rig.device.recover(0).unwrap();
+    assert_eq!(rig.device.check(), Ok(()));
+    run(async { opening(&rig).await?.close().await }).unwrap();
+}
+
+#[test]
+fn machine_that_is_stopped_and_continued_loses_nothing() {
+    let rig = Rig::simple();
+    let session = rig.session(Direction::Encrypt);
+    let mut in_flight = request(&session);
+    // Longer than anything has a limit for.
+    std::thread::sleep(core::time::Duration::from_nanos(
+        3 * Rig::options().reset_limit_ns,
+    ));
+    assert_eq!(rig.device.check(), Ok(()));
+    rig.fake.serve(0, 1);
+    assert_eq!(poll_once(in_flight.as_mut()), Poll::Ready(Ok(())));
+}
+
+#[test]
+fn forced_reset_ends_what_is_in_flight_and_keeps_its_buffers() {
+    type End = fn(&Rig) -> u32;
+    let ends: [End; 2] = [
+        |rig| rig.device.shutdown(0).unwrap().in_flight,
+        |rig| rig.device.recover(0).unwrap().in_flight,
+    ];
+    for end in ends {
+        let rig = narrow();
+        let session = rig.session(Direction::Encrypt);
+        let (mut in_flight, mut waiting) = (long(&session), long(&session));
+        assert_eq!(end(&rig), 1);
+        let error = Error::ShutDown;
+        assert_eq!(
+            poll_once(in_flight.as_mut()),
+            Poll::Ready(Err((error, false)))
+        );
+        assert_eq!(poll_once(waiting.as_mut()), Poll::Ready(Err((error, true))));
+        // Of the life before, whatever the device does now.
+        assert_eq!(run(session.process_slice(&IV, &mut [0; 16])), Err(error));
+    }
 }
