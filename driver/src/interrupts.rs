@@ -6,9 +6,9 @@ use virtio_drivers::transport::InterruptStatus;
 
 use crate::{
     Device, Error, Platform,
-    device::Change,
     link::Link,
     queue::Answer,
+    recovery::Change,
     stats::InterruptStats,
     transport::{Attached, MsixEntry, MsixMessage, QueueIndex, Transport},
 };

@@ -10,7 +10,7 @@ use core::{ops::Range, sync::atomic::Ordering};
 use arrayvec::ArrayVec;
 
 use crate::{
-    Device, Error, Platform, device::Change, link::Link, session::watched, wire::destroy_opcodes,
+    Device, Error, Platform, link::Link, recovery::Change, session::watched, wire::destroy_opcodes,
 };
 
 /// How many *destroys* go side by side.

@@ -112,6 +112,7 @@ pub mod platform;
 mod poller;
 mod prove;
 mod queue;
+mod recovery;
 mod request;
 mod session;
 mod setup;
@@ -136,7 +137,7 @@ pub use self::{
     capabilities::{Algorithm, Capabilities},
     chain::{Chain, ChainInput, ChainParameters, ChainedHash},
     cipher::{Cipher, CipherStream, StreamSession},
-    device::{Device, Drained},
+    device::Device,
     dma::DmaBuffer,
     error::{Breakage, Error, Failed, KeyFault, Refusal, Requirement},
     hash::Hash,
@@ -148,6 +149,7 @@ pub use self::{
     poller::Poller,
     prove::Proved,
     queue::{Framing, WhenNotReady, begin_wait},
+    recovery::Drained,
     setup::{ForcedReset, Options},
     stats::{InterruptStats, QueueStats},
     wire::{

@@ -72,7 +72,8 @@ impl<P: Platform> Guarded<P> {
     }
 
     /// Returns why who is willing to wait for a slot need not.
-    #[inline]
+    #[cold]
+    #[inline(never)]
     pub(super) fn turns_away(&self) -> Option<Error> {
         match self.closed {
             Some(Error::HardwareNotReady) if self.when_not_ready == WhenNotReady::Wait => None,
