@@ -163,7 +163,7 @@ fn loom_completion_wakes_whoever_waits() {
         let thread = thread::spawn(move || complete(&device));
         block_on(poll_fn(|context| in_flight.poll(context))).unwrap();
         assert_eq!(in_flight.written_bytes(), 1);
-        drop(in_flight.finish_with_buffers());
+        in_flight.finish();
         thread.join().unwrap();
         assert!(queue.try_reserve().is_ok());
     });
@@ -248,7 +248,7 @@ fn loom_slot_of_a_finished_request_goes_to_whoever_waits() {
         let other = queue.clone();
         let thread = thread::spawn(move || drop(block_on(other.reserve()).unwrap()));
         block_on(poll_fn(|context| in_flight.poll(context))).unwrap();
-        drop(in_flight.finish_with_buffers());
+        in_flight.finish();
         thread.join().unwrap();
         assert!(queue.try_reserve().is_ok());
     });
