@@ -42,8 +42,8 @@ impl Wake for Woken {
 /// up by returning [`ControlFlow::Break`]. One small allocation a call.
 ///
 /// A wake sets a flag and no more. So only the CPU that all of the device's interrupts come to may sleep, and
-/// only while nobody else drains or has a [`Poller`](crate::Poller); another one spins, or awaits the
-/// request by an executor whose wakers end the sleep of their CPU.
+/// only while nobody else drains or has a [`Poller`](crate::Poller); another one spins, or has a waker that
+/// ends its sleep ([`block_on_with`]).
 ///
 /// Within [`Device::share_kicks`](crate::Device::share_kicks) or [`Device::batch`](crate::Device::batch) it
 /// ends the sharing, so that it does not wait for what the device has not been notified of.
@@ -69,6 +69,38 @@ pub fn block_on<F: Future>(
         }
         // Also when it is woken already: where the driver polls it always is, and may give up.
         if idle(&woken).is_break() {
+            return Err(Error::GaveUp);
+        }
+    }
+}
+
+/// Like [`block_on`], for a kernel with threads or with CPUs that sleep: by a waker of the caller's, which
+/// ends the sleep of whoever calls this, by whichever CPU it is called.
+///
+/// The request is looked at, then `sleep` is called, and so on. `sleep` returns once `waker` has been called
+/// since it was called last, at once if that was before: as [`park`] and `unpark` of the standard library do
+/// it. It may return earlier, and it may give up by returning [`ControlFlow::Break`]. Allocates nothing.
+///
+/// Where the driver polls, the request wakes its waker whenever it is looked at.
+///
+/// # Errors
+///
+/// Those of [`block_on`].
+///
+/// [`park`]: https://doc.rust-lang.org/std/thread/fn.park.html
+pub fn block_on_with<F: Future>(
+    future: F,
+    waker: &Waker,
+    mut sleep: impl FnMut() -> ControlFlow<()>,
+) -> Result<F::Output, Error> {
+    begin_wait();
+    let mut future = pin!(future);
+    let mut context = Context::from_waker(waker);
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
+            return Ok(output);
+        }
+        if sleep().is_break() {
             return Err(Error::GaveUp);
         }
     }

@@ -94,6 +94,7 @@ mod cache;
 mod capabilities;
 mod chain;
 mod cipher;
+mod deadline;
 mod device;
 mod dma;
 mod error;
@@ -132,7 +133,7 @@ pub use self::{
         RsaEncryptor, RsaPrivateKey, RsaPublicKey, RsaRawDecryptor, RsaRawEncryptor, RsaSignature,
         RsaSigner, RsaVerifier,
     },
-    blocking::{Woken, block_on},
+    blocking::{Woken, block_on, block_on_with},
     cache::SessionCache,
     capabilities::{Algorithm, Capabilities},
     chain::{Chain, ChainInput, ChainParameters, ChainedHash},

@@ -57,7 +57,8 @@ pub unsafe trait Platform: Hal + Send + Sync + 'static {
     /// lock of the driver held.
     fn map_registers(address: u64, len_bytes: usize) -> Option<NonNull<u8>>;
 
-    /// Returns nanoseconds of a clock that never goes backwards, from any starting point.
+    /// Returns nanoseconds of a clock that never goes backwards, from any starting point. Where it does
+    /// not go forward, time limits end after a number of looks.
     ///
     /// Used for time limits of reset and shutdown, and by [`settle`](crate::Device::settle): never on the
     /// way of a request.

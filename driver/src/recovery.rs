@@ -5,6 +5,7 @@ use core::sync::atomic::{AtomicU8, Ordering};
 
 use crate::{
     Device, Error, ForcedReset, Platform,
+    deadline::Deadline,
     heap::room_for,
     link::Link,
     queue::Queue,
@@ -138,8 +139,7 @@ impl<P: Platform> Device<P> {
             Some(&old),
         )?;
         self.end_strays(&old, &link);
-        let deadline_ns = P::now_ns().saturating_add(limit_ns);
-        self.wait_for(&link, &link.control, deadline_ns);
+        self.wait_for(&link, &link.control, &mut Deadline::after::<P>(limit_ns));
 
         for (before, queue) in old.queues().zip(link.queues()) {
             queue.inherit_credit(before);
@@ -184,8 +184,8 @@ impl<P: Platform> Device<P> {
     }
 
     /// Drains until `queue` has nothing to do, has ended, or the time is up.
-    fn wait_for(&self, link: &Link<P>, queue: &Queue<P>, deadline_ns: u64) {
-        while queue.ended().is_none() && queue.is_busy() && P::now_ns() < deadline_ns {
+    fn wait_for(&self, link: &Link<P>, queue: &Queue<P>, deadline: &mut Deadline) {
+        while queue.ended().is_none() && queue.is_busy() && !deadline.is_over::<P>() {
             link.drain();
             link.check_presence();
             core::hint::spin_loop();
@@ -195,23 +195,22 @@ impl<P: Platform> Device<P> {
     /// Takes the device down: `limit_ns` for the requests, and then up to `ends_ns` at least for the ends of
     /// sessions.
     fn take_down(&self, link: &Link<P>, limit_ns: u64, ends_ns: u64) -> Result<Drained, Error> {
-        let deadline_ns = P::now_ns().saturating_add(limit_ns);
+        let mut deadline = Deadline::after::<P>(limit_ns);
         for queue in link.queues() {
             queue.close(Error::ShutDown);
         }
         for queue in link.queues() {
-            self.wait_for(link, queue, deadline_ns);
+            self.wait_for(link, queue, &mut deadline);
         }
         // A *destroy* that meets the reset half way could end another's session after it: with no time
         // for an answer the sessions stay, for `recover` to end afterwards.
-        let now_ns = P::now_ns();
-        let deadline_ns = deadline_ns.max(now_ns.saturating_add(ends_ns));
-        if now_ns < deadline_ns && link.control.ended().is_none() && link.control.is_ready() {
+        deadline.extend(ends_ns);
+        if !deadline.is_over::<P>() && link.control.ended().is_none() && link.control.is_ready() {
             let answered = link.control.take_answered_creates();
             // One with a request in flight stays, as it would meet the reset with it.
             let ends = answered.chain(link.sessions.take_idle());
             if ends.map(|session| link.control.destroy(session)).count() > 0 {
-                self.wait_for(link, &link.control, deadline_ns);
+                self.wait_for(link, &link.control, &mut deadline);
             }
         }
         // First the end, then the count: what ends somewhere else sends nothing between.

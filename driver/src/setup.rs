@@ -6,6 +6,7 @@ use virtio_drivers::transport::DeviceStatus;
 
 use crate::{
     Capabilities, Error, Platform,
+    deadline::Deadline,
     dma::GivenUp,
     heap::room_for,
     interrupts::{InterruptMode, Interrupts},
@@ -129,15 +130,15 @@ impl Default for Options {
 /// Resets the device and waits, for a bounded time, until it says that it is done
 /// (Virtio 1.3, 2.4.2). A device that is gone is neither written to nor waited for.
 pub(crate) fn reset<P: Platform>(attached: &Attached, limit_ns: u64) -> Result<(), Error> {
-    let start_ns = P::now_ns();
+    let mut deadline = Deadline::after::<P>(limit_ns);
     attached.confirm()?.write_status(DeviceStatus::empty());
     loop {
         if attached.read_status()?.is_empty() {
             // One that is gone may read as if it were done.
             return attached.confirm().map(drop);
         }
-        let waited_ns = P::now_ns().saturating_sub(start_ns);
-        if waited_ns >= limit_ns {
+        if deadline.is_over::<P>() {
+            let waited_ns = deadline.waited_ns();
             return Err(Error::ResetTimeout { waited_ns });
         }
         core::hint::spin_loop();

@@ -259,7 +259,7 @@ impl State {
 }
 
 impl FakeDevice {
-    pub(super) fn new(setup: &Setup) -> Self {
+    pub(crate) fn new(setup: &Setup) -> Self {
         let state = State {
             rings: BTreeMap::new(),
             control: setup.data_queues as usize,

@@ -60,10 +60,12 @@ impl<P: Platform> Queue<P> {
         let Some((slot, kick)) = sent else {
             return self.watch(session);
         };
+        let in_flight = InFlight::new(self, slot, 0, Left::Waker);
+        // A doorbell that panics leaves an orphan.
         if kick {
             self.doorbell.ring();
         }
-        Closing::Sent(InFlight::new(self, slot, 0, Left::Waker))
+        Closing::Sent(in_flight)
     }
 
     /// Returns why the end of a session is not waited for: nothing is sent, and callers are not to wait.

@@ -61,14 +61,11 @@ impl<P: Platform> Queue<P> {
             );
             Some((slot, kick))
         })?;
+        let in_flight = InFlight::new(self, slot, keys_len_bytes as u16, Left::Waker);
+        // A doorbell that panics leaves an orphan.
         if kick {
             self.doorbell.ring();
         }
-        Some(InFlight::new(
-            self,
-            slot,
-            keys_len_bytes as u16,
-            Left::Waker,
-        ))
+        Some(in_flight)
     }
 }

@@ -84,10 +84,10 @@ impl<'q, P: Platform> Reserved<'q, P> {
             Intent::Data(_) | Intent::Stateless => INLINE as u16 + inline_bytes,
         };
         // A slot that was not sent is wiped and given back by the drop.
-        if queue.is_plain {
+        let kick = if queue.is_plain {
             // Here and not in `send`: here the compiler knows how many segments there are.
             self.block().write_table(segments);
-            queue.send(slot, status_at, &[], &mut submission)?;
+            queue.send(slot, status_at, &[], &mut submission)?
         } else {
             let chain = match queue.framing {
                 // A copy, so that where it is not needed the segments take no memory at all.
@@ -97,15 +97,21 @@ impl<'q, P: Platform> Reserved<'q, P> {
                     fields.into_chain(self.max_segments())?
                 }
             };
-            queue.send(slot, status_at, &chain, &mut submission)?;
-        }
+            queue.send(slot, status_at, &chain, &mut submission)?
+        };
         core::mem::forget(self);
-        Ok(InFlight::new(queue, slot, inline_bytes, waker))
+        let in_flight = InFlight::new(queue, slot, inline_bytes, waker);
+        // From here on the slot is the device's: a doorbell that panics leaves an orphan.
+        if kick {
+            queue.doorbell.ring();
+        }
+        Ok(in_flight)
     }
 }
 
 impl<P: Platform> Queue<P> {
-    /// Sends the request in `slot`, whose block is filled; `chain` is empty if it is, too.
+    /// Sends the request in `slot`, whose block is filled; `chain` is empty if it is, too. `true` when
+    /// the device has to be notified.
     #[inline(never)]
     fn send(
         &self,
@@ -113,8 +119,8 @@ impl<P: Platform> Queue<P> {
         status_at: u16,
         chain: &[Segment],
         submission: &mut Submission<'_, P>,
-    ) -> Result<(), Error> {
-        let sent = self.guarded.with(|guarded| {
+    ) -> Result<bool, Error> {
+        self.guarded.with(|guarded| {
             // One that is willing to wait had its slot before the hardware was lost, a moment ago.
             if guarded.closed.is_some()
                 && let Some(error) = guarded.turns_away()
@@ -150,11 +156,7 @@ impl<P: Platform> Queue<P> {
             guarded.write_chain(&self.shared, slot, chain);
             guarded.publish(slot);
             Ok(guarded.decide_kick())
-        });
-        if sent? {
-            self.doorbell.ring();
-        }
-        Ok(())
+        })
     }
 }
 

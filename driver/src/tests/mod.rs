@@ -5,6 +5,8 @@ mod aead;
 #[cfg(not(loom))]
 mod akcipher;
 #[cfg(not(loom))]
+mod bad_faith;
+#[cfg(not(loom))]
 mod batch;
 #[cfg(not(loom))]
 mod cache;

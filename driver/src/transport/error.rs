@@ -62,7 +62,10 @@ impl fmt::Display for TransportError {
                     "virtio device id {found} is not a crypto device's ({wanted})"
                 )
             }
-            Self::Legacy => f.write_str("a legacy virtio device: it needs virtio 1.0 or later"),
+            Self::Legacy => f.write_str(
+                "a legacy virtio device: it needs virtio 1.0 or later \
+                 (QEMU over MMIO: -global virtio-mmio.force-legacy=false)",
+            ),
             Self::Capability { structure, reason } => {
                 write!(f, "virtio PCI capability `{structure}`: {reason}")
             }

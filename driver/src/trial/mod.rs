@@ -17,7 +17,7 @@ use core::{
 };
 
 pub(crate) use self::sample::Sample;
-use crate::{Platform, heap::room_for, link::Link, session::Session};
+use crate::{Platform, deadline::Deadline, heap::room_for, link::Link, session::Session};
 
 /// Finds out which data queues are served, by their positions; `None` where nothing can be told: the
 /// device opens no session, or no queue serves, or it has ended.
@@ -25,23 +25,23 @@ use crate::{Platform, heap::room_for, link::Link, session::Session};
 /// A queue that stays silent keeps its request, and with it the session, until the reset.
 pub(crate) fn served_queues<P: Platform>(link: &Arc<Link<P>>, limit_ns: u64) -> Option<Vec<usize>> {
     link.begin_polling();
-    let served = try_samples(link, P::now_ns().saturating_add(limit_ns));
+    let served = try_samples(link, &mut Deadline::after::<P>(limit_ns));
     link.end_polling();
     served
 }
 
-fn try_samples<P: Platform>(link: &Arc<Link<P>>, end_ns: u64) -> Option<Vec<usize>> {
+fn try_samples<P: Platform>(link: &Arc<Link<P>>, deadline: &mut Deadline) -> Option<Vec<usize>> {
     for sample in Sample::advertised(&link.capabilities) {
         let (parameters, keys) = (sample.parameters(), [sample.key(), &[]]);
         let mut open = pin!(Session::create(link.clone(), &parameters, &keys));
         // Without an answer in time the device ends the session itself, should it answer yet.
-        let Ok(session) = look_until(link, end_ns, || poll_once(open.as_mut()))? else {
+        let Ok(session) = look_until(link, deadline, || poll_once(open.as_mut()))? else {
             continue;
         };
-        let served = ask_all(link, sample, &session, end_ns)?;
+        let served = ask_all(link, sample, &session, deadline)?;
         drop(session);
         // Its *destroy*; where a queue is silent there is none.
-        look_until(link, end_ns, || match link.control.is_busy() {
+        look_until(link, deadline, || match link.control.is_busy() {
             true => Poll::Pending,
             false => Poll::Ready(()),
         });
@@ -57,7 +57,7 @@ fn ask_all<P: Platform>(
     link: &Arc<Link<P>>,
     sample: Sample,
     session: &Session<P>,
-    end_ns: u64,
+    deadline: &mut Deadline,
 ) -> Option<Vec<usize>> {
     let mut asked = room_for(link.data.len()).ok()?;
     asked.extend(
@@ -66,7 +66,7 @@ fn ask_all<P: Platform>(
             .map(|queue| sample.send(session, queue).ok()),
     );
     let mut served = room_for(link.data.len()).ok()?;
-    look_until(link, end_ns, || {
+    look_until(link, deadline, || {
         let mut all = Poll::Ready(());
         for (position, place) in asked.iter_mut().enumerate() {
             let Some(in_flight) = place else { continue };
@@ -93,7 +93,7 @@ fn poll_once<F: Future + ?Sized>(future: Pin<&mut F>) -> Poll<F::Output> {
 /// Looks at the rings until `poll` is ready; `None` when the time is over or the device has ended.
 fn look_until<P: Platform, T>(
     link: &Link<P>,
-    end_ns: u64,
+    deadline: &mut Deadline,
     mut poll: impl FnMut() -> Poll<T>,
 ) -> Option<T> {
     loop {
@@ -102,7 +102,7 @@ fn look_until<P: Platform, T>(
         }
         link.drain();
         link.check_status();
-        if link.control.ended().is_some() || P::now_ns() >= end_ns {
+        if link.control.ended().is_some() || deadline.is_over::<P>() {
             return None;
         }
         core::hint::spin_loop();
