@@ -467,6 +467,57 @@ feature_tests() {
     each_feature cargo host-test -q --lib
 }
 
+# embedded NAME COMMAND..: a build of the driver as a vendored copy in another tree.
+embedded() {
+    local name=$1 output
+    shift
+    printf 'test %s ... ' "$name"
+    if output=$(cd "$embedding/app" && "$@" 2>&1); then
+        printf 'ok\n1 passed, 0 failed\n'
+    else
+        printf 'FAILED\n%s\n0 passed, 1 failed\n' "$output"
+        return 1
+    fi
+}
+
+# A copy of the driver's folder builds in any tree, with the oldest compiler that it names, and for CPUs that no
+# test here runs on, as far as compilers and targets are there or can be had.
+embedding_tests() {
+    local embedding=$here/target/embedding status=0 rust host_target other
+    rust=$(sed -nE 's/^rust-version = "(.*)"/\1/p' "$here/driver/Cargo.toml")
+    host_target=$(cd "$here" && host rustc -vV | sed -n 's/^host: //p')
+    rm -rf "$embedding" && mkdir -p "$embedding/app/src" && cp -rL "$here/driver" "$embedding/" || return
+    cat >"$embedding/app/Cargo.toml" <<EOF
+[package]
+name = "app"
+edition = "2024"
+[dependencies]
+virtio-crypto = { path = "../driver", features = ["pkcs8", "signature"] }
+[workspace]
+EOF
+    echo '#![no_std]' >"$embedding/app/src/lib.rs"
+    cp "$here/Cargo.lock" "$embedding/app/"
+    embedded vendored_copy_builds host cargo check -q --offline --target "$host_target" || status=1
+    embedded test_dependencies_stay_out_of_the_lock_file \
+        bash -c '! grep -qE "name = \"(loom|vm-memory|aes|rsa)\"" Cargo.lock' || status=1
+    if host rustup run "$rust" cargo --version >/dev/null 2>&1 ||
+        timeout 120 rustup toolchain install "$rust" --profile minimal --no-self-update >/dev/null 2>&1; then
+        embedded "builds_with_rust_$rust" host env RUSTUP_TOOLCHAIN="$rust" \
+            cargo check -q --offline --target "$host_target" || status=1
+    else
+        say "left out: no Rust $rust here"
+    fi
+    for other in aarch64-unknown-none riscv64gc-unknown-none-elf; do
+        if compgen -G "$(cd "$here" && host rustc --print target-libdir --target $other)/libcore-*.rlib" >/dev/null ||
+            (cd "$here" && timeout 60 rustup target add $other >/dev/null 2>&1); then
+            embedded "builds_for_$other" host cargo check -q --offline --target $other || status=1
+        else
+            say "left out: no target $other here"
+        fi
+    done
+    return $status
+}
+
 host_bench_tests() {
     (cd "$here" && host cargo test -q --target host-tuple -p bench -- "$@")
 }
@@ -688,6 +739,7 @@ test_all() {
     setup
     part "the driver on this host" driver_tests -- "${filter[@]}"
     [ ${#filter[@]} = 0 ] && part "the driver's features, each alone" feature_tests
+    [ ${#filter[@]} = 0 ] && part "the driver in somebody else's tree" embedding_tests
     part "the benchmarks' host side" host_bench_tests "${filter[@]}"
     part "the driver's lock and slots under loom" loom_tests "${filter[@]}"
     part "the kernel in QEMU" kernel_cargo test -q -p kernel --no-fail-fast -- "${filter[@]}"
@@ -711,7 +763,7 @@ lint() {
     lint_step host cargo fmt --all --check
     lint_step host cargo host-clippy -q --all-features -- -D warnings
     lint_step each_feature cargo clippy -q --target host-tuple -p virtio-crypto -- -D warnings
-    lint_step loom_cargo clippy --target host-tuple -q -p virtio-crypto --lib --tests -- -D warnings
+    lint_step loom_cargo clippy --target host-tuple -q -p virtio-crypto --tests -- -D warnings
     lint_step kernel_clippy -q -p kernel --all-features --lib --bins --tests --benches --examples -- -D warnings
     export RUSTDOCFLAGS="-D warnings"
     lint_step host cargo host-doc -q --all-features
