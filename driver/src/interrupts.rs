@@ -266,13 +266,17 @@ impl<P: Platform> Device<P> {
         })
     }
 
-    /// Answers an interrupt of the INTx pin, which other devices may share. Reading the ISR
-    /// register lowers the pin; 0 means that the interrupt is another device's.
+    /// Answers an interrupt of the INTx pin, which other devices may share: the kernel asks each. Reading the
+    /// ISR register lowers the pin; 0 means that the interrupt is another device's, which is
+    /// [`Interrupt::Unhandled`] and not counted, because it is none of this device's.
     pub fn handle_intx(&self) -> Interrupt {
         let status = match self.attached().transport() {
             Ok(transport) => transport.read_interrupt_status(),
             Err(_) => InterruptStatus::empty(),
         };
+        if status.is_empty() {
+            return Interrupt::Unhandled;
+        }
         let queues = status.contains(InterruptStatus::QUEUE_INTERRUPT);
         let config = status.contains(InterruptStatus::DEVICE_CONFIGURATION_INTERRUPT);
         let mut interrupt = self.answer(queues, config);

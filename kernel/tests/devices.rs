@@ -80,6 +80,16 @@ fn use_all(rounds: u8) {
     let modes = || devices.iter().map(|device| device.interrupt_mode());
     let ended = executor::block_on(time::timeout(limit_ns, all)).is_ok();
     assert!(ended, "stuck: {:?}", modes().collect::<Vec<_>>());
+    for device in devices {
+        // What another device on the line raised is not held against it.
+        let stats = device.interrupt_stats();
+        assert_eq!(
+            stats.unhandled,
+            0,
+            "{:?}: {stats:?}",
+            device.interrupt_mode()
+        );
+    }
 }
 
 fn every_device_is_found() {

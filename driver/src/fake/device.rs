@@ -88,7 +88,7 @@ pub(super) struct State {
     /// What each entry of the MSI-X table holds.
     pub(super) table: Vec<Option<MsixMessage>>,
     /// Messages wait instead of being delivered.
-    hold: bool,
+    pub(super) hold: bool,
     held: Vec<usize>,
     pub(super) resets: bool,
     /// It has been removed.

@@ -313,8 +313,11 @@ unsafe impl Transport for FakeTransport {
         if let Some(byte) = self.read() {
             return InterruptStatus::from_bits_retain(byte.into());
         }
+        let mut state = self.device.state();
         let mut status = InterruptStatus::QUEUE_INTERRUPT;
-        let changed = core::mem::take(&mut self.device.state().config_interrupt);
+        // One that holds its interrupts back has not raised the pin for a queue.
+        status.set(InterruptStatus::QUEUE_INTERRUPT, !state.hold);
+        let changed = core::mem::take(&mut state.config_interrupt);
         status.set(InterruptStatus::DEVICE_CONFIGURATION_INTERRUPT, changed);
         status
     }

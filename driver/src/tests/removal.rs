@@ -79,6 +79,23 @@ fn removed_device_does_not_claim_the_pin_that_others_share() {
 }
 
 #[test]
+fn interrupt_of_another_device_on_the_pin_is_not_counted() {
+    let setup = Setup {
+        msix_entries: 0,
+        ..Setup::default()
+    };
+    let options = Options {
+        intx: true,
+        ..patient()
+    };
+    let rig = Rig::new(setup, options).unwrap();
+    rig.fake.hold_interrupts(true);
+    let before = rig.device.interrupt_stats();
+    assert_eq!(rig.device.handle_intx(), Interrupt::Unhandled);
+    assert_eq!(rig.device.interrupt_stats(), before);
+}
+
+#[test]
 fn who_polls_finds_out_about_a_removal() {
     let rig = Rig::polled();
     let session = rig.session(Direction::Encrypt);
