@@ -17,13 +17,13 @@ use super::{
 use crate::Platform;
 
 impl<P: Platform> Guarded<P> {
-    /// Takes a free slot. Nobody waits while there is one and something may be sent: see the top.
+    /// Takes a free slot. Nobody waits while there is one and something may be sent (see the top), but for
+    /// the moment in which the hardware has returned to more than are woken at a time.
     #[inline]
     pub(super) fn take_free(&mut self, shared: &Shared<P>) -> Option<u16> {
         if self.free == NONE {
             return None;
         }
-        debug_assert!(self.waiters.is_empty(), "a free slot, and somebody waits");
         let slot = self.free;
         self.free = self.slots[usize::from(slot)].next;
         shared.words[usize::from(slot)].set(State::Reserved);

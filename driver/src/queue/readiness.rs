@@ -34,31 +34,37 @@ impl<P: Platform> Queue<P> {
     /// Takes note whether the device's hardware is ready; `true` if that is news. Any context.
     pub(crate) fn set_ready(&self, is_ready: bool) -> bool {
         let mut batch = Batch::default();
-        let is_news = self.guarded.with(|guarded| {
+        let (is_news, more) = self.guarded.with(|guarded| {
             let was_ready = core::mem::replace(&mut guarded.is_ready, is_ready);
             guarded.sends = is_ready && guarded.ended.is_none();
-            if was_ready != is_ready {
-                guarded.close_or_open();
-                batch.kick = guarded.decide_deferred_kick();
+            if was_ready == is_ready {
+                return (false, false);
             }
-            was_ready != is_ready
+            guarded.close_or_open();
+            // In one go with the opening: who comes from here on comes after those that wait.
+            let more = guarded.go_on_or_stop(&self.shared, &mut batch);
+            batch.kick |= guarded.decide_deferred_kick();
+            (true, more)
         });
         if is_news {
-            self.go_on_or_stop(batch);
+            self.finish_all(batch, more);
         }
         is_news
     }
 
+    /// Goes on where there are more than one batch holds.
     #[cold]
-    fn go_on_or_stop(&self, mut batch: Batch) {
+    fn finish_all(&self, mut batch: Batch, mut more: bool) {
         // Each pass serves or tells some, and who is served or told has left the line.
         run_all(|| {
-            let more = self.guarded.with(|guarded| match guarded.is_ready {
-                true => guarded.serve_line(&self.shared, &mut batch),
-                false => guarded.turn_away(&mut batch),
-            });
             self.finish(&mut batch);
-            more
+            let goes_on = more;
+            if goes_on {
+                let pass =
+                    |guarded: &mut Guarded<P>| guarded.go_on_or_stop(&self.shared, &mut batch);
+                more = self.guarded.with(pass);
+            }
+            goes_on
         });
     }
 }
@@ -85,6 +91,14 @@ impl<P: Platform> Guarded<P> {
     #[inline]
     pub(super) fn is_put_off(&self) -> bool {
         self.closed.is_some() && self.turns_away().is_none()
+    }
+
+    /// Serves those who wait, or turns them away, as the hardware is; `true` when there are more.
+    fn go_on_or_stop(&mut self, shared: &Shared<P>, batch: &mut Batch) -> bool {
+        match self.is_ready {
+            true => self.serve_line(shared, batch),
+            false => self.turn_away(batch),
+        }
     }
 
     /// Passes slots that nobody has on to who waits, as long as there are both; `true` when there are

@@ -1,12 +1,12 @@
 //! The device's hardware is lost at run time, and comes back: nothing is sent between (Virtio 1.3, 5.9.5).
 
-use alloc::{boxed::Box, sync::Arc, vec::Vec};
+use alloc::{boxed::Box, sync::Arc, task::Wake, vec::Vec};
 use core::{
     pin::Pin,
     sync::atomic::{AtomicBool, Ordering},
     task::{Context, Poll, Waker},
 };
-use std::thread;
+use std::{sync::Mutex, thread};
 
 use crate::{
     Cipher, CipherAlgorithm, Direction, DmaBuffer, Error, Interrupt, Manager, Options,
@@ -410,5 +410,51 @@ fn hardware_that_comes_and_goes_loses_no_request() {
         }
         assert_eq!(rig.fake.sessions(), 0);
         assert_eq!(live_pages(), pages);
+    }
+}
+
+/// Sends a request whenever it is woken.
+struct Newcomer {
+    session: Arc<Cipher<FakePlatform>>,
+    sent: Mutex<Vec<Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>>>,
+}
+
+impl Wake for Newcomer {
+    fn wake(self: Arc<Self>) {
+        let session = self.session.clone();
+        let mut request = Box::pin(async move {
+            let mut data = [9; 16];
+            session.process_slice(&IV, &mut data).await
+        });
+        assert!(poll_once(request.as_mut()).is_pending());
+        self.sent.lock().unwrap().push(request);
+    }
+}
+
+#[test]
+fn callers_that_come_at_the_return_leave_the_line_whole() {
+    // Of more that wait than are woken at a time, with a slot for each.
+    let rig = rig_with(WhenNotReady::Wait, 60);
+    let session = Arc::new(rig.session(Direction::Encrypt));
+    set_ready(&rig, false);
+    let newcomer = Arc::new(Newcomer {
+        session: session.clone(),
+        sent: Mutex::default(),
+    });
+    let waker = Waker::from(newcomer.clone());
+    let mut context = Context::from_waker(&waker);
+    let mut waiting: Vec<_> = (0..50).map(|_| short(&session)).collect();
+    for call in &mut waiting {
+        assert!(call.as_mut().poll(&mut context).is_pending());
+    }
+    set_ready(&rig, true);
+    rig.fake.be_eager();
+    let mut sent = core::mem::take(&mut *newcomer.sent.lock().unwrap());
+    assert!(!sent.is_empty());
+    for call in &mut waiting {
+        assert_eq!(run(call.as_mut()), Ok(()));
+    }
+    for call in &mut sent {
+        assert_eq!(run(call.as_mut()), Ok(()));
     }
 }
