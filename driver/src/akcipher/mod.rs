@@ -6,9 +6,10 @@
 //! be said.
 
 mod ecdsa;
-mod keys;
+mod ecdsa_keys;
 mod numbers;
 mod rsa;
+mod rsa_keys;
 mod rsa_signatures;
 mod search;
 mod signing;
@@ -20,9 +21,10 @@ use alloc::sync::Arc;
 pub(crate) use self::numbers::hex;
 
 pub use self::{
-    ecdsa::{EcdsaPrivateKey, EcdsaPublicKey, EcdsaSignature, EcdsaSigner, EcdsaVerifier},
-    keys::{RsaPrivateKey, RsaPublicKey},
+    ecdsa::{EcdsaSignature, EcdsaSigner, EcdsaVerifier},
+    ecdsa_keys::{EcdsaPrivateKey, EcdsaPublicKey},
     rsa::{RsaDecryptor, RsaEncryptor, RsaRawDecryptor, RsaRawEncryptor},
+    rsa_keys::{RsaPrivateKey, RsaPublicKey},
     rsa_signatures::{RsaSignature, RsaSigner, RsaVerifier},
 };
 use crate::{

@@ -5,7 +5,7 @@ use subtle::{
 };
 use zeroize::Zeroizing;
 
-use super::keys::MAX_MODULUS_LEN;
+use super::rsa_keys::MAX_MODULUS_LEN;
 
 /// Reads hexadecimal digits when the driver is compiled.
 pub(crate) const fn hex<const LEN: usize>(digits: &str) -> [u8; LEN] {

@@ -18,8 +18,8 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::{
     Key,
-    keys::{MAX_MODULUS_LEN, RsaPrivateKey, RsaPublicKey},
     numbers::reduce,
+    rsa_keys::{MAX_MODULUS_LEN, RsaPrivateKey, RsaPublicKey},
 };
 use crate::{
     Device, Error, Platform,

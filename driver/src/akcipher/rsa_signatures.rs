@@ -5,9 +5,9 @@ use zeroize::Zeroizing;
 
 use super::{
     Key,
-    keys::{MAX_MODULUS_LEN, RsaPrivateKey, RsaPublicKey},
     numbers::is_zero,
     rsa::{session, short_answer},
+    rsa_keys::{MAX_MODULUS_LEN, RsaPrivateKey, RsaPublicKey},
     signing::Signing,
 };
 use crate::{
