@@ -10,7 +10,7 @@ use virtio_drivers::transport::DeviceStatus;
 use zerocopy::IntoBytes;
 
 use crate::{
-    Breakage, Error, Platform,
+    Breakage, Error, ForcedReset, Platform,
     capabilities::Capabilities,
     heap::{boxed, room_for},
     queue::{Answer, Batch, Queue, SessionTable},
@@ -341,6 +341,17 @@ impl<P: Platform> Link<P> {
         }
         let mut queues = self.queues();
         run_all(|| queues.next().map(Queue::tell).is_some());
+    }
+
+    /// The device, which takes nothing more, has confirmed its reset: takes back the memory of queues that
+    /// it had nothing of in flight, and of all of them if it is trusted.
+    pub(crate) fn take_back(&self, forced_reset: ForcedReset) {
+        for queue in self.queues() {
+            // A device writes on for requests that it had; where it had none, nothing is left to write.
+            if forced_reset.is_trusted() || queue.stats().in_flight == 0 {
+                queue.take_back();
+            }
+        }
     }
 
     /// Ends everything if one queue has ended, because the others cannot outlive it, and if that is news.

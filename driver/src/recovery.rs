@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU8, Ordering};
 
 use crate::{
-    Device, Error, ForcedReset, Platform,
+    Device, Error, Platform,
     deadline::Deadline,
     heap::room_for,
     link::Link,
@@ -174,7 +174,7 @@ impl<P: Platform> Device<P> {
             ended += u64::from(new.control.destroy_stray(id, destroy_opcode).is_ok());
         };
         strays.for_each(&mut end);
-        if matches!(self.options.forced_reset, ForcedReset::Reclaim(_)) {
+        if self.options.forced_reset.is_trusted() {
             // It has let go of what was in flight.
             let unanswered = old.control.take_unanswered_destroys();
             old.sessions.take_all().chain(unanswered).for_each(end);
@@ -218,14 +218,10 @@ impl<P: Platform> Device<P> {
         let in_flight = link.in_flight();
 
         let reset = reset::<P>(&self.attached, self.options.reset_limit_ns);
-        let is_trusted = matches!(self.options.forced_reset, ForcedReset::Reclaim(_));
-        for queue in link.queues() {
-            // A device writes on for requests that it had; where it had none, nothing is left to write.
-            if reset.is_ok() && (is_trusted || queue.stats().in_flight == 0) {
-                queue.take_back();
-            }
-            queue.clear();
+        if reset.is_ok() {
+            link.take_back(self.options.forced_reset);
         }
+        link.queues().for_each(Queue::clear);
         reset?;
         Ok(Drained { in_flight })
     }

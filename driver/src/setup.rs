@@ -104,6 +104,13 @@ pub enum ForcedReset {
     Reclaim(TrustedReset),
 }
 
+impl ForcedReset {
+    /// Tells whether the device has let go of what it had once it has confirmed the reset.
+    pub(crate) fn is_trusted(self) -> bool {
+        matches!(self, Self::Reclaim(_))
+    }
+}
+
 impl Default for Options {
     fn default() -> Self {
         Self {
@@ -194,26 +201,25 @@ fn try_queues<P: Platform>(
     options: &Options,
 ) -> Result<Option<DataQueues>, Error> {
     let served = served_queues(link, options.trial_limit_ns);
-    let has_ended = link.control.ended().is_some();
-    let wanted = match served {
-        Some(served) if !has_ended => link.data_queues.without_others(&served)?,
-        // As if it had not been tried.
-        _ if has_ended => link.data_queues.without_others(&[])?,
-        _ => return Ok(None),
-    };
-    if wanted.left_out == 0 && !has_ended {
-        return Ok(None);
-    }
-    let (left_out, count) = (wanted.left_out, link.data.len());
-    log::warn!("virtio-crypto: {left_out} of {count} data queues are not served");
-    link.end(Error::ShutDown);
-    let in_flight = link.in_flight();
-    reset::<P>(attached, options.reset_limit_ns)?;
-    if in_flight == 0 || matches!(options.forced_reset, ForcedReset::Reclaim(_)) {
-        for queue in link.queues() {
-            queue.take_back();
+    let wanted = match (link.control.ended(), served) {
+        (None, None) => return Ok(None),
+        (None, Some(served)) => {
+            let wanted = link.data_queues.without_others(&served)?;
+            let (left_out, count) = (wanted.left_out, link.data.len());
+            if left_out == 0 {
+                return Ok(None);
+            }
+            log::warn!("virtio-crypto: {left_out} of {count} data queues are not served");
+            wanted
         }
-    }
+        (Some(error), _) => {
+            log::warn!("virtio-crypto: the trial of the data queues was given up: {error}");
+            link.data_queues.without_others(&[])?
+        }
+    };
+    link.end(Error::ShutDown);
+    reset::<P>(attached, options.reset_limit_ns)?;
+    link.take_back(options.forced_reset);
     Ok(Some(wanted))
 }
 
@@ -330,8 +336,7 @@ fn set_up<P: Platform>(
         (None, Ok(false)) => Error::HardwareNotReady,
         (None, Ok(true)) => return Ok(link),
     };
-    // Nothing was in flight, so all of it is free once the device has let go.
     reset::<P>(attached, options.reset_limit_ns)?;
-    link.queues().for_each(Queue::take_back);
+    link.take_back(options.forced_reset);
     Err(failed)
 }
