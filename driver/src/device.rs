@@ -121,6 +121,18 @@ impl<P: Platform> Device<P> {
         self.link().data.get(queue).map(Queue::stats)
     }
 
+    /// Returns how many data queues are in use. A request goes to the one of the calling CPU: the
+    /// CPU's number modulo this.
+    pub fn data_queues(&self) -> usize {
+        self.link().data.len()
+    }
+
+    /// Returns how many data queues are left out because the device does not serve them: see
+    /// [`Options::trial_limit_ns`].
+    pub fn data_queues_left_out(&self) -> usize {
+        self.link().data_queues.left_out
+    }
+
     /// Returns the counters of the interrupts.
     pub fn interrupt_stats(&self) -> InterruptStats {
         self.interrupts.stats()

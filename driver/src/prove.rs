@@ -99,18 +99,6 @@ impl<P: Platform> Device<P> {
         self.proved.with(|kept| *kept = proved);
         Ok(proved)
     }
-
-    /// Returns how many data queues are in use. A request goes to the one of the calling CPU: the
-    /// CPU's number modulo this.
-    pub fn data_queues(&self) -> usize {
-        self.link().data.len()
-    }
-
-    /// Returns how many data queues are left out because the device does not serve them: see
-    /// [`Options::trial_limit_ns`].
-    pub fn data_queues_left_out(&self) -> usize {
-        self.link().data_queues.left_out
-    }
 }
 
 /// Asks each data queue in use for what was proved; where nothing was, for what the device advertises, since
