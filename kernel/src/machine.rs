@@ -69,7 +69,7 @@ pub type CryptoDevice = Device<KernelPlatform>;
 /// What looking for one gives.
 pub type DeviceOrNone = Result<Option<Arc<CryptoDevice>>, Error>;
 
-/// Who sends a vector. Aligned so that the table below is found in by a shift.
+/// Who sends a vector. Aligned, so that its place in the table below is found by a shift.
 #[repr(align(16))]
 struct Source {
     device: Arc<CryptoDevice>,
@@ -115,14 +115,14 @@ pub fn vector_of(device: &CryptoDevice, entry: MsixEntry) -> Option<u8> {
     vector.and_then(|vector| u8::try_from(vector).ok())
 }
 
-/// Where the device's configuration says how many data queues it has (Virtio 1.3, 5.9.4).
-const MAX_DATA_QUEUES: usize = 4;
+/// The configuration field `max_dataqueues` (Virtio 1.3, 5.9.4).
+const MAX_DATAQUEUES: usize = 4;
 
 /// Returns how many MSI-X entries the driver can use of the device's.
 fn useful_entries(transport: &dyn Transport, options: &Options) -> usize {
     let mut max_data_queues = [0; 4];
     // What cannot be read the driver will say.
-    let _ = transport.read_config(MAX_DATA_QUEUES, &mut max_data_queues);
+    let _ = transport.read_config(MAX_DATAQUEUES, &mut max_data_queues);
     let most = u32::from(options.data_queues).max(1);
     let data_queues = u32::from_le_bytes(max_data_queues).clamp(1, most);
     // Configuration and control queue have one each.
@@ -245,6 +245,31 @@ fn open(
     Ok(device)
 }
 
+/// Sets the device up with vectors of its own, if it is to have any.
+fn set_up(
+    transport: impl Transport + 'static,
+    wiring: Wiring,
+    mut options: Options,
+    function: DeviceFunction,
+) -> Result<Arc<CryptoDevice>, Error> {
+    let vectors = match wiring {
+        Wiring::Best => take_vectors(function, useful_entries(&transport, &options)),
+        Wiring::Intx | Wiring::Polling => Vec::new(),
+    };
+    let messages = vectors
+        .iter()
+        .filter_map(|vector| vectors::message_here(*vector));
+    options.messages.extend(messages);
+    let device = Arc::new(Device::new(transport, options)?);
+    for (entry, vector) in (0..).map(MsixEntry).zip(vectors) {
+        SOURCES[usize::from(vector)].call_once(|| Source {
+            device: device.clone(),
+            entry,
+        });
+    }
+    Ok(device)
+}
+
 /// How often a watched device is looked at.
 const WATCH_NS: u64 = 100_000_000;
 
@@ -276,31 +301,6 @@ pub fn watch(device: &Arc<CryptoDevice>) {
         Ok(task) => task.detach(),
         Err(full) => panic!("no room for a watch among {} tasks", full.max),
     }
-}
-
-/// Sets the device up with vectors of its own, if it is to have any.
-fn set_up(
-    transport: impl Transport + 'static,
-    wiring: Wiring,
-    mut options: Options,
-    function: DeviceFunction,
-) -> Result<Arc<CryptoDevice>, Error> {
-    let vectors = match wiring {
-        Wiring::Best => take_vectors(function, useful_entries(&transport, &options)),
-        Wiring::Intx | Wiring::Polling => Vec::new(),
-    };
-    let messages = vectors
-        .iter()
-        .filter_map(|vector| vectors::message_here(*vector));
-    options.messages.extend(messages);
-    let device = Arc::new(Device::new(transport, options)?);
-    for (entry, vector) in (0..).map(MsixEntry).zip(vectors) {
-        SOURCES[usize::from(vector)].call_once(|| Source {
-            device: device.clone(),
-            entry,
-        });
-    }
-    Ok(device)
 }
 
 /// Polls `device` until nothing is in flight and `sessions` sessions are taken.

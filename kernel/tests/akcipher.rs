@@ -34,7 +34,7 @@ kernel::tests! {
         ciphertexts_decrypt_to_the_known_message,
         messages_come_back,
         short_results_are_never_passed_on,
-        moduli_of_any_length_do,
+        moduli_of_any_length_serve,
         signatures_are_verified_first,
         what_does_not_verify_is_an_error,
         wrong_ciphertexts_are_errors,
@@ -220,7 +220,7 @@ fn short_results_are_never_passed_on() {
         return;
     }
     let key = key(&ALL[0]);
-    let (signer, _verifier) = open(&key, RsaHash::Sha1).unwrap();
+    let (signer, verifier) = open(&key, RsaHash::Sha1).unwrap();
     let software = rsa::PublicKey::from_pkcs1_der(key.public_key().as_pkcs1_der()).unwrap();
     let requests = || device().data_stats().submitted;
     let (before, mut short) = (requests(), 0);
@@ -257,12 +257,12 @@ fn short_results_are_never_passed_on() {
          encryptions={ENCRYPTIONS} made_anew={again}"
     );
     drop(signer);
-    drop(_verifier);
+    drop(verifier);
     settle();
 }
 
 /// Most results of these begin with a zero byte, and some with two.
-fn moduli_of_any_length_do() {
+fn moduli_of_any_length_serve() {
     const ODD: [&[u8]; 2] = [file!("1025.pkcs1.der"), file!("1026.pkcs1.der")];
     const ENCRYPTIONS: u32 = 100;
     const SIGNATURES: u32 = 16;
@@ -316,7 +316,7 @@ fn signatures_are_verified_first() {
     if !has_rsa(device()) {
         return;
     }
-    let (mut signer, _verifier) = open(&key(&ALL[1]), RsaHash::Sha256).unwrap();
+    let (mut signer, verifier) = open(&key(&ALL[1]), RsaHash::Sha256).unwrap();
     executor::block_on(async {
         signer.verify_signatures().await.unwrap();
         let before = device().data_stats().submitted;
@@ -325,7 +325,7 @@ fn signatures_are_verified_first() {
         assert_eq!(device().data_stats().submitted - before, 2);
         signer.close().await.unwrap();
     });
-    drop(_verifier);
+    drop(verifier);
     settle();
 }
 

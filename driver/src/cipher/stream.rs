@@ -46,7 +46,7 @@ pub struct CipherStream<P: Platform, C: StreamSession<P>> {
 ///
 /// These alone: each is the same session at every call, which a stream's state belongs to.
 ///
-/// ```compile_fail
+/// ```compile_fail,E0277
 /// # use virtio_crypto::{Cipher, Platform, StreamSession};
 /// struct NowThisNowThat<P: Platform>(Cipher<P>, Cipher<P>);
 /// impl<P: Platform> StreamSession<P> for NowThisNowThat<P> {}

@@ -13,6 +13,8 @@
 //! loads behind such a read, so nothing is left to do but to hold the compiler back. Architectures that are
 //! not named here get the fence of the language.
 
+#[cfg(any(target_arch = "x86_64", target_arch = "x86"))]
+use core::sync::atomic::compiler_fence;
 use core::sync::atomic::{Ordering, fence};
 
 /// Emits a barrier by its assembly.
@@ -28,42 +30,36 @@ macro_rules! barrier {
     };
 }
 
-/// Before a register write: what was stored before is what the device finds.
-#[inline(always)]
-pub(crate) fn before_register_write() {
-    #[cfg(any(target_arch = "x86_64", target_arch = "x86"))]
-    core::sync::atomic::compiler_fence(Ordering::SeqCst);
-    #[cfg(target_arch = "aarch64")]
-    barrier!("dmb oshst");
-    #[cfg(any(target_arch = "riscv64", target_arch = "riscv32"))]
-    barrier!("fence w, o");
-    #[cfg(not(any(
-        target_arch = "x86_64",
-        target_arch = "x86",
-        target_arch = "aarch64",
-        target_arch = "riscv64",
-        target_arch = "riscv32"
-    )))]
-    fence(Ordering::SeqCst);
+/// Orders memory and registers, by the instruction of each architecture that needs one.
+macro_rules! register_barrier {
+    (aarch64: $aarch64:literal, riscv: $riscv:literal) => {
+        #[cfg(any(target_arch = "x86_64", target_arch = "x86"))]
+        compiler_fence(Ordering::SeqCst);
+        #[cfg(target_arch = "aarch64")]
+        barrier!($aarch64);
+        #[cfg(any(target_arch = "riscv64", target_arch = "riscv32"))]
+        barrier!($riscv);
+        #[cfg(not(any(
+            target_arch = "x86_64",
+            target_arch = "x86",
+            target_arch = "aarch64",
+            target_arch = "riscv64",
+            target_arch = "riscv32"
+        )))]
+        fence(Ordering::SeqCst);
+    };
 }
 
-/// After a register read: what is read or written afterwards, is so after it.
+/// Before a register write: the device finds what was stored before.
+#[inline(always)]
+pub(crate) fn before_register_write() {
+    register_barrier!(aarch64: "dmb oshst", riscv: "fence w, o");
+}
+
+/// After a register read: accesses to memory that follow come after it.
 #[inline(always)]
 pub(crate) fn after_register_read() {
-    #[cfg(any(target_arch = "x86_64", target_arch = "x86"))]
-    core::sync::atomic::compiler_fence(Ordering::SeqCst);
-    #[cfg(target_arch = "aarch64")]
-    barrier!("dmb oshld");
-    #[cfg(any(target_arch = "riscv64", target_arch = "riscv32"))]
-    barrier!("fence i, rw");
-    #[cfg(not(any(
-        target_arch = "x86_64",
-        target_arch = "x86",
-        target_arch = "aarch64",
-        target_arch = "riscv64",
-        target_arch = "riscv32"
-    )))]
-    fence(Ordering::SeqCst);
+    register_barrier!(aarch64: "dmb oshld", riscv: "fence i, rw");
 }
 
 /// Between two stores to memory that the device sees in this order; the second one is a release of the

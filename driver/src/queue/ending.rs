@@ -106,9 +106,7 @@ impl<P: Platform> Queue<P> {
                     let Purpose::Destroy(session) = entry.purpose else {
                         return None;
                     };
-                    let word = &self.shared.words[slot];
-                    let sent = [State::Submitted, State::Orphaned, State::Detached];
-                    if !sent.into_iter().any(|state| word.is(state)) {
+                    if !self.shared.words[slot].is_in_flight() {
                         return None;
                     }
                     entry.purpose = Purpose::Nothing;

@@ -37,9 +37,7 @@ impl<P: Platform> Queue<P> {
         for (slot, word) in (0..).zip(&self.shared.words) {
             let left = self.guarded.with(|guarded| {
                 let entry = &mut guarded.slots[usize::from(slot)];
-                let is_in_flight = [State::Submitted, State::Orphaned, State::Detached]
-                    .into_iter()
-                    .any(|state| word.is(state));
+                let is_in_flight = word.is_in_flight();
                 let is_created =
                     word.is(State::Completed) && usize::from(entry.status_at) == CREATE_STATUS;
                 // Handed to a caller that does not come.

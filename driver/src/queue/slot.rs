@@ -89,6 +89,13 @@ impl Word {
         self.state() == state as u8
     }
 
+    /// Tells whether the device has the slot's request. Only under the lock.
+    pub(super) fn is_in_flight(&self) -> bool {
+        [State::Submitted, State::Orphaned, State::Detached]
+            .into_iter()
+            .any(|state| self.is(state))
+    }
+
     /// Returns the state's number. Only under the lock, or by the slot's waiter.
     #[inline]
     pub(super) fn state(&self) -> u8 {

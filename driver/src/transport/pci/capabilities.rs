@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use virtio_drivers::transport::pci::bus::ConfigurationAccess;
 
-use super::function::Function;
+use super::{COMMON_LEN, NOTIFY, NOTIFY_LEN, function::Function};
 use crate::transport::TransportError;
 
 /// PCI capability ids.
@@ -158,8 +158,8 @@ pub(super) fn walk<C: ConfigurationAccess>(
 ) -> Result<Structures, TransportError> {
     let read = |offset: u8| function.read(offset);
     let mut structures = Structures {
-        common: Listed::none("common configuration", 0x38, 4),
-        notify: Listed::none("notify", 2, 2),
+        common: Listed::none("common configuration", COMMON_LEN, 4),
+        notify: Listed::none(NOTIFY, NOTIFY_LEN, 2),
         isr: Listed::none("ISR", 1, 1),
         device: Listed::none("device configuration", 4, 4),
         msix: None,

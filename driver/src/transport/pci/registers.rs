@@ -76,7 +76,7 @@ impl<P: Platform> Registers<P> {
         unsafe { self.start.add(offset).cast() }
     }
 
-    /// Reads a register; what is read of memory afterwards, is so after it.
+    /// Reads a register; accesses to memory that follow come after it.
     #[inline]
     pub(super) fn read<T: Register>(&self, offset: usize) -> T {
         // SAFETY: valid, by `pointer` and *Mapped for ever*; aligned as the stretch's address is,

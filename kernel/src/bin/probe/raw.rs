@@ -33,7 +33,7 @@ const RESET_LIMIT_NS: u64 = 2_000_000_000;
 /// How long a request has been on its way when its registers are looked at for the first time.
 const PATIENCE_NS: u64 = 10_000_000;
 /// Most data queues that are set up.
-const MAX_DATA_QUEUES: u32 = 16;
+const MOST_DATA_QUEUES: u32 = 16;
 
 /// The configuration fields `status` and `max_dataqueues`; the latter is the control queue's index.
 const STATUS: usize = 0;
@@ -149,7 +149,7 @@ impl Raw {
         }
         let count = self.config_word(MAX_DATAQUEUES).ok_or("no configuration")?;
         let control = u16::try_from(count).map_err(|_| "no control queue in reach")?;
-        let data = (0..count.clamp(1, MAX_DATA_QUEUES) as u16).map(QueueIndex);
+        let data = (0..count.clamp(1, MOST_DATA_QUEUES) as u16).map(QueueIndex);
         let data = data.map(|queue| Ring::new(transport, queue).ok_or("no data queue"));
         let data = data.collect::<Result<Vec<_>, _>>()?;
         let control = Ring::new(transport, QueueIndex(control)).ok_or("no control queue")?;
