@@ -50,10 +50,12 @@ enum Refusal {
     Panics,
 }
 
+/// What a clock reads, and how it goes on at every look.
+type Clock = (u64, fn(u64) -> u64);
+
 thread_local! {
     static REFUSAL: Cell<Option<(u32, Refusal)>> = const { Cell::new(None) };
-    /// What the clock reads, and how it goes on at every look.
-    static CLOCK: Cell<(u64, fn(u64) -> u64)> = const { Cell::new((0, |now| now + 1000)) };
+    static CLOCK: Cell<Clock> = const { Cell::new((0, |now| now + 1000)) };
 }
 
 /// The fake platform, with a clock and an allocator of their own.
@@ -156,7 +158,7 @@ fn check_works(device: &Device<Odd>, fake: &FakeDevice) {
 }
 
 /// Clocks that no limit ends by.
-const CLOCKS: [(u64, fn(u64) -> u64); 4] = [
+const CLOCKS: [Clock; 4] = [
     (0, |now| now),
     (u64::MAX, |now| now),
     (1 << 40, |now| now.saturating_sub(1000)),
