@@ -13,9 +13,10 @@ usage() {
 ./run.sh bench [name] [key=value ..]
                              measure: instructions control-sessions device-limit interrupt-race
                              aes-cbc akcipher, or all; clock, which is not one of all, compares the
-                             guest's clock with the host's (boots=50); words narrow down (workers=8 vcpus=2 mode=wait
-                             placement=shared-core ioeventfd=on ..) or change what is measured
-                             (idle=poll, cpus=1: workers on one CPU); see target/bench/report.html
+                             guest's clock with the host's (boots=50); words narrow down
+                             (workers=8 vcpus=2 mode=wait placement=shared-core ioeventfd=on ..) or
+                             change what is measured (idle=poll, cpus=1: workers on one CPU); see
+                             target/bench/report.html
 ./run.sh bench --peer linux [key=value ..]
                              measure Linux's own driver beside this one, in the same QEMU
 ./run.sh linux-guest [words] boot Debian's kernel with what measures its driver alone
@@ -483,7 +484,8 @@ embedded() {
 # A copy of the driver's folder builds in any tree, with the oldest compiler that it names, and for CPUs that no
 # test here runs on, as far as compilers and targets are there or can be had.
 embedding_tests() {
-    local embedding=$here/target/embedding status=0 rust host_target other
+    local embedding status=0 rust host_target other
+    embedding=$(target_directory)/embedding
     rust=$(sed -nE 's/^rust-version = "(.*)"/\1/p' "$here/driver/Cargo.toml")
     host_target=$(cd "$here" && host rustc -vV | sed -n 's/^host: //p')
     rm -rf "$embedding" && mkdir -p "$embedding/app/src" && cp -rL "$here/driver" "$embedding/" || return
