@@ -182,8 +182,8 @@ impl<P: Platform> Drop for Opening<'_, P> {
 
 impl<P: Platform> SessionCache<P> {
     /// Makes an empty cache with room for `capacity` sessions: fewer than the device has and
-    /// [`Options::sessions`](crate::Options::sessions) allows, for those that are opened otherwise, and for
-    /// those that callers open side by side before the cache keeps them.
+    /// [`Options::sessions`](crate::Options::sessions) allows, for those that are opened otherwise,
+    /// and for those that callers open side by side before the cache keeps them.
     pub fn new(capacity: u16) -> Self {
         let entries = Entries {
             open: Vec::new(),
@@ -208,23 +208,23 @@ impl<P: Platform> SessionCache<P> {
 
     /// Returns a session for this algorithm, direction and key: one that is kept, or a new one.
     ///
-    /// Room is made by closing the session that was used least recently and is not in use, where the
-    /// cache is full, and where the driver or the device has no session left for a new one. (QEMU
-    /// says the same then as of an algorithm that it does not know: that costs a session and one more
-    /// try, and one more for each caller that is opening a session meanwhile.) Two callers who miss the same
-    /// key at once each open a session; one is closed again. The first call finds memory for `capacity`
-    /// entries.
+    /// Room is made by closing the session that was used least recently and is not in use, where
+    /// the cache is full, and where the driver or the device has no session left for a new one.
+    /// (QEMU says the same then as of an algorithm that it does not know: that costs a session and
+    /// one more try, and one more for each caller that is opening a session meanwhile.) Two callers
+    /// who miss the same key at once each open a session; one is closed again. The first call finds
+    /// memory for `capacity` entries.
     ///
     /// # Errors
     ///
-    /// Those of [`Cipher::open`]. [`Error::OutOfMemory`]. [`Error::TooManySessions`], with the number of the limit that was
-    /// met, when every session that could make room is in use.
+    /// Those of [`Cipher::open`]. [`Error::OutOfMemory`]. [`Error::TooManySessions`], with the
+    /// number of the limit that was met, when every session that could make room is in use.
     ///
     /// # Cancellation
     ///
-    /// Dropped before it is ready, a session that it was opening does not stay behind, and one that it
-    /// was closing ends. Forgotten, it keeps a session of the device's, as every forgotten request does,
-    /// and no place in the cache.
+    /// Dropped before it is ready, a session that it was opening does not stay behind, and one that
+    /// it was closing ends. Forgotten, it keeps a session of the device's, as every forgotten
+    /// request does, and no place in the cache.
     pub async fn get(
         &self,
         device: &Device<P>,

@@ -143,16 +143,17 @@ impl<P: Platform> Device<P> {
         self.link().control.sessions_taken()
     }
 
-    /// Returns how much memory has been given up for good, because the device may still write to it: see
-    /// [`ForcedReset::Quarantine`](crate::ForcedReset::Quarantine).
+    /// Returns how much memory has been given up for good, because the device may still write to
+    /// it: see [`ForcedReset::Quarantine`](crate::ForcedReset::Quarantine).
     pub fn given_up_bytes(&self) -> u64 {
         self.given_up.len_bytes()
     }
 
-    /// Returns how many sessions this driver has left on the device at most, which keeps them over a reset:
-    /// those that had a request in flight at a forced reset ([`ForcedReset`](crate::ForcedReset)), and those
-    /// that a shutdown had no time for, until [`recover`](Self::recover) ends these.
-    /// [`end_sessions_before`](Self::end_sessions_before) ends what is left.
+    /// Returns how many sessions of this driver's the device may still have, since some keep them
+    /// over a reset: those that had a request in flight at a forced reset
+    /// ([`ForcedReset`](crate::ForcedReset)), and those that a shutdown had no time for, until
+    /// [`recover`](Self::recover) ends these. [`end_sessions_before`](Self::end_sessions_before)
+    /// ends what is left.
     pub fn sessions_left_behind(&self) -> u64 {
         let link = self.link();
         let is_down = link.control.ended() == Some(Error::ShutDown) && !self.attached.is_gone();
@@ -181,8 +182,8 @@ impl<P: Platform> Device<P> {
 
     /// The part of [`poll`](Self::poll) that reads memory alone and no register, for a loop that
     /// waits for completions: a register costs a guest thousands of instructions. It does not
-    /// notice a device that asks for a reset. Like [`Poller::drain`], which an interrupt handler may call,
-    /// too, since it frees nothing.
+    /// notice a device that asks for a reset. Like [`Poller::drain`], which an interrupt handler
+    /// may call, too, since it frees nothing.
     pub fn drain(&self) {
         let link = self.link();
         link.notify_and_drain();
@@ -191,18 +192,20 @@ impl<P: Platform> Device<P> {
         }
     }
 
-    /// Looks at the rings by itself from here on, as long as what this returns lives: see [`Poller`].
+    /// Looks at the rings by itself from here on, as long as what this returns lives: see
+    /// [`Poller`].
     pub fn poller(&self) -> Poller<P> {
         Poller::new(self.link())
     }
 
-    /// Runs `f` so that all the requests that it publishes share one kick: for an executor that has several
-    /// tasks to run, all of which may send something.
+    /// Runs `f` so that all the requests that it publishes share one kick: for an executor that has
+    /// several tasks to run, all of which may send something.
     ///
-    /// Where `f` waits for an answer by [`block_on`](crate::block_on), or by a kernel's own way that calls
-    /// [`begin_wait`](crate::begin_wait), nothing is put off from there on. Without either the device would
-    /// not know yet of what is waited for; who looks at the rings meanwhile, by [`drain`](Self::drain),
-    /// [`poll`](Self::poll) or a [`Poller`], notifies it. Requests of other CPUs are not put off.
+    /// Where `f` waits for an answer by [`block_on`](crate::block_on), or by a kernel's own way
+    /// that calls [`begin_wait`](crate::begin_wait), nothing is put off from there on. Without
+    /// either the device would not know yet of what is waited for; who looks at the rings
+    /// meanwhile, by [`drain`](Self::drain), [`poll`](Self::poll) or a [`Poller`], notifies it.
+    /// Requests of other CPUs are not put off.
     pub fn share_kicks<R>(&self, f: impl FnOnce() -> R) -> R {
         let _deferred = AllDeferred::new(self.link());
         f()
@@ -224,12 +227,13 @@ impl<P: Platform> Device<P> {
     /// Lets what is owed in interrupts be forgotten, for tests and housekeeping: from here on an
     /// interrupt counts as *unhandled* unless something new is published for it.
     ///
-    /// `false`, and nothing forgotten, while a request is in flight, and while a message may be on its way
-    /// from the device: [`Options::message_travel_ns`] counts from the first call that finds nothing in
-    /// flight. With 0 the answer is yes at once then. The caller sees to it that what has reached a CPU is
-    /// answered: interrupts enabled for a moment there.
+    /// `false`, and nothing forgotten, while a request is in flight, and while a message may be on
+    /// its way from the device: [`Options::message_travel_ns`] counts from the first call that
+    /// finds nothing in flight, which answers `true` where that is 0. The caller sees to it that
+    /// what has reached a CPU is answered: interrupts enabled for a moment there.
     pub fn settle(&self) -> bool {
-        // One register read: where messages do not travel by themselves, they go ahead of its answer.
+        // One register read: where messages do not travel by themselves, they go ahead of its
+        // answer.
         let _ = self.attached.read_status();
         let link = self.link();
         link.drain();
@@ -240,19 +244,20 @@ impl<P: Platform> Device<P> {
         idle && link.queues().filter(settle).count() == link.queues().count()
     }
 
-    /// Tells whether the device says that its hardware is ready (Virtio 1.3, 5.9.5), as far as is known: a
-    /// configuration interrupt tells, and every [`check`](Self::check). While it is not nothing is sent, see
-    /// [`Options::when_not_ready`]. Reads no register.
+    /// Tells whether the device says that its hardware is ready (Virtio 1.3, 5.9.5), as far as is
+    /// known: a configuration interrupt tells, and every [`check`](Self::check). While it is not,
+    /// nothing is sent: see [`Options::when_not_ready`]. Reads no register.
     pub fn is_ready(&self) -> bool {
         self.links.read(|link| link.control.is_ready())
     }
 
-    /// Looks whether the device is there and well, and ends every request if it is not; `Ok` if it takes
-    /// requests. Two register reads; any context but an interrupt handler.
+    /// Looks whether the device is there and well, and ends every request if it is not; `Ok` if it
+    /// takes requests. Two register reads; any context but an interrupt handler.
     ///
     /// A device whose process has died or whose memory accesses are not translated (see
-    /// [`Options::require`]) does not say so by an interrupt: a kernel calls this now and then, ten times a
-    /// second for instance, for a device that has requests in flight. [`poll`](Self::poll) looks too.
+    /// [`Options::require`]) does not say so by an interrupt: a kernel calls this now and then, ten
+    /// times a second for instance, for a device that has requests in flight. [`poll`](Self::poll)
+    /// looks too.
     ///
     /// # Errors
     ///

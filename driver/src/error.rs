@@ -35,7 +35,8 @@ pub enum Error {
         /// How long the driver waited.
         waited_ns: u64,
     },
-    /// The device says that its crypto hardware is not ready (`VIRTIO_CRYPTO_S_HW_READY` is 0).
+    /// The device says that its crypto hardware is not ready (`VIRTIO_CRYPTO_S_HW_READY` is 0): at
+    /// set-up, or for now ([`Options::when_not_ready`](crate::Options::when_not_ready)).
     HardwareNotReady,
     /// The configuration space changed every time it was read.
     ConfigUnstable,
@@ -117,8 +118,9 @@ pub enum Error {
     /// The device refused the request.
     Refused(Refusal),
     /// A tag is not that of data and key, whoever has compared them: the driver (MAC) or the device
-    /// (AEAD). Of a signature with a public key this is [`InvalidSignature`](Self::InvalidSignature);
-    /// [`Refused`](Self::Refused) never says that something is not authentic.
+    /// (AEAD). Of a signature with a public key this is
+    /// [`InvalidSignature`](Self::InvalidSignature); [`Refused`](Self::Refused) never says that
+    /// something is not authentic.
     TagMismatch,
     /// The device answered with fewer bytes than the request calls for.
     ShortAnswer {
@@ -127,14 +129,14 @@ pub enum Error {
         /// Bytes that it had to write.
         expected_bytes: u32,
     },
-    /// The device's answer cannot be one to the request, whatever its status says; nothing of it was
-    /// used.
+    /// The device's answer cannot be one to the request, whatever its status says; nothing of it
+    /// was used.
     InvalidAnswer,
     /// A signature does not belong to the digest and the key.
     InvalidSignature,
-    /// The device made a signature that does not belong to the digest and the key. It has been wiped, and
-    /// is for nobody to see: one such is enough to find an RSA key. Sign elsewhere, and take the key away
-    /// from the device.
+    /// The device made a signature that does not belong to the digest and the key. It has been
+    /// wiped, and is for nobody to see: one such is enough to find an RSA key. Sign elsewhere, and
+    /// take the key away from the device.
     FaultySignature,
     /// A number is 0, or not smaller than the key's modulus; nothing was sent.
     NotBelowModulus {
@@ -156,17 +158,19 @@ pub enum Error {
         /// How many entries it uses, from 0 on.
         used: usize,
     },
-    /// Another caller is shutting the device down, setting it up anew or moving a vector.
+    /// Another caller is shutting the device down, setting it up anew, moving a vector or ending
+    /// sessions of an owner before.
     Resetting,
-    /// The device has broken so often with requests in flight that too much memory is given up for good;
-    /// it stays shut down.
+    /// The device has broken so often with requests in flight that too much memory is given up for
+    /// good; it stays shut down.
     TooMuchGivenUp {
         /// How much that is.
         given_up_bytes: u64,
         /// How much it may be ([`Options::given_up_limit_bytes`](crate::Options::given_up_limit_bytes)).
         limit_bytes: u64,
     },
-    /// The caller stopped waiting.
+    /// The caller stopped waiting; or, of a device,
+    /// [`end_sessions_before`](crate::Device::end_sessions_before) was dropped before its end.
     GaveUp,
 }
 

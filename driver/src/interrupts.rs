@@ -200,11 +200,12 @@ fn clear_msix(transport: &dyn Transport, queues: &[QueueIndex]) {
 impl<P: Platform> Device<P> {
     /// Answers the interrupt of an MSI-X entry. Bounded, idempotent, on any CPU.
     ///
-    /// Calls the wakers of those who wait: they must not allocate, nor take a lock that is held with
-    /// interrupts enabled. A waker may be the last reference to its task, which is freed here then, as is
-    /// that of [`block_on`](crate::block_on): the heap's lock masks interrupts, or wakers free nothing.
-    /// Should one panic, the others are woken all the same while the panic goes on, here and wherever else
-    /// wakers are called; a second one that panics meanwhile aborts.
+    /// Calls the wakers of those who wait: they must not allocate, nor take a lock that is held
+    /// with interrupts enabled. A waker may be the last reference to its task, which is freed here
+    /// then, as is that of [`block_on`](crate::block_on): the heap's lock masks interrupts, or
+    /// wakers free nothing. Should one panic, the others are woken all the same while the panic
+    /// goes on, here and wherever else wakers are called; a second one that panics meanwhile
+    /// aborts.
     #[inline]
     pub fn handle_interrupt(&self, entry: MsixEntry) -> Interrupt {
         let interrupt = match (self.interrupts.mode(), entry.0) {
@@ -224,15 +225,15 @@ impl<P: Platform> Device<P> {
     /// Nothing is lost: what the device sends meanwhile is sent when the entry is unmasked, and the
     /// rings are looked at afterwards. A message that was sent before still arrives where the entry
     /// pointed until now, so the kernel keeps the old vector's handler for a while; up to two such
-    /// messages a move are owed, beside the three of the new place, until the next
+    /// messages a move are owed, beside those of the new place, until the next
     /// [`settle`](Self::settle). Not from an interrupt handler.
     ///
     /// # Errors
     ///
     /// [`Error::NoSuchVector`] when the driver does not use that entry ([`InterruptMode`] tells);
-    /// [`Error::Resetting`] while another caller resets the device or moves a vector;
-    /// [`Breakage::Gone`](crate::Breakage::Gone) in [`Error::Broken`] when the device is. Nothing has
-    /// moved then.
+    /// [`Error::Resetting`] while another caller changes the device;
+    /// [`Breakage::Gone`](crate::Breakage::Gone) in [`Error::Broken`] when the device is. Nothing
+    /// has moved then.
     pub fn move_interrupt(&self, entry: MsixEntry, message: MsixMessage) -> Result<(), Error> {
         self.alone(Change::Vector, || {
             let transport = self.attached().confirm()?;
@@ -266,9 +267,9 @@ impl<P: Platform> Device<P> {
         })
     }
 
-    /// Answers an interrupt of the INTx pin, which other devices may share: the kernel asks each. Reading the
-    /// ISR register lowers the pin; 0 means that the interrupt is another device's, which is
-    /// [`Interrupt::Unhandled`] and not counted, because it is none of this device's.
+    /// Answers an interrupt of the INTx pin, which other devices may share: the kernel asks each.
+    /// Reading the ISR register lowers the pin; 0 means that the interrupt is another device's,
+    /// which is [`Interrupt::Unhandled`] and not counted, because it is none of this device's.
     pub fn handle_intx(&self) -> Interrupt {
         let status = match self.attached().transport() {
             Ok(transport) => transport.read_interrupt_status(),

@@ -1,9 +1,9 @@
 //! Sessions that an owner before has left on the device.
 //!
-//! A device may keep its sessions over a reset (QEMU does): those of a machine that was rebooted stay, until
-//! there is no room for new ones. Their ids are small numbers that nobody has any more, so each number is
-//! tried, and the device says whether it knew it. No session may be opened meanwhile: it would get an id
-//! that is about to be ended.
+//! A device may keep its sessions over a reset (QEMU does): those of a machine that was rebooted
+//! stay, until there is no room for new ones. Their ids are small numbers that nobody has any more,
+//! so each number is tried, and the device says whether it knew it. No session may be opened
+//! meanwhile: it would get an id that is about to be ended.
 
 use core::{ops::Range, sync::atomic::Ordering};
 
@@ -35,24 +35,25 @@ impl<P: Platform> Drop for Closed<'_, P> {
 }
 
 impl<P: Platform> Device<P> {
-    /// Ends the sessions that an owner before has left on the device (a machine that was rebooted, a driver
-    /// that crashed), as far as their ids are below `ids`, and returns how many the device knew. QEMU has
-    /// 256. To be called before any session is opened, and after a forced reset with care: a request from
-    /// before it may still use its session.
+    /// Ends the sessions that an owner before has left on the device (a machine that was rebooted,
+    /// a driver that crashed), as far as their ids are below `ids`, and returns how many the device
+    /// knew (QEMU has 256). To be called before any session is opened, and after a forced reset with
+    /// care: a request from before it may still use its session.
     ///
-    /// Each id is tried, one *destroy* for each service that the device advertises until one is accepted.
+    /// Each id is tried, one *destroy* for each service that the device advertises until one is
+    /// accepted.
     /// **Not every device bears that**: some hang up at an id that they do not know.
     ///
     /// # Errors
     ///
-    /// [`Error::SessionsOpen`] when a session is open, being opened or still closing; [`Error::Resetting`]
-    /// while another caller changes the device, which those who open sessions meanwhile get, too; those of
-    /// any request.
+    /// [`Error::SessionsOpen`] when a session is open, being opened or still closing;
+    /// [`Error::Resetting`] while another caller changes the device, which those who open sessions
+    /// meanwhile get, too; those of any request.
     ///
     /// # Cancellation
     ///
-    /// Dropped before its end, the device takes no requests any more ([`Error::GaveUp`]): a *destroy* on its
-    /// way may end a session that gets its id. [`recover`](Self::recover) it.
+    /// Dropped before its end, the device takes no requests any more ([`Error::GaveUp`]): a
+    /// *destroy* on its way may end a session that gets its id. [`recover`](Self::recover) it.
     pub async fn end_sessions_before(&self, ids: u64) -> Result<u64, Error> {
         let _alone = self.begin_alone(Change::Sessions)?;
         let link = self.link();
@@ -75,8 +76,8 @@ impl<P: Platform> Device<P> {
     }
 }
 
-/// Tries these ids, [`SIDE_BY_SIDE`] at most, and returns how many the device knew. `is_busy` is set while
-/// the device has not answered.
+/// Tries these ids, [`SIDE_BY_SIDE`] at most, and returns how many the device knew. `is_busy` is
+/// set while the device has not answered.
 async fn end_ids<P: Platform>(
     link: &Link<P>,
     ids: Range<u64>,

@@ -5,8 +5,8 @@
 //!
 //! 1. Say what your kernel provides: implement [`Platform`] and the [`Hal`](virtio_drivers::Hal)
 //!    that it builds on, on a type of your own.
-//! 2. Reach the device: [`transport::pci::PciTransport`] finds its structures on the PCI bus; a
-//!    transport of `virtio_drivers` that you have already goes into
+//! 2. Reach the device, and vouch for it: [`transport::pci::PciTransport`] finds its structures on
+//!    the PCI bus; a transport of `virtio_drivers` that you have already goes into
 //!    [`transport::VirtioDriversTransport`].
 //! 3. Set it up: [`Device::new`], with one MSI-X message for each interrupt vector that you have
 //!    for it in [`Options::messages`], and call [`Device::handle_interrupt`] from their handlers.
@@ -49,33 +49,38 @@
 //!
 //! Any future may be dropped at any time, and even forgotten: what the device has stays with the
 //! driver until the device has let go of it. A session that is dropped, or whose creation is
-//! cancelled, ends on the device as soon as none of its requests is in flight.
+//! cancelled, ends on the device as soon as none of its requests is in flight. A request that is
+//! forgotten keeps its slot, and nobody else's turn.
 //!
 //! # Secrets
 //!
 //! Keys, IVs, plaintext, ciphertext and results that the driver has copied are wiped:
 //!
-//! - in device memory, when the request's future has its outcome. Of one that was dropped, when the device
-//!   has answered and anybody looks after the queue: the next caller that wants its slot, or
-//!   [`Device::poll`] or [`Device::drain`]. Of one that the device never answers, with the device's queues
-//!   at its reset or end, also where the memory itself is given up for good. Long keys, and slices
-//!   that have no room in a slot, travel in buffers of the driver's own, and go the same ways;
-//! - a [`DmaBuffer`], whoever has it, when it is dropped; the bytes in it that came of a request that
-//!   failed, before it comes back;
-//! - in ordinary memory, the keys that are kept without a session and by a [`SessionCache`], and those in
-//!   [`RsaPrivateKey`] and [`EcdsaPrivateKey`], when they are dropped. Futures keep no key, and what they
-//!   keep of results for a moment they wipe, also when they are dropped.
+//! - in device memory, when the request's future has its outcome. Of one that was dropped, when the
+//!   device has answered and anybody looks after the queue: the next caller that wants its slot, or
+//!   [`Device::poll`] or [`Device::drain`]. Of one that the device never answers, with the device's
+//!   queues at its reset or end, also where the memory itself is given up for good. Long keys, and
+//!   slices that have no room in a slot, travel in buffers of the driver's own, and go the same
+//!   ways;
+//! - a [`DmaBuffer`], whoever has it, when it is dropped; the bytes in it that came of a request
+//!   that failed, before it comes back;
+//! - in ordinary memory, the keys that are kept without a session and by a [`SessionCache`], and
+//!   those in [`RsaPrivateKey`] and [`EcdsaPrivateKey`], when they are dropped. Futures keep no
+//!   key, and what they keep of results for a moment they wipe, also when they are dropped.
 //!
-//! Yours to wipe are the slices that you give: keys, their encodings, data, and what a call has written
-//! into them; after an error that is none of the device's answer. Copies that the compiler makes on the stack
-//! stay until it is used again, and what the device keeps is out of reach. A future that is forgotten keeps
-//! what it has as long as the device has it.
+//! Yours to wipe are the slices that you give: keys, their encodings, data, and what a call has
+//! written into them; after an error that is none of the device's answer. Copies that the compiler
+//! makes on the stack stay until it is used again, and what the device keeps is out of reach. A
+//! future that is forgotten keeps what it has as long as the device has it.
 //!
 //! # Failure
 //!
-//! Nothing here waits for ever by itself: a device that breaks the rules or asks for a reset ends
-//! every wait with [`Error::Broken`], a shutdown or a reset with [`Error::ShutDown`], and a caller
-//! may give up at any time. [`Device::recover`] starts anew.
+//! A device that breaks the rules, asks for a reset or is gone ends every wait with
+//! [`Error::Broken`], a shutdown or a reset with [`Error::ShutDown`]; [`Device::recover`] starts
+//! anew. While its hardware is not ready requests end with [`Error::HardwareNotReady`], or wait
+//! ([`WhenNotReady`]). A device that has died says nothing by itself: [`Device::check`] looks, and
+//! a caller may give up at any time. [`Device`] has a table of all that may become of it. Where the
+//! heap or device memory has no room, that is an error too, with the buffers.
 #![no_std]
 #![deny(unsafe_code)]
 

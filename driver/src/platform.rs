@@ -22,10 +22,10 @@ use virtio_drivers::Hal;
 /// - The [`Hal`] hands out memory that stays valid and is not used for anything else until it is
 ///   given back. Where it has none left, its `dma_alloc` returns physical address 0 with a dangling
 ///   pointer.
-/// - [`map_registers`](Self::map_registers) is a judge. What it is asked for is a device's own word,
-///   so it trusts nothing about it: it maps registers that devices have, and never RAM, nor anything
-///   else that Rust code or the kernel relies on (interrupt controllers, an IOMMU, configuration
-///   space, devices of other drivers).
+/// - [`map_registers`](Self::map_registers) is a judge. What it is asked for is a device's own
+///   word, so it trusts nothing about it: it maps registers that devices have, and never RAM, nor
+///   anything else that Rust code or the kernel relies on (interrupt controllers, an IOMMU,
+///   configuration space, devices of other drivers).
 #[expect(
     unsafe_code,
     reason = "declares the contract that the unsafe rooms rely on"
@@ -57,10 +57,10 @@ pub unsafe trait Platform: Hal + Send + Sync + 'static {
     /// lock of the driver held.
     fn map_registers(address: u64, len_bytes: usize) -> Option<NonNull<u8>>;
 
-    /// Returns nanoseconds of a clock that never goes backwards, from any starting point. Where it does
-    /// not go forward, time limits end after a number of looks.
+    /// Returns nanoseconds of a clock that never goes backwards, from any starting point. Where it
+    /// does not go forward, time limits end after a number of looks.
     ///
-    /// Used for time limits of reset and shutdown, and by [`settle`](crate::Device::settle): never on the
-    /// way of a request.
+    /// Used for the time limits of set-up, reset and shutdown, and by
+    /// [`settle`](crate::Device::settle): never on the way of a request.
     fn now_ns() -> u64;
 }

@@ -44,13 +44,13 @@ pub struct Drained {
 
 impl<P: Platform> Device<P> {
     /// Shuts the device down: takes no new requests, waits up to `limit_ns` for those in flight,
-    /// ends every session on the device of which none is in flight (QEMU keeps sessions across a reset),
-    /// and resets it. The ends of sessions have as long as the reset itself,
-    /// [`reset_limit_ns`](crate::Options::reset_limit_ns), if `limit_ns` is over before.
+    /// ends every session on the device that has no request in flight (QEMU keeps sessions across a
+    /// reset), and resets it. If `limit_ns` is over by then, the ends of sessions have as long as
+    /// the reset itself: [`reset_limit_ns`](crate::Options::reset_limit_ns).
     ///
     /// Afterwards every operation fails with [`Error::ShutDown`]; sessions may be dropped at any
-    /// time. What the device still had is wiped, whatever becomes of the futures that wait for it, and dealt
-    /// with as [`forced_reset`](crate::Options::forced_reset) says.
+    /// time. What the device still had is wiped, whatever becomes of the futures that wait for it,
+    /// and dealt with as [`forced_reset`](crate::Options::forced_reset) says.
     ///
     /// # Errors
     ///
@@ -76,15 +76,15 @@ impl<P: Platform> Device<P> {
     /// ([`ForcedReset::Reclaim`](crate::ForcedReset::Reclaim)).
     /// [`sessions_left_behind`](Self::sessions_left_behind) counts these.
     ///
-    /// Interrupts from before the reset may arrive after it, so each queue goes on with what was owed
-    /// to it, two at most: none of them counts as *unhandled*, and until [`settle`](Self::settle) up to
-    /// five spurious ones a queue may not either.
+    /// Interrupts from before the reset may arrive after it, so each queue goes on with what was
+    /// owed to it, two at most. None of them counts as *unhandled*; until [`settle`](Self::settle)
+    /// as many spurious ones may not either.
     ///
     /// # Errors
     ///
     /// Those of [`shutdown`](Self::shutdown) and of [`new`](Self::new); the device then stays shut
-    /// down, and this may be called again. [`Error::TooMuchGivenUp`] when too much memory has been lost to
-    /// the device by now: this is the last of it, then.
+    /// down, and this may be called again. [`Error::TooMuchGivenUp`] when too much memory has been
+    /// lost to the device by now: it stays shut down for good, then.
     pub fn recover(&self, limit_ns: u64) -> Result<Drained, Error> {
         self.alone(Change::Reset, || {
             self.attached.find_again();
@@ -159,8 +159,9 @@ impl<P: Platform> Device<P> {
         Ok(messages)
     }
 
-    /// Ends sessions of the life before that the device has kept. Nobody has the new link yet, so no new
-    /// session can get an id that is ended here. A device that forgot its sessions refuses, which is as good.
+    /// Ends sessions of the life before that the device has kept. Nobody has the new link yet, so
+    /// no new session can get an id that is ended here. A device that forgot its sessions refuses,
+    /// which is as good.
     fn end_strays(&self, old: &Link<P>, new: &Link<P>) {
         let taken = old.control.sessions_taken() as u64;
         // In the order in which a session moves on meanwhile: a caller takes an answered one, and
@@ -192,8 +193,8 @@ impl<P: Platform> Device<P> {
         }
     }
 
-    /// Takes the device down: `limit_ns` for the requests, and then up to `ends_ns` at least for the ends of
-    /// sessions.
+    /// Takes the device down: `limit_ns` for the requests and the ends of sessions, of which the
+    /// latter have `ends_ns` at least.
     fn take_down(&self, link: &Link<P>, limit_ns: u64, ends_ns: u64) -> Result<Drained, Error> {
         let mut deadline = Deadline::after::<P>(limit_ns);
         for queue in link.queues() {
@@ -202,8 +203,8 @@ impl<P: Platform> Device<P> {
         for queue in link.queues() {
             self.wait_for(link, queue, &mut deadline);
         }
-        // A *destroy* that meets the reset half way could end another's session after it: with no time
-        // for an answer the sessions stay, for `recover` to end afterwards.
+        // A *destroy* that meets the reset half way could end another's session after it: with no
+        // time for an answer the sessions stay, for `recover` to end afterwards.
         deadline.extend(ends_ns);
         if !deadline.is_over::<P>() && link.control.ended().is_none() && link.control.is_ready() {
             let answered = link.control.take_answered_creates();

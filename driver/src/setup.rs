@@ -37,25 +37,27 @@ const STATELESS: Features = Features::CIPHER_STATELESS_MODE
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Options {
-    /// One message for each interrupt vector that the kernel has for this device, up to two more than
-    /// data queues: configuration, each data queue, control queue. With fewer, all queues share the
-    /// second; with one, everything does; with none, or where the device refuses, INTx or polling
-    /// comes next.
+    /// One message for each interrupt vector that the kernel has for this device, up to two more
+    /// than data queues: configuration, each data queue, control queue. With fewer, all queues
+    /// share the second; with one, everything does; with none, or where the device refuses, INTx or
+    /// polling comes next.
     pub messages: Vec<MsixMessage>,
     /// The kernel has routed the device's INTx pin and calls
-    /// [`Device::handle_intx`](crate::Device::handle_intx). It keeps the pin masked until the handler
-    /// finds the device and [`Device::clear_intx`](crate::Device::clear_intx) has been called.
+    /// [`Device::handle_intx`](crate::Device::handle_intx). It keeps the pin masked until the
+    /// handler finds the device and [`Device::clear_intx`](crate::Device::clear_intx) has been
+    /// called.
     pub intx: bool,
-    /// Data queues at most; what the device has is another limit. As many as there are CPUs is best:
-    /// a request goes to the queue of the calling CPU.
+    /// Data queues at most; what the device has is another limit. As many as there are CPUs is
+    /// best: a request goes to the queue of the calling CPU.
     pub data_queues: u16,
-    /// How long the trial of the data queues may take at [`Device::new`](crate::Device::new), where there
-    /// are several; 0 makes none.
+    /// How long the trial of the data queues may take at [`Device::new`](crate::Device::new), where
+    /// there are several; 0 makes none.
     ///
-    /// A device may have more data queues than it serves (QEMU's `cryptodev-vhost-user` serves the first
-    /// alone). So each gets a small request, of an algorithm that the device advertises, while nobody else
-    /// has the device; if some do not serve it, the device is reset and set up with the others alone. Where
-    /// nothing can be told, all are used. A queue that stays silent takes the whole time.
+    /// A device may have more data queues than it serves (QEMU's `cryptodev-vhost-user` serves the
+    /// first alone). So each gets a small request, of an algorithm that the device advertises,
+    /// while nobody else has the device; if some do not serve it, the device is reset and set up
+    /// with the others alone. Where nothing can be told, all are used. A queue that stays silent
+    /// takes the whole time.
     pub trial_limit_ns: u64,
     /// Requests in flight at most on each data queue; the queue's size is another limit.
     pub data_slots: u16,
@@ -70,25 +72,27 @@ pub struct Options {
     pub framing: Framing,
     /// Features to refuse although they are offered.
     pub refuse: Features,
-    /// Features that the device has to offer: [`Error::FeatureMissing`] without. On a machine whose IOMMU
-    /// translates what the device reads and writes that is [`Features::ACCESS_PLATFORM`], without which a
-    /// device takes addresses for physical ones, reaches other memory or none, and is silent.
+    /// Features that the device has to offer: [`Error::FeatureMissing`] without. On a machine whose
+    /// IOMMU translates what the device reads and writes that is [`Features::ACCESS_PLATFORM`],
+    /// without which a device takes addresses for physical ones, reaches other memory or none, and
+    /// is silent.
     pub require: Features,
     /// What becomes of requests while the device says that its hardware is not ready.
     pub when_not_ready: WhenNotReady,
     /// How long the message of an interrupt may travel from the device to the CPU:
-    /// [`Device::settle`](crate::Device::settle) waits for it. 0 for a device that has sent it by the time
-    /// that a register read is answered: QEMU's own, and PCI hardware. A device that is a process of its
-    /// own (vhost-user, vfio-user) sends it by an eventfd, when the host comes to it: by default within a
-    /// second.
+    /// [`Device::settle`](crate::Device::settle) waits for it. 0 for a device that has sent it by
+    /// the time that a register read is answered: QEMU's own, and PCI hardware. A device that is a
+    /// process of its own (vhost-user, vfio-user) sends it by an eventfd, when the host comes to
+    /// it: by default within a second.
     pub message_travel_ns: u64,
     /// How long a reset may take.
     pub reset_limit_ns: u64,
     /// What becomes of memory that was in flight at a forced reset.
     pub forced_reset: ForcedReset,
     /// How much memory may be given up for good ([`ForcedReset::Quarantine`]) before
-    /// [`Device::recover`](crate::Device::recover) refuses: a device that breaks after every recovery does
-    /// not cost the kernel all that it has. What was in flight at the recovery before is given up beyond it.
+    /// [`Device::recover`](crate::Device::recover) refuses: a device that breaks after every
+    /// recovery does not cost the kernel all that it has. The last reset may go beyond it by what
+    /// was in flight then.
     pub given_up_limit_bytes: u64,
 }
 
@@ -96,9 +100,9 @@ pub struct Options {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ForcedReset {
-    /// It is given up for good, with the rings and slots of the queues that it was in flight on: some devices
-    /// write on after their status reads 0 (QEMU 10 and later, with a throttled backend).
-    /// [`Options::given_up_limit_bytes`] bounds it.
+    /// It is given up for good, with the rings and slots of the queues that it was in flight on:
+    /// some devices write on after their status reads 0 (QEMU 10 and later, with a throttled
+    /// backend). [`Options::given_up_limit_bytes`] bounds it.
     Quarantine,
     /// It is freed once the device has confirmed the reset: somebody has vouched for the device.
     Reclaim(TrustedReset),
@@ -152,8 +156,8 @@ pub(crate) fn reset<P: Platform>(attached: &Attached, limit_ns: u64) -> Result<(
     }
 }
 
-/// Takes a device from whatever state to DRIVER_OK, in the order of Virtio 1.3, 3.1.1, with the data
-/// queues of `before`, or with those that a trial finds served.
+/// Takes a device from whatever state to DRIVER_OK, in the order of Virtio 1.3, 3.1.1, with the
+/// data queues of `before`, or with those that a trial finds served.
 ///
 /// After an error the device has been told to reset: it must not stay half set up.
 pub(crate) fn bring_up<P: Platform>(
@@ -191,9 +195,9 @@ pub(crate) fn bring_up<P: Platform>(
     brought_up
 }
 
-/// Finds out which data queues are served. If not all of them are, the device is reset for another life with
-/// those alone, which this returns: so nothing is left of the others, neither memory nor a vector, nor a
-/// request without an answer.
+/// Finds out which data queues are served. If not all of them are, the device is reset for another
+/// life with those alone, which this returns: so nothing is left of the others, neither memory nor
+/// a vector, nor a request without an answer.
 #[cold]
 fn try_queues<P: Platform>(
     link: &Arc<Link<P>>,

@@ -26,7 +26,7 @@ use crate::{
 ///
 /// # Panics
 ///
-/// When memory runs out, as the boxes would.
+/// When memory runs out.
 pub async fn join_all<F: Future>(futures: impl IntoIterator<Item = F>) -> Vec<F::Output> {
     let futures = futures.into_iter().map(Box::pin).collect();
     let outputs = virtio_crypto::join_all(futures).await;
@@ -223,8 +223,8 @@ impl Wake for Woken {
     }
 }
 
-/// Runs `future` to its end on the calling CPU, with the CPU's tasks beside it, and waits when there is
-/// nothing to do, as [`idle`] has it. Interrupts are enabled meanwhile.
+/// Runs `future` to its end on the calling CPU, with the CPU's tasks beside it, and waits when
+/// there is nothing to do, as [`idle`] has it. Interrupts are enabled meanwhile.
 pub fn block_on<F: Future>(future: F) -> F::Output {
     // Within a batch of a task's the device might not have been notified yet.
     virtio_crypto::begin_wait();

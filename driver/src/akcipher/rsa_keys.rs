@@ -20,8 +20,8 @@ const MODULUS_BITS: core::ops::RangeInclusive<usize> = 1024..=4096;
 /// By how many bits the primes' lengths differ at most; those of a sound key hardly differ (FIPS
 /// 186-5, A.1.1).
 const MAX_IMBALANCE_BITS: usize = 64;
-/// Of numbers below a modulus that begins with less than this, one in eight or more begins with a zero
-/// byte: those of a bit to three more than whole bytes.
+/// Of numbers below a modulus that begins with less than this, one in eight or more begins with a
+/// zero byte: those of a bit to three more than whole bytes.
 const SPARSE_BELOW: u8 = 8;
 /// Longest public exponent: longer ones are for making a verifier work hard.
 const MAX_EXPONENT_BITS: usize = 64;
@@ -101,9 +101,10 @@ impl RsaPublicKey {
         &self.modulus
     }
 
-    /// Returns a key to encrypt with, as an `RSAPublicKey` in DER: this one or, where most ciphertexts
-    /// would begin with a zero byte, one whose modulus is a multiple of this key's. What its
-    /// ciphertexts are modulo this key's modulus are this key's, and few of its own begin so.
+    /// Returns a key to encrypt with, as an `RSAPublicKey` in DER: this one or, where most
+    /// ciphertexts would begin with a zero byte, one whose modulus is a multiple of this key's.
+    /// What its ciphertexts are modulo this key's modulus are this key's, and few of its own begin
+    /// so.
     ///
     /// # Errors
     ///
@@ -126,8 +127,9 @@ impl RsaPublicKey {
         Ok(Cow::Owned(der))
     }
 
-    /// Checks that a number of the modulus' is one that RSA is defined for, and not 0, which
-    /// no padded message is and some backends could not stand (CVE-2021-3580).
+    /// Checks that a number has the modulus' length and is one that RSA is defined for: below the
+    /// modulus. Nor is it 0, which no padded message is and some backends could not stand
+    /// (CVE-2021-3580).
     pub(super) fn check_number(&self, field: &'static str, number: &[u8]) -> Result<(), Error> {
         check_exact_len(field, number.len(), self.modulus.len())?;
         if number < self.modulus() && !is_zero(number) {
@@ -144,9 +146,9 @@ impl fmt::Debug for RsaPublicKey {
     }
 }
 
-/// An RSA key pair, checked: a [public half](RsaPublicKey) as above, and two primes of about the same
-/// length, whose product is the modulus, with exponents and a coefficient below them. Another key may
-/// end a device: QEMU 7.2 aborts on a prime that is shorter than its exponent (nettle's
+/// An RSA key pair, checked: a [public half](RsaPublicKey) as above, and two primes of about the
+/// same length, whose product is the modulus, with exponents and a coefficient below them. Another
+/// key may end a device: QEMU 7.2 aborts on a prime that is shorter than its exponent (nettle's
 /// `_nettle_rsa_sec_compute_root`), and crashes on the prime 3 beside one of 1023 bits. That the
 /// numbers are primes, and the exponents each other's inverses, is not checked.
 ///

@@ -141,7 +141,8 @@ impl<P: Platform> Guarded<P> {
         self.send_control(shared, slot, (head_len_bytes, [0; 2]), purpose, state)
     }
 
-    /// Sends a request of the control queue: a head and keys of these lengths, which are in place. `true` when the device has to be notified.
+    /// Sends a request of the control queue: a head and keys of these lengths, which are in place.
+    /// `true` when the device has to be notified.
     #[inline(always)]
     pub(super) fn send_control(
         &mut self,

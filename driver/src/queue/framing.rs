@@ -30,8 +30,8 @@ pub enum Framing {
     Compact,
     /// Header, keys, IV, source, additional data, tag, destination, digest and status each begin a
     /// descriptor, as other drivers send them: for devices that count on that, such as DPDK's
-    /// `vhost_crypto`. A request has up to ten descriptors beside those of its lists of buffers, of 16,
-    /// with and without INDIRECT_DESC; a queue of 1024 entries has 64 slots for them without.
+    /// `vhost_crypto`. A request has up to ten descriptors beside those of its lists of buffers, and
+    /// room for 16, so that without INDIRECT_DESC a queue of 1024 entries has 64 slots.
     OnePerField,
 }
 

@@ -110,8 +110,8 @@ impl<'q, P: Platform> Reserved<'q, P> {
 }
 
 impl<P: Platform> Queue<P> {
-    /// Sends the request in `slot`, whose block is filled; `chain` is empty if it is, too. `true` when
-    /// the device has to be notified.
+    /// Sends the request in `slot`, whose block is filled; `chain` is empty where the block's table
+    /// is filled, too. `true` when the device has to be notified.
     #[inline(never)]
     fn send(
         &self,

@@ -49,8 +49,9 @@ impl MsixMessage {
     ///
     /// # Safety
     ///
-    /// Writing `data` to `address` raises an interrupt whose handler is prepared for being called at any
-    /// time, and does nothing else: a device that is given the address of memory writes over it.
+    /// Writing `data` to `address` raises an interrupt whose handler is prepared for being called
+    /// at any time, and does nothing else: a device that is given the address of memory writes over
+    /// it.
     pub const unsafe fn new(address: u64, data: u32) -> Self {
         Self { address, data }
     }
@@ -84,9 +85,10 @@ impl QueueAddresses {
     ///
     /// # Safety
     ///
-    /// From when a device is told of them until it has confirmed a reset, all three lie in memory that
-    /// is made for it, as long as the queue's size calls for, and so does whatever the descriptors in
-    /// them lead to: the device reads it, and writes the used ring and what descriptors let it write.
+    /// From when a device is told of them until it has confirmed a reset, all three lie in memory
+    /// that is made for it, as long as the queue's size calls for, and so does whatever the
+    /// descriptors in them lead to: the device reads it, and writes the used ring and what
+    /// descriptors let it write.
     pub const unsafe fn new(descriptors: u64, available: u64, used: u64) -> Self {
         Self {
             descriptors,
@@ -121,9 +123,9 @@ impl TrustedReset {
     ///
     /// # Safety
     ///
-    /// Once its status reads 0 after a reset, the device touches nothing that it had before, not even
-    /// for requests that were in flight. QEMU 10 and later do not keep that where a throttle holds
-    /// requests back.
+    /// Once its status reads 0 after a reset, the device touches nothing that it had before, not
+    /// even for requests that were in flight. QEMU 10 and later do not keep that where a throttle
+    /// holds requests back.
     pub const unsafe fn new() -> Self {
         Self(())
     }
@@ -141,20 +143,21 @@ pub(crate) fn is_gone(status: DeviceStatus) -> bool {
 ///
 /// The driver gives memory back to its owner, or to the platform, on the word of a transport. So:
 ///
-/// - [`read_status`](Self::read_status) gives what the device's own status register reads at that time,
-///   and is never empty after a [`write_status`](Self::write_status) of an empty status but when the
-///   device has finished that reset. From then on it touches no memory that it was given before; but
-///   for requests that were in flight, which [`ForcedReset`](crate::ForcedReset) is about.
-/// - [`set_queue`](Self::set_queue) and [`set_msix_message`](Self::set_msix_message) tell the device
-///   just what they are given, and nothing else ever tells it an address.
-/// - The device is one at which nobody else drives as long as the transport lives, and one that keeps
-///   to the memory that it is given: it writes what a descriptor lets it write, and not once it has
-///   put the chain into the used ring. No driver can check that, since whatever masters the bus can
-///   write to any memory; an IOMMU can. Everything else that a device says is checked where it is used,
-///   and may be a lie.
+/// - [`read_status`](Self::read_status) gives what the device's own status register reads at that
+///   time, and is never empty after a [`write_status`](Self::write_status) of an empty status but
+///   when the device has finished that reset. From then on it touches no memory that it was given
+///   before; but for requests that were in flight, which [`ForcedReset`](crate::ForcedReset) is
+///   about.
+/// - [`set_queue`](Self::set_queue) and [`set_msix_message`](Self::set_msix_message) tell the
+///   device just what they are given, and nothing else ever tells it an address.
+/// - Nobody else drives the device as long as the transport lives, and the device keeps to the
+///   memory that it is given: it writes what a descriptor lets it write, and not once it has put
+///   the chain into the used ring. No driver can check that, since whatever masters the bus can
+///   write to any memory; an IOMMU can. Everything else that a device says is checked where it is
+///   used, and may be a lie.
 ///
-/// Whatever else a transport answers or does not do, features, sizes, configuration, vectors, kicks that
-/// are lost, may at worst make requests fail.
+/// Whatever else a transport answers or does not do, features, sizes, configuration, vectors, kicks
+/// that are lost, may at worst make requests fail.
 pub unsafe trait Transport: Send + Sync + fmt::Debug {
     /// Reads the feature bits that the device offers.
     fn read_device_features(&self) -> u64;
@@ -162,12 +165,12 @@ pub unsafe trait Transport: Send + Sync + fmt::Debug {
     /// Writes the feature bits that the driver accepts.
     fn write_driver_features(&self, features: u64);
 
-    /// Reads the device status; all ones where no device answers at its registers. One register read
-    /// or two; any context.
+    /// Reads the device status; all ones where no device answers at its registers. One register
+    /// read or two; any context.
     fn read_status(&self) -> DeviceStatus;
 
-    /// Tells whether the device is still at its place, as far as its bus knows: of one that has been
-    /// taken out not every machine's registers read ones. Not from an interrupt handler.
+    /// Tells whether the device is still at its place, as far as its bus knows: of one that has
+    /// been taken out not every machine's registers read ones. Not from an interrupt handler.
     fn is_present(&self) -> bool {
         true
     }
@@ -196,7 +199,8 @@ pub unsafe trait Transport: Send + Sync + fmt::Debug {
     /// Reads the configuration generation. One register read; any context.
     fn read_config_generation(&self) -> u32;
 
-    /// Reads bytes of the device configuration space, in naturally aligned 32-bit accesses. Any context.
+    /// Reads bytes of the device configuration space, in naturally aligned 32-bit accesses. Any
+    /// context.
     ///
     /// # Errors
     ///

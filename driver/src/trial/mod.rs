@@ -1,11 +1,12 @@
 //! Which data queues of a device are served: a device may have more than it serves.
 //!
-//! QEMU's `cryptodev-vhost-user` advertises as many as it was told and serves the first one alone; a
-//! request on another is refused, or never answered. So where a device has several, each gets a small
-//! request before anybody else has the device. It is known to be right, since another queue has served
-//! it, so a queue that does not is one that does not work.
+//! QEMU's `cryptodev-vhost-user` advertises as many as it was told and serves the first one alone;
+//! a request on another is refused, or never answered. So where a device has several, each gets a
+//! small request before anybody else has the device. It is known to be right, since another queue
+//! has served it, so a queue that does not is one that does not work.
 //!
-//! All of it is bounded in time, and done by looking: the device is asked for no interrupts meanwhile.
+//! All of it is bounded in time, and done by looking: the device is asked for no interrupts
+//! meanwhile.
 
 mod sample;
 
@@ -19,8 +20,8 @@ use core::{
 pub(crate) use self::sample::Sample;
 use crate::{Platform, deadline::Deadline, heap::room_for, link::Link, session::Session};
 
-/// Finds out which data queues are served, by their positions; `None` where nothing can be told: the
-/// device opens no session, or no queue serves, or it has ended.
+/// Finds out which data queues are served, by their positions; `None` where nothing can be told:
+/// the device opens no session, or no queue serves, or it has ended.
 ///
 /// A queue that stays silent keeps its request, and with it the session, until the reset.
 pub(crate) fn served_queues<P: Platform>(link: &Arc<Link<P>>, limit_ns: u64) -> Option<Vec<usize>> {
@@ -34,7 +35,7 @@ fn try_samples<P: Platform>(link: &Arc<Link<P>>, deadline: &mut Deadline) -> Opt
     for sample in Sample::advertised(&link.capabilities) {
         let (parameters, keys) = (sample.parameters(), [sample.key(), &[]]);
         let mut open = pin!(Session::create(link.clone(), &parameters, &keys));
-        // Without an answer in time the device ends the session itself, should it answer yet.
+        // Dropped without an answer; should that come yet, the session is ended by the queue.
         let Ok(session) = look_until(link, deadline, || poll_once(open.as_mut()))? else {
             continue;
         };
