@@ -30,11 +30,11 @@ impl Comparison {
         self.marks.push((host, guest));
     }
 
-    /// Returns how much faster than the host's the guest's clock is, of 100, over all marks so far; less than
-    /// 0 where it is slower. `None` before there is something to compare.
+    /// Returns how much faster than the host's the guest's clock is, of 100, over all marks so far;
+    /// less than 0 where it is slower. `None` before there is something to compare.
     pub fn off_percent(&self) -> Option<f64> {
-        // Each mark is seen late by what it took on its way, never too soon: of those at the beginning
-        // and of those at the end, the one that was seen soonest tells most.
+        // Each mark is seen late by what it took on its way, never too soon: of those at the
+        // beginning and of those at the end, the one that was seen soonest tells most.
         let (early, late) = self.marks.split_at(self.marks.len() / 2);
         let behind =
             |(host, guest): &(Duration, Duration)| host.as_secs_f64() - guest.as_secs_f64();

@@ -21,8 +21,9 @@ use crate::{clock::Comparison, line::Line};
 pub enum Placement {
     /// The main loop and every vCPU on one.
     SharedCore,
-    /// The main loop on the first, the vCPUs in turn from the second on, round the host's cores: vCPUs
-    /// run side by side as far as there are cores, and the first never shares the main loop's.
+    /// The main loop on the first, the vCPUs in turn from the second on, round the host's cores:
+    /// vCPUs run side by side as far as there are cores, and the first never shares the main
+    /// loop's.
     SeparateCores,
 }
 
@@ -284,8 +285,8 @@ fn from_ticks(ticks: u64) -> Duration {
 /// What others may use of the host's cores while something is measured, of 100 for each.
 const DISTURBED_PERCENT: f64 = 20.;
 
-/// Returns the time that all of the host's cores together have been busy, or taken away by what hosts
-/// it (proc_stat(5)).
+/// Returns the time that all of the host's cores together have been busy, or taken away by what
+/// hosts it (proc_stat(5)).
 fn host_busy() -> io::Result<Duration> {
     let stat = fs::read_to_string("/proc/stat")?;
     let fields = stat.lines().next().unwrap_or("").split_whitespace();

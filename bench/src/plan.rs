@@ -80,7 +80,8 @@ pub fn runs(name: &str, words: &Words) -> Result<Vec<Run>, String> {
                     let words = words.guest(&[("mode", mode)], &default);
                     runs.push(run(CONTROL_SESSIONS, words, machine));
                 }
-                // Beside the four ways: what else there is to see when nothing in particular is asked for.
+                // Beside the four ways: what else there is to see when nothing in particular is
+                // asked for.
                 if words.0.is_empty() {
                     let looking = [("mode", "wait"), ("idle", "poll")];
                     let looking = words.guest(&looking, &default);

@@ -21,8 +21,8 @@ pub struct Message {
 
 /// Encrypts each message in place, in counter mode, with its own session; each has its own result.
 ///
-/// The driver and the device have a limit of sessions (256 in QEMU): more messages than that at once
-/// end with [`Error::TooManySessions`] for those that come last.
+/// The driver and the device have a limit of sessions (256 in QEMU): more messages than that at
+/// once end with [`Error::TooManySessions`] for those that come last.
 ///
 /// # Errors
 ///

@@ -38,15 +38,16 @@ impl Wake for Woken {
 /// operation of this crate.
 ///
 /// Whenever the request is not done yet, `idle` is called: it may sleep until an interrupt (asking
-/// [`Woken::is_set`] with interrupts masked first, and not if it is), yield or spin, and it may give
-/// up by returning [`ControlFlow::Break`]. One small allocation a call.
+/// [`Woken::is_set`] with interrupts masked first, and not if it is), yield or spin, and it may
+/// give up by returning [`ControlFlow::Break`]. One small allocation a call.
 ///
-/// A wake sets a flag and no more. So only the CPU that all of the device's interrupts come to may sleep, and
-/// only while nobody else drains or has a [`Poller`](crate::Poller); another one spins, or has a waker that
-/// ends its sleep ([`block_on_with`]).
+/// A wake sets a flag and no more. So only the CPU that all of the device's interrupts come to may
+/// sleep, and only while nobody else drains or has a [`Poller`](crate::Poller); another one spins,
+/// or has a waker that ends its sleep ([`block_on_with`]).
 ///
-/// Within [`Device::share_kicks`](crate::Device::share_kicks) or [`Device::batch`](crate::Device::batch) it
-/// ends the sharing, so that it does not wait for what the device has not been notified of.
+/// Within [`Device::share_kicks`](crate::Device::share_kicks) or
+/// [`Device::batch`](crate::Device::batch) it ends the sharing, so that it does not wait for what
+/// the device has not been notified of.
 ///
 /// # Errors
 ///
@@ -74,12 +75,13 @@ pub fn block_on<F: Future>(
     }
 }
 
-/// Like [`block_on`], for a kernel with threads or with CPUs that sleep: by a waker of the caller's, which
-/// ends the sleep of whoever calls this, by whichever CPU it is called.
+/// Like [`block_on`], for a kernel with threads or with CPUs that sleep: by a waker of the
+/// caller's, which ends the sleep of whoever calls this, by whichever CPU it is called.
 ///
-/// The request is looked at, then `sleep` is called, and so on. `sleep` returns once `waker` has been called
-/// since it was called last, at once if that was before: as [`park`] and `unpark` of the standard library do
-/// it. It may return earlier, and it may give up by returning [`ControlFlow::Break`]. Allocates nothing.
+/// The request is looked at, then `sleep` is called, and so on. `sleep` returns once `waker` has
+/// been called since it was called last, at once if that was before: as [`park`] and `unpark` of
+/// the standard library do it. It may return earlier, and it may give up by returning
+/// [`ControlFlow::Break`]. Allocates nothing.
 ///
 /// Where the driver polls, the request wakes its waker whenever it is looked at.
 ///

@@ -17,8 +17,8 @@ use crate::{
 /// The device's configuration space as it was when the device was set up (Virtio 1.3, 5.9.5).
 ///
 /// What a device advertises is a claim: QEMU's builtin backend serves ciphers that it does not
-/// advertise, and advertises services that it refuses. [`Device::prove`](crate::Device::prove) finds
-/// out.
+/// advertise, and advertises services that it refuses. [`Device::prove`](crate::Device::prove)
+/// finds out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Capabilities {
@@ -41,8 +41,8 @@ pub struct Capabilities {
     /// Longest authentication key in bytes.
     pub max_auth_key_len_bytes: u32,
     /// Most bytes of one request, source and destination together, or
-    /// [`Options::max_size_bytes`](crate::Options::max_size_bytes) if that is less. A device that names
-    /// none (QEMU's `cryptodev-backend-lkcf` leaves the field 0) has [`u64::MAX`] here.
+    /// [`Options::max_size_bytes`](crate::Options::max_size_bytes) if that is less. A device that
+    /// names none (QEMU's `cryptodev-backend-lkcf` leaves the field 0) has [`u64::MAX`] here.
     pub max_size_bytes: u64,
     /// What the device was seen to do: nothing before [`Device::prove`](crate::Device::prove).
     pub proved: Proved,
@@ -159,8 +159,8 @@ impl Capabilities {
     }
 
     /// Returns the most bytes of data in a request with so many other bytes, where the data counts
-    /// `times` times: once if it is read, twice if it is written too. QEMU counts header and status as
-    /// well.
+    /// `times` times: once if it is read, twice if it is written too. QEMU counts header and status
+    /// as well.
     #[inline]
     pub(crate) fn max_data_len_bytes(&self, other_bytes: usize, times: u64) -> usize {
         let max_bytes = self.room_bytes().saturating_sub(other_bytes as u64) / times;

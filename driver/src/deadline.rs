@@ -2,8 +2,8 @@
 
 use crate::Platform;
 
-/// So many looks at a clock that does not go forward end the wait: seconds where each look reads a register
-/// too, and many times what a coarse clock takes to its next tick.
+/// So many looks at a clock that does not go forward end the wait: seconds where each look reads a
+/// register too, and many times what a coarse clock takes to its next tick.
 const MAX_LOOKS: u32 = if cfg!(test) { 1 << 14 } else { 1 << 22 };
 
 /// When somebody who looks again and again stops waiting.

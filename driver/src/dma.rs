@@ -8,8 +8,8 @@
 //! into memory that the device may write.
 //!
 //! *No reference into shared memory*: a [`DmaRegion`] is read and written through raw pointers
-//! only, by copies and by atomics. A device that writes where or when it should not changes bytes, never the
-//! meaning of a reference.
+//! only, by copies and by atomics. A device that writes where or when it should not changes bytes,
+//! never the meaning of a reference.
 #![expect(unsafe_code, reason = "the room of raw device memory")]
 
 pub(crate) mod barrier;

@@ -17,8 +17,8 @@ use crate::{
 ///
 /// # Cancellation
 ///
-/// As with [`Cipher`](crate::Cipher): every future may be dropped at any time, and a buffer given to
-/// it is freed when the device has let go of it. The digest is then untouched.
+/// As with [`Cipher`](crate::Cipher): every future may be dropped at any time, and a buffer given
+/// to it is freed when the device has let go of it. The digest is then untouched.
 #[derive(Debug)]
 pub struct Hash<P: Platform> {
     mode: Mode<P>,
@@ -145,8 +145,8 @@ impl<P: Platform> Hash<P> {
         buffers.judge_one(outcome)
     }
 
-    /// Computes the digest of several buffers, as if they were one, without copying; waits for a slot
-    /// if none is free. None of them may be empty.
+    /// Computes the digest of several buffers, as if they were one, without copying; waits for a
+    /// slot if none is free. None of them may be empty.
     ///
     /// # Errors
     ///

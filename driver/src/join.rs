@@ -12,12 +12,14 @@ use crate::{Failed, heap::room_for};
 /// Awaits all of `futures` side by side, in one task, and returns their outputs in order.
 ///
 /// Futures of async functions are boxed or pinned first: `Pin<Box<F>>`, `Pin<Box<dyn Future>>` and
-/// `Pin<&mut F>` will do. Inside [`Device::batch`](crate::Device::batch) the requests of one poll share
-/// a kick. [`Cipher::process_batch`](crate::Cipher::process_batch) does without a box for each request.
+/// `Pin<&mut F>` will do. Inside [`Device::batch`](crate::Device::batch) the requests of one poll
+/// share a kick. [`Cipher::process_batch`](crate::Cipher::process_batch) does without a box for
+/// each request.
 ///
 /// # Errors
 ///
-/// [`Error::OutOfMemory`](crate::Error::OutOfMemory), with the futures, none of which has been polled.
+/// [`Error::OutOfMemory`](crate::Error::OutOfMemory), with the futures, none of which has been
+/// polled.
 ///
 /// # Cancellation
 ///

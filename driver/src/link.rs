@@ -158,8 +158,8 @@ impl<P: Platform> Link<P> {
         self.queues().for_each(Queue::begin_polling);
     }
 
-    /// One who looked at the rings leaves; asks for interrupts again where it was the last, and takes what
-    /// came before it did.
+    /// One who looked at the rings leaves; asks for interrupts again where it was the last, and
+    /// takes what came before it did.
     pub(crate) fn end_polling(&self) {
         self.queues().for_each(Queue::end_polling);
         self.notify_and_drain();
@@ -179,7 +179,8 @@ impl<P: Platform> Link<P> {
         });
     }
 
-    /// Like [`drain`](Self::drain), for a kernel that looks, and so waits for what its CPU has put off, too.
+    /// Like [`drain`](Self::drain), for a kernel that looks, and so waits for what its CPU has put
+    /// off, too.
     pub(crate) fn notify_and_drain(&self) {
         for queue in self.queues() {
             queue.notify_deferred();
@@ -187,13 +188,14 @@ impl<P: Platform> Link<P> {
         self.drain();
     }
 
-    /// Notifies of what this CPU has put off, on all queues, where a caller is about to wait within.
+    /// Notifies of what this CPU has put off, on all queues, where a caller is about to wait
+    /// within.
     pub(crate) fn notify_before_wait(&self) {
         self.queues().for_each(Queue::notify_before_wait);
     }
 
-    /// Like [`drain`](Self::drain), for who waits where no interrupt comes, not even one that tells of
-    /// a device that has broken.
+    /// Like [`drain`](Self::drain), for who waits where no interrupt comes, not even one that tells
+    /// of a device that has broken.
     #[cold]
     pub(crate) fn look(&self) {
         self.drain();
@@ -230,8 +232,9 @@ impl<P: Platform> Link<P> {
             return false;
         }
         let mut news = false;
-        // Once more after each change, until what the queues know is what reads: a CPU that read before
-        // another one may come to say so after it. A device that never rests is not waited for.
+        // Once more after each change, until what the queues know is what reads: a CPU that read
+        // before another one may come to say so after it. A device that never rests is not waited
+        // for.
         for _ in 0..READY_TRIES {
             let is_ready = self.read_ready();
             // Read last: what was read of a device that has gone says nothing.
@@ -267,8 +270,8 @@ impl<P: Platform> Link<P> {
         Some(status.is_ready())
     }
 
-    /// Answers an interrupt that stands for `queue`, which spends a credit if `spend` says so, or a caller
-    /// that looks.
+    /// Answers an interrupt that stands for `queue`, which spends a credit if `spend` says so, or a
+    /// caller that looks.
     pub(crate) fn interrupt(&self, queue: &Queue<P>, spend: bool) -> Answer {
         let start = Answer {
             more: true,
@@ -290,10 +293,11 @@ impl<P: Platform> Link<P> {
         answer
     }
 
-    /// Goes on as long as there is more than one batch holds, and tells everybody where the queue has ended.
+    /// Goes on as long as there is more than one batch holds, and tells everybody where the queue
+    /// has ended.
     ///
-    /// The device uses a request once, so this ends when it has used what was in flight, and what callers
-    /// have sent since: it goes on for as long as they do, a batch of them for each pass.
+    /// The device uses a request once, so this ends when it has used what was in flight, and what
+    /// callers have sent since: it goes on for as long as they do, a batch of them for each pass.
     #[inline(never)]
     fn go_on(&self, queue: &Queue<P>, spend: bool, first: Answer, batch: &mut Batch) -> Answer {
         let mut total = first;
@@ -343,18 +347,20 @@ impl<P: Platform> Link<P> {
         run_all(|| queues.next().map(Queue::tell).is_some());
     }
 
-    /// The device, which takes nothing more, has confirmed its reset: takes back the memory of queues that
-    /// it had nothing of in flight, and of all of them if it is trusted.
+    /// The device, which takes nothing more, has confirmed its reset: takes back the memory of
+    /// queues that it had nothing of in flight, and of all of them if it is trusted.
     pub(crate) fn take_back(&self, forced_reset: ForcedReset) {
         for queue in self.queues() {
-            // A device writes on for requests that it had; where it had none, nothing is left to write.
+            // A device writes on for requests that it had; where it had none, nothing is left to
+            // write.
             if forced_reset.is_trusted() || queue.stats().in_flight == 0 {
                 queue.take_back();
             }
         }
     }
 
-    /// Ends everything if one queue has ended, because the others cannot outlive it, and if that is news.
+    /// Ends everything if one queue has ended, because the others cannot outlive it, and if that is
+    /// news.
     #[cold]
     fn spread_end(&self, broke: bool) {
         let error = self.queues().find_map(Queue::ended);

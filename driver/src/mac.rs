@@ -30,8 +30,8 @@ const MAX_TAG_LEN: usize = MacAlgorithm::HmacSha512.result_len_bytes();
 ///
 /// # Cancellation
 ///
-/// As with [`Cipher`](crate::Cipher): every future may be dropped at any time, and a buffer given to
-/// it is freed when the device has let go of it. The tag is then untouched.
+/// As with [`Cipher`](crate::Cipher): every future may be dropped at any time, and a buffer given
+/// to it is freed when the device has let go of it. The tag is then untouched.
 #[derive(Debug)]
 pub struct Mac<P: Platform> {
     mode: Mode<P>,
@@ -43,7 +43,8 @@ pub struct Mac<P: Platform> {
 impl<P: Platform> Mac<P> {
     /// Opens a session with a key of one of the algorithm's lengths
     /// ([`MacAlgorithm::key_lens_bytes`]), whose tags have the first `tag_len_bytes` bytes of the
-    /// algorithm's result: all of them ([`MacAlgorithm::result_len_bytes`]), or fewer, but at least 4.
+    /// algorithm's result: all of them ([`MacAlgorithm::result_len_bytes`]), or fewer, but at least
+    /// 4.
     ///
     /// The key is copied into device memory, which is wiped when the device has answered; `key`
     /// itself is the caller's to wipe.
@@ -79,8 +80,8 @@ impl<P: Platform> Mac<P> {
         })
     }
 
-    /// Makes requests without a session: each brings the key. The driver keeps a copy of it, which is
-    /// wiped at the end.
+    /// Makes requests without a session: each brings the key. The driver keeps a copy of it, which
+    /// is wiped at the end.
     ///
     /// # Errors
     ///
@@ -174,8 +175,8 @@ impl<P: Platform> Mac<P> {
         buffers.judge_one(outcome)
     }
 
-    /// Computes the tag of several buffers, as if they were one, without copying; waits for a slot if
-    /// none is free. None of them may be empty.
+    /// Computes the tag of several buffers, as if they were one, without copying; waits for a slot
+    /// if none is free. None of them may be empty.
     ///
     /// # Errors
     ///
@@ -190,8 +191,8 @@ impl<P: Platform> Mac<P> {
         buffers.judge_many(outcome)
     }
 
-    /// Computes the tag of `data` through a copy in device memory: up to 512 bytes in the slot's own,
-    /// which allocates nothing. Waits for a slot if none is free.
+    /// Computes the tag of `data` through a copy in device memory: up to 512 bytes in the slot's
+    /// own, which allocates nothing. Waits for a slot if none is free.
     ///
     /// # Errors
     ///

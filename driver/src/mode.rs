@@ -24,7 +24,8 @@ use crate::{
 pub(crate) enum Mode<P: Platform> {
     /// The device keeps key and parameters.
     Session(Session<P>),
-    /// Each request brings them. In a box: so what most callers have, a session, is moved in two words.
+    /// Each request brings them. In a box: so what most callers have, a session, is moved in two
+    /// words.
     Stateless(Box<Stateless<P>>),
 }
 
@@ -277,14 +278,14 @@ impl<P: Platform> Mode<P> {
         Ok(())
     }
 
-    /// Sends a request about `buffers`, which come back unless the device may still touch them. If all
-    /// of them together are empty, it is about nothing.
+    /// Sends a request about `buffers`, which come back unless the device may still touch them. If
+    /// all of them together are empty, it is about nothing.
     ///
     /// # Errors
     ///
-    /// Those of the queue and of the device; [`Error::InvalidLength`] for an empty buffer among others,
-    /// [`Error::TooManyBuffers`], [`Error::OutOfDeviceMemory`]. What the device has written into
-    /// `buffers` without being done is wiped.
+    /// Those of the queue and of the device; [`Error::InvalidLength`] for an empty buffer among
+    /// others, [`Error::TooManyBuffers`], [`Error::OutOfDeviceMemory`]. What the device has written
+    /// into `buffers` without being done is wiped.
     pub(crate) async fn send(
         &self,
         message: Message<'_>,

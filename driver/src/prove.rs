@@ -33,9 +33,9 @@ pub struct Proved {
 }
 
 impl<P: Platform> Device<P> {
-    /// Tries every algorithm for which there is a known answer, each in sessions that are closed again,
-    /// and keeps what came of it for [`capabilities`](Self::capabilities), in place of what was kept
-    /// before.
+    /// Tries every algorithm for which there is a known answer, each in sessions that are closed
+    /// again, and keeps what came of it for [`capabilities`](Self::capabilities), in place of what
+    /// was kept before.
     ///
     /// What counts as proved:
     ///
@@ -43,14 +43,14 @@ impl<P: Platform> Device<P> {
     /// - a hash or MAC, by the published digest or tag;
     /// - authenticated encryption, by the known answer, there and back, and by telling a wrong tag;
     /// - RSA, by the known signature (PKCS#1 v1.5, SHA-256, 1024 bits) and by telling a wrong one;
-    /// - ECDSA, by the published signature on P-256, by telling a wrong one, and by a signature of its
-    ///   own.
+    /// - ECDSA, by the published signature on P-256, by telling a wrong one, and by a signature of
+    ///   its own.
     ///
-    /// All of that goes to the calling CPU's data queue. Then each data queue in use is asked for one cipher,
-    /// hash, MAC or authenticated encryption.
+    /// All of that goes to the calling CPU's data queue. Then each data queue in use is asked for
+    /// one cipher, hash, MAC or authenticated encryption.
     ///
-    /// It is no error when the device refuses an algorithm, whatever it advertises; where no session is
-    /// free, all are refused. A recovery changes nothing about what is kept.
+    /// It is no error when the device refuses an algorithm, whatever it advertises; where no
+    /// session is free, all are refused. A recovery changes nothing about what is kept.
     ///
     /// # Errors
     ///
@@ -101,8 +101,8 @@ impl<P: Platform> Device<P> {
     }
 }
 
-/// Asks each data queue in use for what was proved; where nothing was, for what the device advertises, since
-/// all that was asked may have gone to a queue that is not served.
+/// Asks each data queue in use for what was proved; where nothing was, for what the device
+/// advertises, since all that was asked may have gone to a queue that is not served.
 async fn prove_queues<P: Platform>(device: &Device<P>, proved: Proved) -> Result<u64, Error> {
     let link = device.link();
     let advertised = *link.capabilities;

@@ -204,8 +204,8 @@ pub struct IrqMutex<P, T> {
     _platform: PhantomData<fn() -> P>,
 }
 
-/// Releases in the order that matters: the check, the spinlock, the interrupts. Also when the closure
-/// panics.
+/// Releases in the order that matters: the check, the spinlock, the interrupts. Also when the
+/// closure panics.
 struct Held<'a, P: Platform, T> {
     /// The CPU, if this hold is a checked one.
     checked: Option<u32>,

@@ -3,8 +3,8 @@
 //!
 //! A worker keeps `depth` requests in flight, and stays on CPU *n* modulo their number. Up to 512
 //! bytes are processed by slices (copied into the slot's own memory), more in place in buffers that
-//! the device reaches directly. With `idle=poll` CPUs look at the rings before they sleep, where that
-//! helps.
+//! the device reaches directly. With `idle=poll` CPUs look at the rings before they sleep, where
+//! that helps.
 #![no_std]
 #![no_main]
 

@@ -6,8 +6,8 @@
 //! time), the data queue with AES-128-CBC. With `wait=spin` the CPU looks at the used ring all the
 //! time, with `wait=sleep` it halts until an interrupt: which is better depends on whether it has a
 //! core to itself. `gap_ns=` lets so long pass between a look that found something and the next
-//! publication: a kick right behind an answer finds QEMU's global lock still held by the device's thread,
-//! and then both sleep and are woken.
+//! publication: a kick right behind an answer finds QEMU's global lock still held by the device's
+//! thread, and then both sleep and are woken.
 #![no_std]
 #![no_main]
 
@@ -37,8 +37,8 @@ kernel::entry!(main);
 const WORDS: &[&str] = &["queue=", "depth=", "size=", "wait=", "gap_ns=", "ms="];
 /// The configuration field `max_dataqueues`, which is the control queue's index.
 const MAX_DATAQUEUES: usize = 4;
-/// The configuration field `max_size`: most bytes of a request, source and destination together; 0 names
-/// none.
+/// The configuration field `max_size`: most bytes of a request, source and destination together; 0
+/// names none.
 const MAX_SIZE: usize = 48;
 const MAX_DEPTH: u64 = 1024;
 /// Bytes for data that all requests together may take; beyond, they share.
@@ -133,8 +133,8 @@ impl Flood {
                 .descriptors
                 .write_descriptor(block, table, 0, INDIRECT, 0);
         }
-        // SAFETY: frames that are kept for good, as long as the size calls for; descriptors lead into
-        // such frames alone.
+        // SAFETY: frames that are kept for good, as long as the size calls for; descriptors lead
+        // into such frames alone.
         let addresses = unsafe {
             QueueAddresses::new(
                 flood.descriptors.address(),

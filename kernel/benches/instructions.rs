@@ -38,8 +38,8 @@ fn main() -> ! {
     exit(ExitCode::Success);
 }
 
-/// Counts block by block, and reports the median block: while the guest sleeps QEMU may let the clock
-/// jump to a timer of its own, which is no instruction of anybody's.
+/// Counts block by block, and reports the median block: while the guest sleeps QEMU may let the
+/// clock jump to a timer of its own, which is no instruction of anybody's.
 struct Meter<'d> {
     device: &'d CryptoDevice,
     before: Counts,

@@ -1,5 +1,5 @@
-//! What the kernel reads of the ACPI tables: processors, I/O APICs, ECAM, timers. Every length and every
-//! checksum is checked before a byte of a table is believed (ACPI 6.5, 5.2).
+//! What the kernel reads of the ACPI tables: processors, I/O APICs, ECAM, timers. Every length and
+//! every checksum is checked before a byte of a table is believed (ACPI 6.5, 5.2).
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -284,13 +284,14 @@ fn read_mcfg(table: &[u8], tables: &mut Tables) -> Result<(), AcpiError> {
     Ok(())
 }
 
-/// Fixed ACPI Description Table, as far as it is about the power management timer (ACPI 6.5, 5.2.9).
-/// `None` where it has none, or none by a port.
+/// Fixed ACPI Description Table, as far as it is about the power management timer (ACPI 6.5,
+/// 5.2.9). `None` where it has none, or none by a port.
 fn read_fadt(table: &[u8]) -> Option<PmTimer> {
     const HAS_32_BITS: u32 = 1 << 8;
     let len_bytes = *table.get(91)?;
     let old = u32_at(table, 76)?;
-    // The generic address wins where it is given: a space, then, from its fifth byte on, the address.
+    // The generic address wins where it is given: a space, then, from its fifth byte on, the
+    // address.
     let [space, ..] = *table.get(208..220).unwrap_or(&[0]) else {
         return None;
     };

@@ -194,8 +194,8 @@ fn command(id: u32, command: u32) {
 pub fn message(id: u32, vector: u8) -> Option<MsixMessage> {
     let id = u8::try_from(id).ok()?;
     let address = 0xfee0_0000 | u64::from(id) << 12;
-    // SAFETY: writes to this range raise interrupts and reach no memory; the vector is one whose handler
-    // may be called at any time, as those of all interrupts.
+    // SAFETY: writes to this range raise interrupts and reach no memory; the vector is one whose
+    // handler may be called at any time, as those of all interrupts.
     (vector >= 0x20).then(|| unsafe { MsixMessage::new(address, u32::from(vector)) })
 }
 

@@ -1,14 +1,15 @@
-//! What a CPU does that has nothing to do: it sleeps until an interrupt, or first looks at a device's
-//! rings for a while.
+//! What a CPU does that has nothing to do: it sleeps until an interrupt, or first looks at a
+//! device's rings for a while.
 //!
-//! Where CPU and device each have a core, looking ends a wait sooner, because nobody has to be woken;
-//! where they share one, it keeps the device from working. Which it is nobody tells the guest, so each
-//! CPU measures: it keeps to the way by which a task lately cost less time, waiting and running together,
-//! and now and then tries both.
+//! Where CPU and device each have a core, looking ends a wait sooner, because nobody has to be
+//! woken; where they share one, it keeps the device from working. Which it is nobody tells the
+//! guest, so each CPU measures: it keeps to the way by which a task lately cost less time, waiting
+//! and running together, and now and then tries both.
 //!
-//! While a CPU looks the device sends no interrupts, not for what other CPUs wait for either: they are
-//! woken by the one that looks. So tasks have to be short: one that computes between two looks keeps
-//! everybody's answers waiting. Where that happened the CPU has interrupts sent again before it runs on.
+//! While a CPU looks the device sends no interrupts, not for what other CPUs wait for either: they
+//! are woken by the one that looks. So tasks have to be short: one that computes between two looks
+//! keeps everybody's answers waiting. Where that happened the CPU has interrupts sent again before
+//! it runs on.
 
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -24,8 +25,8 @@ const WINDOW_NS: u64 = 100_000;
 const LONG_WINDOWS: u64 = 10;
 /// Turns of a trial of one way.
 const TRIAL: u32 = 16;
-/// Turns that the better way is kept for before both are tried again, at first; twice as many each time
-/// that the trials changed nothing.
+/// Turns that the better way is kept for before both are tried again, at first; twice as many each
+/// time that the trials changed nothing.
 const KEPT_AT_FIRST: u32 = 128;
 /// Most turns that it is kept for.
 const KEPT_AT_MOST: u32 = 4096;
@@ -34,11 +35,11 @@ static DEVICE: Once<Arc<CryptoDevice>> = Once::new();
 /// [`WINDOW_NS`] in ticks; 0 until there is a device to look at.
 static WINDOW_TICKS: AtomicU64 = AtomicU64::new(0);
 
-/// Lets CPUs with nothing to do look at `device`'s rings, as far as that makes their tasks cost less. The
-/// first device that this is called with is the one.
+/// Lets CPUs with nothing to do look at `device`'s rings, as far as that makes their tasks cost
+/// less. The first device that this is called with is the one.
 ///
-/// From here on tasks must not wait by a way of their own, such as `virtio_crypto::block_on`: no interrupt
-/// may come of what they wait for. By
+/// From here on tasks must not wait by a way of their own, such as `virtio_crypto::block_on`: no
+/// interrupt may come of what they wait for. By
 /// [`executor::block_on`](crate::executor::block_on) they may.
 pub fn look_at(device: Arc<CryptoDevice>) {
     let ticks = u128::from(WINDOW_NS) * u128::from(time::tsc_hz()) / 1_000_000_000;
@@ -232,8 +233,8 @@ impl Idle {
         }
     }
 
-    /// Asks for interrupts again, and notifies of what was put off. What has come before is found by who
-    /// is about to sleep.
+    /// Asks for interrupts again, and notifies of what was put off. What has come before is found
+    /// by who is about to sleep.
     fn get_ready_to_sleep(&mut self) {
         match self.poller.take() {
             Some(poller) => drop(poller),
@@ -246,8 +247,8 @@ impl Idle {
     }
 }
 
-/// Waits until `busy` says that there is something to do, or for an interrupt: `sleep` does that, unless
-/// it finds `busy`.
+/// Waits until `busy` says that there is something to do, or for an interrupt: `sleep` does that,
+/// unless it finds `busy`.
 #[inline]
 pub(crate) fn wait(idle: &Mutex<Idle>, busy: impl Fn() -> bool, sleep: impl FnOnce()) {
     match WINDOW_TICKS.load(Ordering::Relaxed) {

@@ -81,8 +81,8 @@ static SOURCES: [Once<Source>; 256] = [const { Once::new() }; 256];
 /// The functions that have been set up.
 static TAKEN: Mutex<Vec<DeviceFunction>> = Mutex::new(Vec::new());
 
-/// Answers a device's first entries, which are all that one with a single data queue has: what an entry is
-/// for is known here, and need not be found out at each interrupt.
+/// Answers a device's first entries, which are all that one with a single data queue has: what an
+/// entry is for is known here, and need not be found out at each interrupt.
 fn on_first<const ENTRY: u16>(vector: u8) {
     // Before the device is in its place there is nothing to do yet.
     if let Some(source) = SOURCES[usize::from(vector)].get() {
@@ -129,7 +129,8 @@ fn useful_entries(transport: &dyn Transport, options: &Options) -> usize {
     usize::from(transport.msix_entries()).min(2 + data_queues as usize)
 }
 
-/// Takes so many vectors, or as many as there are, which is said in a line: the driver does with fewer.
+/// Takes so many vectors, or as many as there are, which is said in a line: the driver does with
+/// fewer.
 fn take_vectors(function: DeviceFunction, wanted: usize) -> Vec<u8> {
     let mut taken = Vec::new();
     for entry in (0..).map(MsixEntry).take(wanted) {
@@ -215,12 +216,13 @@ fn open(
         _ => None,
     };
     options.intx = line.is_some();
-    // QEMU's own devices send their messages under the lock that the answer to a register read takes.
+    // QEMU's own devices send their messages under the lock that the answer to a register read
+    // takes.
     options.message_travel_ns = 0;
     let device = match reach {
         Reach::Pci => {
-            // SAFETY: the bus's own configuration space; a function is set up once (`open_crypto`), and
-            // QEMU's keep to the memory that they are given.
+            // SAFETY: the bus's own configuration space; a function is set up once (`open_crypto`),
+            // and QEMU's keep to the memory that they are given.
             let transport = unsafe { PciTransport::<KernelPlatform, _>::new(access, function)? };
             set_up(transport, wiring, options, function)?
         }
@@ -273,9 +275,9 @@ fn set_up(
 /// How often a watched device is looked at.
 const WATCH_NS: u64 = 100_000_000;
 
-/// Looks at `device` ten times a second while it has requests in flight, from a task of the calling CPU: one
-/// that has died says nothing by itself. That keeps the timer armed, which counted instructions do not
-/// bear, so whoever opens a device asks for it.
+/// Looks at `device` ten times a second while it has requests in flight, from a task of the calling
+/// CPU: one that has died says nothing by itself. That keeps the timer armed, which counted
+/// instructions do not bear, so whoever opens a device asks for it.
 ///
 /// # Panics
 ///

@@ -78,8 +78,8 @@ lacks:
 3:  hlt
     jmp 3b
 
-    // Prints what ESI points to, up to a zero, on COM1 as it is: the firmware has set it up, and QEMU's
-    // needs no setting up.
+    // Prints what ESI points to, up to a zero, on COM1 as it is: the firmware has set it up, and
+    // QEMU's needs no setting up.
 print_early:
     lodsb
     testb %al, %al

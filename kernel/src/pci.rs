@@ -65,8 +65,8 @@ impl Access {
     }
 
     /// Returns the buses that devices can be on though no bridge of bus 0's leads there: all that
-    /// configuration space has room for, for a host may have several bridges to PCI, and they are listed
-    /// nowhere else but in code of the firmware's.
+    /// configuration space has room for, for a host may have several bridges to PCI, and they are
+    /// listed nowhere else but in code of the firmware's.
     fn root_buses(&self) -> RangeInclusive<u8> {
         match self.0 {
             Way::Ecam {

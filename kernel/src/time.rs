@@ -1,5 +1,5 @@
-//! The clock (the TSC) and the timer (the local APIC's), whose rates [`calibration`](crate::calibration)
-//! finds out.
+//! The clock (the TSC) and the timer (the local APIC's), whose rates
+//! [`calibration`](crate::calibration) finds out.
 //!
 //! There is no tick: the timer is armed for the earliest deadline, if there is one.
 
@@ -198,7 +198,8 @@ impl Future for Sleep {
         }
         let mut waker = Some(context.waker().clone());
         if let Some(number) = self.number {
-            // Another task may have come to wait; the waker kept before is dropped without the lock.
+            // Another task may have come to wait; the waker kept before is dropped without the
+            // lock.
             let is_kept = TIMERS.with(|timers| {
                 let mut sleepers = timers.sleepers.iter_mut();
                 let own = sleepers.find(|sleeper| sleeper.number == number);
@@ -213,7 +214,8 @@ impl Future for Sleep {
             if is_kept {
                 return Poll::Pending;
             }
-            // Woken by a CPU whose clock is a little ahead of this one's: it goes to sleep once more.
+            // Woken by a CPU whose clock is a little ahead of this one's: it goes to sleep once
+            // more.
         }
         let deadline_ns = self.deadline_ns;
         let (number, earliest) = TIMERS.with(|timers| {

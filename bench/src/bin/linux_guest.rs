@@ -1,12 +1,12 @@
-//! Measures Linux's own driver, from user space: the first process of a Debian kernel in the same QEMU
-//! with the same device.
+//! Measures Linux's own driver, from user space: the first process of a Debian kernel in the same
+//! QEMU with the same device.
 //!
-//! Loads the modules that lie in `/modules`, then does what the words on the kernel's command line say,
-//! prints the lines that the unikernel's benchmarks print, with `impl=linux`, and switches the machine
-//! off. Ciphers go through AF_ALG: a *setkey* on `virtio_crypto_aes_cbc` is four control requests, since
-//! the driver ends the two sessions that it had and makes two new ones. RSA goes through keyctl(2):
-//! each operation is five requests, a session made and ended to learn what the key can do, and
-//! another made, used and ended.
+//! Loads the modules that lie in `/modules`, then does what the words on the kernel's command line
+//! say, prints the lines that the unikernel's benchmarks print, with `impl=linux`, and switches the
+//! machine off. Ciphers go through AF_ALG: a *setkey* on `virtio_crypto_aes_cbc` is four control
+//! requests, since the driver ends the two sessions that it had and makes two new ones. RSA goes
+//! through keyctl(2): each operation is five requests, a session made and ended to learn what the
+//! key can do, and another made, used and ended.
 
 use std::{
     error::Error,
@@ -54,7 +54,8 @@ const RSA_MESSAGE: &[u8] = include_bytes!("../../../driver/testdata/rsa/message"
 const PROCESS_KEYRING: i32 = -2;
 const WARM_UP: Duration = Duration::from_millis(200);
 
-/// Tells whoever watches the console that the measured time begins or ends, and what time it is here.
+/// Tells whoever watches the console that the measured time begins or ends, and what time it is
+/// here.
 fn mark(what: &str) {
     static START: LazyLock<Instant> = LazyLock::new(Instant::now);
     println!("measure: {what} at_ns={}", START.elapsed().as_nanos());
@@ -267,8 +268,8 @@ fn device_interrupts() -> Outcome<u64> {
     Ok(counts.sum())
 }
 
-/// Counts guest instructions: under `-icount shift=0` one takes a nanosecond of every clock, and with
-/// one CPU that is always busy all of them are the requests'.
+/// Counts guest instructions: under `-icount shift=0` one takes a nanosecond of every clock, and
+/// with one CPU that is always busy all of them are the requests'.
 fn instructions(duration: Duration) -> Outcome<()> {
     let report = |name, measured: &Measured, requests: u64| {
         println!(

@@ -25,8 +25,8 @@ const MAX_SIGNATURE_LEN: usize = 139;
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct EcdsaSignature(ArrayVec<u8, MAX_SIGNATURE_LEN>);
 
-/// Tells whether these bytes are a signature of `curve` by their form: two numbers above 0 and below the
-/// order (FIPS 186-5, 6.4.2).
+/// Tells whether these bytes are a signature of `curve` by their form: two numbers above 0 and
+/// below the order (FIPS 186-5, 6.4.2).
 fn is_signature_of(curve: Curve, bytes: &[u8]) -> bool {
     let fits = |number: UintRef<'_>| is_in_range(number.as_bytes(), curve.order());
     parse(bytes).is_ok_and(|(r, s)| fits(r) && fits(s))
@@ -95,13 +95,13 @@ impl<P: Platform> EcdsaSigner<P> {
         Ok(Self { inner, curve })
     }
 
-    /// Makes requests without a session: each brings the key. The driver keeps a copy of it, which is
-    /// wiped at the end.
+    /// Makes requests without a session: each brings the key. The driver keeps a copy of it, which
+    /// is wiped at the end.
     ///
     /// # Errors
     ///
-    /// [`Error::FeatureMissing`] where `VIRTIO_CRYPTO_F_AKCIPHER_STATELESS_MODE` has not been agreed
-    /// on.
+    /// [`Error::FeatureMissing`] where `VIRTIO_CRYPTO_F_AKCIPHER_STATELESS_MODE` has not been
+    /// agreed on.
     pub fn stateless(
         device: &Device<P>,
         key: &EcdsaPrivateKey,
@@ -119,16 +119,16 @@ impl<P: Platform> EcdsaSigner<P> {
         self.curve
     }
 
-    /// Has the device verify each signature from here on, with the public half of the key, before it is
-    /// given out: one that was computed wrongly may tell about the key.
+    /// Has the device verify each signature from here on, with the public half of the key, before
+    /// it is given out: one that was computed wrongly may tell about the key.
     ///
     /// Costs one more session for as long as the signer lives, but without sessions, and one more
     /// request a signature. With the public half of another key every signature is faulty.
     ///
     /// # Errors
     ///
-    /// Those of [`open`](Self::open), and [`Error::InvalidKey`] for another curve; signatures are made as
-    /// before then.
+    /// Those of [`open`](Self::open), and [`Error::InvalidKey`] for another curve; signatures are
+    /// made as before then.
     ///
     /// # Cancellation
     ///
@@ -146,8 +146,8 @@ impl<P: Platform> EcdsaSigner<P> {
     ///
     /// [`Error::InvalidLength`], [`Error::Refused`], [`Error::InvalidAnswer`], [`Error::Broken`],
     /// [`Error::ShutDown`]; [`Error::FaultySignature`] with
-    /// [`verify_signatures`](Self::verify_signatures) alone. After an error nothing is left of what the
-    /// device made.
+    /// [`verify_signatures`](Self::verify_signatures) alone. After an error nothing is left of what
+    /// the device made.
     ///
     /// # Cancellation
     ///
@@ -233,13 +233,13 @@ impl<P: Platform> EcdsaVerifier<P> {
         &self.key
     }
 
-    /// Verifies the signature of a digest, of the length of one of the SHA family's. The signature is an
-    /// `Ecdsa-Sig-Value` in DER, as [`EcdsaSignature`] has it.
+    /// Verifies the signature of a digest, of the length of one of the SHA family's. The signature
+    /// is an `Ecdsa-Sig-Value` in DER, as [`EcdsaSignature`] has it.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidSignature`]: it does not belong to this digest and key. Every other error says
-    /// that it is not known: [`Error::InvalidLength`], [`Error::Refused`], [`Error::Broken`],
+    /// [`Error::InvalidSignature`]: it does not belong to this digest and key. Every other error
+    /// says that it is not known: [`Error::InvalidLength`], [`Error::Refused`], [`Error::Broken`],
     /// [`Error::ShutDown`].
     ///
     /// # Cancellation

@@ -1,9 +1,9 @@
 //! Public-key encryption and signatures: the AKCIPHER service (Virtio 1.3, 5.9.7.8).
 //!
-//! Each operation has a type of its own, made with the half of the key that it takes, in session mode
-//! or stateless, so that a device never meets an operation that its session is not for. What a device would choke
-//! on (a digest shorter than its hash, a destination that is not the modulus' length) has no way to
-//! be said.
+//! Each operation has a type of its own, made with the half of the key that it takes, in session
+//! mode or stateless, so that a device never meets an operation that its session is not for. What a
+//! device would choke on (a digest shorter than its hash, a destination that is not the modulus'
+//! length) has no way to be said.
 
 mod ecdsa;
 mod ecdsa_keys;
@@ -106,8 +106,8 @@ impl<P: Platform> Key<P> {
         self.mode.close().await
     }
 
-    /// Lets the device make up to `result.len()` bytes of `source`; returns how many it says it made.
-    /// Beyond them `result` is unchanged, and all of it after an error.
+    /// Lets the device make up to `result.len()` bytes of `source`; returns how many it says it
+    /// made. Beyond them `result` is unchanged, and all of it after an error.
     ///
     /// # Cancellation
     ///

@@ -41,8 +41,8 @@ pub(super) fn is_zero(number: &[u8]) -> bool {
     number.iter().all(|byte| *byte == 0)
 }
 
-/// Tells whether a number without leading zero bytes is above 0 and below `limit`, in a time that the
-/// lengths alone decide.
+/// Tells whether a number without leading zero bytes is above 0 and below `limit`, in a time that
+/// the lengths alone decide.
 pub(super) fn is_in_range(number: &[u8], limit: &[u8]) -> bool {
     if number.len() > limit.len() {
         return false;

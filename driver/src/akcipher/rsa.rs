@@ -3,16 +3,16 @@
 //! # Results that come short
 //!
 //! A ciphertext and a signature have the bytes of the modulus. Where the number has leading zero
-//! bytes, QEMU with nettle (crypto/akcipher-nettle.c.inc) writes all of it but counts the bytes without
-//! the zeros, and so cuts as many off the *end*. Such a result is never passed on: an encryption is made
-//! anew, since its padding is random; the last bytes of a signature are looked for until a VERIFY with
-//! the public half proves them.
+//! bytes, QEMU with nettle (crypto/akcipher-nettle.c.inc) writes all of it but counts the bytes
+//! without the zeros, and so cuts as many off the *end*. Such a result is never passed on: an
+//! encryption is made anew, since its padding is random; the last bytes of a signature are looked
+//! for until a VERIFY with the public half proves them.
 //!
-//! Of a modulus of whole bytes one result in 128 to 256 begins with a zero byte; of one that is a bit
-//! longer, up to nearly all. There a message is encrypted with a multiple of the modulus that fills its
-//! bytes, and the ciphertext reduced: what is right modulo the multiple is right modulo the modulus, and
-//! the message, which is padded to the same bytes, is below both. Signatures have no such way, and take
-//! their search nearly every time.
+//! Of a modulus of whole bytes one result in 128 to 256 begins with a zero byte; of one that is a
+//! bit longer, up to nearly all. There a message is encrypted with a multiple of the modulus that
+//! fills its bytes, and the ciphertext reduced: what is right modulo the multiple is right modulo
+//! the modulus, and the message, which is padded to the same bytes, is below both. Signatures have
+//! no such way, and take their search nearly every time.
 
 use zeroize::{Zeroize, Zeroizing};
 
@@ -47,16 +47,16 @@ pub struct RsaDecryptor<P: Platform> {
     key: RsaPublicKey,
 }
 
-/// RSAEP, the encryption primitive (RFC 8017, 5.1.1): no padding, so no security by itself. QEMU with
-/// nettle opens its session and refuses the operations.
+/// RSAEP, the encryption primitive (RFC 8017, 5.1.1): no padding, so no security by itself. QEMU
+/// with nettle opens its session and refuses the operations.
 #[derive(Debug)]
 pub struct RsaRawEncryptor<P: Platform> {
     inner: Key<P>,
     key: RsaPublicKey,
 }
 
-/// RSADP, the decryption primitive (RFC 8017, 5.1.2): no padding, so no security by itself. QEMU with
-/// nettle opens its session and refuses the operations.
+/// RSADP, the decryption primitive (RFC 8017, 5.1.2): no padding, so no security by itself. QEMU
+/// with nettle opens its session and refuses the operations.
 #[derive(Debug)]
 pub struct RsaRawDecryptor<P: Platform> {
     inner: Key<P>,
@@ -71,8 +71,8 @@ macro_rules! session {
     ($name:ident, $key:ty, |$given:ident| $type:ident $der:expr, $public:expr,
      $scheme:expr $(, $hash:ident)?) => {
         impl<P: Platform> $name<P> {
-            /// Opens a session. The key is copied into device memory, which is wiped when the device
-            /// has answered.
+            /// Opens a session. The key is copied into device memory, which is wiped when the
+            /// device has answered.
             ///
             /// # Errors
             ///
@@ -94,14 +94,15 @@ macro_rules! session {
                 Ok(Self { inner: inner.into(), key: $public.clone(), $($hash)? })
             }
 
-            /// Makes requests without a session: each brings the key. The driver keeps a copy of it,
-            /// which is wiped at the end.
+            /// Makes requests without a session: each brings the key. The driver keeps a copy of
+            /// it, which is wiped at the end.
             ///
             /// # Errors
             ///
-            /// [`Error::FeatureMissing`] where `VIRTIO_CRYPTO_F_AKCIPHER_STATELESS_MODE` has not been
-            /// agreed on. Requests also end with [`Error::OutOfDeviceMemory`], where a long key has
-            /// no room in a slot, and [`Error::TooManyBuffers`] on a queue of a few entries.
+            /// [`Error::FeatureMissing`] where `VIRTIO_CRYPTO_F_AKCIPHER_STATELESS_MODE` has not
+            /// been agreed on. Requests also end with [`Error::OutOfDeviceMemory`], where a long
+            /// key has no room in a slot, and [`Error::TooManyBuffers`] on a queue of a few
+            /// entries.
             pub fn stateless(
                 device: &Device<P>,
                 $given: &$key,
@@ -121,8 +122,8 @@ macro_rules! session {
             ///
             /// # Errors
             ///
-            /// [`Error::Refused`], [`Error::Broken`] or [`Error::ShutDown`]; the session is gone for
-            /// the driver in any case.
+            /// [`Error::Refused`], [`Error::Broken`] or [`Error::ShutDown`]; the session is gone
+            /// for the driver in any case.
             ///
             /// # Cancellation
             ///
@@ -156,8 +157,8 @@ impl<P: Platform> RsaEncryptor<P> {
     /// # Errors
     ///
     /// [`Error::InvalidLength`], [`Error::Refused`], [`Error::Broken`], [`Error::ShutDown`];
-    /// [`Error::ShortAnswer`] from a device that always answers so. `ciphertext` is unchanged or zeros
-    /// then.
+    /// [`Error::ShortAnswer`] from a device that always answers so. `ciphertext` is unchanged or
+    /// zeros then.
     ///
     /// # Cancellation
     ///
@@ -187,8 +188,9 @@ impl<P: Platform> RsaDecryptor<P> {
     /// room for the longest one: the modulus less 11 bytes (RFC 8017, 7.2.2). Returns the message's
     /// length.
     ///
-    /// Whether a ciphertext was padded rightly, and how long it took to tell, gives the key's secrets
-    /// away to whoever may try many (Bleichenbacher's attack): do not let a peer see either.
+    /// Whether a ciphertext was padded rightly, and how long it took to tell, gives the key's
+    /// secrets away to whoever may try many (Bleichenbacher's attack): do not let a peer see
+    /// either.
     ///
     /// # Errors
     ///
@@ -210,8 +212,8 @@ impl<P: Platform> RsaDecryptor<P> {
             .transform(AkcipherOperation::Decrypt, ciphertext, result);
         let mut len_bytes = sent.await?;
         // QEMU says nothing of an empty message, and leaves the count at all that is writable
-        // (hw/virtio/virtio-crypto.c, `virtio_crypto_akcipher_input_data_helper`): the ciphertext is
-        // still where the message would be.
+        // (hw/virtio/virtio-crypto.c, `virtio_crypto_akcipher_input_data_helper`): the ciphertext
+        // is still where the message would be.
         if len_bytes == ciphertext.len() && *result == *ciphertext {
             len_bytes = 0;
         }
@@ -230,7 +232,8 @@ impl<P: Platform> RsaRawEncryptor<P> {
     /// # Errors
     ///
     /// [`Error::InvalidLength`], [`Error::NotBelowModulus`], [`Error::Refused`],
-    /// [`Error::ShortAnswer`], [`Error::Broken`], [`Error::ShutDown`]. `result` is unchanged or zeros then.
+    /// [`Error::ShortAnswer`], [`Error::Broken`], [`Error::ShutDown`]. `result` is unchanged or
+    /// zeros then.
     ///
     /// # Cancellation
     ///
@@ -254,7 +257,8 @@ impl<P: Platform> RsaRawDecryptor<P> {
     /// # Errors
     ///
     /// [`Error::InvalidLength`], [`Error::NotBelowModulus`], [`Error::Refused`],
-    /// [`Error::ShortAnswer`], [`Error::Broken`], [`Error::ShutDown`]. `result` is unchanged or zeros then.
+    /// [`Error::ShortAnswer`], [`Error::Broken`], [`Error::ShutDown`]. `result` is unchanged or
+    /// zeros then.
     ///
     /// # Cancellation
     ///

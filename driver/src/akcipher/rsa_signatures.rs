@@ -17,8 +17,8 @@ use crate::{
     wire::{AkcipherOperation, AkcipherScheme, KeyType, RsaHash},
 };
 
-/// Bytes of a signature that are looked for at most. More than a leading zero byte or two are as good as
-/// never met, and each is 256 times the work.
+/// Bytes of a signature that are looked for at most. More than a leading zero byte or two are as
+/// good as never met, and each is 256 times the work.
 const MAX_MISSING_LEN: usize = 2;
 
 // What a search sends has room in a slot, also where it brings the key: two numbers in DER, the
@@ -73,12 +73,13 @@ impl<P: Platform> RsaSigner<P> {
         self.hash
     }
 
-    /// Has the device verify each signature from here on, with the public half of the key, before it is
-    /// given out: a device that once computes wrongly gives the key away otherwise, since one faulty
-    /// signature is enough to factor the modulus (Boneh, DeMillo, Lipton 1997).
+    /// Has the device verify each signature from here on, with the public half of the key, before
+    /// it is given out: a device that once computes wrongly gives the key away otherwise, since one
+    /// faulty signature is enough to factor the modulus (Boneh, DeMillo, Lipton 1997).
     ///
     /// Costs one more session for as long as the signer lives, but without sessions, and one more
-    /// request a signature. Who does not trust the device's verification either verifies in software.
+    /// request a signature. Who does not trust the device's verification either verifies in
+    /// software.
     ///
     /// # Errors
     ///
@@ -181,8 +182,8 @@ impl<P: Platform> RsaVerifier<P> {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidSignature`]: it does not belong to this digest and key. Every other error says
-    /// that it is not known: [`Error::InvalidLength`], [`Error::Refused`], [`Error::Broken`],
+    /// [`Error::InvalidSignature`]: it does not belong to this digest and key. Every other error
+    /// says that it is not known: [`Error::InvalidLength`], [`Error::Refused`], [`Error::Broken`],
     /// [`Error::ShutDown`].
     ///
     /// # Cancellation

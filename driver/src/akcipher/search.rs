@@ -1,5 +1,5 @@
-//! The end of a signature that came short, looked for with the public half: one VERIFY a candidate, some
-//! of them side by side.
+//! The end of a signature that came short, looked for with the public half: one VERIFY a candidate,
+//! some of them side by side.
 
 use arrayvec::ArrayVec;
 
@@ -20,8 +20,8 @@ fn window<P: Platform>(queue: &Queue<P>) -> usize {
 }
 
 impl<P: Platform> Key<P> {
-    /// Looks for the last `unknown_bytes` bytes of `signature`, which may be none, until the device says
-    /// that it belongs to `digest`; `false` if it never does. Allocates nothing.
+    /// Looks for the last `unknown_bytes` bytes of `signature`, which may be none, until the device
+    /// says that it belongs to `digest`; `false` if it never does. Allocates nothing.
     ///
     /// Takes a slot in line, and further ones only while they are free and nobody waits.
     ///

@@ -1,8 +1,10 @@
-//! A key to sign with, and the public half that its signatures are verified with first, if that is wanted.
+//! A key to sign with, and the public half that its signatures are verified with first, if that is
+//! wanted.
 //!
-//! One wrong signature of RSA, made by a device whose memory or arithmetic failed it in one half of the
-//! computation by the Chinese remainder theorem, is enough to factor the modulus for whoever has the
-//! right one or the message (Boneh, DeMillo, Lipton 1997). One of ECDSA may tell about the nonce.
+//! One wrong signature of RSA, made by a device whose memory or arithmetic failed it in one half of
+//! the computation by the Chinese remainder theorem, is enough to factor the modulus for whoever
+//! has the right one or the message (Boneh, DeMillo, Lipton 1997). One of ECDSA may tell about the
+//! nonce.
 
 use super::Key;
 use crate::{Error, Platform};
@@ -24,7 +26,8 @@ impl<P: Platform> From<Key<P>> for Signing<P> {
 }
 
 impl<P: Platform> Signing<P> {
-    /// Has each signature verified from here on, with the public half that `key` is the encoding of.
+    /// Has each signature verified from here on, with the public half that `key` is the encoding
+    /// of.
     pub(super) async fn verify_signatures(&mut self, key: &[u8]) -> Result<(), Error> {
         if self.public.is_none() {
             self.public = Some(self.private.public_half(key).await?);

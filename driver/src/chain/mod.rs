@@ -26,8 +26,8 @@ use crate::{
 ///
 /// # Cancellation
 ///
-/// As with [`Cipher`](crate::Cipher): every future may be dropped at any time, and a buffer given to
-/// it is freed when the device has let go of it. Slices and digest are then untouched.
+/// As with [`Cipher`](crate::Cipher): every future may be dropped at any time, and a buffer given
+/// to it is freed when the device has let go of it. Slices and digest are then untouched.
 #[derive(Debug)]
 pub struct Chain<P: Platform> {
     mode: Mode<P>,
@@ -134,15 +134,15 @@ impl<P: Platform> Chain<P> {
         self.mode.close().await
     }
 
-    /// Processes `buffer` in place, without copying, and writes its digest; waits for a slot if none
-    /// is free.
+    /// Processes `buffer` in place, without copying, and writes its digest; waits for a slot if
+    /// none is free.
     ///
     /// # Errors
     ///
     /// [`Error::InvalidLength`], [`Error::OutOfRange`], [`Error::Refused`], [`Error::ShortAnswer`],
     /// [`Error::ShutDown`], [`Error::OutOfDeviceMemory`] for long keys or additional data: with the
-    /// buffer, which is wiped if the device had it. [`Error::Broken`]: without it, if the device had
-    /// it. `digest` is unchanged.
+    /// buffer, which is wiped if the device had it. [`Error::Broken`]: without it, if the device
+    /// had it. `digest` is unchanged.
     pub async fn process(
         &self,
         input: ChainInput<'_>,
@@ -189,13 +189,13 @@ impl<P: Platform> Chain<P> {
         buffers.judge_many(outcome)
     }
 
-    /// Processes `data` in place through a copy in device memory: up to 512 bytes in the slot's own,
-    /// which allocates nothing. Waits for a slot if none is free.
+    /// Processes `data` in place through a copy in device memory: up to 512 bytes in the slot's
+    /// own, which allocates nothing. Waits for a slot if none is free.
     ///
     /// # Errors
     ///
-    /// Those of [`process`](Self::process), and [`Error::OutOfDeviceMemory`]. `data` and `digest` are
-    /// unchanged.
+    /// Those of [`process`](Self::process), and [`Error::OutOfDeviceMemory`]. `data` and `digest`
+    /// are unchanged.
     pub async fn process_slice(
         &self,
         input: ChainInput<'_>,

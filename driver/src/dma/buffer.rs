@@ -83,8 +83,8 @@ impl<P: Platform> DmaBuffer<P> {
         unsafe { ptr::read(&this.backing) }
     }
 
-    /// Cuts the buffer behind `len_bytes` bytes, of which there are as many; the pages are freed with
-    /// the last part.
+    /// Cuts the buffer behind `len_bytes` bytes, of which there are as many; the pages are freed
+    /// with the last part.
     fn cut(self, len_bytes: usize) -> (Self, Self) {
         let whole_len_bytes = self.len_bytes;
         debug_assert!(len_bytes <= whole_len_bytes);
@@ -119,8 +119,8 @@ impl<P: Platform> DmaBuffer<P> {
         })
     }
 
-    /// Puts all parts of a buffer together again, in their order; `None`, and the parts freed, if one
-    /// is missing or they are not one behind the other.
+    /// Puts all parts of a buffer together again, in their order; `None`, and the parts freed, if
+    /// one is missing or they are not one behind the other.
     pub(crate) fn rejoin(parts: impl IntoIterator<Item = Option<Self>>) -> Option<Self> {
         let mut parts = parts.into_iter();
         let mut whole = parts.next()??;
@@ -145,13 +145,13 @@ impl<P: Platform> DmaBuffer<P> {
         Some(Self { backing, len_bytes })
     }
 
-    /// Gives the pages up for good, those of the whole where it is a part, because the device may still
-    /// write to them; wipes it first.
+    /// Gives the pages up for good, those of the whole where it is a part, because the device may
+    /// still write to them; wipes it first.
     pub(crate) fn give_up(self, total: &GivenUp) {
         let start = self.start();
         for index in 0..self.len_bytes {
-            // SAFETY: *Alone*: inside the pages, which stay. There is no reference, and what the device
-            // reads or writes at the same time it finds or leaves as it may.
+            // SAFETY: *Alone*: inside the pages, which stay. There is no reference, and what the
+            // device reads or writes at the same time it finds or leaves as it may.
             unsafe { start.add(index).write_volatile(0) };
         }
         self.place().0.give_up(total);
@@ -165,8 +165,8 @@ impl<P: Platform> core::ops::Deref for DmaBuffer<P> {
 
     #[inline]
     fn deref(&self) -> &[u8] {
-        // SAFETY: *Alone*; whoever has the buffer is its only owner, and the device has let go of it
-        // (*Owned*).
+        // SAFETY: *Alone*; whoever has the buffer is its only owner, and the device has let go of
+        // it (*Owned*).
         unsafe { slice::from_raw_parts(self.start(), self.len_bytes) }
     }
 }

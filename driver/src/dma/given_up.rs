@@ -2,8 +2,8 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
-/// Device memory that is neither used nor given back any more, because a device may still write to it: that
-/// of one device, over all its lives.
+/// Device memory that is neither used nor given back any more, because a device may still write to
+/// it: that of one device, over all its lives.
 #[derive(Debug, Default)]
 pub(crate) struct GivenUp(AtomicU64);
 

@@ -84,8 +84,8 @@ impl<P: Platform> fmt::Debug for DmaRegion<P> {
 /// What is wiped at a time: most of what is short takes one or two steps.
 pub(crate) const WIPE_LEN: usize = 32;
 
-/// Copies `len_bytes` bytes: short keys, IVs and blocks word by word, because a call costs more than
-/// the copy.
+/// Copies `len_bytes` bytes: short keys, IVs and blocks word by word, because a call costs more
+/// than the copy.
 ///
 /// # Safety
 ///
@@ -164,16 +164,16 @@ impl<const LEN: usize> DmaPart<'_, LEN> {
         unsafe { copy(from, bytes.as_mut_ptr(), bytes.len()) }
     }
 
-    /// Reads the byte at `offset`, once, and not before what precedes it. A device that writes it at the
-    /// same time changes what is read, and nothing else.
+    /// Reads the byte at `offset`, once, and not before what precedes it. A device that writes it
+    /// at the same time changes what is read, and nothing else.
     #[inline(always)]
     pub(crate) fn read_byte(&self, offset: usize) -> u8 {
         // SAFETY: inside the part (checked by `pointer`).
         unsafe { self.pointer(offset, 1).read_volatile() }
     }
 
-    /// Overwrites the granules ([`WIPE_LEN`]) that hold `len_bytes` bytes at `offset` with zeros, in a
-    /// way that is not optimised away.
+    /// Overwrites the granules ([`WIPE_LEN`]) that hold `len_bytes` bytes at `offset` with zeros,
+    /// in a way that is not optimised away.
     #[inline]
     pub(crate) fn wipe(&self, offset: usize, len_bytes: usize) {
         let granules = len_bytes.div_ceil(WIPE_LEN);
@@ -181,8 +181,9 @@ impl<const LEN: usize> DmaPart<'_, LEN> {
         assert!(offset.is_multiple_of(8));
         for granule in 0..granules {
             for word in 0..WIPE_LEN / 8 {
-                // SAFETY: inside the part (checked by `pointer` for all granules) and aligned (`start`
-                // of the part is, and `offset` is a multiple of 8); the caller owns the slot.
+                // SAFETY: inside the part (checked by `pointer` for all granules) and aligned
+                // (`start` of the part is, and `offset` is a multiple of 8); the caller owns the
+                // slot.
                 unsafe { start.add(granule * (WIPE_LEN / 8) + word).write_volatile(0) };
             }
         }

@@ -236,7 +236,8 @@ pub(super) const MACS: &[Mac] = &[
 pub(super) const COUNT: [u8; 32] =
     hex("000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f");
 
-/// What comes of [`COUNT`], under its first 12 bytes as nonce, with its first 20 as additional data.
+/// What comes of [`COUNT`], under its first 12 bytes as nonce, with its first 20 as additional
+/// data.
 pub(super) struct Aead {
     pub(super) algorithm: AeadAlgorithm,
     pub(super) key_len_bytes: usize,

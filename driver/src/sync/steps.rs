@@ -1,8 +1,9 @@
 //! Steps that run code of callers', which may panic.
 
-/// Runs `step` until it returns `false`, past a panic too: the wakers and destructors of one caller cost no
-/// other caller its turn. The steps that are left then run while the panic goes on, beginning with the one
-/// that panicked; one that panics meanwhile aborts, as a panic in a destructor does.
+/// Runs `step` until it returns `false`, past a panic too: the wakers and destructors of one caller
+/// cost no other caller its turn. The steps that are left then run while the panic goes on,
+/// beginning with the one that panicked; one that panics meanwhile aborts, as a panic in a
+/// destructor does.
 #[inline(always)]
 pub(crate) fn run_all(step: impl FnMut() -> bool) {
     let mut rest = Rest(step);

@@ -12,10 +12,11 @@ use crate::{DEVICE_ID, Platform, dma::barrier, sync::IrqMutex};
 
 /// A transport of `virtio_drivers` (MMIO, a hypervisor's own) as one of this driver's.
 ///
-/// It is meant for MMIO; PCI has a transport of this driver's own, [`pci`](super::pci). Theirs for PCI
-/// works where the device keeps to the rules, but is no match for one that does not: its `notify` reads
-/// the queue's notification offset anew at every kick and panics when it lies outside the region, as it
-/// does for a device that has been removed and reads all ones, with the lock held and interrupts masked.
+/// It is meant for MMIO; PCI has a transport of this driver's own, [`pci`](super::pci). Theirs for
+/// PCI works where the device keeps to the rules, but is no match for one that does not: its
+/// `notify` reads the queue's notification offset anew at every kick and panics when it lies
+/// outside the region, as it does for a device that has been removed and reads all ones, with the
+/// lock held and interrupts masked.
 ///
 /// Their `notify` and `ack_interrupt` want `&mut self`, so all of it stands behind one lock, which
 /// a kick takes too. There is no MSI-X: interrupts
@@ -30,8 +31,8 @@ pub struct VirtioDriversTransport<P: Platform, T: VirtioTransport> {
 struct Shared<P: Platform, T>(IrqMutex<P, State<T>>);
 
 struct State<T> {
-    /// Never dropped: theirs reset the device then, whoever drives it by that time, and wait for it without
-    /// a limit. The driver resets it itself.
+    /// Never dropped: theirs reset the device then, whoever drives it by that time, and wait for it
+    /// without a limit. The driver resets it itself.
     transport: ManuallyDrop<T>,
     /// What the last `set_queue` said, until `enable_queue`: theirs does both in one.
     queue: Option<(QueueIndex, u16, QueueAddresses)>,
@@ -47,8 +48,8 @@ impl<P: Platform, T: VirtioTransport + Send + 'static> VirtioDriversTransport<P,
     ///
     /// # Safety
     ///
-    /// `transport` keeps what this driver's [`Transport`] promises; as a transport of `virtio_drivers` it
-    /// promises nothing to `unsafe` code by itself.
+    /// `transport` keeps what this driver's [`Transport`] promises; as a transport of
+    /// `virtio_drivers` it promises nothing to `unsafe` code by itself.
     pub unsafe fn new(transport: T) -> Result<Self, TransportError> {
         let device_type = transport.device_type();
         if device_type != DeviceType::Crypto {
@@ -83,7 +84,8 @@ impl<P: Platform, T: VirtioTransport + Send + 'static> Notify for Shared<P, T> {
     }
 }
 
-// SAFETY: hands on what the transport within answers and is told; for that the caller of `new` vouches.
+// SAFETY: hands on what the transport within answers and is told; for that the caller of `new`
+// vouches.
 unsafe impl<P: Platform, T: VirtioTransport + Send + 'static> Transport
     for VirtioDriversTransport<P, T>
 {

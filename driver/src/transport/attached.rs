@@ -57,8 +57,8 @@ impl Attached {
         Ok(status)
     }
 
-    /// Asks the bus and the device whether the device is there, unless it is known to be gone. Not from an
-    /// interrupt handler.
+    /// Asks the bus and the device whether the device is there, unless it is known to be gone. Not
+    /// from an interrupt handler.
     ///
     /// # Errors
     ///
@@ -71,7 +71,8 @@ impl Attached {
         self.transport()
     }
 
-    /// Asks again about a device that was gone: it may have come back. Not from an interrupt handler.
+    /// Asks again about a device that was gone: it may have come back. Not from an interrupt
+    /// handler.
     pub(crate) fn find_again(&self) {
         self.gone.store(false, Ordering::Relaxed);
         // What it finds is known to whoever comes next.

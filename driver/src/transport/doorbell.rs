@@ -14,8 +14,8 @@ pub struct Doorbell(Ring);
 
 /// A notification that is not one register write.
 pub trait Notify: Send + Sync + fmt::Debug {
-    /// Notifies the device of `queue`. Any context, any number of callers at once. What the device is to
-    /// find in memory has been ordered before a register write of the calling CPU.
+    /// Notifies the device of `queue`. Any context, any number of callers at once. What the device
+    /// is to find in memory has been ordered before a register write of the calling CPU.
     fn notify(&self, queue: QueueIndex);
 }
 

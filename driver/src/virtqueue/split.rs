@@ -169,8 +169,9 @@ impl<P: Platform> SplitQueue<P> {
             used_index: memory.field(used + 2),
             used_ring: memory.field(used + 4),
             available_event: memory.field(available_event),
-            // SAFETY: memory of the queue's own, laid out for `size` entries. It is given up rather than
-            // freed unless the device has confirmed a reset, and so is what the descriptors lead to.
+            // SAFETY: memory of the queue's own, laid out for `size` entries. It is given up rather
+            // than freed unless the device has confirmed a reset, and so is what the descriptors
+            // lead to.
             addresses: unsafe {
                 QueueAddresses::new(
                     memory.bus_address(0),
@@ -212,8 +213,9 @@ impl<P: Platform> SplitQueue<P> {
         }
     }
 
-    /// Makes descriptor `index` refer to an indirect table (Virtio 1.3, 2.7.5.3) with room for so many
-    /// descriptors. A chain in it may be shorter: it ends where a descriptor names no next one.
+    /// Makes descriptor `index` refer to an indirect table (Virtio 1.3, 2.7.5.3) with room for so
+    /// many descriptors. A chain in it may be shorter: it ends where a descriptor names no next
+    /// one.
     pub(crate) fn write_indirect(&mut self, index: u16, table: u64, descriptors: usize) {
         let len_bytes = (descriptors * DESCRIPTOR_LEN) as u32;
         self.write_descriptor(index, &raw(table, len_bytes, DESCRIPTOR_INDIRECT, 0));
@@ -281,8 +283,8 @@ impl<P: Platform> SplitQueue<P> {
     pub(crate) fn take_used(&mut self) -> UsedElement {
         let entry = usize::from(self.next_used & self.mask);
         self.next_used = self.next_used.wrapping_add(1);
-        // SAFETY: *Inside*, masked. A device that writes them at the same time changes what is read,
-        // and nothing else: nothing is believed.
+        // SAFETY: *Inside*, masked. A device that writes them at the same time changes what is
+        // read, and nothing else: nothing is believed.
         let [id, len_bytes] = [0, 1].map(|half| unsafe {
             let field = self.used_ring.add(2 * entry + half);
             u32::from_le(field.read_volatile())
@@ -290,8 +292,8 @@ impl<P: Platform> SplitQueue<P> {
         UsedElement { id, len_bytes }
     }
 
-    /// Asks for an interrupt at the next used element, and reads the used index again: an element may have
-    /// come meanwhile.
+    /// Asks for an interrupt at the next used element, and reads the used index again: an element
+    /// may have come meanwhile.
     #[inline]
     pub(crate) fn arm(&mut self) -> u16 {
         if self.event_index {
@@ -312,9 +314,9 @@ impl<P: Platform> SplitQueue<P> {
         }
     }
 
-    /// Takes back [`suppress_interrupts`](Self::suppress_interrupts). What the device has used before
-    /// it knows is found by who looks at `idx` afterwards. With EVENT_IDX it is [`arm`](Self::arm) that
-    /// asks, and there is nothing to take back.
+    /// Takes back [`suppress_interrupts`](Self::suppress_interrupts). What the device has used
+    /// before it knows is found by who looks at `idx` afterwards. With EVENT_IDX it is
+    /// [`arm`](Self::arm) that asks, and there is nothing to take back.
     pub(crate) fn allow_interrupts(&mut self) {
         if !self.event_index {
             store(self.available_flags, 0, Ordering::Relaxed);

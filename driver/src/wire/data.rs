@@ -1,8 +1,8 @@
 //! Data requests (Virtio 1.3, 5.9.7.3 to 5.9.7.7); those of public keys are in `akcipher.rs`.
 //!
 //! Session mode and stateless mode differ in the fixed-length fields. The specification says both
-//! that these go by what has been negotiated and that they go by the mode of each request; here they
-//! go by the request, whose `flag` tells the device.
+//! that these go by what has been negotiated and that they go by the mode of each request; here
+//! they go by the request, whose `flag` tells the device.
 
 use zerocopy::{
     Immutable, IntoBytes, KnownLayout,

@@ -184,8 +184,8 @@ bitflags! {
         const ACCESS_PLATFORM = 1 << 33;
         /// `VIRTIO_F_RING_PACKED`. Not used.
         const RING_PACKED = 1 << 34;
-        /// `VIRTIO_F_ORDER_PLATFORM`: the device orders memory as hardware does. The driver always does what
-        /// that obliges it to.
+        /// `VIRTIO_F_ORDER_PLATFORM`: the device orders memory as hardware does. The driver always
+        /// does what that obliges it to.
         const ORDER_PLATFORM = 1 << 36;
         /// `VIRTIO_F_RING_RESET`. Not used.
         const RING_RESET = 1 << 40;

@@ -1,5 +1,5 @@
-//! A second kernel, as small as can be: it boots in QEMU (`boot.s`), embeds the driver, encrypts one
-//! block and ends QEMU.
+//! A second kernel, as small as can be: it boots in QEMU (`boot.s`), embeds the driver, encrypts
+//! one block and ends QEMU.
 //!
 //! One CPU, no interrupts, no executor, and nothing of the `kernel` crate but its linker script.
 //! Memory is mapped where it is, and is never given back.
@@ -65,8 +65,9 @@ unsafe impl Hal for Minimal {
 /// Where QEMU has the registers of PCI devices and nothing else, with less than 3 GiB of memory.
 const REGISTERS: core::ops::Range<u64> = 0xc000_0000..0xfec0_0000;
 
-// SAFETY: one CPU, and no interrupt handler calls the driver: interrupts are never enabled. Everything
-// is mapped where it is, registers as the firmware has set the CPU up for them: uncached.
+// SAFETY: one CPU, and no interrupt handler calls the driver: interrupts are never enabled.
+// Everything is mapped where it is, registers as the firmware has set the CPU up for them:
+// uncached.
 unsafe impl Platform for Minimal {
     fn mask_interrupts() -> bool {
         false
@@ -113,7 +114,8 @@ impl ConfigurationAccess for Ports {
 }
 
 fn encrypt(function: DeviceFunction, key: &[u8], block: &mut [u8; 16]) -> Result<(), Error> {
-    // SAFETY: the machine's own configuration space, and nobody else drives the device, which QEMU made.
+    // SAFETY: the machine's own configuration space, and nobody else drives the device, which QEMU
+    // made.
     let transport = unsafe { PciTransport::<Minimal, _>::new(Ports, function)? };
     let device = Device::<Minimal>::new(transport, Options::default())?;
     let work = async {

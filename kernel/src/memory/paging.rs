@@ -154,8 +154,8 @@ fn expect_mapped<S: PageSize + core::fmt::Debug>(
     }
 }
 
-/// Maps whole pages into the device window, and nothing beside them. `None` when the page tables would
-/// take too much memory.
+/// Maps whole pages into the device window, and nothing beside them. `None` when the page tables
+/// would take too much memory.
 pub(super) fn map_device(pages: Range<u64>, frames: &mut Frames) -> Option<()> {
     let mut tables = active_tables();
     expect_room(&pages, frames)?;

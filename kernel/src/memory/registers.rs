@@ -1,8 +1,8 @@
 //! Which physical addresses may be mapped as device registers, and which read as firmware tables.
 //!
-//! Where things are is said by devices and by firmware, which may lie or be mistaken. What decides is
-//! the boot memory map, the CPU's width, and what the kernel keeps for itself: registers of a driver's
-//! device lie where all of these know nothing.
+//! Where things are is said by devices and by firmware, which may lie or be mistaken. What decides
+//! is the boot memory map, the CPU's width, and what the kernel keeps for itself: registers of a
+//! driver's device lie where all of these know nothing.
 
 use core::{arch::x86_64::__cpuid, ops::Range, ptr::NonNull};
 
@@ -45,8 +45,8 @@ fn overlap(one: &Range<u64>, other: &Range<u64>) -> bool {
     one.start < other.end && other.start < one.end
 }
 
-/// Returns the pages that `len_bytes` at `address` lie on; `None` where that is nothing, or no place
-/// that the CPU can reach and the device window has room for.
+/// Returns the pages that `len_bytes` at `address` lie on; `None` where that is nothing, or no
+/// place that the CPU can reach and the device window has room for.
 fn pages(address: u64, len_bytes: usize) -> Option<Range<u64>> {
     let frame = FRAME_LEN as u64;
     let end = address.checked_add(len_bytes as u64)?;
@@ -81,9 +81,9 @@ fn is_own(range: &Range<u64>) -> bool {
 /// Maps registers of a driver's device, uncached, for good. Mapping the same twice is fine.
 ///
 /// `None` unless every byte of the stretch can be device registers: the pages that it lies on are
-/// above the first MiB, within what the CPU can address, in no region of the boot memory map (memory,
-/// the image, firmware tables), and neither the interrupt messages' window nor registers that the
-/// kernel keeps for itself. `None`, too, when there is no memory for page tables.
+/// above the first MiB, within what the CPU can address, in no region of the boot memory map
+/// (memory, the image, firmware tables), and neither the interrupt messages' window nor registers
+/// that the kernel keeps for itself. `None`, too, when there is no memory for page tables.
 pub fn map_registers(address: u64, len_bytes: usize) -> Option<NonNull<u8>> {
     let pages = pages(address, len_bytes)?;
     let is_free = pages.start >= FIRST_BYTE
@@ -96,8 +96,8 @@ pub fn map_registers(address: u64, len_bytes: usize) -> Option<NonNull<u8>> {
     map(address, pages)
 }
 
-/// Maps registers that the kernel keeps for itself, where the firmware says that they are. No driver
-/// gets them from here on.
+/// Maps registers that the kernel keeps for itself, where the firmware says that they are. No
+/// driver gets them from here on.
 ///
 /// `None` where there is memory, for nothing, past what the CPU can address, and when there is no
 /// memory for page tables or no room to remember it.
@@ -132,9 +132,9 @@ pub(crate) fn map_trampoline() -> Option<NonNull<u8>> {
 
 /// Copies a firmware table.
 ///
-/// A copy, because nobody promises that the memory stays as it is. `None` where the kernel has memory
-/// of its own or registers, or nobody says that there is anything: tables lie below the first MiB or
-/// in what the boot memory map does not leave to us.
+/// A copy, because nobody promises that the memory stays as it is. `None` where the kernel has
+/// memory of its own or registers, or nobody says that there is anything: tables lie below the
+/// first MiB or in what the boot memory map does not leave to us.
 pub(crate) fn read_firmware(address: u64, len_bytes: usize) -> Option<Vec<u8>> {
     let pages = pages(address, len_bytes)?;
     let is_low = pages.end <= FIRST_BYTE;
@@ -154,8 +154,8 @@ pub(crate) fn read_firmware(address: u64, len_bytes: usize) -> Option<Vec<u8>> {
     let start = map(address, pages)?;
     let mut bytes = Vec::new();
     bytes.try_reserve_exact(len_bytes).ok()?;
-    // SAFETY: mapped just now, for good, all of the stretch. Any byte is a `u8`, and reading each by
-    // itself stays right whatever the memory does meanwhile.
+    // SAFETY: mapped just now, for good, all of the stretch. Any byte is a `u8`, and reading each
+    // by itself stays right whatever the memory does meanwhile.
     bytes.extend((0..len_bytes).map(|at| unsafe { start.add(at).read_volatile() }));
     Some(bytes)
 }

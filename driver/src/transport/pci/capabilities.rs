@@ -18,8 +18,8 @@ const MAX_CAPABILITIES: usize = 48;
 const STATUS_CAPABILITIES: u32 = 1 << (16 + 4);
 const CAPABILITIES_POINTER: u8 = 0x34;
 
-/// A stretch of a memory BAR, checked against the size that the BAR says it has. What lies there is for
-/// the platform to judge.
+/// A stretch of a memory BAR, checked against the size that the BAR says it has. What lies there is
+/// for the platform to judge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stretch {
     pub(super) address: u64,

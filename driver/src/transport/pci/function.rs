@@ -14,8 +14,8 @@ const BAR_0: u8 = 0x10;
 pub(super) struct Function<C> {
     config: C,
     at: DeviceFunction,
-    /// Sizes of the memory BARs as far as they have been found out, `None` within for one that is not
-    /// there: nobody switches a function's decoding off twice.
+    /// Sizes of the memory BARs as far as they have been found out, `None` within for one that is
+    /// not there: nobody switches a function's decoding off twice.
     sizes: [Option<Option<u64>>; 6],
 }
 
@@ -52,8 +52,8 @@ impl<C: ConfigurationAccess> Function<C> {
         self.write(COMMAND, command);
     }
 
-    /// Reads the address in BAR `index`, below 6; `None` unless it is a memory BAR, as far as that can be
-    /// told without its size.
+    /// Reads the address in BAR `index`, below 6; `None` unless it is a memory BAR, as far as that
+    /// can be told without its size.
     pub(super) fn memory_bar(&self, index: u8) -> Option<u64> {
         // A register that is the upper half of a 64-bit BAR is not a BAR.
         let mut first = 0;

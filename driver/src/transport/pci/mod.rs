@@ -76,8 +76,9 @@ pub struct PciTransport<P: Platform, C: ConfigurationAccess> {
     /// Notification structures as the device lists them; some may not be usable.
     notify: Vec<Result<Notification, TransportError>>,
     msix: Option<Msix<P>>,
-    /// For the MSI-X and INTx switches of this function, and to see whether it is there: never used by an
-    /// interrupt, so interrupts need not be masked, and the access may have a lock of its own.
+    /// For the MSI-X and INTx switches of this function, and to see whether it is there: never used
+    /// by an interrupt, so interrupts need not be masked, and the access may have a lock of its
+    /// own.
     function: SpinMutex<Function<C>>,
 }
 
@@ -128,8 +129,8 @@ pub fn is_crypto_device(vendor: u16, device: u16) -> bool {
 }
 
 impl<P: Platform, C: ConfigurationAccess + Send> PciTransport<P, C> {
-    /// Finds the structures of the device at `function`, has the platform map what is needed of them, and
-    /// switches memory access and bus mastering on.
+    /// Finds the structures of the device at `function`, has the platform map what is needed of
+    /// them, and switches memory access and bus mastering on.
     ///
     /// The transport keeps `config` to itself for the switches of its own function; the kernel has
     /// others for other functions, so accesses through them have to be independent of each other
@@ -143,9 +144,9 @@ impl<P: Platform, C: ConfigurationAccess + Send> PciTransport<P, C> {
     ///
     /// # Safety
     ///
-    /// `config` reaches the configuration space of `function`, which is one of this machine's, and writes
-    /// nothing else. Nobody else drives the device, and it keeps to the memory that it is given
-    /// ([`Transport`]).
+    /// `config` reaches the configuration space of `function`, which is one of this machine's, and
+    /// writes nothing else. Nobody else drives the device, and it keeps to the memory that it is
+    /// given ([`Transport`]).
     pub unsafe fn new(config: C, function: DeviceFunction) -> Result<Self, TransportError> {
         let at = function;
         let mut function = Function::new(config, at);
@@ -210,8 +211,9 @@ impl<P: Platform, C: ConfigurationAccess + Send> PciTransport<P, C> {
     }
 }
 
-// SAFETY: every method is the access to the device's own register that the specification names (`config`
-// and the device are what the caller of `new` vouches for), and nothing is remembered of a status.
+// SAFETY: every method is the access to the device's own register that the specification names
+// (`config` and the device are what the caller of `new` vouches for), and nothing is remembered of
+// a status.
 unsafe impl<P: Platform, C: ConfigurationAccess + Send> Transport for PciTransport<P, C> {
     fn read_device_features(&self) -> u64 {
         let half = |select: u32| {

@@ -9,10 +9,10 @@ use crate::{Platform, dma::barrier, transport::TransportError};
 ///
 /// # Invariant
 ///
-/// *Mapped for ever*: [`Platform::map_registers`] gave the address for the whole stretch. It has judged
-/// that there are registers, whatever device or configuration space say, and it never takes them back, so
-/// an access is valid at any time, also after a reset and after the transport is gone. Accesses are
-/// volatile, through raw pointers, never through references.
+/// *Mapped for ever*: [`Platform::map_registers`] gave the address for the whole stretch. It has
+/// judged that there are registers, whatever device or configuration space say, and it never takes
+/// them back, so an access is valid at any time, also after a reset and after the transport is
+/// gone. Accesses are volatile, through raw pointers, never through references.
 #[derive(Debug)]
 pub(super) struct Registers<P> {
     start: NonNull<u8>,

@@ -168,8 +168,9 @@ fn rsa_signature(
     )
 }
 
-/// How often an encryption that comes short is made anew, as the driver does it: its padding is random, and
-/// QEMU with nettle cuts off the end of a ciphertext that begins with a zero byte, one in 256.
+/// How often an encryption that comes short is made anew, as the driver does it: its padding is
+/// random, and QEMU with nettle cuts off the end of a ciphertext that begins with a zero byte, one
+/// in 256.
 const ENCRYPTION_TRIES: usize = 8;
 
 /// Encrypts a message; `None` if the result is never as long as the modulus.

@@ -104,8 +104,8 @@ pub fn try_all(
     device.is_some()
 }
 
-/// Starts a device anew that broke or did not answer, and says where it did; `false` if it does not come
-/// back.
+/// Starts a device anew that broke or did not answer, and says where it did; `false` if it does not
+/// come back.
 fn is_well_again(device: &CryptoDevice, step: &str) -> bool {
     let in_flight = || device.data_stats().in_flight + device.control_stats().in_flight;
     let end_ns = time::now_ns() + RECOVERY_LIMIT_NS;

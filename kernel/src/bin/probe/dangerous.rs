@@ -1,5 +1,5 @@
-//! Requests that are known to break a device or to end a QEMU, each by its name alone. The driver's safe
-//! API cannot express one of them.
+//! Requests that are known to break a device or to end a QEMU, each by its name alone. The driver's
+//! safe API cannot express one of them.
 
 use alloc::{format, string::String, vec, vec::Vec};
 

@@ -1,5 +1,5 @@
-//! How a request is cut into descriptors, which is to make no difference (Virtio 1.3, 2.7.4.1), and which of
-//! the ways a device takes.
+//! How a request is cut into descriptors, which is to make no difference (Virtio 1.3, 2.7.4.1), and
+//! which of the ways a device takes.
 
 use alloc::{format, string::String, vec, vec::Vec};
 
@@ -102,8 +102,8 @@ const KINDS: &[(&str, Ask)] = &[
     }),
 ];
 
-/// Sends each kind of request both ways, and lets the one that is answered more often be the way of all that
-/// follows. Returns how the driver is to send: compactly, unless that costs answers.
+/// Sends each kind of request both ways, and lets the one that is answered more often be the way of
+/// all that follows. Returns how the driver is to send: compactly, unless that costs answers.
 pub fn find(raw: &mut Raw, report: &mut Report) -> virtio_crypto::Framing {
     let mut taken = [0; 2];
     let (mut same, mut notes) = (true, String::new());

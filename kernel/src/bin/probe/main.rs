@@ -1,7 +1,7 @@
 //! The probe: what a device does, beside what it says and what the specification obliges it to.
 //!
-//! First by hand (`raw`), because much of it the driver cannot express; then through the driver. Lines
-//! as they come, then all of it in a table. `./run.sh probe` starts it.
+//! First by hand (`raw`), because much of it the driver cannot express; then through the driver.
+//! Lines as they come, then all of it in a table. `./run.sh probe` starts it.
 #![no_std]
 #![no_main]
 

@@ -145,8 +145,8 @@ fn survival(raw: &mut Raw, report: &mut Report) {
     raw.destroy_all();
 }
 
-/// A signature whose first byte is 0: does the device drop a byte? With nettle, QEMU takes the result
-/// for one byte shorter than it is, and cuts its end off.
+/// A signature whose first byte is 0: does the device drop a byte? With nettle, QEMU takes the
+/// result for one byte shorter than it is, and cuts its end off.
 fn short_signature(raw: &mut Raw, report: &mut Report) {
     raw.step = "short-signature".into();
     let key = &RSA[0];

@@ -1,12 +1,13 @@
-//! The device without the driver: rings filled by hand, one request at a time, so that requests can be
-//! sent that the driver's safe API cannot express. No interrupts: the rings are polled.
+//! The device without the driver: rings filled by hand, one request at a time, so that requests can
+//! be sent that the driver's safe API cannot express. No interrupts: the rings are polled.
 //!
 //! # Lives
 //!
-//! A device that breaks, or that does not answer, gets a reset, which begins another life of it. What was
-//! known of the life before counts no more: a session of it is not named again, because an id that the
-//! device has given up, or given to another, would be the next thing to break it. One that does not come
-//! back, or that says that its hardware is not ready, is left alone from there on.
+//! A device that breaks, or that does not answer, gets a reset, which begins another life of it.
+//! What was known of the life before counts no more: a session of it is not named again, because an
+//! id that the device has given up, or given to another, would be the next thing to break it. One
+//! that does not come back, or that says that its hardware is not ready, is left alone from there
+//! on.
 
 use alloc::{boxed::Box, string::String, vec, vec::Vec};
 
@@ -69,7 +70,8 @@ pub enum Queue {
 /// The device, live.
 pub struct Raw {
     pub transport: Box<dyn Transport>,
-    /// Data queues, control queue. None before the device is set up, and once it has been left alone.
+    /// Data queues, control queue. None before the device is set up, and once it has been left
+    /// alone.
     rings: Option<(Vec<Ring>, Ring)>,
     /// Sessions of this life that are open, with what ends each.
     pub sessions: Vec<(Session, u32)>,
@@ -280,8 +282,8 @@ impl Raw {
         }
     }
 
-    /// Whether a queue that has left a request without an answer answers a plain one behind it: only then
-    /// was it that request that the device dropped.
+    /// Whether a queue that has left a request without an answer answers a plain one behind it:
+    /// only then was it that request that the device dropped.
     fn answers_the_next(&mut self, queue: Queue) -> Result<bool, Trouble> {
         let Some(created) =
             self.send_beside(Queue::Control, &self.framing.create(CREATE, &[7; 16]))?

@@ -47,7 +47,8 @@ impl Config {
         u64::from(self.u32(at)) | u64::from(self.u32(at + 4)) << 32
     }
 
-    /// The advertised algorithms of a service, and the mask of those that the specification numbers.
+    /// The advertised algorithms of a service, and the mask of those that the specification
+    /// numbers.
     pub fn algorithms(&self, service: Services) -> (u64, u64) {
         let mac = 0x7e | 0x1e00_0000 | 0x600_0000_0000 | 0x66_0000_0000_0000;
         match service {
@@ -249,8 +250,8 @@ pub fn check_sessions(raw: &mut Raw, report: &mut Report) {
     raw.destroy_all();
 }
 
-/// Ids that the device has not given out, or no more: last of all, because there are devices that do not
-/// survive it.
+/// Ids that the device has not given out, or no more: last of all, because there are devices that
+/// do not survive it.
 pub fn check_wrong_ids(raw: &mut Raw, report: &mut Report) {
     raw.step = "request-of-no-session".into();
     let unknown = encrypt(raw, Session::UNKNOWN).map(drop);

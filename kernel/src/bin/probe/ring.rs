@@ -70,8 +70,8 @@ impl Ring {
             published: 0,
             taken: 0,
         };
-        // SAFETY: frames that are kept for good, as long as the size calls for; descriptors lead into
-        // such frames alone.
+        // SAFETY: frames that are kept for good, as long as the size calls for; descriptors lead
+        // into such frames alone.
         let addresses = unsafe {
             QueueAddresses::new(
                 ring.descriptors.address(),

@@ -107,8 +107,8 @@ impl Raw {
         }
     }
 
-    /// Takes a device through a reset with a session of the life before, on purpose: to see whether it
-    /// is still there.
+    /// Takes a device through a reset with a session of the life before, on purpose: to see whether
+    /// it is still there.
     pub fn keep_over_reset(&mut self, session: Session) -> Result<Session, String> {
         let place = self.sessions().position(|open| open == session);
         let kept = place.map(|place| self.sessions.swap_remove(place));

@@ -23,8 +23,8 @@ pub enum Trouble {
     NeverAnswered,
     /// It answered, but not in time.
     Late,
-    /// Nothing was sent: the device was left alone before, or it would have named a session of a life
-    /// that has ended.
+    /// Nothing was sent: the device was left alone before, or it would have named a session of a
+    /// life that has ended.
     NotTried,
 }
 
