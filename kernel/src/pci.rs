@@ -74,7 +74,7 @@ impl Access {
                 last_bus,
                 ..
             } => first_bus..=last_bus,
-            Way::Ports => 0..=0,
+            Way::Ports => 0..=u8::MAX,
         }
     }
 

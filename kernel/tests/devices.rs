@@ -24,6 +24,8 @@ kernel::tests! {
         "devices=0 append=count=1 args=-object,,cryptodev-backend-builtin,id=c0\
         ,,-device,,pxb-pcie,id=px,bus_nr=64,,-device,,pcie-root-port,id=rp,bus=px,chassis=1\
         ,,-device,,virtio-crypto-pci,cryptodev=c0,bus=rp",
+        "devices=0 machine=pc append=count=1 args=-object,,cryptodev-backend-builtin,id=c0\
+        ,,-device,,pxb,id=px,bus_nr=64,,-device,,virtio-crypto-pci,cryptodev=c0,bus=px,addr=3",
     ],
     tests: [
         every_device_is_found,
