@@ -221,6 +221,9 @@ impl<P: Platform> Device<P> {
         let reset = reset::<P>(&self.attached, self.options.reset_limit_ns);
         if reset.is_ok() {
             link.take_back(self.options.forced_reset);
+            if self.options.forced_reset.is_trusted() {
+                link.control.find_unanswered_creates();
+            }
         }
         link.queues().for_each(Queue::clear);
         reset?;

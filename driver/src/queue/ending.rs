@@ -116,6 +116,30 @@ impl<P: Platform> Queue<P> {
         })
     }
 
+    /// Puts the sessions that the device has made, but not told of before its reset, into the line of those
+    /// that are to end. It has let go of what was in flight, so what it wrote to a *create* is its answer
+    /// though nothing used says so. Before the slots are wiped.
+    pub(crate) fn find_unanswered_creates(&self) {
+        for (slot, word) in (0..).zip(&self.shared.words) {
+            self.guarded.with(|guarded| {
+                let entry = &mut guarded.slots[usize::from(slot)];
+                let Purpose::Create(session) = entry.purpose else {
+                    return;
+                };
+                if !word.is(State::Submitted) && !word.is(State::Orphaned) {
+                    return;
+                }
+                if let Ok(id) = created_session(&self.shared, slot, ANSWER_LEN as u32) {
+                    entry.purpose = Purpose::Nothing;
+                    self.shared.sessions.record(session, id);
+                    if let Some(ledger) = &mut guarded.ledger {
+                        ledger.push_backlog(session);
+                    }
+                }
+            });
+        }
+    }
+
     /// Takes the sessions that the device has made and whose callers have not looked yet. Nothing is
     /// created any more.
     pub(crate) fn take_answered_creates(&self) -> impl Iterator<Item = SessionIndex> {

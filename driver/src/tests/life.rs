@@ -143,6 +143,38 @@ fn destroy_that_met_a_forced_reset_is_sent_again_to_a_trusted_device() {
     }
 }
 
+#[test]
+fn session_that_a_trusted_device_made_unseen_ends_with_a_forced_recovery() {
+    for dropped in [false, true] {
+        let options = Options {
+            forced_reset: ForcedReset::Reclaim(trusted()),
+            ..Rig::options()
+        };
+        let rig = Rig::new(Setup::default(), options).unwrap();
+        rig.fake.hold_interrupts(true);
+        // One is made, its answer not seen before the reset; of the other the device knows nothing.
+        let mut made = Box::pin(opening(&rig));
+        assert!(poll_once(made.as_mut()).is_pending());
+        assert_eq!(rig.fake.serve(1, 1), 1);
+        let mut unknown = Box::pin(opening(&rig));
+        assert!(poll_once(unknown.as_mut()).is_pending());
+        let mut made = Some(made);
+        if dropped {
+            made = None;
+        }
+        assert_eq!(rig.device.recover(0).unwrap().in_flight, 2);
+        rig.fake.hold_interrupts(false);
+        rig.serve_all();
+        assert_eq!(rig.fake.sessions(), 0);
+        for mut open in made.into_iter().chain([unknown]) {
+            let outcome = poll_once(open.as_mut());
+            assert!(matches!(outcome, Poll::Ready(Err(Error::ShutDown))));
+        }
+        // Whether it has made the other nobody can tell.
+        assert_eq!(rig.device.sessions_left_behind(), 1);
+    }
+}
+
 /// A device with sessions of three services, whose owner is no more.
 fn inherited(options: Options) -> Rig {
     let setup = Setup {
