@@ -211,7 +211,8 @@ setup_crates() {
     say "fetching crates"
     (cd "$here" && export CARGO_NET_RETRY=1 CARGO_HTTP_TIMEOUT=20 && host bounded cargo fetch -q "${crates[@]}") \
         2>"$scratch/crates" && return
-    say "crates.io cannot be reached: what has been fetched before has to do ($(tail -n 1 "$scratch/crates"))"
+    say "crates.io cannot be reached ($(tail -n 1 "$scratch/crates" | sed 's/^ *//')): what has been fetched before" \
+        "has to do; where cargo misses a package, './run.sh setup' fetches it once there is a network"
     export CARGO_NET_OFFLINE=true
 }
 
