@@ -214,6 +214,13 @@ impl<P: Platform> Device<P> {
                 self.wait_for(link, &link.control, &mut deadline);
             }
         }
+        // A session that another caller drops meanwhile sends its *destroy* by itself.
+        while !link.control.end_if_idle(Error::ShutDown)
+            && link.control.is_ready()
+            && !deadline.is_over::<P>()
+        {
+            self.wait_for(link, &link.control, &mut deadline);
+        }
         // First the end, then the count: what ends somewhere else sends nothing between.
         link.end(Error::ShutDown);
         let in_flight = link.in_flight();

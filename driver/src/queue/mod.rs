@@ -240,6 +240,23 @@ impl<P: Platform> Queue<P> {
         (answer.ended, answer.broke) = (true, true);
     }
 
+    /// Ends the queue as [`end`](Self::end) does, unless the device has requests, or sessions still wait for
+    /// their end: `false` then. In one go, so that nothing is sent between.
+    pub(crate) fn end_if_idle(&self, error: Error) -> bool {
+        let is_ended = self.guarded.with(|guarded| {
+            let is_ended = guarded.ended.is_some() || !guarded.is_busy();
+            if is_ended {
+                guarded.end(error);
+            }
+            is_ended
+        });
+        if is_ended {
+            // Release: as in `end`.
+            self.ended.store(true, Ordering::Release);
+        }
+        is_ended
+    }
+
     /// Ends the queue, for whoever looks; [`tell`](Self::tell) then wakes. What is in flight stays in its
     /// slots. The first reason counts, but for a shutdown, which is the last.
     pub(crate) fn end(&self, error: Error) {
@@ -279,10 +296,7 @@ impl<P: Platform> Queue<P> {
 
     /// Tells whether the device has requests, or sessions still wait for their end.
     pub(crate) fn is_busy(&self) -> bool {
-        self.guarded.with(|guarded| {
-            let waiting = guarded.ledger.as_ref().is_some_and(Ledger::has_backlog);
-            guarded.in_flight > 0 || waiting
-        })
+        self.guarded.with(|guarded| guarded.is_busy())
     }
 
     /// Returns why nothing goes on any more; for the common `None` without the lock.

@@ -287,6 +287,12 @@ impl<P: Platform> Guarded<P> {
         self.pass_on(shared, slot, Content::Left, batch);
     }
 
+    /// Tells whether the device has requests, or sessions still wait for their end.
+    pub(super) fn is_busy(&self) -> bool {
+        let waiting = self.ledger.as_ref().is_some_and(Ledger::has_backlog);
+        self.in_flight > 0 || waiting
+    }
+
     /// Ends the queue: see [`Queue::end`](super::Queue::end).
     pub(super) fn end(&mut self, error: Error) {
         keep_reason(&mut self.closed, error);
