@@ -151,12 +151,19 @@ impl Rig {
         self
     }
 
+    /// Opens a session, once it is polled.
+    pub(crate) fn open(
+        &self,
+    ) -> Pin<Box<impl Future<Output = Result<Cipher<FakePlatform>, Error>> + use<'_>>> {
+        let (algorithm, direction) = (CipherAlgorithm::AesCbc, Direction::Encrypt);
+        Box::pin(Cipher::open(&self.device, algorithm, direction, &KEY))
+    }
+
     /// Sends the *create* of a session, which the device has not answered when this returns.
     pub(crate) fn begin_open(
         &self,
     ) -> Pin<Box<impl Future<Output = Result<Cipher<FakePlatform>, Error>> + use<'_>>> {
-        let (algorithm, direction) = (CipherAlgorithm::AesCbc, Direction::Encrypt);
-        let mut open = Box::pin(Cipher::open(&self.device, algorithm, direction, &KEY));
+        let mut open = self.open();
         assert!(poll_once(open.as_mut()).is_pending());
         open
     }

@@ -5,9 +5,9 @@ use alloc::{boxed::Box, vec::Vec};
 use core::{pin::Pin, task::Poll};
 
 use crate::{
-    Breakage, Cipher, CipherAlgorithm, Direction, DmaBuffer, Error, ForcedReset, Hash,
-    HashAlgorithm, Interrupt, Mac, MacAlgorithm, Options, Services,
-    fake::{FakePlatform, IV, KEY, Rig, Setup, poll_once, run, trusted},
+    Breakage, Cipher, Direction, DmaBuffer, Error, ForcedReset, Hash, HashAlgorithm, Interrupt,
+    Mac, MacAlgorithm, Options, Services,
+    fake::{FakePlatform, IV, Rig, Setup, poll_once, run, trusted},
     transport::MsixEntry,
 };
 
@@ -38,12 +38,6 @@ fn device_that_is_silent_is_found_out_by_a_look() {
     assert_eq!(rig.device.check(), Err(broken), "and says so again");
     let [reads_after, writes_after, _] = rig.fake.accesses();
     assert_eq!((reads_after, writes_after), (reads + 1, writes));
-}
-
-/// Opens a session, and does not care whether that works.
-fn opening(rig: &Rig) -> Pin<Box<impl Future<Output = Result<Cipher<FakePlatform>, Error>> + '_>> {
-    let (algorithm, direction) = (CipherAlgorithm::AesCbc, Direction::Encrypt);
-    Box::pin(Cipher::open(&rig.device, algorithm, direction, &KEY))
 }
 
 #[test]
@@ -153,10 +147,10 @@ fn session_that_a_trusted_device_made_unseen_ends_with_a_forced_recovery() {
         let rig = Rig::new(Setup::default(), options).unwrap();
         rig.fake.hold_interrupts(true);
         // One is made, its answer not seen before the reset; of the other the device knows nothing.
-        let mut made = Box::pin(opening(&rig));
+        let mut made = rig.open();
         assert!(poll_once(made.as_mut()).is_pending());
         assert_eq!(rig.fake.serve(1, 1), 1);
-        let mut unknown = Box::pin(opening(&rig));
+        let mut unknown = rig.open();
         assert!(poll_once(unknown.as_mut()).is_pending());
         let mut made = Some(made);
         if dropped {
@@ -186,10 +180,10 @@ fn inherited(options: Options) -> Rig {
     run(async {
         let device = &rig.device;
         let mac = (MacAlgorithm::HmacSha256, [1; 32]);
-        core::mem::forget(opening(&rig).await.unwrap());
+        core::mem::forget(rig.open().await.unwrap());
         core::mem::forget(Mac::open(device, mac.0, &mac.1, 32).await.unwrap());
         core::mem::forget(Hash::open(device, HashAlgorithm::Sha256, 32).await.unwrap());
-        core::mem::forget(opening(&rig).await.unwrap());
+        core::mem::forget(rig.open().await.unwrap());
     });
     let after = rig.reboot(setup, options).unwrap();
     assert_eq!(after.fake.sessions(), 4);
@@ -210,14 +204,14 @@ fn sessions_of_an_owner_before_are_ended_by_a_call() {
         assert_eq!(run(rig.device.end_sessions_before(70)), Ok(2));
         assert_eq!(run(rig.device.end_sessions_before(70)), Ok(0));
         assert_eq!(rig.fake.sessions(), 0);
-        run(opening(&rig)).unwrap();
+        run(rig.open()).unwrap();
     }
 }
 
 #[test]
 fn sessions_of_an_owner_before_are_left_where_one_is_open() {
     let rig = inherited(Rig::options());
-    let session = run(opening(&rig)).unwrap();
+    let session = run(rig.open()).unwrap();
     let refused = Err(Error::SessionsOpen { open: 1 });
     assert_eq!(run(rig.device.end_sessions_before(70)), refused);
     assert_eq!(rig.fake.sessions(), 5);
@@ -233,7 +227,7 @@ fn no_session_is_opened_while_those_of_an_owner_before_are_ended() {
     let mut first = ending();
     assert!(poll_once(first.as_mut()).is_pending());
     let busy = Some(Error::Resetting);
-    assert_eq!(run(opening(&rig)).err(), busy);
+    assert_eq!(run(rig.open()).err(), busy);
     assert_eq!(run(ending()).err(), busy);
     assert_eq!(rig.device.shutdown(0).err(), busy);
     rig.fake.serve(1, usize::MAX);
@@ -248,10 +242,10 @@ fn no_session_is_opened_while_those_of_an_owner_before_are_ended() {
     assert!(poll_once(second.as_mut()).is_pending());
     drop(second);
     assert_eq!(rig.device.ended(), Some(Error::GaveUp));
-    assert_eq!(run(opening(&rig)).err(), Some(Error::GaveUp));
+    assert_eq!(run(rig.open()).err(), Some(Error::GaveUp));
     rig.fake.be_eager();
     rig.device.recover(0).unwrap();
-    run(opening(&rig)).unwrap();
+    run(rig.open()).unwrap();
 }
 
 /// What a request of 32 bytes ends with, and whether its buffer comes back.
@@ -289,7 +283,7 @@ fn ends_everything(rig: &Rig, event: impl FnOnce(), error: Error) {
         Poll::Ready(Err((error, false)))
     );
     assert_eq!(poll_once(waiting.as_mut()), Poll::Ready(Err((error, true))));
-    assert_eq!(run(opening(rig)).err(), Some(error));
+    assert_eq!(run(rig.open()).err(), Some(error));
     assert_eq!(rig.device.data_stats().submitted, submitted);
 }
 
@@ -366,7 +360,7 @@ fn device_whose_process_is_started_again_goes_on_after_a_recovery() {
     rig.fake.be_eager();
     rig.device.recover(0).unwrap();
     assert_eq!(rig.device.check(), Ok(()));
-    run(async { opening(&rig).await?.close().await }).unwrap();
+    run(async { rig.open().await?.close().await }).unwrap();
 }
 
 #[test]

@@ -75,11 +75,6 @@ fn batch(session: &Cipher<FakePlatform>) -> Call<'_> {
     })
 }
 
-fn open(rig: &Rig) -> Pin<Box<impl Future<Output = Result<Cipher<FakePlatform>, Error>> + '_>> {
-    let (algorithm, direction) = (CipherAlgorithm::AesCbc, Direction::Encrypt);
-    Box::pin(Cipher::open(&rig.device, algorithm, direction, &KEY))
-}
-
 #[test]
 fn every_look_at_the_device_tells_of_its_hardware() {
     type Look = fn(&Rig);
@@ -168,7 +163,7 @@ fn requests_end_with_their_buffers_while_the_hardware_is_away() {
         panic!("tried in vain");
     };
     assert_eq!((failed.error, failed.given.is_some()), (NOT_READY, true));
-    assert_eq!(run(open(&rig)).err(), Some(NOT_READY));
+    assert_eq!(run(rig.open()).err(), Some(NOT_READY));
     // Their ends wait, and their callers need not.
     assert_eq!(run(closed.close()), Err(NOT_READY));
     drop(dropped);
@@ -209,7 +204,7 @@ fn requests_wait_for_the_return_of_the_hardware_in_their_order() {
     for call in &mut waiting {
         assert!(call.as_mut().poll(&mut context).is_pending());
     }
-    let mut opened = open(&rig);
+    let mut opened = rig.open();
     assert!(poll_once(opened.as_mut()).is_pending());
     let mut closing = Box::pin(closed.close());
     assert!(poll_once(closing.as_mut()).is_pending());
@@ -361,7 +356,7 @@ fn hardware_that_comes_and_goes_loses_no_request() {
     for when_not_ready in [WhenNotReady::Wait, WhenNotReady::Fail] {
         let rig = rig_with(when_not_ready, 3).go();
         let pages = live_pages();
-        let session = run(open(&rig)).unwrap();
+        let session = run(rig.open()).unwrap();
         let stop = AtomicBool::new(false);
         thread::scope(|scope| {
             // Two handlers at once: the later one to read need not be the later one to say.
@@ -386,7 +381,7 @@ fn hardware_that_comes_and_goes_loses_no_request() {
                             let outcome = match round % 3 {
                                 0 => run(long(&session)),
                                 1 => run(short(&session)),
-                                _ => run(async { open(&rig).await?.close().await }),
+                                _ => run(async { rig.open().await?.close().await }),
                             };
                             match (outcome, when_not_ready) {
                                 (Ok(()), _) | (Err(NOT_READY), WhenNotReady::Fail) => {}
