@@ -10,7 +10,7 @@ use std::thread;
 
 use crate::{
     AeadAlgorithm, AkcipherAlgorithm, Algorithm, Breakage, Capabilities, Cipher, CipherAlgorithm,
-    Direction, DmaBuffer, Error, Failed, HashAlgorithm, MacAlgorithm, Manager, Services,
+    Direction, DmaBuffer, Error, Failed, HashAlgorithm, MacAlgorithm, Manager, Options, Services,
     fake::{FakePlatform, IV, KEY, Rig, Setup, as_cpu, live_pages, oracle, poll_once, run},
 };
 
@@ -253,9 +253,14 @@ const LONG_NS: u64 = 60_000_000_000;
 
 #[test]
 fn devices_come_and_go_while_every_cpu_uses_them() {
-    let first = Rig::simple();
+    let options = || Options {
+        // The ends of sessions are answered in time, however busy the host is.
+        reset_limit_ns: 20_000_000_000,
+        ..Rig::options()
+    };
+    let first = Rig::new(Setup::default(), options()).unwrap();
     let alone = first.alone.clone();
-    let beside = || first.beside(Setup::default(), Rig::options()).unwrap();
+    let beside = || first.beside(Setup::default(), options()).unwrap();
     let others = [(); 3].map(|()| beside());
     let mut rigs = Vec::from([first]);
     rigs.extend(others);

@@ -408,10 +408,12 @@ fn hardware_that_comes_and_goes_loses_no_request() {
     }
 }
 
+type Sent = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
+
 /// Sends a request whenever it is woken.
 struct Newcomer {
     session: Arc<Cipher<FakePlatform>>,
-    sent: Mutex<Vec<Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>>>,
+    sent: Mutex<Vec<Sent>>,
 }
 
 impl Wake for Newcomer {
