@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU8, Ordering};
 
 use crate::{
-    Device, Error, Platform,
+    Breakage, Device, Error, Platform,
     deadline::Deadline,
     heap::room_for,
     link::Link,
@@ -77,8 +77,8 @@ impl<P: Platform> Device<P> {
     /// [`sessions_left_behind`](Self::sessions_left_behind) counts these.
     ///
     /// Interrupts from before the reset may arrive after it, so each queue goes on with what was
-    /// owed to it, two at most. None of them counts as *unhandled*; until [`settle`](Self::settle)
-    /// as many spurious ones may not either.
+    /// owed to it, two at most, four where messages travel. None of them counts as *unhandled*; until
+    /// [`settle`](Self::settle) as many spurious ones may not either.
     ///
     /// # Errors
     ///
@@ -244,8 +244,10 @@ impl<P: Platform> Drop for Device<P> {
         if link.control.ended() == Some(Error::ShutDown) {
             return;
         }
-        if let Err(error) = self.shutdown(self.options.reset_limit_ns) {
-            log::error!("virtio-crypto: shutdown at drop: {error}");
+        match self.shutdown(self.options.reset_limit_ns) {
+            // Of one that has gone there is nothing left to do.
+            Ok(_) | Err(Error::Broken(Breakage::Gone)) => {}
+            Err(error) => log::error!("virtio-crypto: shutdown at drop: {error}"),
         }
     }
 }

@@ -25,11 +25,11 @@
 //! it, beside those of the new one. So every move raises the cap by two, until `settle`. So does
 //! a reset, as far as they are owed: a message from before it may arrive after it.
 //!
-//! A recovery is therefore lenient, by this much: the new queue begins with what the old one was owed,
-//! two at most, and with what its own messages gave that met the old queue before the new one took its
-//! place (those of sessions ended at the recovery). No message that was sent counts as unhandled; of
-//! messages that nobody sent, up to five can hide behind a queue with a vector of its own until `settle`,
-//! which is exact again.
+//! A recovery is therefore lenient, by this much: the new queue begins with what the old one was
+//! owed, two at most (four where messages travel), and with what its own messages gave that met the
+//! old queue before the new one took its place (those of sessions ended at the recovery). No message
+//! that was sent counts as unhandled; of messages that nobody sent, up to five can hide behind a queue
+//! with a vector of its own until `settle`, which is exact again.
 
 use crate::virtqueue::need_event;
 
@@ -135,7 +135,8 @@ impl Accounting {
 
     /// Takes over what the queue was owed before a reset, as far as it can still arrive.
     pub(crate) fn inherit(&mut self, credit: u16) {
-        let credit = credit.min(LEFT_BEHIND);
+        // What a vector leaves behind, and what travels.
+        let credit = credit.min(LEFT_BEHIND + self.on_its_way - 1);
         self.cap = self.cap.saturating_add(credit);
         self.credit = self.credit.saturating_add(credit);
     }
@@ -258,6 +259,14 @@ mod tests {
         accounting.inherit(1);
         assert!(accounting.spend());
         assert!(!accounting.spend());
+    }
+
+    #[test]
+    fn what_travels_is_owed_over_a_reset_too() {
+        let mut accounting = Accounting::new(false);
+        accounting.let_messages_travel();
+        accounting.inherit(7);
+        assert_eq!((0..9).filter(|_| accounting.spend()).count(), 4);
     }
 
     #[test]
