@@ -1,6 +1,6 @@
 //! The device: serves requests with real cryptography, and breaks the rules when told to.
 
-use alloc::{sync::Arc, vec, vec::Vec};
+use alloc::{boxed::Box, sync::Arc, vec, vec::Vec};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Condvar, Mutex, MutexGuard},
@@ -107,6 +107,8 @@ pub(super) struct State {
     pub(super) lost: bool,
     /// Its hardware is ready.
     pub(super) ready: bool,
+    /// So many requests from now its hardware is lost, and with it what is left to serve.
+    pub(super) away_after: Option<u64>,
     /// How often its configuration has changed.
     pub(super) generation: u32,
     /// The ISR register tells of that.
@@ -127,6 +129,8 @@ pub(crate) struct FakeDevice {
     doorbell: Condvar,
     /// Delivers the interrupt of a queue.
     on_used: Mutex<Option<Arc<OnUsed>>>,
+    /// What happens on another CPU while the bus looks for the device.
+    pub(super) meanwhile: Mutex<Option<Box<dyn Fn() + Send>>>,
 }
 
 impl core::fmt::Debug for FakeDevice {
@@ -289,6 +293,7 @@ impl FakeDevice {
             silent: setup.silent.clone(),
             lost: false,
             ready: true,
+            away_after: setup.away_after,
             generation: 0,
             config_interrupt: false,
             whole_blocks: false,
@@ -299,6 +304,7 @@ impl FakeDevice {
             state: Mutex::new(state),
             doorbell: Condvar::new(),
             on_used: Mutex::new(None),
+            meanwhile: Mutex::new(None),
         }
     }
 
@@ -478,8 +484,14 @@ impl FakeDevice {
     pub(crate) fn set_ready(&self, ready: bool) {
         let mut state = self.state();
         state.ready = ready;
+        state.away_after = None;
         state.generation += 1;
         state.config_interrupt = true;
+    }
+
+    /// Has `f` run on another CPU whenever the bus is asked for the device.
+    pub(crate) fn set_meanwhile(&self, f: impl Fn() + Send + 'static) {
+        *self.meanwhile.lock().unwrap() = Some(Box::new(f));
     }
 
     /// Its bus resets it. Sessions survive, as QEMU's do.
@@ -522,6 +534,14 @@ impl FakeDevice {
         let count = state.rings.get(&queue).map_or(0, |ring| ring.taken.len());
         if count == 0 || state.silent.contains(&queue) {
             return false;
+        }
+        match &mut state.away_after {
+            Some(0) => {
+                state.ready = false;
+                return false;
+            }
+            Some(left) => *left -= 1,
+            None => {}
         }
         let which = if state.shuffle == 0 {
             0

@@ -39,6 +39,8 @@ pub(crate) struct Setup {
     pub(crate) silent: Vec<usize>,
     /// How it breaks the rules at the first request that it completes.
     pub(crate) fault: Option<Fault>,
+    /// It loses its hardware after so many requests.
+    pub(crate) away_after: Option<u64>,
     /// Ciphers that it advertises.
     pub(crate) cipher_algorithms: u32,
     /// Data queues that it says it has.
@@ -65,6 +67,7 @@ impl Default for Setup {
             refusing: vec![],
             silent: vec![],
             fault: None,
+            away_after: None,
             cipher_algorithms: 1 << 3,
             data_queues: 1,
             queue_sizes: [64, 64],
@@ -191,6 +194,9 @@ unsafe impl Transport for FakeTransport {
     }
 
     fn is_present(&self) -> bool {
+        if let Some(meanwhile) = &*self.device.meanwhile.lock().unwrap() {
+            meanwhile();
+        }
         self.device.state().gone.is_none()
     }
 

@@ -1,7 +1,8 @@
 //! A device that is taken out: its registers read ones or zeros, and nothing comes from it any more.
 
-use alloc::{boxed::Box, vec::Vec};
+use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use core::{pin::Pin, task::Poll};
+use std::sync::Mutex;
 
 use crate::{
     Breakage, Cipher, CipherAlgorithm, Direction, DmaBuffer, Error, ForcedReset, Interrupt,
@@ -290,4 +291,26 @@ fn recovery_of_a_gone_device_asks_and_does_not_write_until_it_is_back() {
         assert_eq!(rig.device.ended(), None);
         rig.session(Direction::Encrypt);
     }
+}
+
+#[test]
+fn nobody_touches_the_registers_before_the_device_is_found_again() {
+    let rig = Rig::new(Setup::default(), patient()).unwrap();
+    rig.fake.leave(Gone::Zeros);
+    rig.device.poll();
+    assert_eq!(rig.device.ended(), Some(GONE));
+    // An interrupt of the line, on another CPU, while the bus is asked.
+    let (device, fake) = (Arc::downgrade(&rig.device), Arc::downgrade(&rig.fake));
+    let touched = Arc::new(Mutex::new(Vec::new()));
+    let touches = touched.clone();
+    rig.fake.set_meanwhile(move || {
+        let (Some(device), Some(fake)) = (device.upgrade(), fake.upgrade()) else {
+            return;
+        };
+        let before = fake.accesses();
+        device.handle_intx();
+        touches.lock().unwrap().push(fake.accesses() != before);
+    });
+    assert_eq!(rig.device.recover(0).err(), Some(GONE));
+    assert_eq!(*touched.lock().unwrap(), [false]);
 }

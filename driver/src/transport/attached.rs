@@ -74,9 +74,9 @@ impl Attached {
     /// Asks again about a device that was gone: it may have come back. Not from an interrupt
     /// handler.
     pub(crate) fn find_again(&self) {
-        self.gone.store(false, Ordering::Relaxed);
-        // What it finds is known to whoever comes next.
-        let _ = self.confirm();
+        // Past the flag: until it is found nobody else touches what may be something else by now.
+        let is_there = self.transport.is_present() && !is_gone(self.transport.read_status());
+        self.gone.store(!is_there, Ordering::Relaxed);
     }
 
     #[cold]
