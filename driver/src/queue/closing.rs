@@ -72,8 +72,9 @@ impl<P: Platform> Queue<P> {
     fn puts_off(&self, session: SessionIndex) -> Option<Error> {
         self.guarded.with(|guarded| {
             let is_waiting = |ledger: &Ledger| ledger.is_waiting(session);
-            let error = guarded.turns_away().filter(|_| !guarded.is_ready);
-            error.filter(|_| guarded.ledger.as_ref().is_some_and(is_waiting))
+            guarded
+                .puts_off()
+                .filter(|_| guarded.ledger.as_ref().is_some_and(is_waiting))
         })
     }
 

@@ -87,6 +87,19 @@ impl<P: Platform> Guarded<P> {
         }
     }
 
+    /// Returns why who waits for a *destroy* that has not been sent need not.
+    pub(super) fn puts_off(&self) -> Option<Error> {
+        match self.closed {
+            _ if self.is_ready => None,
+            // That is for those who want a slot.
+            Some(Error::Resetting) => {
+                let fails = self.when_not_ready == WhenNotReady::Fail;
+                fails.then_some(Error::HardwareNotReady)
+            }
+            _ => self.turns_away(),
+        }
+    }
+
     /// Tells whether who is willing to wait waits for the hardware.
     #[inline]
     pub(super) fn is_put_off(&self) -> bool {
@@ -132,6 +145,9 @@ impl<P: Platform> Guarded<P> {
                 break;
             };
             batch.wake(waker);
+        }
+        if self.puts_off().is_none() {
+            return batch.is_full();
         }
         while !batch.is_full() {
             let Some(waker) = self.ledger.as_mut().and_then(Ledger::take_waiting) else {

@@ -6,7 +6,7 @@ use core::{pin::Pin, task::Poll};
 
 use crate::{
     Breakage, Cipher, Direction, DmaBuffer, Error, ForcedReset, Hash, HashAlgorithm, Interrupt,
-    Mac, MacAlgorithm, Options, Services,
+    Mac, MacAlgorithm, Options, Services, WhenNotReady,
     fake::{FakePlatform, IV, Rig, Setup, poll_once, run, trusted},
     transport::MsixEntry,
 };
@@ -246,6 +246,42 @@ fn no_session_is_opened_while_those_of_an_owner_before_are_ended() {
     rig.fake.be_eager();
     rig.device.recover(0).unwrap();
     run(rig.open()).unwrap();
+}
+
+#[test]
+fn ends_of_sessions_of_an_owner_before_wait_for_the_hardware_or_fail_without() {
+    for when_not_ready in [WhenNotReady::Fail, WhenNotReady::Wait] {
+        let options = Options {
+            when_not_ready,
+            control_slots: 1,
+            ..Rig::options()
+        };
+        let rig = Rig::new(Setup::default(), options).unwrap();
+        rig.fake.bear_strays();
+        let mut ending = Box::pin(rig.device.end_sessions_before(40));
+        assert!(poll_once(ending.as_mut()).is_pending());
+        rig.fake.set_ready(false);
+        rig.device.poll();
+        // The one that was sent is answered.
+        assert_eq!(rig.fake.serve(1, usize::MAX), 1);
+        match when_not_ready {
+            WhenNotReady::Fail => {
+                let failed = Poll::Ready(Err(Error::HardwareNotReady));
+                assert_eq!(poll_once(ending.as_mut()), failed);
+                drop(ending);
+                assert_eq!(rig.device.ended(), Some(Error::GaveUp));
+            }
+            WhenNotReady::Wait => {
+                assert!(poll_once(ending.as_mut()).is_pending());
+                assert_eq!(run(rig.open()).err(), Some(Error::Resetting));
+                rig.fake.set_ready(true);
+                rig.device.poll();
+                rig.fake.be_eager();
+                assert_eq!(run(ending), Ok(0));
+                run(rig.open()).unwrap();
+            }
+        }
+    }
 }
 
 /// What a request of 32 bytes ends with, and whether its buffer comes back.
