@@ -40,15 +40,18 @@ impl<P: Platform> Queue<P> {
                 let is_in_flight = word.is_in_flight();
                 let is_created =
                     word.is(State::Completed) && usize::from(entry.status_at) == CREATE_STATUS;
-                // Handed to a caller that does not come.
+                // Handed to a caller that may not come. One that does takes the lock before it fills the
+                // slot, so all of them are wiped under it.
                 let is_left = word.is(State::Emptying);
                 let is_wiped = is_in_flight || is_created || is_left;
-                is_wiped.then(|| (is_in_flight, core::mem::take(&mut entry.buffers)))
+                is_wiped.then(|| {
+                    self.shared.blocks.block(slot).wipe_inline(INLINE_LEN);
+                    (is_in_flight, core::mem::take(&mut entry.buffers))
+                })
             });
             let Some((is_in_flight, buffers)) = left else {
                 continue;
             };
-            self.shared.blocks.block(slot).wipe_inline(INLINE_LEN);
             if is_lent && is_in_flight {
                 buffers.give_up(&self.given_up);
             }
