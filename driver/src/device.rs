@@ -65,11 +65,11 @@ impl<P: Platform> Device<P> {
             options,
             interrupts,
             given_up,
+            left_behind: AtomicU64::new(link.data_queues.sessions_left),
             links: Current::new("links", link),
             change: AtomicU8::new(Change::Nothing as u8),
             messages: SpinMutex::new(messages),
             proved: IrqMutex::new("proved", Proved::default()),
-            left_behind: AtomicU64::new(0),
         })
     }
 

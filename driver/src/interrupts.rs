@@ -261,7 +261,7 @@ impl<P: Platform> Device<P> {
     fn answer_queue(&self, position: usize) -> Interrupt {
         self.links.read(|link| {
             let Some(queue) = link.queue_at(position) else {
-                return Interrupt::Unhandled;
+                return self.judge(link.answer_left_out(position), false);
             };
             self.judge(link.interrupt_in_place(queue), false)
         })

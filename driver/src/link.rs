@@ -47,6 +47,8 @@ pub(crate) struct DataQueues {
     pub(crate) in_use: Box<[QueueIndex]>,
     /// Those that a trial found not to be served.
     pub(crate) left_out: usize,
+    /// Sessions of the trial's that the device may have kept.
+    pub(crate) sessions_left: u64,
 }
 
 impl DataQueues {
@@ -62,13 +64,14 @@ impl DataQueues {
             if !in_use.is_empty() {
                 return Ok(Self {
                     in_use: in_use.into_boxed_slice(),
-                    left_out: wanted.left_out,
+                    ..*wanted
                 });
             }
         }
         Ok(Self {
             in_use: boxed((0..count).map(QueueIndex))?,
             left_out: 0,
+            sessions_left: 0,
         })
     }
 
@@ -88,6 +91,7 @@ impl DataQueues {
         Ok(Self {
             left_out: self.in_use.len() - in_use.len(),
             in_use: in_use.into_boxed_slice(),
+            sessions_left: 0,
         })
     }
 }
@@ -140,6 +144,31 @@ impl<P: Platform> Link<P> {
     pub(crate) fn queue_at(&self, position: usize) -> Option<&Queue<P>> {
         let control = (position == self.data.len()).then_some(&self.control);
         self.data.get(position).or(control)
+    }
+
+    /// Returns what each queue is owed in interrupts.
+    pub(crate) fn credits(&self) -> impl Iterator<Item = u16> {
+        self.queues().map(|queue| queue.stats().interrupt_credit)
+    }
+
+    /// Takes over what the queues before a reset are owed, each by the vector that it had. What came by
+    /// vectors that are not used any more is the control queue's to account for.
+    pub(crate) fn inherit_credits(&self, credits: impl Iterator<Item = u16>) {
+        for (position, credit) in credits.enumerate() {
+            let queue = self.queue_at(position).unwrap_or(&self.control);
+            queue.inherit_credit(credit);
+        }
+    }
+
+    /// Tells whether an interrupt was owed by the vector of a position at which there is no queue any more:
+    /// a trial has left queues out.
+    #[cold]
+    pub(crate) fn answer_left_out(&self, position: usize) -> Answer {
+        let is_left_out = position <= self.data.len() + self.data_queues.left_out;
+        Answer {
+            spent: is_left_out && self.control.spend_for_another(),
+            ..Answer::default()
+        }
     }
 
     /// Returns how many requests the device has.

@@ -141,9 +141,7 @@ impl<P: Platform> Device<P> {
         self.end_strays(&old, &link);
         self.wait_for(&link, &link.control, &mut Deadline::after::<P>(limit_ns));
 
-        for (before, queue) in old.queues().zip(link.queues()) {
-            queue.inherit_credit(before);
-        }
+        link.inherit_credits(old.credits());
         drop(old);
         self.links.replace(link, room);
         self.links.sweep();

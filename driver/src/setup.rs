@@ -179,10 +179,12 @@ pub(crate) fn bring_up<P: Platform>(
         && options.trial_limit_ns > 0
     {
         brought_up = match try_queues(link, attached, options) {
-            Ok(Some(served)) => {
+            Ok(Some((served, credits))) => {
                 // Before the next life takes memory.
                 drop(brought_up);
-                set_up(Some(&served))
+                let link = set_up(Some(&served));
+                // The messages of the trial may still be on their way.
+                link.inspect(|link| link.inherit_credits(credits.into_iter()))
             }
             Ok(None) => brought_up,
             Err(error) => Err(error),
@@ -196,16 +198,17 @@ pub(crate) fn bring_up<P: Platform>(
 }
 
 /// Finds out which data queues are served. If not all of them are, the device is reset for another
-/// life with those alone, which this returns: so nothing is left of the others, neither memory nor
-/// a vector, nor a request without an answer.
+/// life with those alone, which this returns with what all are owed in interrupts: so nothing is
+/// left of the others, neither a vector nor a request without an answer, nor memory but of those
+/// that are silent.
 #[cold]
 fn try_queues<P: Platform>(
     link: &Arc<Link<P>>,
     attached: &Arc<Attached>,
     options: &Options,
-) -> Result<Option<DataQueues>, Error> {
+) -> Result<Option<(DataQueues, Vec<u16>)>, Error> {
     let served = served_queues(link, options.trial_limit_ns);
-    let wanted = match (link.control.ended(), served) {
+    let mut wanted = match (link.control.ended(), served) {
         (None, None) => return Ok(None),
         (None, Some(served)) => {
             let wanted = link.data_queues.without_others(&served)?;
@@ -221,10 +224,14 @@ fn try_queues<P: Platform>(
             link.data_queues.without_others(&[])?
         }
     };
+    link.drain();
     link.end(Error::ShutDown);
+    wanted.sessions_left = link.control.sessions_taken() as u64;
+    let mut credits = room_for(link.data.len() + 1)?;
+    credits.extend(link.credits());
     reset::<P>(attached, options.reset_limit_ns)?;
     link.take_back(options.forced_reset);
-    Ok(Some(wanted))
+    Ok(Some((wanted, credits)))
 }
 
 fn set_up<P: Platform>(

@@ -322,11 +322,15 @@ impl<P: Platform> Queue<P> {
             .with(|guarded| guarded.accounting.move_vector());
     }
 
-    /// Takes over what is owed in interrupts from the queue that was here before a reset.
-    pub(crate) fn inherit_credit(&self, before: &Self) {
-        let credit = before.guarded.with(|guarded| guarded.accounting.credit());
+    /// Takes over what a queue that was here before a reset is owed in interrupts.
+    pub(crate) fn inherit_credit(&self, credit: u16) {
         self.guarded
             .with(|guarded| guarded.accounting.inherit(credit));
+    }
+
+    /// Spends a credit for an interrupt of a queue that is no more, if there is one.
+    pub(crate) fn spend_for_another(&self) -> bool {
+        self.guarded.with(|guarded| guarded.accounting.spend())
     }
 
     /// Forgets what is owed in interrupts, if nothing is in flight and no message can arrive any more

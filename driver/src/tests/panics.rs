@@ -165,3 +165,15 @@ fn change_that_a_waker_panicked_in_is_over() {
     assert!(poll_once(request.as_mut()).is_ready());
     assert_eq!(rig.device.ended(), Some(Error::ShutDown));
 }
+
+#[test]
+fn device_is_reset_at_its_drop_though_a_waker_cut_its_shutdown_short() {
+    let rig = Rig::simple();
+    let session = rig.session(Direction::Encrypt);
+    let mut request = request(&session, &Waker::from(Arc::new(Bomb)));
+    assert!(panics(|| rig.device.shutdown(0)));
+    let (fake, _alone) = (rig.fake.clone(), rig.alone.clone());
+    drop(rig);
+    assert!(fake.enabled().is_empty());
+    assert!(poll_once(request.as_mut()).is_ready());
+}

@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 
 use crate::{
     AeadAlgorithm, Cipher, CipherAlgorithm, Direction, Error, ForcedReset, HashAlgorithm,
-    InterruptMode, MacAlgorithm, Options, Refusal,
+    Interrupt, InterruptMode, MacAlgorithm, Options, Refusal,
     fake::{Fault, IV, KEY, Rig, Setup, as_cpu, live_pages, message, oracle, run, trusted},
     session::Session,
+    transport::MsixEntry,
     trial::Sample,
 };
 
@@ -102,6 +103,10 @@ fn silent_queue_gets_no_requests_and_holds_nobody_up() {
         assert_eq!(rig.device.data_queues_left_out(), 1);
         // What might still meet the silent request is not ended, and nobody else gets its id.
         assert_eq!(rig.fake.sessions(), 1);
+        assert_eq!(rig.device.sessions_left_behind(), 1);
+        // The ring and the slots of the silent queue alone.
+        let given_up_bytes = if kept { 4096 + 8 * 2048 } else { 0 };
+        assert_eq!(rig.device.given_up_bytes(), given_up_bytes);
         assert!(encrypt_everywhere(&rig).iter().all(Result::is_ok));
         assert!(rig.device.settle());
         assert_eq!(rig.device.shutdown(0).unwrap().in_flight, 0);
@@ -252,4 +257,50 @@ fn whole_queue_is_there_after_the_trial() {
     }
     assert_eq!(link.data[0].free_slots(), 8);
     assert_eq!(rig.device.sessions_taken(), 0);
+}
+
+#[test]
+fn messages_of_the_trial_are_owed_after_it() {
+    for refusing in [vec![], vec![1], vec![0, 2]] {
+        let setup = Setup {
+            refusing: refusing.clone(),
+            ..setup()
+        };
+        let rig = Rig::new(setup, options()).unwrap();
+        // Each of its queues had sent one, as far as the driver can tell; they come now.
+        let interrupt = |entry| rig.device.handle_interrupt(MsixEntry(entry));
+        for entry in 1..=4 {
+            let came = interrupt(entry);
+            assert_ne!(came, Interrupt::Unhandled, "{entry} without {refusing:?}");
+        }
+        assert!(rig.device.settle());
+        for entry in 1..=5 {
+            assert_eq!(
+                interrupt(entry),
+                Interrupt::Unhandled,
+                "{entry} without {refusing:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn hardware_that_goes_during_the_trial_costs_no_queue() {
+    // At the *create*, at each of the data queues, at the *destroy*.
+    for requests in 0..5 {
+        let setup = Setup {
+            away_after: Some(requests),
+            ..setup()
+        };
+        let rig = Rig::new(setup, options()).unwrap();
+        assert_eq!(rig.fake.enabled(), [0, 1, 2, 3], "after {requests}");
+        assert_eq!(rig.device.data_queues_left_out(), 0);
+        assert_eq!(rig.device.check(), Err(Error::HardwareNotReady));
+        rig.fake.set_ready(true);
+        rig.fake.be_eager();
+        assert_eq!(rig.device.check(), Ok(()));
+        assert!(encrypt_everywhere(&rig).iter().all(Result::is_ok));
+        rig.serve_all();
+        assert_eq!(rig.fake.sessions(), 0, "after {requests}");
+    }
 }

@@ -21,7 +21,8 @@ pub(crate) use self::sample::Sample;
 use crate::{Platform, deadline::Deadline, heap::room_for, link::Link, session::Session};
 
 /// Finds out which data queues are served, by their positions; `None` where nothing can be told:
-/// the device opens no session, or no queue serves, or it has ended.
+/// the device opens no session, or no queue serves, or its hardware goes or comes meanwhile, or it
+/// has ended.
 ///
 /// A queue that stays silent keeps its request, and with it the session, until the reset.
 pub(crate) fn served_queues<P: Platform>(link: &Arc<Link<P>>, limit_ns: u64) -> Option<Vec<usize>> {
@@ -36,13 +37,13 @@ fn try_samples<P: Platform>(link: &Arc<Link<P>>, deadline: &mut Deadline) -> Opt
         let (parameters, keys) = (sample.parameters(), [sample.key(), &[]]);
         let mut open = pin!(Session::create(link.clone(), &parameters, &keys));
         // Dropped without an answer; should that come yet, the session is ended by the queue.
-        let Ok(session) = look_until(link, deadline, || poll_once(open.as_mut()))? else {
+        let Ok(session) = look_until(link, deadline, || poll_once(open.as_mut())).ok()? else {
             continue;
         };
         let served = ask_all(link, sample, &session, deadline)?;
         drop(session);
         // Its *destroy*; where a queue is silent there is none.
-        look_until(link, deadline, || match link.control.is_busy() {
+        let _ = look_until(link, deadline, || match link.control.is_busy() {
             true => Poll::Pending,
             false => Poll::Ready(()),
         });
@@ -67,7 +68,7 @@ fn ask_all<P: Platform>(
             .map(|queue| sample.send(session, queue).ok()),
     );
     let mut served = room_for(link.data.len()).ok()?;
-    look_until(link, deadline, || {
+    let looked = look_until(link, deadline, || {
         let mut all = Poll::Ready(());
         for (position, place) in asked.iter_mut().enumerate() {
             let Some(in_flight) = place else { continue };
@@ -84,27 +85,41 @@ fn ask_all<P: Platform>(
         }
         all
     });
-    Some(served)
+    match looked {
+        Ok(()) | Err(Over::Time) => Some(served),
+        // A queue that has not served may have had no time to.
+        Err(Over::Changed) => None,
+    }
+}
+
+/// Why nothing came of a look at the rings.
+enum Over {
+    /// The time is up.
+    Time,
+    /// The device has ended, or its hardware has gone or come.
+    Changed,
 }
 
 fn poll_once<F: Future + ?Sized>(future: Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
 }
 
-/// Looks at the rings until `poll` is ready; `None` when the time is over or the device has ended.
+/// Looks at the rings until `poll` is ready.
 fn look_until<P: Platform, T>(
     link: &Link<P>,
     deadline: &mut Deadline,
     mut poll: impl FnMut() -> Poll<T>,
-) -> Option<T> {
+) -> Result<T, Over> {
     loop {
         if let Poll::Ready(outcome) = poll() {
-            return Some(outcome);
+            return Ok(outcome);
         }
         link.drain();
-        link.check_status();
-        if link.control.ended().is_some() || deadline.is_over::<P>() {
-            return None;
+        if link.check_status() || link.control.ended().is_some() {
+            return Err(Over::Changed);
+        }
+        if deadline.is_over::<P>() {
+            return Err(Over::Time);
         }
         core::hint::spin_loop();
     }
