@@ -3,7 +3,7 @@
 use alloc::{sync::Arc, vec::Vec};
 use core::{
     fmt,
-    sync::atomic::{AtomicU8, AtomicU64, Ordering},
+    sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
 };
 
 use spin::mutex::SpinMutex;
@@ -37,6 +37,8 @@ pub struct Device<P: Platform> {
     pub(crate) given_up: Arc<GivenUp>,
     /// What somebody is changing about the device as a whole.
     pub(crate) change: AtomicU8,
+    /// It has been taken down, and not set up again.
+    pub(crate) is_down: AtomicBool,
     /// The messages of the vectors now; never touched by an interrupt, and by one caller at a time.
     pub(crate) messages: SpinMutex<Vec<MsixMessage>>,
     pub(crate) proved: IrqMutex<P, Proved>,
@@ -68,6 +70,7 @@ impl<P: Platform> Device<P> {
             left_behind: AtomicU64::new(link.data_queues.sessions_left),
             links: Current::new("links", link),
             change: AtomicU8::new(Change::Nothing as u8),
+            is_down: AtomicBool::new(false),
             messages: SpinMutex::new(messages),
             proved: IrqMutex::new("proved", Proved::default()),
         })

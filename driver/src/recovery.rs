@@ -143,6 +143,7 @@ impl<P: Platform> Device<P> {
 
         link.inherit_credits(old.credits());
         drop(old);
+        self.is_down.store(false, Ordering::Relaxed);
         self.links.replace(link, room);
         self.links.sweep();
         // Interrupts that came before met the old link.
@@ -231,6 +232,7 @@ impl<P: Platform> Device<P> {
             }
         }
         link.queues().for_each(Queue::clear);
+        self.is_down.store(true, Ordering::Relaxed);
         reset?;
         Ok(Drained { in_flight })
     }
@@ -238,8 +240,10 @@ impl<P: Platform> Device<P> {
 
 impl<P: Platform> Drop for Device<P> {
     fn drop(&mut self) {
-        let link = self.link();
-        if link.control.ended() == Some(Error::ShutDown) {
+        // A waker may have cut a shutdown short by its panic, and a future that was changing something may
+        // have been forgotten: nobody is in there any more.
+        *self.change.get_mut() = Change::Nothing as u8;
+        if *self.is_down.get_mut() {
             return;
         }
         match self.shutdown(self.options.reset_limit_ns) {

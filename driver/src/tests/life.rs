@@ -249,6 +249,19 @@ fn no_session_is_opened_while_those_of_an_owner_before_are_ended() {
 }
 
 #[test]
+fn device_is_reset_at_its_drop_whatever_was_forgotten() {
+    let rig = Rig::simple();
+    rig.fake.bear_strays();
+    let mut ending = Box::pin(rig.device.end_sessions_before(40));
+    assert!(poll_once(ending.as_mut()).is_pending());
+    core::mem::forget(ending);
+    assert_eq!(rig.device.shutdown(0).err(), Some(Error::Resetting));
+    let (fake, _alone) = (rig.fake.clone(), rig.alone.clone());
+    drop(rig);
+    assert!(fake.enabled().is_empty());
+}
+
+#[test]
 fn ends_of_sessions_of_an_owner_before_wait_for_the_hardware_or_fail_without() {
     for when_not_ready in [WhenNotReady::Fail, WhenNotReady::Wait] {
         let options = Options {
