@@ -66,7 +66,7 @@ fn queue_of(sessions: &Arc<SessionTable>, slots: u16) -> Arc<TestQueue> {
         indirect: true,
         framing: crate::Framing::Compact,
         event_index: true,
-        when_not_ready: crate::WhenNotReady::Fail,
+        when_not_ready: crate::WhenNotReady::Wait,
         sessions: 0,
     };
     let doorbell = Doorbell::shared(Arc::new(Silent), QueueIndex(0));
@@ -339,6 +339,54 @@ fn loom_end_reaches_whoever_waits() {
         assert_eq!(outcome, Err(broken));
         thread.join().unwrap();
         assert!(block_on(queue.reserve()).is_err());
+    });
+}
+
+#[test]
+fn loom_return_of_the_hardware_serves_whoever_waits() {
+    check(|| {
+        let (queue, _) = queue(1);
+        let other = queue.clone();
+        let thread = thread::spawn(move || drop(block_on(other.reserve()).unwrap()));
+        queue.set_ready(false);
+        queue.set_ready(true);
+        thread.join().unwrap();
+        assert!(queue.try_reserve().is_ok(), "the slot is lost");
+    });
+}
+
+#[test]
+fn loom_slot_that_comes_back_without_hardware_goes_to_whoever_waits_at_its_return() {
+    check(|| {
+        let (queue, _) = queue(1);
+        drop(publish(queue.try_reserve().unwrap()));
+        let (device, other) = (queue.clone(), queue.clone());
+        let device = thread::spawn(move || complete(&device));
+        let thread = thread::spawn(move || drop(block_on(other.reserve()).unwrap()));
+        queue.set_ready(false);
+        queue.set_ready(true);
+        thread.join().unwrap();
+        device.join().unwrap();
+        assert!(queue.try_reserve().is_ok(), "the slot is lost");
+    });
+}
+
+#[test]
+fn loom_end_beside_the_return_of_the_hardware_reaches_whoever_waits() {
+    check(|| {
+        let (queue, _) = queue(1);
+        queue.set_ready(false);
+        let (ender, other) = (queue.clone(), queue.clone());
+        let broken = Error::Broken(Breakage::NeedsReset);
+        let ender = thread::spawn(move || end(&ender, broken));
+        let waiter = thread::spawn(move || {
+            // Served, or told.
+            let _ = block_on(other.reserve());
+        });
+        queue.set_ready(true);
+        waiter.join().unwrap();
+        ender.join().unwrap();
+        assert_eq!(queue.try_reserve().err(), Some(broken));
     });
 }
 
