@@ -1,11 +1,14 @@
 //! Many threads as CPUs, one device: no kick and no wake is lost.
 
 use alloc::vec;
+use core::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use crate::{
-    Cipher, CipherAlgorithm, Direction, DmaBuffer, Features, Options,
-    fake::{IV, KEY, Rig, Setup, oracle, run},
+    Breakage, Cipher, CipherAlgorithm, CipherStream, Device, Direction, DmaBuffer, Error, Features,
+    ForcedReset, Options, SessionCache, WhenNotReady,
+    fake::{FakePlatform, IV, KEY, Rig, Setup, live_pages, oracle, run, trusted},
+    transport::MsixEntry,
 };
 
 #[test]
@@ -85,4 +88,118 @@ fn requests_one_at_a_time_lose_no_kick() {
             session.process_slice(&IV, &mut data).await.unwrap();
         }
     });
+}
+
+/// Does something with the device, in one of many ways.
+async fn call(
+    device: &Device<FakePlatform>,
+    cache: &SessionCache<FakePlatform>,
+    (cpu, round): (u8, u8),
+) -> Result<(), Error> {
+    let (algorithm, direction) = (CipherAlgorithm::AesCbc, Direction::Encrypt);
+    if round.is_multiple_of(2) {
+        let key = [cpu % 2 + round % 3; 16];
+        let session = cache.get(device, algorithm, direction, &key).await?;
+        let mut stream = CipherStream::new(session, &IV)?;
+        stream.process(&mut [3; 32]).await?;
+        return device.batch(stream.process(&mut [3; 32])).await;
+    }
+    let session = Cipher::open(device, algorithm, direction, &KEY).await?;
+    let buffer = DmaBuffer::from_slice(&[3; 48])?;
+    let buffer = session.process(&IV, buffer).await?;
+    assert_eq!(buffer[..], oracle(&KEY, &IV, &[3; 48]));
+    if round.is_multiple_of(3) {
+        let poller = device.poller();
+        drop(session.process_slice(&IV, &mut [1; 16]));
+        drop(poller);
+    }
+    if round.is_multiple_of(5) {
+        return session.close().await;
+    }
+    Ok(())
+}
+
+/// Nothing hangs, nothing is lost, and the device has at the end what the driver says that it has.
+#[test]
+fn calls_beside_recoveries_and_losses_of_the_hardware_all_end() {
+    for when_not_ready in [WhenNotReady::Wait, WhenNotReady::Fail] {
+        let options = Options {
+            when_not_ready,
+            data_slots: 3,
+            control_slots: 2,
+            sessions: 12,
+            forced_reset: ForcedReset::Reclaim(trusted()),
+            ..Rig::options()
+        };
+        let setup = Setup {
+            data_queues: 2,
+            msix_entries: 4,
+            ..Setup::default()
+        };
+        let rig = Rig::new(setup, options).unwrap().go();
+        rig.fake.shuffle(7);
+        let pages = live_pages();
+        let cache = SessionCache::new(3);
+        let stop = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                for round in 0.. {
+                    if stop.load(Ordering::Relaxed) {
+                        break;
+                    }
+                    if round % 7 == 0 {
+                        rig.fake.need_reset();
+                        rig.device.handle_interrupt(MsixEntry(0));
+                    }
+                    let limit_ns = [0, 1_000_000][round % 2];
+                    let _ = match round % 3 {
+                        0 => rig.device.shutdown(limit_ns),
+                        _ => rig.device.recover(limit_ns),
+                    };
+                    thread::yield_now();
+                }
+            });
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    for ready in [false, true] {
+                        rig.fake.set_ready(ready);
+                        rig.device.handle_interrupt(MsixEntry(0));
+                        thread::yield_now();
+                    }
+                }
+            });
+            let (rig, cache) = (&rig, &cache);
+            let workers = [0, 1, 2].map(|cpu| {
+                scope.spawn(move || {
+                    for round in 0..200 {
+                        match run(call(&rig.device, cache, (cpu, round))) {
+                            Ok(())
+                            | Err(
+                                Error::HardwareNotReady
+                                | Error::ShutDown
+                                | Error::TooManySessions { .. }
+                                | Error::Broken(Breakage::NeedsReset),
+                            ) => {}
+                            Err(error) => panic!("{error}"),
+                        }
+                    }
+                })
+            });
+            for worker in workers {
+                worker.join().unwrap();
+            }
+            stop.store(true, Ordering::Relaxed);
+        });
+        rig.fake.set_ready(true);
+        cache.clear();
+        rig.device.recover(1_000_000_000).unwrap();
+        assert_eq!(rig.device.sessions_taken(), 0);
+        assert_eq!(
+            rig.fake.sessions() as u64,
+            rig.device.sessions_left_behind()
+        );
+        run(call(&rig.device, &cache, (0, 1))).unwrap();
+        rig.device.poll();
+        assert_eq!(live_pages(), pages);
+    }
 }
