@@ -261,7 +261,12 @@ impl<P: Platform> Device<P> {
     fn answer_queue(&self, position: usize) -> Interrupt {
         self.links.read(|link| {
             let Some(queue) = link.queue_at(position) else {
-                return self.judge(link.answer_left_out(position), false);
+                let spent = link.spend_for_left_out(position);
+                let answer = Answer {
+                    spent,
+                    ..Answer::default()
+                };
+                return self.judge(answer, false);
             };
             self.judge(link.interrupt_in_place(queue), false)
         })

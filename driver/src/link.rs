@@ -151,24 +151,22 @@ impl<P: Platform> Link<P> {
         self.queues().map(|queue| queue.stats().interrupt_credit)
     }
 
-    /// Takes over what the queues before a reset are owed, each by the vector that it had. What came by
-    /// vectors that are not used any more is the control queue's to account for.
+    /// Takes over what the queues before a reset are owed, each by the vector that it had. What came
+    /// by vectors that are not used any more is the control queue's to account for.
     pub(crate) fn inherit_credits(&self, credits: impl Iterator<Item = u16>) {
         for (position, credit) in credits.enumerate() {
-            let queue = self.queue_at(position).unwrap_or(&self.control);
-            queue.inherit_credit(credit);
+            self.queue_at(position)
+                .unwrap_or(&self.control)
+                .inherit_credit(credit);
         }
     }
 
-    /// Tells whether an interrupt was owed by the vector of a position at which there is no queue any more:
-    /// a trial has left queues out.
+    /// Tells whether an interrupt was owed by the vector of a position at which there is no queue any
+    /// more: a trial has left queues out.
     #[cold]
-    pub(crate) fn answer_left_out(&self, position: usize) -> Answer {
+    pub(crate) fn spend_for_left_out(&self, position: usize) -> bool {
         let is_left_out = position <= self.data.len() + self.data_queues.left_out;
-        Answer {
-            spent: is_left_out && self.control.spend_for_another(),
-            ..Answer::default()
-        }
+        is_left_out && self.control.spend_for_another()
     }
 
     /// Returns how many requests the device has.

@@ -240,8 +240,8 @@ impl<P: Platform> Device<P> {
 
 impl<P: Platform> Drop for Device<P> {
     fn drop(&mut self) {
-        // A waker may have cut a shutdown short by its panic, and a future that was changing something may
-        // have been forgotten: nobody is in there any more.
+        // A waker may have cut a shutdown short by its panic, and a future that was changing
+        // something may have been forgotten: nobody is in there any more.
         *self.change.get_mut() = Change::Nothing as u8;
         if *self.is_down.get_mut() {
             return;

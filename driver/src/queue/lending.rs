@@ -40,8 +40,8 @@ impl<P: Platform> Queue<P> {
                 let is_in_flight = word.is_in_flight();
                 let is_created =
                     word.is(State::Completed) && usize::from(entry.status_at) == CREATE_STATUS;
-                // Handed to a caller that may not come. One that does takes the lock before it fills the
-                // slot, so all of them are wiped under it.
+                // Handed to a caller that may not come. One that does takes the lock before it fills
+                // the slot, so all of them are wiped under it.
                 let is_left = word.is(State::Emptying);
                 let is_wiped = is_in_flight || is_created || is_left;
                 is_wiped.then(|| {

@@ -356,41 +356,6 @@ fn loom_return_of_the_hardware_serves_whoever_waits() {
 }
 
 #[test]
-fn loom_slot_that_comes_back_without_hardware_goes_to_whoever_waits_at_its_return() {
-    check(|| {
-        let (queue, _) = queue(1);
-        drop(publish(queue.try_reserve().unwrap()));
-        let (device, other) = (queue.clone(), queue.clone());
-        let device = thread::spawn(move || complete(&device));
-        let thread = thread::spawn(move || drop(block_on(other.reserve()).unwrap()));
-        queue.set_ready(false);
-        queue.set_ready(true);
-        thread.join().unwrap();
-        device.join().unwrap();
-        assert!(queue.try_reserve().is_ok(), "the slot is lost");
-    });
-}
-
-#[test]
-fn loom_end_beside_the_return_of_the_hardware_reaches_whoever_waits() {
-    check(|| {
-        let (queue, _) = queue(1);
-        queue.set_ready(false);
-        let (ender, other) = (queue.clone(), queue.clone());
-        let broken = Error::Broken(Breakage::NeedsReset);
-        let ender = thread::spawn(move || end(&ender, broken));
-        let waiter = thread::spawn(move || {
-            // Served, or told.
-            let _ = block_on(other.reserve());
-        });
-        queue.set_ready(true);
-        waiter.join().unwrap();
-        ender.join().unwrap();
-        assert_eq!(queue.try_reserve().err(), Some(broken));
-    });
-}
-
-#[test]
 fn loom_last_use_ends_the_session_once() {
     check(|| {
         let (queue, sessions) = queue(1);

@@ -138,6 +138,8 @@ fn calls_beside_recoveries_and_losses_of_the_hardware_all_end() {
         };
         let rig = Rig::new(setup, options).unwrap().go();
         rig.fake.shuffle(7);
+        // A *destroy* that it has done is sent again after a reset that met its answer.
+        rig.fake.bear_strays();
         let pages = live_pages();
         let cache = SessionCache::new(3);
         let stop = AtomicBool::new(false);
