@@ -2,7 +2,7 @@
 //!
 //! Each reading of a counter lies between two of the TSC, so it is known how wrong it can be: where
 //! the host took the CPU away in between, the two are far apart. A window ends when its readings
-//! leave no more doubt than [`ENOUGH_PPM`]. Then references vote, and windows where there is one
+//! leave no more doubt than `ENOUGH_PPM`. Then references vote, and windows where there is one
 //! reference only: no counter is believed alone, none by a single window, and what they agree on
 //! wins.
 

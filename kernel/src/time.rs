@@ -1,5 +1,5 @@
 //! The clock (the TSC) and the timer (the local APIC's), whose rates
-//! [`calibration`](crate::calibration) finds out.
+//! [`mod@crate::calibration`] finds out.
 //!
 //! There is no tick: the timer is armed for the earliest deadline, if there is one.
 

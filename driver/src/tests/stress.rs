@@ -119,7 +119,7 @@ async fn call(
     Ok(())
 }
 
-/// Nothing hangs, nothing is lost, and the device has at the end what the driver says that it has.
+/// Nothing hangs, nothing is lost, and the device has no more at the end than the driver says.
 #[test]
 fn calls_beside_recoveries_and_losses_of_the_hardware_all_end() {
     for when_not_ready in [WhenNotReady::Wait, WhenNotReady::Fail] {
@@ -196,10 +196,8 @@ fn calls_beside_recoveries_and_losses_of_the_hardware_all_end() {
         cache.clear();
         rig.device.recover(1_000_000_000).unwrap();
         assert_eq!(rig.device.sessions_taken(), 0);
-        assert_eq!(
-            rig.fake.sessions() as u64,
-            rig.device.sessions_left_behind()
-        );
+        // At most: a *destroy* whose answer met the reset counts, too.
+        assert!(rig.fake.sessions() as u64 <= rig.device.sessions_left_behind());
         run(call(&rig.device, &cache, (0, 1))).unwrap();
         rig.device.poll();
         assert_eq!(live_pages(), pages);
