@@ -15,7 +15,7 @@ use crate::{
     error::invalid_len,
     link::Link,
     mode::{Message, Mode, Payload, Stateless, StatelessFeature},
-    queue::{Buffers, INLINE, Intent, List},
+    queue::{Buffers, INLINE, InFlight, Intent, List, Queue},
     request::{
         Admission, Body, INLINE_PAYLOAD_LEN, check_answer, complete, own_waker, publish,
         reserve_in_line,
@@ -275,21 +275,14 @@ impl<P: Platform> Cipher<P> {
         }
         let link = &*session.link;
         let queue = link.data_queue();
-        let reserved = match queue.reserve_at_once() {
-            Some(reserved) => reserved,
-            None => reserve_in_line(link, queue, Admission::Wait).await?,
-        };
         let waker = own_waker().await;
-        let mut in_flight = {
+        let sent = {
             let head = self.head(session, data.len());
-            let body = Body::Inline {
-                parts: &[iv, data],
-                output_at: iv.len(),
-                output_len_bytes: data.len(),
-                result_len_bytes: 0,
-            };
-            let intent = Intent::Data(session.index);
-            publish(reserved, &head, body, intent, Some(waker))?
+            queue.send_at_once(session.index, &head, [iv, data], waker)
+        };
+        let mut in_flight = match sent {
+            Some(in_flight) => in_flight,
+            None => self.send_in_line(session, queue, iv, data).await?,
         };
         complete(link, &mut in_flight).await?;
         let output = INLINE + iv.len();
@@ -299,6 +292,30 @@ impl<P: Platform> Cipher<P> {
         in_flight.block().read(output, data);
         in_flight.finish();
         Ok(())
+    }
+
+    /// Sends what fits into a slot the long way: waits for a slot, and copies without the lock.
+    async fn send_in_line<'s>(
+        &self,
+        session: &'s Session<P>,
+        queue: &'s Queue<P>,
+        iv: &[u8],
+        data: &[u8],
+    ) -> Result<InFlight<'s, P>, Error> {
+        let reserved = match queue.reserve_at_once() {
+            Some(reserved) => reserved,
+            None => reserve_in_line(&session.link, queue, Admission::Wait).await?,
+        };
+        let waker = own_waker().await;
+        let head = self.head(session, data.len());
+        let body = Body::Inline {
+            parts: &[iv, data],
+            output_at: iv.len(),
+            output_len_bytes: data.len(),
+            result_len_bytes: 0,
+        };
+        let intent = Intent::Data(session.index);
+        publish(reserved, &head, body, intent, Some(waker))
     }
 
     /// Sends what `buffers` hold. They come back unless the device may still touch them; what it was

@@ -190,12 +190,27 @@ impl<P: Platform> Guarded<P> {
                 segments
             });
         }
-        let entry = &mut self.slots[usize::from(slot)];
-        entry.purpose = purpose;
-        entry.status_at = match purpose {
+        let status_at = match purpose {
             Purpose::Create(_) => CREATE_STATUS as u16,
             _ => ANSWER as u16,
         };
+        self.send_chain(shared, slot, purpose, status_at, state)
+    }
+
+    /// Sends the chain of `slot`, which is written: what it is for, and where its status comes. `true` when
+    /// the device has to be notified.
+    #[inline(always)]
+    pub(super) fn send_chain(
+        &mut self,
+        shared: &Shared<P>,
+        slot: u16,
+        purpose: Purpose,
+        status_at: u16,
+        state: State,
+    ) -> bool {
+        let entry = &mut self.slots[usize::from(slot)];
+        entry.purpose = purpose;
+        entry.status_at = status_at;
         shared.words[usize::from(slot)].set(state);
         self.publish(slot);
         self.decide_kick()

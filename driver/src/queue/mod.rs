@@ -2,9 +2,10 @@
 //!
 //! A request goes `reserve` (first come first served) -> the slot's block is filled, without the
 //! lock, which nobody else can see -> `publish` (under the lock: record, then make available, then
-//! decide the kick) -> the doorbell, without the lock. Its completion comes back through `interrupt`,
-//! called by the handler or by who looks, which moves the slot on under the lock and wakes
-//! outside of it.
+//! decide the kick) -> the doorbell, without the lock. What is short goes all that way in one hold of
+//! the lock, where nothing is in its way (`opening`, `sending`). A completion comes back through
+//! `interrupt`, called by the handler or by who looks, which moves the slot on under the lock and
+//! wakes outside of it.
 
 mod accounting;
 mod block;
@@ -21,6 +22,7 @@ mod passing;
 mod polling;
 mod readiness;
 mod reserved;
+mod sending;
 mod sessions;
 mod slot;
 mod state;
