@@ -25,20 +25,31 @@ impl<P: Platform> Cipher<P> {
     /// empty descriptor, a partial block.
     #[inline]
     pub(super) fn check_shape(&self, iv: &[u8], len_bytes: usize) -> Result<(), Error> {
+        let shape = self.algorithm.shape();
+        if iv.len() == usize::from(shape.iv_len_bytes)
+            && len_bytes & usize::from(shape.granule_mask) == 0
+            && len_bytes >= usize::from(shape.min_len_bytes)
+        {
+            return Ok(());
+        }
+        self.misshapen(iv, len_bytes)
+    }
+
+    /// Says what [`check_shape`](Self::check_shape) found.
+    #[cold]
+    fn misshapen(&self, iv: &[u8], len_bytes: usize) -> Result<(), Error> {
         self.check_iv(iv)?;
-        let invalid = |requirement| Err(invalid_len("data", len_bytes, requirement));
         let granule = self.algorithm.granule_len_bytes();
-        let min_bytes = self.algorithm.min_len_bytes();
-        if granule > 1 && (len_bytes == 0 || !len_bytes.is_multiple_of(granule)) {
-            let requirement = Requirement::BlocksOf {
+        let requirement = if granule > 1 {
+            Requirement::BlocksOf {
                 block_bytes: granule,
-            };
-            return invalid(requirement);
-        }
-        if len_bytes < min_bytes {
-            return invalid(Requirement::AtLeast { min_bytes });
-        }
-        Ok(())
+            }
+        } else {
+            Requirement::AtLeast {
+                min_bytes: self.algorithm.min_len_bytes(),
+            }
+        };
+        Err(invalid_len("data", len_bytes, requirement))
     }
 
     #[inline]

@@ -40,6 +40,37 @@ pub enum CipherAlgorithm {
     ZucEea3 = 14,
 }
 
+/// What the lengths of a request have to be: the IV's, a power of two less 1 that the data is a multiple
+/// of, and the fewest bytes of data.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shape {
+    pub(crate) iv_len_bytes: u8,
+    pub(crate) granule_mask: u8,
+    pub(crate) min_len_bytes: u8,
+}
+
+/// By number. A power of two of them, so that none is looked for beyond.
+static SHAPES: [Shape; 16] = {
+    let mut shapes = [Shape {
+        iv_len_bytes: 0,
+        granule_mask: 0,
+        min_len_bytes: 0,
+    }; 16];
+    let mut index = 0;
+    while index < CipherAlgorithm::ALL.len() {
+        let algorithm = CipherAlgorithm::ALL[index];
+        let granule_len_bytes = algorithm.granule_len_bytes();
+        assert!(granule_len_bytes.is_power_of_two());
+        shapes[algorithm as usize] = Shape {
+            iv_len_bytes: algorithm.iv_len_bytes() as u8,
+            granule_mask: granule_len_bytes as u8 - 1,
+            min_len_bytes: algorithm.min_len_bytes() as u8,
+        };
+        index += 1;
+    }
+    shapes
+};
+
 impl CipherAlgorithm {
     /// All of them, by number.
     pub const ALL: [Self; 14] = [
@@ -93,6 +124,12 @@ impl CipherAlgorithm {
             Self::AesXts => 16,
             _ => self.granule_len_bytes(),
         }
+    }
+
+    /// Returns what the lengths of every request are checked for.
+    #[inline]
+    pub(crate) fn shape(self) -> Shape {
+        SHAPES[self as usize % SHAPES.len()]
     }
 
     /// Returns the bytes of the cipher's block; 1 for a stream cipher.

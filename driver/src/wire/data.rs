@@ -90,7 +90,7 @@ pub(crate) fn cipher_request(
     let opcode = direction.opcode(Service::Cipher);
     zerocopy::transmute!(CipherRequest {
         header: Header::of_session(opcode, algorithm as u32, session_id),
-        iv_len: U32::new(algorithm.iv_len_bytes() as u32),
+        iv_len: U32::new(algorithm.shape().iv_len_bytes.into()),
         src_data_len: U32::new(len_bytes),
         dst_data_len: U32::new(len_bytes),
         unused: [U32::ZERO; 7],
