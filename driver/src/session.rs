@@ -37,13 +37,12 @@ impl<P: Platform> Session<P> {
         keys: &[&[u8]; 2],
     ) -> Result<Self, Error> {
         let waker = own_waker().await;
-        let created = match link.control.create_at_once(parameters, keys, waker) {
-            Some(mut in_flight) => {
-                complete(&link, &mut in_flight).await?;
-                in_flight
-            }
+        let mut created = match link.control.create_at_once(parameters, keys, waker) {
+            Some(in_flight) => in_flight,
             None => Self::create_in_line(&link, parameters, keys).await?,
         };
+        // The long way has waited already: ready at once.
+        complete(&link, &mut created).await?;
         let index = created.take_session()?;
         Ok(Self {
             link,
@@ -128,8 +127,19 @@ pub(crate) async fn watched<P: Platform>(
 }
 
 impl<P: Platform> Drop for Session<P> {
+    #[inline(always)]
     fn drop(&mut self) {
-        if self.is_held && self.link.sessions.release_held(self.index) {
+        if self.is_held {
+            self.let_go();
+        }
+    }
+}
+
+impl<P: Platform> Session<P> {
+    /// Leaves the session to end by itself.
+    #[cold]
+    fn let_go(&self) {
+        if self.link.sessions.release_held(self.index) {
             self.link.control.destroy_unused(self.index);
         }
     }

@@ -138,7 +138,7 @@ impl<'q, P: Platform> InFlight<'q, P> {
     }
 
     /// Ends a request without buffers after `poll` was ready.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn finish(self) {
         self.take(|_, entry| debug_assert!(entry.buffers.is_none()));
     }
@@ -151,7 +151,7 @@ impl<'q, P: Platform> InFlight<'q, P> {
     }
 
     /// Ends a *create* after `poll` was ready: the session, or why there is none.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn take_session(self) -> Result<SessionIndex, Error> {
         let shared = &self.queue.shared;
         let id = match created_session(shared, self.slot, self.written_bytes()) {
