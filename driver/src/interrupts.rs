@@ -268,7 +268,17 @@ impl<P: Platform> Device<P> {
                 };
                 return self.judge(answer, false);
             };
-            self.judge(link.interrupt_in_place(queue), false)
+            match link.interrupt_in_place(queue) {
+                Ok((1.., _)) => Interrupt::Handled,
+                Ok((0, spent)) => {
+                    let answer = Answer {
+                        spent,
+                        ..Answer::default()
+                    };
+                    self.judge(answer, false)
+                }
+                Err(answer) => self.judge(answer, false),
+            }
         })
     }
 

@@ -308,16 +308,21 @@ impl<P: Platform> Link<P> {
     }
 
     /// Like [`interrupt`](Self::interrupt), spending a credit, for the one place that nearly all
-    /// interrupts come by.
+    /// interrupts come by: how many elements it took, and whether it spent one.
+    ///
+    /// # Errors
+    ///
+    /// The whole answer, where there was more to it.
     #[inline(always)]
-    pub(crate) fn interrupt_in_place(&self, queue: &Queue<P>) -> Answer {
+    pub(crate) fn interrupt_in_place(&self, queue: &Queue<P>) -> Result<(u32, bool), Answer> {
         let mut batch = Batch::default();
-        let answer = queue.interrupt_in_place(&mut batch);
-        if answer.more || answer.ended {
-            return self.go_on(queue, true, answer, &mut batch);
+        match queue.interrupt_in_place(&mut batch) {
+            Ok(taken) => {
+                self.finish(queue, &mut batch);
+                Ok(taken)
+            }
+            Err(first) => Err(self.go_on(queue, true, first, &mut batch)),
         }
-        self.finish(queue, &mut batch);
-        answer
     }
 
     /// Goes on as long as there is more than one batch holds, and tells everybody where the queue

@@ -96,7 +96,8 @@ impl Accounting {
             Some(event) => u16::from(need_event(event, used_index, seen)),
             None => advance,
         };
-        self.credit = self.credit.saturating_add(gained).min(self.cap);
+        let credit = u32::from(self.credit) + u32::from(gained);
+        self.credit = credit.min(self.cap.into()) as u16;
     }
 
     /// Takes note that `used_event` is about to be moved to `event`.

@@ -198,18 +198,6 @@ impl<P: Platform> Queue<P> {
     /// what the answer says.
     #[inline(never)]
     pub(crate) fn interrupt(&self, batch: &mut Batch, spend: bool) -> Answer {
-        self.look::<false>(batch, spend)
-    }
-
-    /// Like [`interrupt`](Self::interrupt), for the one place that nearly all interrupts come by.
-    #[inline(always)]
-    pub(crate) fn interrupt_in_place(&self, batch: &mut Batch) -> Answer {
-        self.look::<true>(batch, true)
-    }
-
-    /// Compiled twice, so that with `IN_PLACE` it becomes part of its caller.
-    #[inline(always)]
-    fn look<const IN_PLACE: bool>(&self, batch: &mut Batch, spend: bool) -> Answer {
         let mut answer = Answer::default();
         self.guarded.with(|guarded| {
             // Of a queue that has ended the ring no longer counts; what was owed still does.
@@ -221,6 +209,46 @@ impl<P: Platform> Queue<P> {
             }
             answer.spent = spend && guarded.accounting.spend();
         });
+        answer
+    }
+
+    /// Like [`interrupt`](Self::interrupt), spending a credit, for the one place that nearly all interrupts
+    /// come by: how many elements it took, and whether it spent one.
+    ///
+    /// # Errors
+    ///
+    /// The whole answer, where there is more to it.
+    #[inline(always)]
+    pub(crate) fn interrupt_in_place(&self, batch: &mut Batch) -> Result<(u32, bool), Answer> {
+        self.guarded.with(|guarded| {
+            let mut answer = Answer::default();
+            let outcome = match guarded.ended {
+                None => Some(guarded.drain(&self.shared, batch, &mut answer)),
+                Some(_) => None,
+            };
+            match outcome {
+                Some(Ok(())) if !answer.more => Ok((answer.drained, guarded.accounting.spend())),
+                rest => Err(self.answer_rest(guarded, rest, answer)),
+            }
+        })
+    }
+
+    /// Completes an answer that [`interrupt_in_place`](Self::interrupt_in_place) begins; `None` of a queue
+    /// that had ended.
+    #[cold]
+    #[inline(never)]
+    fn answer_rest(
+        &self,
+        guarded: &mut Guarded<P>,
+        drained: Option<Result<(), Breakage>>,
+        mut answer: Answer,
+    ) -> Answer {
+        match drained {
+            None => answer.ended = true,
+            Some(Ok(())) => {}
+            Some(Err(breakage)) => self.mark_broken(guarded, breakage, &mut answer),
+        }
+        answer.spent = guarded.accounting.spend();
         answer
     }
 

@@ -147,7 +147,7 @@ impl<P: Platform> Guarded<P> {
         answer: &mut Answer,
     ) -> Result<(), Breakage> {
         debug_assert!(batch.is_empty());
-        let full = self.ring.next_used().wrapping_add(BATCH);
+        debug_assert_eq!(answer.drained, 0);
         let mut used_index = self.ring.used_index();
         // Each round but the first takes something, whatever the device makes of its index meanwhile.
         loop {
@@ -159,8 +159,8 @@ impl<P: Platform> Guarded<P> {
                     in_flight: self.in_flight,
                 });
             }
-            while self.ring.next_used() != used_index {
-                if self.ring.next_used() == full {
+            for _ in 0..pending {
+                if answer.drained == u32::from(BATCH) {
                     answer.more = true;
                     return Ok(());
                 }
@@ -170,9 +170,11 @@ impl<P: Platform> Guarded<P> {
             if self.pollers > 0 {
                 return Ok(());
             }
-            self.accounting.arm(self.ring.next_used());
+            // All of it has been taken.
+            self.accounting.arm(used_index);
+            let taken = used_index;
             used_index = self.ring.arm();
-            if used_index == self.ring.next_used() {
+            if used_index == taken {
                 return Ok(());
             }
         }
