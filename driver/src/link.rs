@@ -177,6 +177,7 @@ impl<P: Platform> Link<P> {
     /// No interrupt will come: asks for none, and leaves draining to those who wait.
     pub(crate) fn set_polled(&self) {
         self.polled.store(true, Ordering::Relaxed);
+        self.queues().for_each(Queue::set_polled);
         self.begin_polling();
     }
 

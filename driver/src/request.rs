@@ -142,17 +142,17 @@ impl<P: Platform> Future for Complete<'_, '_, P> {
 
     #[inline(always)]
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        if self.link.is_polled() {
-            return self.poll_polled(context);
+        match self.in_flight.poll_plainly() {
+            Some(outcome) => outcome,
+            None => self.poll_specially(context),
         }
-        self.in_flight.poll(context)
     }
 }
 
 impl<P: Platform> Complete<'_, '_, P> {
-    /// Polls where no interrupt comes.
+    /// Polls where the queue has ended, no interrupt comes, or a waker has to be left.
     #[cold]
-    fn poll_polled(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
+    fn poll_specially(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
         look(self.link);
         let outcome = self.in_flight.poll(context);
         look_again(self.link, context, outcome)

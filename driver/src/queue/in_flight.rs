@@ -43,6 +43,22 @@ impl<'q, P: Platform> InFlight<'q, P> {
         }
     }
 
+    /// Like [`poll`](Self::poll), where all is as it mostly is; `None` where the queue has ended, where no
+    /// interrupt comes, or where a waker has to be left.
+    #[inline(always)]
+    pub(crate) fn poll_plainly(&mut self) -> Option<Poll<Result<(), Error>>> {
+        if self.word.is(State::Completed) {
+            return Some(Poll::Ready(Ok(())));
+        }
+        // Acquire: as in `Queue::ended`.
+        let is_plain = self.queue.special.load(Ordering::Acquire) == 0;
+        if !is_plain || !core::mem::take(&mut self.waker_is_left) {
+            return None;
+        }
+        self.queue.pending_polls.fetch_add(1, Ordering::Relaxed);
+        Some(Poll::Pending)
+    }
+
     /// Tells how the request is doing; when it is still in flight, the context's waker is woken at
     /// its end.
     ///

@@ -60,20 +60,25 @@ use crate::{
     stats::QueueStats,
     sync::{
         IrqMutex,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
         run_all,
     },
     transport::{Doorbell, QueueAddresses},
     virtqueue::SplitQueue,
 };
 
+/// `guarded.ended` is set.
+const ENDED: u8 = 1;
+/// No interrupt comes: whoever waits drains.
+const POLLED: u8 = 2;
+
 /// One virtqueue with its slots.
 #[derive(Debug)]
 pub(crate) struct Queue<P: Platform> {
     guarded: IrqMutex<P, Guarded<P>>,
     shared: Shared<P>,
-    /// `guarded.ended` is set: for a look without the lock.
-    ended: AtomicBool,
+    /// What a poll of a request in flight has to know, for a look without the lock: [`ENDED`], [`POLLED`].
+    special: AtomicU8,
     doorbell: Doorbell,
     addresses: QueueAddresses,
     entries: u16,
@@ -167,7 +172,7 @@ impl<P: Platform> Queue<P> {
                 blocks,
                 sessions,
             },
-            ended: AtomicBool::new(false),
+            special: AtomicU8::new(0),
             doorbell,
             addresses,
             entries,
@@ -266,7 +271,7 @@ impl<P: Platform> Queue<P> {
     #[cold]
     fn mark_broken(&self, guarded: &mut Guarded<P>, breakage: Breakage, answer: &mut Answer) {
         guarded.end(Error::Broken(breakage));
-        self.ended.store(true, Ordering::Release);
+        self.special.fetch_or(ENDED, Ordering::Release);
         (answer.ended, answer.broke) = (true, true);
     }
 
@@ -282,7 +287,7 @@ impl<P: Platform> Queue<P> {
         });
         if is_ended {
             // Release: as in `end`.
-            self.ended.store(true, Ordering::Release);
+            self.special.fetch_or(ENDED, Ordering::Release);
         }
         is_ended
     }
@@ -294,7 +299,7 @@ impl<P: Platform> Queue<P> {
         self.guarded.with(|guarded| guarded.end(error));
         // Release: pairs with the acquire in `ended`. A waiter that reads `false` there has left its
         // waker under the lock, at its publish or by its poll, where `tell` finds it.
-        self.ended.store(true, Ordering::Release);
+        self.special.fetch_or(ENDED, Ordering::Release);
     }
 
     /// Gives out no more slots, and tells those who wait for one. What is in flight goes on.
@@ -333,7 +338,7 @@ impl<P: Platform> Queue<P> {
     #[inline]
     pub(crate) fn ended(&self) -> Option<Error> {
         // Acquire: pairs with the release in `end`.
-        if !self.ended.load(Ordering::Acquire) {
+        if self.special.load(Ordering::Acquire) & ENDED == 0 {
             return None;
         }
         self.guarded.with(|guarded| guarded.ended)

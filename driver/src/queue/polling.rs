@@ -1,9 +1,14 @@
 //! Those who look at the ring by themselves, so that no interrupt is asked for.
 
-use super::Queue;
-use crate::Platform;
+use super::{POLLED, Queue};
+use crate::{Platform, sync::atomic::Ordering};
 
 impl<P: Platform> Queue<P> {
+    /// Takes note that no interrupt will come: whoever waits drains.
+    pub(crate) fn set_polled(&self) {
+        self.special.fetch_or(POLLED, Ordering::Relaxed);
+    }
+
     /// Somebody looks at the ring from here on: asks for no interrupts until as many
     /// [`end_polling`](Self::end_polling).
     pub(crate) fn begin_polling(&self) {
