@@ -42,7 +42,7 @@ impl<P: Platform> Queue<P> {
             let is_last = sessions.release_held_and_take(session);
             if is_last
                 && guarded.sends
-                && let Some(slot) = guarded.take_free(&self.shared)
+                && let Some(slot) = guarded.pop_free()
             {
                 let kept = &mut guarded.slots[usize::from(slot)].waker;
                 core::mem::swap(kept, &mut waker);

@@ -6,7 +6,7 @@
 
 use super::{
     Fields, Framing, Queue, Watch,
-    block::{ANSWER, ANSWER_LEN, CREATE_STATUS, INLINE, MAX_SEGMENTS, NO_ANSWER},
+    block::{ANSWER, ANSWER_LEN, Block, CREATE_STATUS, INLINE, MAX_SEGMENTS, NO_ANSWER},
     sessions::{Ledger, SessionIndex},
     slot::{Batch, NONE, Purpose, State},
     state::{Guarded, Shared},
@@ -162,7 +162,8 @@ impl<P: Platform> Guarded<P> {
         let mut block = shared.blocks.block(slot);
         let head_len_bytes = shared.sessions.put_destroy(session, &mut block);
         let purpose = Purpose::Destroy(session);
-        self.send_control(shared, slot, (head_len_bytes, [0; 2]), purpose, state)
+        let lens_bytes = (head_len_bytes, [0; 2]);
+        self.send_control(shared, (slot, block), lens_bytes, purpose, state)
     }
 
     /// Sends a request of the control queue: a head and keys of these lengths, which are in place.
@@ -171,12 +172,11 @@ impl<P: Platform> Guarded<P> {
     pub(super) fn send_control(
         &mut self,
         shared: &Shared<P>,
-        slot: u16,
+        (slot, block): (u16, Block<'_>),
         (head_len_bytes, keys_lens_bytes): (usize, [usize; 2]),
         purpose: Purpose,
         state: State,
     ) -> bool {
-        let block = shared.blocks.block(slot);
         block.write(ANSWER, &[NO_ANSWER; ANSWER_LEN]);
         let [first, second] = keys_lens_bytes;
         let segments = [

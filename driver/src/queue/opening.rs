@@ -38,7 +38,7 @@ impl<P: Platform> Queue<P> {
                 return None;
             }
             let session = guarded.ledger.as_mut()?.take_place()?;
-            let slot = guarded.take_free(shared)?;
+            let slot = guarded.pop_free()?;
             shared
                 .sessions
                 .prepare(session, parameters.destroy_opcode());
@@ -54,7 +54,7 @@ impl<P: Platform> Queue<P> {
             let purpose = Purpose::Create(session);
             let kick = guarded.send_control(
                 shared,
-                slot,
+                (slot, block),
                 (head_len_bytes, [first.len(), second.len()]),
                 purpose,
                 State::Submitted,

@@ -17,16 +17,24 @@ use super::{
 use crate::Platform;
 
 impl<P: Platform> Guarded<P> {
-    /// Takes a free slot. Nobody waits while there is one and something may be sent (see the top), but for
-    /// the moment in which the hardware has returned to more than are woken at a time.
+    /// Takes a free slot for a caller to fill.
     #[inline]
     pub(super) fn take_free(&mut self, shared: &Shared<P>) -> Option<u16> {
+        let slot = self.pop_free()?;
+        shared.words[usize::from(slot)].set(State::Reserved);
+        Some(slot)
+    }
+
+    /// Takes a free slot that is sent in this hold of the lock, which gives it its next state. Nobody waits
+    /// while there is one and something may be sent (see the top), but for the moment in which the hardware
+    /// has returned to more than are woken at a time.
+    #[inline(always)]
+    pub(super) fn pop_free(&mut self) -> Option<u16> {
         if self.free == NONE {
             return None;
         }
         let slot = self.free;
         self.free = self.slots[usize::from(slot)].next;
-        shared.words[usize::from(slot)].set(State::Reserved);
         Some(slot)
     }
 

@@ -40,7 +40,7 @@ impl<P: Platform> Queue<P> {
             if guarded.reapable != NONE || guarded.closed.is_some() {
                 return None;
             }
-            let slot = guarded.take_free(shared)?;
+            let slot = guarded.pop_free()?;
             let block = shared.blocks.block(slot);
             let start = block.write_head(head);
             block.write(INLINE, iv);
