@@ -136,7 +136,8 @@ impl Block<'_> {
     pub(crate) fn write_head(&self, head: &[u8]) -> usize {
         let start = INLINE - head.len();
         if let Ok(head) = <&[u8; REQUEST_LEN]>::try_from(head) {
-            // Word by word, which the compiler makes stores of what it knows: most of it is constant.
+            // Word by word, which the compiler makes stores of what it knows: most of it is
+            // constant.
             let (words, _) = head.as_chunks::<8>();
             for (at, word) in (start..).step_by(8).zip(words) {
                 self.memory.write(at, word);

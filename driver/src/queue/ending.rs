@@ -197,8 +197,8 @@ impl<P: Platform> Guarded<P> {
         self.send_chain(shared, slot, purpose, status_at, state)
     }
 
-    /// Sends the chain of `slot`, which is written: what it is for, and where its status comes. `true` when
-    /// the device has to be notified.
+    /// Sends the chain of `slot`, which is written: what it is for, and where its status comes.
+    /// `true` when the device has to be notified.
     #[inline(always)]
     pub(super) fn send_chain(
         &mut self,

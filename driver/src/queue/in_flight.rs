@@ -43,8 +43,8 @@ impl<'q, P: Platform> InFlight<'q, P> {
         }
     }
 
-    /// Like [`poll`](Self::poll), where all is as it mostly is; `None` where the queue has ended, where no
-    /// interrupt comes, or where a waker has to be left.
+    /// Like [`poll`](Self::poll), where all is as it mostly is; `None` where the queue has ended,
+    /// where no interrupt comes, or where a waker has to be left.
     #[inline(always)]
     pub(crate) fn poll_plainly(&mut self) -> Option<Poll<Result<(), Error>>> {
         if self.word.is(State::Completed) {

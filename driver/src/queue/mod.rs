@@ -2,8 +2,8 @@
 //!
 //! A request goes `reserve` (first come first served) -> the slot's block is filled, without the
 //! lock, which nobody else can see -> `publish` (under the lock: record, then make available, then
-//! decide the kick) -> the doorbell, without the lock. What is short goes all that way in one hold of
-//! the lock, where nothing is in its way (`opening`, `sending`). A completion comes back through
+//! decide the kick) -> the doorbell, without the lock. What is short goes all that way in one hold
+//! of the lock, where nothing is in its way (`opening`, `sending`). A completion comes back through
 //! `interrupt`, called by the handler or by who looks, which moves the slot on under the lock and
 //! wakes outside of it.
 
@@ -77,7 +77,8 @@ const POLLED: u8 = 2;
 pub(crate) struct Queue<P: Platform> {
     guarded: IrqMutex<P, Guarded<P>>,
     shared: Shared<P>,
-    /// What a poll of a request in flight has to know, for a look without the lock: [`ENDED`], [`POLLED`].
+    /// What a poll of a request in flight has to know, for a look without the lock: [`ENDED`],
+    /// [`POLLED`].
     special: AtomicU8,
     doorbell: Doorbell,
     addresses: QueueAddresses,
@@ -217,8 +218,8 @@ impl<P: Platform> Queue<P> {
         answer
     }
 
-    /// Like [`interrupt`](Self::interrupt), spending a credit, for the one place that nearly all interrupts
-    /// come by: how many elements it took, and whether it spent one.
+    /// Like [`interrupt`](Self::interrupt), spending a credit, for the one place that nearly all
+    /// interrupts come by: how many elements it took, and whether it spent one.
     ///
     /// # Errors
     ///
@@ -238,8 +239,8 @@ impl<P: Platform> Queue<P> {
         })
     }
 
-    /// Completes an answer that [`interrupt_in_place`](Self::interrupt_in_place) begins; `None` of a queue
-    /// that had ended.
+    /// Completes an answer that [`interrupt_in_place`](Self::interrupt_in_place) begins; `None` of
+    /// a queue that had ended.
     #[cold]
     #[inline(never)]
     fn answer_rest(

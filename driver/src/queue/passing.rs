@@ -25,9 +25,9 @@ impl<P: Platform> Guarded<P> {
         Some(slot)
     }
 
-    /// Takes a free slot that is sent in this hold of the lock, which gives it its next state. Nobody waits
-    /// while there is one and something may be sent (see the top), but for the moment in which the hardware
-    /// has returned to more than are woken at a time.
+    /// Takes a free slot that is sent in this hold of the lock, which gives it its next state.
+    /// Nobody waits while there is one and something may be sent (see the top), but for the moment
+    /// in which the hardware has returned to more than are woken at a time.
     #[inline(always)]
     pub(super) fn pop_free(&mut self) -> Option<u16> {
         if self.free == NONE {

@@ -14,10 +14,10 @@ use crate::{Platform, wire::REQUEST_LEN};
 const SHORT_DATA_LEN: usize = 64;
 
 impl<P: Platform> Queue<P> {
-    /// Sends a data request of a session that the caller holds, whose output takes the place of `data`, if
-    /// that is the matter of a moment: the data is short, a slot is free, the chain is a plain one. Else
-    /// nothing has happened, and there is the long way: [`reserve`](Self::reserve), then
-    /// [`publish`](super::Reserved::publish).
+    /// Sends a data request of a session that the caller holds, whose output takes the place of
+    /// `data`, if that is the matter of a moment: the data is short, a slot is free, the chain is a
+    /// plain one. Else nothing has happened, and there is the long way: [`reserve`](Self::reserve),
+    /// then [`publish`](super::Reserved::publish).
     ///
     /// `waker` is that of the task that polls the request next, at once.
     #[inline(always)]

@@ -40,8 +40,8 @@ pub enum CipherAlgorithm {
     ZucEea3 = 14,
 }
 
-/// What the lengths of a request have to be: the IV's, a power of two less 1 that the data is a multiple
-/// of, and the fewest bytes of data.
+/// What the lengths of a request have to be: the IV's, a power of two less 1 that the data is a
+/// multiple of, and the fewest bytes of data.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Shape {
     pub(crate) iv_len_bytes: u8,
