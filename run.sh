@@ -8,7 +8,7 @@ target=x86_64-unknown-none
 usage() {
     cat <<'EOF'
 ./run.sh                     set up what is missing, build the kernel, boot its demonstration
-./run.sh demo [words]         the same, not optimised, with words: polling, intx
+./run.sh demo [words]         the same, optimised less, with words: polling, intx (VECTORS=0)
 ./run.sh test [filter]       every test: the driver on this host, the kernel in QEMU, runs that must fail
 ./run.sh bench [name] [key=value ..]
                              measure: instructions control-sessions device-limit interrupt-race
@@ -813,7 +813,9 @@ probe() {
         *) options+=,$argument ;;
         esac
     done
-    say "$("$qemu" --version | head -n 1), accelerator ${ACCEL:-$(accelerator)}"
+    say "building the probe, which takes minutes at first"
+    kernel_cargo build -q -p kernel --bin probe || return
+    say "$("$qemu" --version | head -n 1), accelerator ${ACCEL:-$(accelerator)}; what QEMU says of its own is expected"
     MACHINE_WORDS=${options:+device=${options#,}} kernel_cargo run -q -p kernel --bin probe -- "${words[@]}"
 }
 
