@@ -27,7 +27,7 @@ pub(crate) use self::platform::{
 #[cfg(not(loom))]
 pub(crate) use self::{
     device::{FakeDevice, Fault, Gone, Served},
-    rig::{Alone, IV, KEY, Rig, Wakes, oracle, poll_once, run},
+    rig::{Alone, IV, KEY, Rig, Wakes, oracle, poll_once, request, run},
     services::{
         akcipher::{Results, ecdsa_public, is_ecdsa_scalar},
         cipher_oracle,

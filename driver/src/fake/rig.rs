@@ -51,6 +51,19 @@ impl Drop for Alone {
     }
 }
 
+/// A request of a test, which may be in flight.
+pub(crate) type Request<'s> = Pin<Box<dyn Future<Output = Result<(), Error>> + 's>>;
+
+/// Sends a block, which the device has not answered yet.
+pub(crate) fn request(session: &Cipher<FakePlatform>) -> Request<'_> {
+    let mut request: Request<'_> = Box::pin(async move {
+        let mut data = [1; 16];
+        session.process_slice(&IV, &mut data).await
+    });
+    assert!(poll_once(request.as_mut()).is_pending());
+    request
+}
+
 /// A driver on a fake device.
 pub(crate) struct Rig {
     pub(crate) device: Arc<Device<FakePlatform>>,

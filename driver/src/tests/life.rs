@@ -7,20 +7,9 @@ use core::{pin::Pin, task::Poll};
 use crate::{
     Breakage, Cipher, Direction, DmaBuffer, Error, ForcedReset, Hash, HashAlgorithm, Interrupt,
     Mac, MacAlgorithm, Options, Services, WhenNotReady,
-    fake::{FakePlatform, IV, Rig, Setup, poll_once, run, trusted},
+    fake::{FakePlatform, IV, Rig, Setup, poll_once, request, run, trusted},
     transport::MsixEntry,
 };
-
-type Request<'s> = Pin<Box<dyn Future<Output = Result<(), Error>> + 's>>;
-
-fn request(session: &Cipher<FakePlatform>) -> Request<'_> {
-    let mut request: Request<'_> = Box::pin(async move {
-        let mut data = [1; 16];
-        session.process_slice(&IV, &mut data).await
-    });
-    assert!(poll_once(request.as_mut()).is_pending());
-    request
-}
 
 #[test]
 fn device_that_is_silent_is_found_out_by_a_look() {

@@ -1,12 +1,12 @@
 //! Looking at the rings instead of being interrupted, for a while.
 
 use alloc::boxed::Box;
-use core::{cell::Cell, future::Future, ops::ControlFlow, pin::Pin};
+use core::{cell::Cell, future::Future, ops::ControlFlow};
 use std::{sync::mpsc::sync_channel, thread};
 
 use crate::{
-    Cipher, Direction, Error, Features, Interrupt, Options, block_on,
-    fake::{FakePlatform, IV, Rig, Setup, poll_once, run},
+    Direction, Error, Features, Interrupt, Options, block_on,
+    fake::{IV, Rig, Setup, poll_once, request, run},
     join_all,
     transport::MsixEntry,
 };
@@ -31,17 +31,6 @@ fn without_event_index() -> Rig {
         ..Rig::options()
     };
     Rig::new(Setup::default(), options).unwrap()
-}
-
-type Request<'s> = Pin<Box<dyn Future<Output = Result<(), Error>> + 's>>;
-
-fn request(session: &Cipher<FakePlatform>) -> Request<'_> {
-    let mut request: Request<'_> = Box::pin(async move {
-        let mut data = [1; 16];
-        session.process_slice(&IV, &mut data).await
-    });
-    assert!(poll_once(request.as_mut()).is_pending());
-    request
 }
 
 #[test]
