@@ -47,9 +47,9 @@ const ENCRYPT: i32 = 1;
 const REQUESTS_A_SETKEY: u64 = 4;
 /// `pkcs1pad(rsa)`, which is the name that the device's driver has it under.
 const PKCS1: &str = "enc=pkcs1";
-const RSA_KEY: &[u8] = include_bytes!("../../../driver/testdata/rsa/2048.pkcs8.der");
-const RSA_ENCRYPTED: &[u8] = include_bytes!("../../../driver/testdata/rsa/2048.encrypted");
-const RSA_MESSAGE: &[u8] = include_bytes!("../../../driver/testdata/rsa/message");
+const RSA_KEY: &[u8] = include_bytes!("../../../../driver/testdata/rsa/2048.pkcs8.der");
+const RSA_ENCRYPTED: &[u8] = include_bytes!("../../../../driver/testdata/rsa/2048.encrypted");
+const RSA_MESSAGE: &[u8] = include_bytes!("../../../../driver/testdata/rsa/message");
 /// `KEY_SPEC_PROCESS_KEYRING`.
 const PROCESS_KEYRING: i32 = -2;
 const WARM_UP: Duration = Duration::from_millis(200);
