@@ -5,8 +5,9 @@ use core::ops::RangeInclusive;
 use zerocopy::IntoBytes;
 
 use crate::{
-    Error, Proved,
+    Error,
     error::{check_at_most, check_one_of_lens},
+    prove::Proved,
     transport::Transport,
     wire::{
         AeadAlgorithm, AkcipherAlgorithm, CipherAlgorithm, Config, HashAlgorithm, MacAlgorithm,

@@ -92,71 +92,61 @@ extern crate std;
 #[cfg(test)]
 extern crate self as virtio_crypto;
 
-mod aead;
-mod akcipher;
-mod blocking;
-mod cache;
 mod capabilities;
-mod chain;
-mod cipher;
 mod deadline;
 mod device;
 mod dma;
+mod epoch;
 mod error;
 #[cfg(test)]
 mod fake;
-mod hash;
 mod heap;
-mod interrupts;
-mod join;
-mod leftovers;
-mod link;
-mod mac;
-mod manager;
-mod mode;
 pub mod platform;
-mod poller;
+mod pool;
 mod prove;
 mod queue;
-mod recovery;
 mod request;
-mod session;
-mod setup;
+mod service;
 mod stats;
 pub mod sync;
 #[cfg(test)]
 mod tests;
 pub mod transport;
-mod trial;
 mod virtqueue;
 mod wire;
 
 pub use self::{
-    aead::{AeadDecrypt, AeadEncrypt},
-    akcipher::{
-        EcdsaPrivateKey, EcdsaPublicKey, EcdsaSignature, EcdsaSigner, EcdsaVerifier, RsaDecryptor,
-        RsaEncryptor, RsaPrivateKey, RsaPublicKey, RsaRawDecryptor, RsaRawEncryptor, RsaSignature,
-        RsaSigner, RsaVerifier,
-    },
-    blocking::{Woken, block_on, block_on_with},
-    cache::SessionCache,
     capabilities::{Algorithm, Capabilities},
-    chain::{Chain, ChainInput, ChainParameters, ChainedHash},
-    cipher::{Cipher, CipherStream, StreamSession},
-    device::Device,
+    device::{
+        Device,
+        ladder::{Interrupt, InterruptMode},
+        poller::Poller,
+        recovery::Drained,
+        setup::{ForcedReset, Options},
+    },
     dma::DmaBuffer,
     error::{Breakage, Error, Failed, KeyFault, Refusal, Requirement},
-    hash::Hash,
-    interrupts::{Interrupt, InterruptMode},
-    join::join_all,
-    mac::Mac,
-    manager::Manager,
     platform::Platform,
-    poller::Poller,
+    pool::Manager,
     prove::Proved,
     queue::{Framing, WhenNotReady, begin_wait},
-    recovery::Drained,
-    setup::{ForcedReset, Options},
+    request::{
+        blocking::{Woken, block_on, block_on_with},
+        join::join_all,
+    },
+    service::{
+        aead::{AeadDecrypt, AeadEncrypt},
+        akcipher::{
+            EcdsaPrivateKey, EcdsaPublicKey, EcdsaSignature, EcdsaSigner, EcdsaVerifier,
+            RsaDecryptor, RsaEncryptor, RsaPrivateKey, RsaPublicKey, RsaRawDecryptor,
+            RsaRawEncryptor, RsaSignature, RsaSigner, RsaVerifier,
+        },
+        cache::SessionCache,
+        chain::{Chain, ChainInput, ChainParameters, ChainedHash},
+        cipher::{Cipher, CipherStream, StreamSession},
+        hash::Hash,
+        mac::Mac,
+    },
     stats::{InterruptStats, QueueStats},
     wire::{
         AeadAlgorithm, AkcipherAlgorithm, ChainOrder, CipherAlgorithm, Curve, DEVICE_ID, Direction,

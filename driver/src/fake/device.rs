@@ -19,8 +19,8 @@ use super::{
     transport::Setup,
 };
 use crate::{
-    Features,
     transport::{MsixEntry, MsixMessage},
+    wire::Features,
 };
 
 /// How the device breaks the rules, at the next request that it completes.

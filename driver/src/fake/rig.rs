@@ -21,7 +21,12 @@ use super::{
     FakeDevice, FakePlatform, FakeTransport, Setup,
     platform::{forget_live_pages, message},
 };
-use crate::{Cipher, CipherAlgorithm, Device, Direction, Error, InterruptMode, Options};
+use crate::{
+    Error,
+    device::{Device, ladder::InterruptMode, setup::Options},
+    service::cipher::Cipher,
+    wire::{CipherAlgorithm, Direction},
+};
 
 pub(crate) const KEY: [u8; 16] = [0x42; 16];
 pub(crate) const IV: [u8; 16] = [0x17; 16];

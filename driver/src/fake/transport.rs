@@ -11,11 +11,11 @@ use super::{
     ring::Ring,
 };
 use crate::{
-    Features, Services,
     transport::{
         Doorbell, MsixEntry, MsixMessage, Notify, QueueAddresses, QueueIndex, Transport,
         TransportError,
     },
+    wire::{Features, Services},
 };
 
 /// Longest key of a message authentication code in bytes: more than a slot has room for.

@@ -1,6 +1,9 @@
 //! Answers that are known from elsewhere: published, or computed with OpenSSL.
 
-use crate::{AeadAlgorithm, CipherAlgorithm, HashAlgorithm, MacAlgorithm, akcipher::hex};
+use crate::{
+    service::akcipher::hex,
+    wire::{AeadAlgorithm, CipherAlgorithm, HashAlgorithm, MacAlgorithm},
+};
 
 /// Bytes as a slice.
 macro_rules! hex {

@@ -6,9 +6,9 @@ use core::slice;
 use zeroize::Zeroize;
 
 use crate::{
-    Error, Failed, Platform, Requirement,
+    Error, Platform,
     dma::{DmaBuffer, GivenUp},
-    error::invalid_len,
+    error::{Failed, Requirement, invalid_len},
 };
 
 /// Buffers that are one after the other for the device.

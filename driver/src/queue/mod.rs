@@ -54,8 +54,9 @@ pub(crate) use self::{
 };
 pub use self::{framing::Framing, kicks::begin_wait, readiness::WhenNotReady};
 use crate::{
-    Breakage, Error, Platform,
+    Error, Platform,
     dma::GivenUp,
+    error::Breakage,
     heap::boxed,
     stats::QueueStats,
     sync::{

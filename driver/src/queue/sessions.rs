@@ -6,7 +6,7 @@
 //! *destroy* is sent when the last use goes. Everything that it needs has its place from the time
 //! of *create*: ending a session never allocates, never blocks and never fails.
 //!
-//! [`Session`]: crate::session::Session
+//! [`Session`]: crate::request::session::Session
 
 use alloc::{boxed::Box, vec::Vec};
 use core::task::Waker;

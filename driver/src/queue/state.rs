@@ -33,7 +33,8 @@ use super::{
     slot::{BATCH, Batch, Content, Purpose, Slot, State, Word},
 };
 use crate::{
-    Breakage, Error, Platform,
+    Error, Platform,
+    error::Breakage,
     stats::QueueStats,
     virtqueue::{Segment, SplitQueue, UsedElement},
 };

@@ -9,7 +9,7 @@ use crate::{
         FakePlatform, FakeTransport, IV, Rig, Setup, is_in_freed_memory, is_in_memory, live_pages,
         poll_once, run, trusted,
     },
-    session::Session,
+    request::session::Session,
     wire::{CipherParameters, SessionParameters},
 };
 

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use crate::{
     AeadAlgorithm, Cipher, CipherAlgorithm, Direction, Error, ForcedReset, HashAlgorithm,
     Interrupt, InterruptMode, MacAlgorithm, Options, Refusal,
+    device::trial::Sample,
     fake::{Fault, IV, KEY, Rig, Setup, as_cpu, live_pages, message, oracle, run, trusted},
-    session::Session,
+    request::session::Session,
     transport::MsixEntry,
-    trial::Sample,
 };
 
 const LIMIT_NS: u64 = 100_000_000;

@@ -8,7 +8,7 @@ use virtio_drivers::transport::{
 };
 
 use super::{Doorbell, Notify, QueueAddresses, QueueIndex, Transport, TransportError};
-use crate::{DEVICE_ID, Platform, dma::barrier, sync::IrqMutex};
+use crate::{Platform, dma::barrier, sync::IrqMutex, wire::DEVICE_ID};
 
 /// A transport of `virtio_drivers` (MMIO, a hypervisor's own) as one of this driver's.
 ///

@@ -6,7 +6,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use virtio_drivers::transport::DeviceStatus;
 
 use super::{Transport, is_gone};
-use crate::{Breakage, Error};
+use crate::{Error, error::Breakage};
 
 const GONE: Error = Error::Broken(Breakage::Gone);
 

@@ -9,7 +9,7 @@ use super::{
     AeadAlgorithm, AkcipherScheme, CipherAlgorithm, Direction, Form, HashAlgorithm, Head, KeyType,
     MacAlgorithm, PutHead, SYMMETRIC_CHAIN, SYMMETRIC_CIPHER, Service, Services, check_status,
 };
-use crate::Refusal;
+use crate::error::Refusal;
 
 /// `struct virtio_crypto_ctrl_header`.
 #[derive(IntoBytes, Immutable, KnownLayout)]

@@ -28,7 +28,7 @@ pub(crate) use self::{
         stateless_hash_request, stateless_mac_request,
     },
 };
-use crate::Refusal;
+use crate::error::Refusal;
 
 /// Bytes of header and fixed-length fields of every request in the form that all devices take (no
 /// `VIRTIO_CRYPTO_F_REVISION_1`): QEMU refuses a shorter one.

@@ -10,7 +10,7 @@ use chacha20poly1305::{ChaCha20Poly1305, KeyInit, aead::AeadInOut};
 use ghash::{GHash, universal_hash::UniversalHash};
 
 use super::{BAD_MESSAGE, Request, cipher, is_encrypting};
-use crate::AeadAlgorithm;
+use crate::wire::AeadAlgorithm;
 
 #[derive(Clone, Debug)]
 pub(in crate::fake) struct Session {

@@ -16,7 +16,7 @@ use sha1::Sha1;
 use sha2::{Sha224, Sha256, Sha384, Sha512};
 
 use super::{ERROR, Request};
-use crate::{Curve, RsaHash};
+use crate::wire::{Curve, RsaHash};
 
 const KEY_REJECTED: u8 = 6;
 

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::{ERROR, Request, cipher, hash, mac};
-use crate::HashAlgorithm;
+use crate::wire::HashAlgorithm;
 
 #[derive(Clone, Debug)]
 pub(in crate::fake) struct Session {

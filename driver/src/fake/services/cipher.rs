@@ -10,7 +10,7 @@ use cbc::cipher::{
 use des::{Des, TdesEde3};
 
 use super::{ERROR, Request, is_encrypting};
-use crate::{CipherAlgorithm, Direction};
+use crate::wire::{CipherAlgorithm, Direction};
 
 #[derive(Clone, Debug)]
 pub(in crate::fake) struct Session {

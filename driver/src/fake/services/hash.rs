@@ -6,7 +6,7 @@ use sha1::Digest;
 use shake::{ExtendableOutput, Update, XofReader};
 
 use super::Request;
-use crate::HashAlgorithm;
+use crate::wire::HashAlgorithm;
 
 #[derive(Clone, Debug)]
 pub(in crate::fake) struct Session {

@@ -8,7 +8,7 @@ use des::TdesEde3;
 use hmac::{Hmac, KeyInit, Mac};
 
 use super::{NOT_SUPPORTED, Request};
-use crate::MacAlgorithm;
+use crate::wire::MacAlgorithm;
 
 #[derive(Clone, Debug)]
 pub(in crate::fake) struct Session {

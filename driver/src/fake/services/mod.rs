@@ -14,7 +14,7 @@ pub(crate) use self::cipher::oracle as cipher_oracle;
 
 use alloc::vec::Vec;
 
-use crate::Features;
+use crate::wire::Features;
 
 pub(super) const OK: u8 = 0;
 pub(super) const ERROR: u8 = 1;

@@ -24,7 +24,10 @@ use self::{
 use super::{
     Doorbell, MsixEntry, MsixMessage, QueueAddresses, QueueIndex, Transport, TransportError,
 };
-use crate::{DEVICE_ID, Platform, wire::Config};
+use crate::{
+    Platform,
+    wire::{Config, DEVICE_ID},
+};
 
 /// The PCI vendor of virtio devices.
 const VENDOR: u16 = 0x1af4;

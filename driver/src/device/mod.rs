@@ -1,0 +1,321 @@
+//! A device: what it is doing.
+
+pub(crate) mod ladder;
+pub(crate) mod leftovers;
+pub(crate) mod poller;
+pub(crate) mod recovery;
+pub(crate) mod setup;
+pub(crate) mod trial;
+
+use alloc::{sync::Arc, vec::Vec};
+use core::{
+    fmt,
+    sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
+};
+
+use spin::mutex::SpinMutex;
+
+use crate::{
+    Error, Platform,
+    capabilities::Capabilities,
+    device::{
+        ladder::{InterruptMode, Interrupts},
+        poller::Poller,
+        recovery::Change,
+        setup::{Options, bring_up},
+    },
+    dma::GivenUp,
+    epoch::Link,
+    prove::Proved,
+    queue::{Place, Queue},
+    stats::{InterruptStats, QueueStats},
+    sync::{Current, IrqMutex},
+    transport::{Attached, MsixMessage, Transport},
+    wire::Features,
+};
+
+/// A virtio-crypto device.
+///
+/// Shared freely between CPUs and interrupt handlers; usually in an `Arc` or a `static`.
+#[doc = include_str!("life.md")]
+pub struct Device<P: Platform> {
+    pub(crate) attached: Arc<Attached>,
+    pub(crate) options: Options,
+    pub(crate) interrupts: Interrupts,
+    /// The link of now, and those from before a reset that somebody may still have.
+    pub(crate) links: Current<P, Link<P>>,
+    /// Memory that the device has been left, by all the resets until now.
+    pub(crate) given_up: Arc<GivenUp>,
+    /// What somebody is changing about the device as a whole.
+    pub(crate) change: AtomicU8,
+    /// It has been taken down, and not set up again.
+    pub(crate) is_down: AtomicBool,
+    /// The messages of the vectors now; never touched by an interrupt, and by one caller at a time.
+    pub(crate) messages: SpinMutex<Vec<MsixMessage>>,
+    pub(crate) proved: IrqMutex<P, Proved>,
+    /// Sessions of lives before that the device may still have.
+    pub(crate) left_behind: AtomicU64,
+}
+
+impl<P: Platform> Device<P> {
+    /// Sets a device up: reset, features, queues, vectors, DRIVER_OK (Virtio 1.3, 3.1.1).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::FeatureMissing`] for a legacy device, [`Error::FeaturesRefused`],
+    /// [`Error::ConfigUnstable`], [`Error::Transport`], [`Error::HardwareNotReady`],
+    /// [`Error::QueueMissing`], [`Error::QueueTooSmall`], [`Error::ControlQueueOutOfReach`],
+    /// [`Error::ResetTimeout`], [`Error::Broken`] when it is gone, [`Error::OutOfDeviceMemory`],
+    /// [`Error::OutOfMemory`]; the device is told to reset.
+    pub fn new(transport: impl Transport + 'static, mut options: Options) -> Result<Self, Error> {
+        let attached = Arc::new(Attached::new(transport));
+        let interrupts = Interrupts::new();
+        let messages = core::mem::take(&mut options.messages);
+        let given_up = Arc::default();
+        let link = bring_up::<P>(&attached, &options, &messages, &interrupts, &given_up, None)?;
+        Ok(Self {
+            attached,
+            options,
+            interrupts,
+            given_up,
+            left_behind: AtomicU64::new(link.data_queues.sessions_left),
+            links: Current::new("links", link),
+            change: AtomicU8::new(Change::Nothing as u8),
+            is_down: AtomicBool::new(false),
+            messages: SpinMutex::new(messages),
+            proved: IrqMutex::new("proved", Proved::default()),
+        })
+    }
+
+    /// Returns the link of now.
+    #[inline]
+    pub(crate) fn link(&self) -> Arc<Link<P>> {
+        self.links.get()
+    }
+
+    pub(crate) fn attached(&self) -> &Attached {
+        &self.attached
+    }
+
+    pub(crate) fn is_resetting(&self) -> bool {
+        self.change.load(Ordering::Acquire) == Change::Reset as u8
+    }
+
+    /// Returns what the device advertises, and what was proved of it.
+    pub fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            proved: self.proved.with(|proved| *proved),
+            ..*self.link().capabilities
+        }
+    }
+
+    /// Returns the features agreed on.
+    pub fn features(&self) -> Features {
+        self.link().features
+    }
+
+    /// Returns how interrupts come.
+    pub fn interrupt_mode(&self) -> InterruptMode {
+        self.interrupts.mode()
+    }
+
+    /// Returns the counters of the control queue.
+    pub fn control_stats(&self) -> QueueStats {
+        self.link().control.stats()
+    }
+
+    /// Returns the counters of all data queues together.
+    pub fn data_stats(&self) -> QueueStats {
+        let link = self.link();
+        link.data.iter().map(Queue::stats).sum()
+    }
+
+    /// Returns the counters of one data queue, from 0 on; `None` beyond the last.
+    pub fn data_queue_stats(&self, queue: usize) -> Option<QueueStats> {
+        self.link().data.get(queue).map(Queue::stats)
+    }
+
+    /// Returns how many data queues are in use. A request goes to the one of the calling CPU: the
+    /// CPU's number modulo this.
+    pub fn data_queues(&self) -> usize {
+        self.link().data.len()
+    }
+
+    /// Returns how many data queues are left out because the device does not serve them: see
+    /// [`Options::trial_limit_ns`].
+    pub fn data_queues_left_out(&self) -> usize {
+        self.link().data_queues.left_out
+    }
+
+    /// Returns the counters of the interrupts.
+    pub fn interrupt_stats(&self) -> InterruptStats {
+        self.interrupts.stats()
+    }
+
+    /// Returns how many sessions are open, being opened or still closing.
+    pub fn sessions_taken(&self) -> usize {
+        self.link().control.sessions_taken()
+    }
+
+    /// Returns how much memory has been given up for good, because the device may still write to
+    /// it: see [`ForcedReset::Quarantine`](crate::ForcedReset::Quarantine).
+    pub fn given_up_bytes(&self) -> u64 {
+        self.given_up.len_bytes()
+    }
+
+    /// Returns how many sessions of this driver's the device may still have, since some keep them
+    /// over a reset: those that had a request in flight at a forced reset
+    /// ([`ForcedReset`](crate::ForcedReset)), and those that a shutdown had no time for, until
+    /// [`recover`](Self::recover) ends these. [`end_sessions_before`](Self::end_sessions_before)
+    /// ends what is left.
+    pub fn sessions_left_behind(&self) -> u64 {
+        let link = self.link();
+        let is_down = link.control.ended() == Some(Error::ShutDown) && !self.attached.is_gone();
+        let not_ended = if is_down {
+            link.control.sessions_taken() as u64
+        } else {
+            0
+        };
+        self.left_behind.load(Ordering::Relaxed) + not_ended
+    }
+
+    /// Returns why the device takes no requests: it is broken or shut down. Reads no register.
+    pub fn ended(&self) -> Option<Error> {
+        self.links.read(|link| link.control.ended())
+    }
+
+    /// Takes whatever the device has used and wakes who waits for it. For kernels that poll; with
+    /// interrupts it is never needed and always harmless. Not from an interrupt handler: it frees
+    /// what cancelled requests have left.
+    pub fn poll(&self) {
+        self.drain();
+        self.link().check_presence();
+        // An interrupt handler that was reading at a recovery has kept what was before it.
+        self.links.sweep();
+    }
+
+    /// The part of [`poll`](Self::poll) that reads memory alone and no register, for a loop that
+    /// waits for completions: a register costs a guest thousands of instructions. It does not
+    /// notice a device that asks for a reset. Like [`Poller::drain`], which an interrupt handler
+    /// may call, too, since it frees nothing.
+    pub fn drain(&self) {
+        let link = self.link();
+        link.notify_and_drain();
+        for queue in link.queues() {
+            queue.reap();
+        }
+    }
+
+    /// Looks at the rings by itself from here on, as long as what this returns lives: see
+    /// [`Poller`].
+    pub fn poller(&self) -> Poller<P> {
+        Poller::new(self.link())
+    }
+
+    /// Runs `f` so that all the requests that it publishes share one kick: for an executor that has
+    /// several tasks to run, all of which may send something.
+    ///
+    /// Where `f` waits for an answer by [`block_on`](crate::block_on), or by a kernel's own way
+    /// that calls [`begin_wait`](crate::begin_wait), nothing is put off from there on. Without
+    /// either the device would not know yet of what is waited for; who looks at the rings
+    /// meanwhile, by [`drain`](Self::drain), [`poll`](Self::poll) or a [`Poller`], notifies it.
+    /// Requests of other CPUs are not put off.
+    pub fn share_kicks<R>(&self, f: impl FnOnce() -> R) -> R {
+        let _deferred = AllDeferred::new(self.link());
+        f()
+    }
+
+    /// Polls `future` so that all the requests that it publishes in one poll share one kick, as by
+    /// [`share_kicks`](Self::share_kicks).
+    ///
+    /// For many requests awaited together, such as by [`join_all`](crate::join_all).
+    ///
+    /// # Cancellation
+    ///
+    /// Dropped, `future` is dropped; what it has published has been notified.
+    pub async fn batch<F: Future>(&self, future: F) -> F::Output {
+        let mut future = core::pin::pin!(future);
+        core::future::poll_fn(|context| self.share_kicks(|| future.as_mut().poll(context))).await
+    }
+
+    /// Lets what is owed in interrupts be forgotten, for tests and housekeeping: from here on an
+    /// interrupt counts as *unhandled* unless something new is published for it.
+    ///
+    /// `false`, and nothing forgotten, while a request is in flight, and while a message may be on
+    /// its way from the device: [`Options::message_travel_ns`] counts from the first call that
+    /// finds nothing in flight, which answers `true` where that is 0. The caller sees to it that
+    /// what has reached a CPU is answered: interrupts enabled for a moment there.
+    pub fn settle(&self) -> bool {
+        // One register read: where messages do not travel by themselves, they go ahead of its
+        // answer.
+        let _ = self.attached.read_status();
+        let link = self.link();
+        link.drain();
+        let idle = link.queues().all(|queue| queue.stats().in_flight == 0);
+        let (now_ns, travel_ns) = (P::now_ns(), self.options.message_travel_ns);
+        // Every one of them, so that all times begin to run.
+        let settle = |queue: &&Queue<P>| queue.settle(now_ns, travel_ns);
+        idle && link.queues().filter(settle).count() == link.queues().count()
+    }
+
+    /// Tells whether the device says that its hardware is ready (Virtio 1.3, 5.9.5), as far as is
+    /// known: a configuration interrupt tells, and every [`check`](Self::check). While it is not,
+    /// nothing is sent: see [`Options::when_not_ready`]. Reads no register.
+    pub fn is_ready(&self) -> bool {
+        self.links.read(|link| link.control.is_ready())
+    }
+
+    /// Looks whether the device is there and well, and ends every request if it is not; `Ok` if it
+    /// takes requests. Two register reads; any context but an interrupt handler.
+    ///
+    /// A device whose process has died or whose memory accesses are not translated (see
+    /// [`Options::require`]) does not say so by an interrupt: a kernel calls this now and then, ten
+    /// times a second for instance, for a device that has requests in flight. [`poll`](Self::poll)
+    /// looks too.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`ended`](Self::ended); [`Error::HardwareNotReady`].
+    pub fn check(&self) -> Result<(), Error> {
+        let link = self.link();
+        link.check_presence();
+        match link.control.ended() {
+            Some(error) => Err(error),
+            None if link.control.is_ready() => Ok(()),
+            None => Err(Error::HardwareNotReady),
+        }
+    }
+}
+
+impl<P: Platform> fmt::Debug for Device<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Device")
+            .field("features", &self.features())
+            .field("interrupts", &self.interrupts)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Kicks put off, on all queues.
+struct AllDeferred<P: Platform> {
+    link: Arc<Link<P>>,
+    place: Place,
+}
+
+impl<P: Platform> AllDeferred<P> {
+    fn new(link: Arc<Link<P>>) -> Self {
+        let place = Place::here::<P>();
+        for queue in link.queues() {
+            queue.defer_kicks(place);
+        }
+        Self { link, place }
+    }
+}
+
+impl<P: Platform> Drop for AllDeferred<P> {
+    fn drop(&mut self) {
+        for queue in self.link.queues() {
+            queue.resume_kicks(self.place);
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! Looking at the rings instead of being interrupted, for a while.
+//!
+//! An interrupt is the cheapest way to learn of a completion for a CPU that has something else to do,
+//! or that sleeps long. One that has nothing to do for a moment learns of it sooner by looking, and
+//! spares the device the message and itself the handler. So a kernel's idle loop has a [`Poller`] for
+//! as long as it looks, and drops it before it sleeps:
+//!
+//! ```
+//! # use virtio_crypto::{Device, Platform};
+//! # fn example<P: Platform>(
+//! #     device: &Device<P>,
+//! #     is_there_work: impl Fn() -> bool,
+//! #     is_time_up: impl Fn() -> bool,
+//! #     sleep_until_an_interrupt: impl Fn(),
+//! # ) {
+//! let poller = device.poller();
+//! while !is_there_work() && !is_time_up() {
+//!     poller.drain();
+//! }
+//! drop(poller); // asks for interrupts again, and drains what came before it did
+//! // With interrupts masked from here to the sleep, which unmasks them (`sti; hlt`).
+//! if !is_there_work() {
+//!     sleep_until_an_interrupt();
+//! }
+//! # }
+//! ```
+//!
+//! Whoever drains wakes who waits, also those of other CPUs: their wakers have to end that CPU's sleep.
+//!
+//! Where it keeps finding work the kernel may keep the poller while its tasks run, so that no interrupt
+//! comes between two looks.
+
+use alloc::sync::Arc;
+
+use crate::{Platform, epoch::Link};
+
+/// A caller that looks at a device's rings by itself; see [`Device::poller`](crate::Device::poller).
+///
+/// While there is one the driver asks the device for no interrupts of its queues (Virtio 1.3, 2.7.7),
+/// and **whoever has it drains**: what waits for a completion waits for the next
+/// [`drain`](Self::drain), on every CPU. Any number of CPUs may have one each; interrupts are asked for
+/// again when the last is dropped. Not asking is a hint: interrupts that come all the same are answered
+/// and accounted for as ever, and those of the configuration are not affected.
+///
+/// It belongs to the device as it is now: a [`recover`](crate::Device::recover) goes on with
+/// interrupts, and a poller from before finds nothing any more.
+///
+/// Dropping it drains, and wakes who waits; forgetting it leaves the rings to be drained by hand until
+/// the device is recovered.
+#[derive(Debug)]
+#[must_use = "the rings have to be drained as long as it lives"]
+pub struct Poller<P: Platform> {
+    link: Arc<Link<P>>,
+}
+
+impl<P: Platform> Poller<P> {
+    pub(crate) fn new(link: Arc<Link<P>>) -> Self {
+        link.begin_polling();
+        Self { link }
+    }
+
+    /// Takes whatever the device has used and wakes who waits for it. Reads memory alone, and no
+    /// register; any context.
+    pub fn drain(&self) {
+        self.link.notify_and_drain();
+    }
+}
+
+impl<P: Platform> Drop for Poller<P> {
+    fn drop(&mut self) {
+        self.link.end_polling();
+    }
+}

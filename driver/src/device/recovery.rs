@@ -1,0 +1,259 @@
+//! The end of a device's life, and the next one: shutdown, recovery.
+
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicU8, Ordering};
+
+use crate::{
+    Error, Platform,
+    deadline::Deadline,
+    device::{
+        Device,
+        setup::{bring_up, reset},
+    },
+    epoch::Link,
+    error::Breakage,
+    heap::room_for,
+    queue::Queue,
+    transport::MsixMessage,
+};
+
+/// What [`Device::alone`] keeps apart.
+#[derive(Clone, Copy, Debug)]
+#[repr(u8)]
+pub(crate) enum Change {
+    Nothing = 0,
+    Reset = 1,
+    Vector = 2,
+    Sessions = 3,
+}
+
+/// The caller that changes a device as a whole, which is over with this, also when a waker panics.
+#[derive(Debug)]
+pub(crate) struct Alone<'d>(&'d AtomicU8);
+
+impl Drop for Alone<'_> {
+    fn drop(&mut self) {
+        // Release: see `begin_alone`.
+        self.0.store(Change::Nothing as u8, Ordering::Release);
+    }
+}
+
+/// How a shutdown went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Drained {
+    /// Requests that the device still had at its reset: none after an orderly shutdown.
+    pub in_flight: u32,
+}
+
+impl<P: Platform> Device<P> {
+    /// Shuts the device down: takes no new requests, waits up to `limit_ns` for those in flight,
+    /// ends every session on the device that has no request in flight (QEMU keeps sessions across a
+    /// reset), and resets it. If `limit_ns` is over by then, the ends of sessions have as long as
+    /// the reset itself: [`reset_limit_ns`](crate::Options::reset_limit_ns).
+    ///
+    /// Afterwards every operation fails with [`Error::ShutDown`]; sessions may be dropped at any
+    /// time. What the device still had is wiped, whatever becomes of the futures that wait for it,
+    /// and dealt with as [`forced_reset`](crate::Options::forced_reset) says.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ResetTimeout`] when the device did not confirm its reset: whatever it could still
+    /// touch is given up for good. [`Error::Resetting`] when another caller is at it.
+    pub fn shutdown(&self, limit_ns: u64) -> Result<Drained, Error> {
+        self.alone(Change::Reset, || {
+            let link = self.link();
+            let outcome = self.take_down(&link, limit_ns, self.options.reset_limit_ns);
+            let queues = link.queues().count();
+            drop(link);
+            self.interrupts.disable(&self.attached, queues);
+            self.links.sweep();
+            outcome
+        })
+    }
+
+    /// Resets the device and sets it up again, after it broke or for any other reason. Requests in
+    /// flight get up to `limit_ns` to end unless the device is broken. Sessions from before end
+    /// with [`Error::ShutDown`]: open new ones. On the device they are destroyed, before the reset
+    /// or, if it was broken, after; but for those that had a request in flight when it broke, since
+    /// such a request may still meet whatever gets its session's id, unless the device is trusted
+    /// ([`ForcedReset::Reclaim`](crate::ForcedReset::Reclaim)).
+    /// [`sessions_left_behind`](Self::sessions_left_behind) counts these.
+    ///
+    /// Interrupts from before the reset may arrive after it, so each queue goes on with what was
+    /// owed to it, two at most, four where messages travel. None of them counts as *unhandled*; until
+    /// [`settle`](Self::settle) as many spurious ones may not either.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`shutdown`](Self::shutdown) and of [`new`](Self::new); the device then stays shut
+    /// down, and this may be called again. [`Error::TooMuchGivenUp`] when too much memory has been
+    /// lost to the device by now: it stays shut down for good, then.
+    pub fn recover(&self, limit_ns: u64) -> Result<Drained, Error> {
+        self.alone(Change::Reset, || {
+            self.attached.find_again();
+            let outcome = self.start_anew(limit_ns);
+            if outcome.is_err() {
+                let queues = self.links.read(|link| link.queues().count());
+                self.interrupts.disable(&self.attached, queues);
+            }
+            outcome
+        })
+    }
+
+    /// Runs `f` unless another caller is in here.
+    pub(crate) fn alone<T>(
+        &self,
+        change: Change,
+        f: impl FnOnce() -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let _alone = self.begin_alone(change)?;
+        f()
+    }
+
+    /// Keeps other callers out as long as what this returns lives.
+    pub(crate) fn begin_alone(&self, change: Change) -> Result<Alone<'_>, Error> {
+        let (nothing, change) = (Change::Nothing as u8, change as u8);
+        // Acquire and release pair with each other: one change sees all that the last one did.
+        self.change
+            .compare_exchange(nothing, change, Ordering::Acquire, Ordering::Relaxed)
+            .map_err(|_| Error::Resetting)?;
+        Ok(Alone(&self.change))
+    }
+
+    fn start_anew(&self, limit_ns: u64) -> Result<Drained, Error> {
+        let old = self.link();
+        // Time for the ends of sessions is after the reset, too.
+        let drained = self.take_down(&old, limit_ns, 0)?;
+        let (given_up_bytes, limit_bytes) =
+            (self.given_up_bytes(), self.options.given_up_limit_bytes);
+        if given_up_bytes > limit_bytes {
+            return Err(Error::TooMuchGivenUp {
+                given_up_bytes,
+                limit_bytes,
+            });
+        }
+        let (messages, room) = (self.messages()?, self.links.room()?);
+        let link = bring_up::<P>(
+            &self.attached,
+            &self.options,
+            &messages,
+            &self.interrupts,
+            &self.given_up,
+            Some(&old),
+        )?;
+        self.end_strays(&old, &link);
+        self.wait_for(&link, &link.control, &mut Deadline::after::<P>(limit_ns));
+
+        link.inherit_credits(old.credits());
+        drop(old);
+        self.is_down.store(false, Ordering::Relaxed);
+        self.links.replace(link, room);
+        self.links.sweep();
+        // Interrupts that came before met the old link.
+        self.poll();
+        Ok(drained)
+    }
+
+    /// Returns a copy of the vectors' messages.
+    fn messages(&self) -> Result<Vec<MsixMessage>, Error> {
+        let mut messages = room_for(self.messages.lock().len())?;
+        messages.extend_from_slice(&self.messages.lock());
+        Ok(messages)
+    }
+
+    /// Ends sessions of the life before that the device has kept. Nobody has the new link yet, so
+    /// no new session can get an id that is ended here. A device that forgot its sessions refuses,
+    /// which is as good.
+    fn end_strays(&self, old: &Link<P>, new: &Link<P>) {
+        let taken = old.control.sessions_taken() as u64;
+        // In the order in which a session moves on meanwhile: a caller takes an answered one, and
+        // drops one that it holds.
+        let answered = old.control.take_answered_creates();
+        let idle = answered.chain(old.sessions.take_idle());
+        let strays = idle.chain(old.control.take_backlog());
+        let mut ended = 0;
+        let mut end = |session| {
+            let (id, destroy_opcode) = old.sessions.id_and_opcode(session);
+            ended += u64::from(new.control.destroy_stray(id, destroy_opcode).is_ok());
+        };
+        strays.for_each(&mut end);
+        if self.options.forced_reset.is_trusted() {
+            // It has let go of what was in flight.
+            let unanswered = old.control.take_unanswered_destroys();
+            old.sessions.take_all().chain(unanswered).for_each(end);
+        }
+        let left = taken.saturating_sub(ended);
+        self.left_behind.fetch_add(left, Ordering::Relaxed);
+    }
+
+    /// Drains until `queue` has nothing to do, has ended, or the time is up.
+    fn wait_for(&self, link: &Link<P>, queue: &Queue<P>, deadline: &mut Deadline) {
+        while queue.ended().is_none() && queue.is_busy() && !deadline.is_over::<P>() {
+            link.drain();
+            link.check_presence();
+            core::hint::spin_loop();
+        }
+    }
+
+    /// Takes the device down: `limit_ns` for the requests and the ends of sessions, of which the
+    /// latter have `ends_ns` at least.
+    fn take_down(&self, link: &Link<P>, limit_ns: u64, ends_ns: u64) -> Result<Drained, Error> {
+        let mut deadline = Deadline::after::<P>(limit_ns);
+        for queue in link.queues() {
+            queue.close(Error::ShutDown);
+        }
+        for queue in link.queues() {
+            self.wait_for(link, queue, &mut deadline);
+        }
+        // A *destroy* that meets the reset half way could end another's session after it: with no
+        // time for an answer the sessions stay, for `recover` to end afterwards.
+        deadline.extend(ends_ns);
+        if !deadline.is_over::<P>() && link.control.ended().is_none() && link.control.is_ready() {
+            let answered = link.control.take_answered_creates();
+            // One with a request in flight stays, as it would meet the reset with it.
+            let ends = answered.chain(link.sessions.take_idle());
+            if ends.map(|session| link.control.destroy(session)).count() > 0 {
+                self.wait_for(link, &link.control, &mut deadline);
+            }
+        }
+        // A session that another caller drops meanwhile sends its *destroy* by itself.
+        while !link.control.end_if_idle(Error::ShutDown)
+            && link.control.is_ready()
+            && !deadline.is_over::<P>()
+        {
+            self.wait_for(link, &link.control, &mut deadline);
+        }
+        // First the end, then the count: what ends somewhere else sends nothing between.
+        link.end(Error::ShutDown);
+        let in_flight = link.in_flight();
+
+        let reset = reset::<P>(&self.attached, self.options.reset_limit_ns);
+        if reset.is_ok() {
+            link.take_back(self.options.forced_reset);
+            if self.options.forced_reset.is_trusted() {
+                link.control.find_unanswered_creates();
+            }
+        }
+        link.queues().for_each(Queue::clear);
+        self.is_down.store(true, Ordering::Relaxed);
+        reset?;
+        Ok(Drained { in_flight })
+    }
+}
+
+impl<P: Platform> Drop for Device<P> {
+    fn drop(&mut self) {
+        // A waker may have cut a shutdown short by its panic, and a future that was changing
+        // something may have been forgotten: nobody is in there any more.
+        *self.change.get_mut() = Change::Nothing as u8;
+        if *self.is_down.get_mut() {
+            return;
+        }
+        match self.shutdown(self.options.reset_limit_ns) {
+            // Of one that has gone there is nothing left to do.
+            Ok(_) | Err(Error::Broken(Breakage::Gone)) => {}
+            Err(error) => log::error!("virtio-crypto: shutdown at drop: {error}"),
+        }
+    }
+}

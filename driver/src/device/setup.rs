@@ -1,0 +1,356 @@
+//! From a device in whatever state to one that is ready: how it is set up, and in which order.
+
+use alloc::{sync::Arc, vec::Vec};
+
+use virtio_drivers::transport::DeviceStatus;
+
+use crate::{
+    Error, Platform,
+    capabilities::Capabilities,
+    deadline::Deadline,
+    device::{
+        ladder::{InterruptMode, Interrupts},
+        trial::served_queues,
+    },
+    dma::GivenUp,
+    epoch::{DataQueues, Link},
+    heap::room_for,
+    queue::{Framing, Layout, Queue, SessionTable, WhenNotReady},
+    transport::{Attached, MsixMessage, QueueIndex, TrustedReset},
+    wire::{Features, Form},
+};
+
+/// Features that the driver makes use of when they are offered.
+const SUPPORTED: Features = Features::VERSION_1
+    .union(Features::INDIRECT_DESC)
+    .union(Features::EVENT_IDX)
+    .union(Features::ACCESS_PLATFORM)
+    .union(Features::ORDER_PLATFORM)
+    .union(Features::REVISION_1)
+    .union(STATELESS);
+
+/// Stateless modes, none of which goes without REVISION_1 (Virtio 1.3, 5.9.3.1).
+const STATELESS: Features = Features::CIPHER_STATELESS_MODE
+    .union(Features::HASH_STATELESS_MODE)
+    .union(Features::MAC_STATELESS_MODE)
+    .union(Features::AEAD_STATELESS_MODE)
+    .union(Features::AKCIPHER_STATELESS_MODE);
+
+/// How a device is set up: [`Options::default`], then its fields one by one.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Options {
+    /// One message for each interrupt vector that the kernel has for this device, up to two more
+    /// than data queues: configuration, each data queue, control queue. With fewer, all queues
+    /// share the second; with one, everything does; with none, or where the device refuses, INTx or
+    /// polling comes next.
+    pub messages: Vec<MsixMessage>,
+    /// The kernel has routed the device's INTx pin and calls
+    /// [`Device::handle_intx`](crate::Device::handle_intx). It keeps the pin masked until the
+    /// handler finds the device and [`Device::clear_intx`](crate::Device::clear_intx) has been
+    /// called.
+    pub intx: bool,
+    /// Data queues at most; what the device has is another limit. As many as there are CPUs is
+    /// best: a request goes to the queue of the calling CPU.
+    pub data_queues: u16,
+    /// How long the trial of the data queues may take at [`Device::new`](crate::Device::new), where
+    /// there are several; 0 makes none.
+    ///
+    /// A device may have more data queues than it serves (QEMU's `cryptodev-vhost-user` serves the
+    /// first alone). So each gets a small request, of an algorithm that the device advertises,
+    /// while nobody else has the device; if some do not serve it, the device is reset and set up
+    /// with the others alone. Where nothing can be told, all are used. A queue that stays silent
+    /// takes the whole time.
+    pub trial_limit_ns: u64,
+    /// Requests in flight at most on each data queue; the queue's size is another limit.
+    pub data_slots: u16,
+    /// Control requests in flight at most; the queue's size is another limit.
+    pub control_slots: u16,
+    /// Sessions at most, those that are still closing included.
+    pub sessions: u16,
+    /// Most bytes of one request, source and destination together; what the device takes is another
+    /// limit. For kernels that have little memory in one piece: longer data is cut.
+    pub max_size_bytes: u64,
+    /// How the fields of a request lie in descriptors: one each for a device that counts on that.
+    pub framing: Framing,
+    /// Features to refuse although they are offered.
+    pub refuse: Features,
+    /// Features that the device has to offer: [`Error::FeatureMissing`] without. On a machine whose
+    /// IOMMU translates what the device reads and writes that is [`Features::ACCESS_PLATFORM`],
+    /// without which a device takes addresses for physical ones, reaches other memory or none, and
+    /// is silent.
+    pub require: Features,
+    /// What becomes of requests while the device says that its hardware is not ready.
+    pub when_not_ready: WhenNotReady,
+    /// How long the message of an interrupt may travel from the device to the CPU:
+    /// [`Device::settle`](crate::Device::settle) waits for it. 0 for a device that has sent it by
+    /// the time that a register read is answered: QEMU's own, and PCI hardware. A device that is a
+    /// process of its own (vhost-user, vfio-user) sends it by an eventfd, when the host comes to
+    /// it: by default within a second.
+    pub message_travel_ns: u64,
+    /// How long a reset may take.
+    pub reset_limit_ns: u64,
+    /// What becomes of memory that was in flight at a forced reset.
+    pub forced_reset: ForcedReset,
+    /// How much memory may be given up for good ([`ForcedReset::Quarantine`]) before
+    /// [`Device::recover`](crate::Device::recover) refuses: a device that breaks after every
+    /// recovery does not cost the kernel all that it has. The last reset may go beyond it by what
+    /// was in flight then.
+    pub given_up_limit_bytes: u64,
+}
+
+/// What becomes of memory that the device still had when it was reset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ForcedReset {
+    /// It is given up for good, with the rings and slots of the queues that it was in flight on:
+    /// some devices write on after their status reads 0 (QEMU 10 and later, with a throttled
+    /// backend). [`Options::given_up_limit_bytes`] bounds it.
+    Quarantine,
+    /// It is freed once the device has confirmed the reset: somebody has vouched for the device.
+    Reclaim(TrustedReset),
+}
+
+impl ForcedReset {
+    /// Tells whether the device has let go of what it had once it has confirmed the reset.
+    pub(crate) fn is_trusted(self) -> bool {
+        matches!(self, Self::Reclaim(_))
+    }
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            messages: Vec::new(),
+            intx: false,
+            data_queues: 16,
+            trial_limit_ns: 1_000_000_000,
+            data_slots: 64,
+            control_slots: 64,
+            sessions: 256,
+            max_size_bytes: u64::MAX,
+            framing: Framing::Compact,
+            refuse: Features::empty(),
+            require: Features::empty(),
+            when_not_ready: WhenNotReady::Fail,
+            message_travel_ns: 1_000_000_000,
+            reset_limit_ns: 1_000_000_000,
+            forced_reset: ForcedReset::Quarantine,
+            given_up_limit_bytes: 16 << 20,
+        }
+    }
+}
+
+/// Resets the device and waits, for a bounded time, until it says that it is done
+/// (Virtio 1.3, 2.4.2). A device that is gone is neither written to nor waited for.
+pub(crate) fn reset<P: Platform>(attached: &Attached, limit_ns: u64) -> Result<(), Error> {
+    let mut deadline = Deadline::after::<P>(limit_ns);
+    attached.confirm()?.write_status(DeviceStatus::empty());
+    loop {
+        if attached.read_status()?.is_empty() {
+            // One that is gone may read as if it were done.
+            return attached.confirm().map(drop);
+        }
+        if deadline.is_over::<P>() {
+            let waited_ns = deadline.waited_ns();
+            return Err(Error::ResetTimeout { waited_ns });
+        }
+        core::hint::spin_loop();
+    }
+}
+
+/// Takes a device from whatever state to DRIVER_OK, in the order of Virtio 1.3, 3.1.1, with the
+/// data queues of `before`, or with those that a trial finds served.
+///
+/// After an error the device has been told to reset: it must not stay half set up.
+pub(crate) fn bring_up<P: Platform>(
+    attached: &Arc<Attached>,
+    options: &Options,
+    messages: &[MsixMessage],
+    interrupts: &Interrupts,
+    given_up: &Arc<GivenUp>,
+    before: Option<&Link<P>>,
+) -> Result<Arc<Link<P>>, Error> {
+    let set_up = |wanted| {
+        let link = set_up(attached, options, messages, interrupts, given_up, wanted);
+        link.map(Arc::new)
+    };
+    let mut brought_up = set_up(before.map(|before| &before.data_queues));
+    if let Ok(link) = &brought_up
+        && before.is_none()
+        && link.data.len() > 1
+        && options.trial_limit_ns > 0
+    {
+        brought_up = match try_queues(link, attached, options) {
+            Ok(Some((served, credits))) => {
+                // Before the next life takes memory.
+                drop(brought_up);
+                let link = set_up(Some(&served));
+                // The messages of the trial may still be on their way.
+                link.inspect(|link| link.inherit_credits(credits.into_iter()))
+            }
+            Ok(None) => brought_up,
+            Err(error) => Err(error),
+        };
+    }
+    if brought_up.is_err() {
+        // That it has gone meanwhile explains whatever else it seemed to say.
+        attached.confirm()?.write_status(DeviceStatus::empty());
+    }
+    brought_up
+}
+
+/// Finds out which data queues are served. If not all of them are, the device is reset for another
+/// life with those alone, which this returns with what all are owed in interrupts: so nothing is
+/// left of the others, neither a vector nor a request without an answer, nor memory but of those
+/// that are silent.
+#[cold]
+fn try_queues<P: Platform>(
+    link: &Arc<Link<P>>,
+    attached: &Arc<Attached>,
+    options: &Options,
+) -> Result<Option<(DataQueues, Vec<u16>)>, Error> {
+    let served = served_queues(link, options.trial_limit_ns);
+    let mut wanted = match (link.control.ended(), served) {
+        (None, None) => return Ok(None),
+        (None, Some(served)) => {
+            let wanted = link.data_queues.without_others(&served)?;
+            let (left_out, count) = (wanted.left_out, link.data.len());
+            if left_out == 0 {
+                return Ok(None);
+            }
+            log::warn!("virtio-crypto: {left_out} of {count} data queues are not served");
+            wanted
+        }
+        (Some(error), _) => {
+            log::warn!("virtio-crypto: the trial of the data queues was given up: {error}");
+            link.data_queues.without_others(&[])?
+        }
+    };
+    link.drain();
+    link.end(Error::ShutDown);
+    wanted.sessions_left = link.control.sessions_taken() as u64;
+    let mut credits = room_for(link.data.len() + 1)?;
+    credits.extend(link.credits());
+    reset::<P>(attached, options.reset_limit_ns)?;
+    link.take_back(options.forced_reset);
+    Ok(Some((wanted, credits)))
+}
+
+fn set_up<P: Platform>(
+    attached: &Arc<Attached>,
+    options: &Options,
+    messages: &[MsixMessage],
+    interrupts: &Interrupts,
+    given_up: &Arc<GivenUp>,
+    wanted: Option<&DataQueues>,
+) -> Result<Link<P>, Error> {
+    reset::<P>(attached, options.reset_limit_ns)?;
+    let transport = attached.transport()?;
+    let mut status = DeviceStatus::ACKNOWLEDGE;
+    transport.write_status(status);
+    status |= DeviceStatus::DRIVER;
+    transport.write_status(status);
+
+    let offered = Features::from_bits_retain(transport.read_device_features());
+    // What says what the device is, is not the driver's to refuse (6.1).
+    let kept = Features::VERSION_1 | Features::ACCESS_PLATFORM | Features::ORDER_PLATFORM;
+    let mut features = offered & SUPPORTED & (!options.refuse | kept);
+    if !features.contains(Features::REVISION_1) {
+        features.remove(STATELESS);
+    }
+    let required = options.require | Features::VERSION_1;
+    if let Some(missing) = (required - features).iter().next() {
+        return Err(Error::FeatureMissing {
+            feature: missing.name(),
+        });
+    }
+    transport.write_driver_features(features.bits());
+    status |= DeviceStatus::FEATURES_OK;
+    transport.write_status(status);
+    if !transport.read_status().contains(DeviceStatus::FEATURES_OK) {
+        return Err(Error::FeaturesRefused {
+            features: features.bits(),
+        });
+    }
+
+    let (mut capabilities, _) = Capabilities::read(transport)?;
+    capabilities.max_size_bytes = capabilities.max_size_bytes.min(options.max_size_bytes);
+    // Data queues come first, the control queue after all that the device has (5.9.2).
+    let max_data_queues = capabilities.max_data_queues.max(1);
+    let control_index = u16::try_from(max_data_queues)
+        .map_err(|_| Error::ControlQueueOutOfReach { max_data_queues })?;
+    let count = options.data_queues.clamp(1, control_index);
+    let data_queues = DataQueues::choose(wanted, count, control_index)?;
+    let control = QueueIndex(control_index);
+    let mut indices = room_for(data_queues.in_use.len() + 1)?;
+    indices.extend(data_queues.in_use.iter().copied().chain([control]));
+    let sessions = Arc::new(SessionTable::new(options.sessions, Form::of(features))?);
+    let make = |queue, slots, places| {
+        let layout = Layout {
+            queue,
+            max_entries: transport.read_max_queue_size(queue),
+            slots,
+            indirect: features.contains(Features::INDIRECT_DESC),
+            framing: options.framing,
+            event_index: features.contains(Features::EVENT_IDX),
+            sessions: places,
+            when_not_ready: options.when_not_ready,
+        };
+        // A queue that is not there has no doorbell either.
+        layout.size()?;
+        let doorbell = transport.doorbell(queue).map_err(Error::Transport)?;
+        Queue::<P>::new(layout, sessions.clone(), doorbell, given_up.clone())
+    };
+    let mut data = room_for(data_queues.in_use.len())?;
+    for queue in &data_queues.in_use {
+        data.push(make(*queue, options.data_slots, 0)?);
+    }
+    let data = data.into_boxed_slice();
+    let control = make(control, options.control_slots, options.sessions)?;
+
+    // Vectors before the queues are enabled: an enabled queue's vector must not change.
+    let mode = interrupts.set_up(transport, messages, options.intx, &indices);
+    let link = Link::new(
+        attached.clone(),
+        control,
+        data,
+        sessions,
+        features,
+        capabilities,
+        data_queues,
+    );
+    if options.message_travel_ns > 0 {
+        link.queues().for_each(Queue::let_messages_travel);
+    }
+    match mode {
+        InterruptMode::PerQueue => {}
+        InterruptMode::Polling => link.set_polled(),
+        InterruptMode::SharedQueues | InterruptMode::Shared | InterruptMode::Intx => {
+            for queue in link.queues() {
+                queue.share_vector(indices.len());
+            }
+        }
+    }
+    for (queue, index) in link.queues().zip(&indices) {
+        queue.lend();
+        transport.set_queue(*index, queue.entries(), queue.addresses());
+        transport.enable_queue(*index);
+    }
+    interrupts.note_generation(transport);
+    status |= DeviceStatus::DRIVER_OK;
+    transport.write_status(status);
+
+    // QEMU tells of no change to HW_READY, so it is read again once the device is live.
+    let ready = Capabilities::read(transport).map(|(_, ready)| ready);
+    // All ones say that the hardware is ready, too.
+    link.check_presence();
+    let failed = match (link.control.ended(), ready) {
+        (Some(error), _) | (None, Err(error)) => error,
+        (None, Ok(false)) => Error::HardwareNotReady,
+        (None, Ok(true)) => return Ok(link),
+    };
+    reset::<P>(attached, options.reset_limit_ns)?;
+    link.take_back(options.forced_reset);
+    Err(failed)
+}

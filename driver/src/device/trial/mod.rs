@@ -1,0 +1,126 @@
+//! Which data queues of a device are served: a device may have more than it serves.
+//!
+//! QEMU's `cryptodev-vhost-user` advertises as many as it was told and serves the first one alone;
+//! a request on another is refused, or never answered. So where a device has several, each gets a
+//! small request before anybody else has the device. It is known to be right, since another queue
+//! has served it, so a queue that does not is one that does not work.
+//!
+//! All of it is bounded in time, and done by looking: the device is asked for no interrupts
+//! meanwhile.
+
+mod sample;
+
+use alloc::{sync::Arc, vec::Vec};
+use core::{
+    future::Future,
+    pin::{Pin, pin},
+    task::{Context, Poll, Waker},
+};
+
+pub(crate) use self::sample::Sample;
+use crate::{Platform, deadline::Deadline, epoch::Link, heap::room_for, request::session::Session};
+
+/// Finds out which data queues are served, by their positions; `None` where nothing can be told:
+/// the device opens no session, or no queue serves, or its hardware goes or comes meanwhile, or it
+/// has ended.
+///
+/// A queue that stays silent keeps its request, and with it the session, until the reset.
+pub(crate) fn served_queues<P: Platform>(link: &Arc<Link<P>>, limit_ns: u64) -> Option<Vec<usize>> {
+    link.begin_polling();
+    let served = try_samples(link, &mut Deadline::after::<P>(limit_ns));
+    link.end_polling();
+    served
+}
+
+fn try_samples<P: Platform>(link: &Arc<Link<P>>, deadline: &mut Deadline) -> Option<Vec<usize>> {
+    for sample in Sample::advertised(&link.capabilities) {
+        let (parameters, keys) = (sample.parameters(), [sample.key(), &[]]);
+        let mut open = pin!(Session::create(link.clone(), &parameters, &keys));
+        // Dropped without an answer; should that come yet, the session is ended by the queue.
+        let Ok(session) = look_until(link, deadline, || poll_once(open.as_mut())).ok()? else {
+            continue;
+        };
+        let served = ask_all(link, sample, &session, deadline)?;
+        drop(session);
+        // Its *destroy*; where a queue is silent there is none.
+        let _ = look_until(link, deadline, || match link.control.is_busy() {
+            true => Poll::Pending,
+            false => Poll::Ready(()),
+        });
+        if !served.is_empty() {
+            return Some(served);
+        }
+    }
+    None
+}
+
+/// Asks every data queue at once; returns the positions of those that served.
+fn ask_all<P: Platform>(
+    link: &Arc<Link<P>>,
+    sample: Sample,
+    session: &Session<P>,
+    deadline: &mut Deadline,
+) -> Option<Vec<usize>> {
+    let mut asked = room_for(link.data.len()).ok()?;
+    asked.extend(
+        link.data
+            .iter()
+            .map(|queue| sample.send(session, queue).ok()),
+    );
+    let mut served = room_for(link.data.len()).ok()?;
+    let looked = look_until(link, deadline, || {
+        let mut all = Poll::Ready(());
+        for (position, place) in asked.iter_mut().enumerate() {
+            let Some(in_flight) = place else { continue };
+            match in_flight.poll(&mut Context::from_waker(Waker::noop())) {
+                Poll::Pending => all = Poll::Pending,
+                Poll::Ready(Err(_)) => *place = None,
+                Poll::Ready(Ok(())) => {
+                    let answered = place.take();
+                    if answered.is_some_and(|answered| sample.judge(answered).is_ok()) {
+                        served.push(position);
+                    }
+                }
+            }
+        }
+        all
+    });
+    match looked {
+        Ok(()) | Err(Over::Time) => Some(served),
+        // A queue that has not served may have had no time to.
+        Err(Over::Changed) => None,
+    }
+}
+
+/// Why nothing came of a look at the rings.
+enum Over {
+    /// The time is up.
+    Time,
+    /// The device has ended, or its hardware has gone or come.
+    Changed,
+}
+
+fn poll_once<F: Future + ?Sized>(future: Pin<&mut F>) -> Poll<F::Output> {
+    future.poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// Looks at the rings until `poll` is ready.
+fn look_until<P: Platform, T>(
+    link: &Link<P>,
+    deadline: &mut Deadline,
+    mut poll: impl FnMut() -> Poll<T>,
+) -> Result<T, Over> {
+    loop {
+        if let Poll::Ready(outcome) = poll() {
+            return Ok(outcome);
+        }
+        link.drain();
+        if link.check_status() || link.control.ended().is_some() {
+            return Err(Over::Changed);
+        }
+        if deadline.is_over::<P>() {
+            return Err(Over::Time);
+        }
+        core::hint::spin_loop();
+    }
+}

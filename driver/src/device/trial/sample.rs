@@ -1,0 +1,230 @@
+//! A small request of some service that a device advertises.
+
+use crate::{
+    Error, Platform,
+    capabilities::Capabilities,
+    queue::{INLINE, InFlight, Intent, Queue, Reserved},
+    request::{
+        Admission, Body, check_answer, complete, publish, reserve_in_line, session::Session,
+    },
+    wire::{
+        self, AeadAlgorithm, AeadLens, CipherAlgorithm, CipherParameters, Direction, HashAlgorithm,
+        MacAlgorithm, SessionParameters,
+    },
+};
+
+/// All keys are the beginning of this one; its halves differ, as XTS wants it.
+const KEY: [u8; 64] = {
+    let mut key = [0; 64];
+    let mut at = 0;
+    while at < key.len() {
+        key[at] = at as u8 + 1;
+        at += 1;
+    }
+    key
+};
+/// IV, nonce.
+const IV: [u8; 16] = [1; 16];
+/// The data: a whole number of blocks of every cipher.
+const DATA: [u8; 16] = [2; 16];
+const NONCE_LEN: usize = 12;
+/// Tags of authenticated encryption.
+const TAG_LEN: usize = 16;
+const MAC_KEY_LEN: usize = 16;
+
+/// What is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sample {
+    Cipher(CipherAlgorithm),
+    Hash(HashAlgorithm),
+    Mac(MacAlgorithm),
+    Aead(AeadAlgorithm),
+}
+
+impl Sample {
+    /// Lists those whose algorithms a device advertises, the commonest first.
+    pub(crate) fn advertised(capabilities: &Capabilities) -> impl Iterator<Item = Self> {
+        let commonest = CipherAlgorithm::AesCbc;
+        let others = CipherAlgorithm::ALL.into_iter();
+        let others = others.filter(move |algorithm| *algorithm != commonest);
+        let ciphers = [commonest].into_iter().chain(others);
+        let ciphers = ciphers.filter(|algorithm| capabilities.advertises(*algorithm));
+        let hashes = HashAlgorithm::ALL.into_iter();
+        let hashes = hashes.filter(|algorithm| capabilities.advertises(*algorithm));
+        let macs = MacAlgorithm::ALL.into_iter();
+        let macs = macs.filter(|algorithm| capabilities.advertises(*algorithm));
+        let aeads = AeadAlgorithm::ALL.into_iter();
+        let aeads = aeads.filter(|algorithm| capabilities.advertises(*algorithm));
+        ciphers
+            .map(Self::Cipher)
+            .chain(hashes.map(Self::Hash))
+            .chain(macs.map(Self::Mac))
+            .chain(aeads.map(Self::Aead))
+    }
+
+    /// Returns the key of its session.
+    pub(crate) fn key(self) -> &'static [u8] {
+        let len = match self {
+            Self::Cipher(algorithm) => *algorithm.key_lens_bytes()[0].start(),
+            Self::Hash(_) => 0,
+            Self::Mac(algorithm) => {
+                let lens = algorithm.key_lens_bytes();
+                lens.iter()
+                    .map(|lens| MAC_KEY_LEN.max(*lens.start()))
+                    .min()
+                    .unwrap_or(MAC_KEY_LEN)
+            }
+            Self::Aead(algorithm) => *algorithm.key_lens_bytes()[0].start(),
+        };
+        &KEY[..len]
+    }
+
+    /// Returns what its session is created with.
+    pub(crate) fn parameters(self) -> SessionParameters {
+        let key_len_bytes = self.key().len() as u32;
+        let result_len_bytes = self.result_len() as u32;
+        match self {
+            Self::Cipher(algorithm) => SessionParameters::Cipher(CipherParameters {
+                algorithm,
+                direction: Direction::Encrypt,
+                key_len_bytes,
+            }),
+            Self::Hash(algorithm) => SessionParameters::Hash {
+                algorithm,
+                result_len_bytes,
+            },
+            Self::Mac(algorithm) => SessionParameters::Mac {
+                algorithm,
+                result_len_bytes,
+                key_len_bytes,
+            },
+            Self::Aead(algorithm) => SessionParameters::Aead {
+                algorithm,
+                direction: Direction::Encrypt,
+                key_len_bytes,
+                tag_len_bytes: result_len_bytes,
+                aad_len_bytes: 0,
+            },
+        }
+    }
+
+    /// Bytes that the device writes behind the data: a digest, a tag.
+    fn result_len(self) -> usize {
+        match self {
+            Self::Cipher(_) => 0,
+            Self::Hash(algorithm) => algorithm.digest_len_bytes().unwrap_or(16),
+            Self::Mac(algorithm) => algorithm.result_len_bytes(),
+            Self::Aead(_) => TAG_LEN,
+        }
+    }
+
+    fn iv(self) -> &'static [u8] {
+        match self {
+            Self::Cipher(algorithm) => &IV[..algorithm.iv_len_bytes()],
+            Self::Hash(_) | Self::Mac(_) => &[],
+            Self::Aead(_) => &IV[..NONCE_LEN],
+        }
+    }
+
+    /// Asks it on one queue, in a session of its [`parameters`](Self::parameters).
+    ///
+    /// # Errors
+    ///
+    /// As the device says.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropped, the device finishes the request for nobody.
+    pub(crate) async fn ask<P: Platform>(
+        self,
+        session: &Session<P>,
+        queue: &Queue<P>,
+    ) -> Result<(), Error> {
+        let link = &*session.link;
+        let reserved = match queue.reserve_at_once() {
+            Some(reserved) => reserved,
+            None => reserve_in_line(link, queue, Admission::Wait).await?,
+        };
+        let mut in_flight = self.publish(session, reserved)?;
+        complete(link, &mut in_flight).await?;
+        self.judge(in_flight)
+    }
+
+    /// Sends it; [`judge`](Self::judge) tells what the answer is worth.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::QueueFull`], [`Error::Broken`].
+    pub(crate) fn send<'q, P: Platform>(
+        self,
+        session: &Session<P>,
+        queue: &'q Queue<P>,
+    ) -> Result<InFlight<'q, P>, Error> {
+        self.publish(session, queue.try_reserve()?)
+    }
+
+    fn publish<'q, P: Platform>(
+        self,
+        session: &Session<P>,
+        reserved: Reserved<'q, P>,
+    ) -> Result<InFlight<'q, P>, Error> {
+        let (iv, output_len, result_len) = (self.iv(), self.output_len(), self.result_len());
+        let (len_bytes, result_len_bytes) = (DATA.len() as u32, result_len as u32);
+        let (form, id) = (session.link.sessions.form(), session.id());
+        let body = Body::Inline {
+            parts: &[iv, &DATA],
+            output_at: iv.len() + DATA.len(),
+            output_len_bytes: output_len,
+            result_len_bytes: result_len,
+        };
+        let intent = Intent::Data(session.index);
+        match self {
+            Self::Cipher(algorithm) => {
+                let direction = Direction::Encrypt;
+                let head = wire::cipher_request(algorithm, direction, id, len_bytes);
+                publish(reserved, &head, body, intent, None)
+            }
+            Self::Hash(algorithm) => {
+                let head = wire::hash_request(form, algorithm, id, len_bytes, result_len_bytes);
+                publish(reserved, &head, body, intent, None)
+            }
+            Self::Mac(algorithm) => {
+                let head = wire::mac_request(form, algorithm, id, len_bytes, result_len_bytes);
+                publish(reserved, &head, body, intent, None)
+            }
+            Self::Aead(algorithm) => {
+                let lens = AeadLens {
+                    iv_len_bytes: iv.len() as u32,
+                    aad_len_bytes: 0,
+                    source_len_bytes: len_bytes,
+                    destination_len_bytes: output_len as u32,
+                    tag_len_bytes: result_len_bytes,
+                };
+                let direction = Direction::Encrypt;
+                let head = wire::aead_request(form, algorithm, direction, id, lens);
+                publish(reserved, &head, body, intent, None)
+            }
+        }
+    }
+
+    /// Tells whether a request that has been answered was served.
+    ///
+    /// # Errors
+    ///
+    /// As the device says.
+    pub(crate) fn judge<P: Platform>(self, in_flight: InFlight<'_, P>) -> Result<(), Error> {
+        let output_len = self.output_len();
+        let status_at = INLINE + self.iv().len() + DATA.len() + output_len;
+        let outcome = check_answer(&in_flight, status_at, output_len);
+        in_flight.finish();
+        outcome
+    }
+
+    /// Bytes that the device writes before the status.
+    fn output_len(self) -> usize {
+        match self {
+            Self::Cipher(_) | Self::Aead(_) => DATA.len() + self.result_len(),
+            Self::Hash(_) | Self::Mac(_) => self.result_len(),
+        }
+    }
+}

@@ -1,0 +1,347 @@
+//! Session mode and stateless mode (Virtio 1.3, 5.9.7): who keeps the key, the device or the
+//! driver, and one way for the requests of both.
+
+use alloc::{boxed::Box, sync::Arc, vec::Vec};
+use core::{fmt, future::Future, ops::Range};
+
+use zeroize::Zeroizing;
+
+use crate::{
+    Error, Platform,
+    dma::DmaBuffer,
+    epoch::Link,
+    heap::room_for,
+    queue::{Buffers, Closing, INLINE, INLINE_LEN, InFlight, Intent, List},
+    request::{
+        Admission, Body, INLINE_PAYLOAD_LEN, check_answer, complete, len_bytes, own_waker,
+        session::{Session, watched},
+        transact,
+    },
+    wire::{Features, Head, MAX_HEAD_LEN, REQUEST_LEN},
+};
+
+/// What the requests of a service go by.
+#[derive(Debug)]
+pub(crate) enum Mode<P: Platform> {
+    /// The device keeps key and parameters.
+    Session(Session<P>),
+    /// Each request brings them. In a box: so what most callers have, a session, is moved in two
+    /// words.
+    Stateless(Box<Stateless<P>>),
+}
+
+/// A key that travels with each request.
+pub(crate) struct Stateless<P: Platform> {
+    link: Arc<Link<P>>,
+    key: Zeroizing<Vec<u8>>,
+}
+
+/// Without the key.
+impl<P: Platform> fmt::Debug for Stateless<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stateless").finish_non_exhaustive()
+    }
+}
+
+impl<P: Platform> Stateless<P> {
+    /// Keeps `keys`, one after the other, for requests of a service whose stateless mode is
+    /// `feature`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::FeatureMissing`], [`Error::OutOfMemory`].
+    pub(crate) fn new(
+        link: Arc<Link<P>>,
+        feature: StatelessFeature,
+        keys: &[&[u8]],
+    ) -> Result<Box<Self>, Error> {
+        let StatelessFeature { bit, name } = feature;
+        if !link.features.contains(bit) {
+            return Err(Error::FeatureMissing { feature: name });
+        }
+        // Never longer than it is from the start: a key that moves would leave a copy behind.
+        let mut key = Zeroizing::new(room_for(len_bytes(keys))?);
+        for part in keys {
+            key.extend_from_slice(part);
+        }
+        Ok(Box::new(Self { link, key }))
+    }
+
+    pub(crate) fn key(&self) -> &[u8] {
+        &self.key
+    }
+}
+
+/// The feature that allows the stateless mode of a service.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StatelessFeature {
+    bit: Features,
+    name: &'static str,
+}
+
+impl StatelessFeature {
+    pub(crate) const CIPHER: Self = Self {
+        bit: Features::CIPHER_STATELESS_MODE,
+        name: "VIRTIO_CRYPTO_F_CIPHER_STATELESS_MODE",
+    };
+    pub(crate) const HASH: Self = Self {
+        bit: Features::HASH_STATELESS_MODE,
+        name: "VIRTIO_CRYPTO_F_HASH_STATELESS_MODE",
+    };
+    pub(crate) const MAC: Self = Self {
+        bit: Features::MAC_STATELESS_MODE,
+        name: "VIRTIO_CRYPTO_F_MAC_STATELESS_MODE",
+    };
+    pub(crate) const AEAD: Self = Self {
+        bit: Features::AEAD_STATELESS_MODE,
+        name: "VIRTIO_CRYPTO_F_AEAD_STATELESS_MODE",
+    };
+    pub(crate) const AKCIPHER: Self = Self {
+        bit: Features::AKCIPHER_STATELESS_MODE,
+        name: "VIRTIO_CRYPTO_F_AKCIPHER_STATELESS_MODE",
+    };
+}
+
+/// A request of a service, but for its payload.
+#[derive(Debug)]
+pub(crate) struct Message<'a> {
+    pub(crate) head: Head,
+    /// What goes before the payload: the key in stateless mode, the IV, additional data.
+    pub(crate) before: [&'a [u8]; 3],
+    /// What goes behind the payload: a tag, additional data.
+    pub(crate) after: [&'a [u8]; 2],
+    /// What the device writes behind the payload: a digest, a tag. Untouched by an error.
+    pub(crate) result: &'a mut [u8],
+}
+
+/// What a request is about, in the caller's memory.
+#[derive(Debug)]
+pub(crate) enum Payload<'a> {
+    /// Read alone.
+    Source(&'a [u8]),
+    /// Read, and overwritten with what came of it, as far as that counts. Untouched by an error.
+    InPlace(&'a mut [u8], Range<usize>),
+}
+
+impl Payload<'_> {
+    fn source(&self) -> &[u8] {
+        match self {
+            Self::Source(data) => data,
+            Self::InPlace(data, _) => data,
+        }
+    }
+
+    fn output_len_bytes(&self) -> usize {
+        match self {
+            Self::Source(_) => 0,
+            Self::InPlace(data, _) => data.len(),
+        }
+    }
+}
+
+impl<P: Platform> Mode<P> {
+    /// Returns the life of the device that this belongs to.
+    #[inline]
+    pub(crate) fn link(&self) -> &Arc<Link<P>> {
+        match self {
+            Self::Session(session) => &session.link,
+            Self::Stateless(stateless) => &stateless.link,
+        }
+    }
+
+    /// Returns the key that goes in front of everything; nothing in session mode.
+    pub(crate) fn key(&self) -> &[u8] {
+        match self {
+            Self::Session(_) => &[],
+            Self::Stateless(stateless) => stateless.key(),
+        }
+    }
+
+    /// Returns what a request does to the session table.
+    #[inline]
+    pub(crate) fn intent(&self) -> Intent {
+        match self {
+            Self::Session(session) => Intent::Data(session.index),
+            Self::Stateless(_) => Intent::Stateless,
+        }
+    }
+
+    /// Returns the bytes of a request beside its own parts: head, key and status.
+    #[inline]
+    pub(crate) fn overhead_bytes(&self) -> usize {
+        match self {
+            Self::Session(_) => REQUEST_LEN + 1,
+            Self::Stateless(stateless) => MAX_HEAD_LEN + stateless.key.len() + 1,
+        }
+    }
+
+    /// Ends the session and waits for the device's answer; without one, there is nothing to end.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropped, the session ends all the same.
+    pub(crate) async fn close(self) -> Result<(), Error> {
+        let Self::Session(mut session) = self else {
+            return Ok(());
+        };
+        let waker = own_waker().await;
+        let (link, closing) = session.end(waker);
+        match closing {
+            Closing::Sent(mut in_flight) => {
+                complete(link, &mut in_flight).await?;
+                in_flight.take_destroyed()
+            }
+            Closing::Watched(watch) => watched(link, watch).await,
+        }
+    }
+
+    /// Sends a request and waits for its completion.
+    ///
+    /// # Cancellation
+    ///
+    /// That of [`transact`].
+    pub(crate) fn request<'s, 'b>(
+        &'s self,
+        head: &'b Head,
+        body: Body<'b, P>,
+        admission: Admission,
+    ) -> impl Future<Output = Result<InFlight<'s, P>, Error>> + use<'s, 'b, P> {
+        let intent = self.intent();
+        let link = self.link();
+        transact(link, link.data_queue(), head, body, intent, admission)
+    }
+
+    /// Sends a request about a slice, through a copy in device memory: the slot's own, if there is
+    /// room. What the device writes never lies over what it reads.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`send`](Self::send); then no slice has changed.
+    pub(crate) async fn send_slice(
+        &self,
+        message: Message<'_>,
+        payload: Payload<'_>,
+    ) -> Result<(), Error> {
+        let source = payload.source();
+        let result_len_bytes = message.result.len();
+        let parts_len_bytes = len_bytes(&message.before) + source.len() + len_bytes(&message.after);
+        let output_len_bytes = payload.output_len_bytes() + result_len_bytes;
+        if source.len() > INLINE_PAYLOAD_LEN || parts_len_bytes + output_len_bytes + 1 > INLINE_LEN
+        {
+            return self.send_copy(message, payload).await;
+        }
+        let in_flight = {
+            let [key, iv, aad_before] = message.before;
+            let [tag, aad_behind] = message.after;
+            let parts = [key, iv, aad_before, source, tag, aad_behind];
+            let body = Body::Inline {
+                parts: &parts,
+                output_at: parts_len_bytes,
+                output_len_bytes,
+                result_len_bytes,
+            };
+            self.request(&message.head, body, Admission::Wait).await?
+        };
+        let output = INLINE + parts_len_bytes;
+        let outcome = check_answer(&in_flight, output + output_len_bytes, output_len_bytes);
+        if outcome.is_ok() {
+            let block = in_flight.block();
+            if let Payload::InPlace(data, counts) = payload
+                && let Some(data) = data.get_mut(counts.clone())
+            {
+                block.read(output + counts.start, data);
+            }
+            let result = output + output_len_bytes - result_len_bytes;
+            block.read(result, message.result);
+        }
+        in_flight.finish();
+        outcome
+    }
+
+    /// Sends a request about a slice through a buffer.
+    async fn send_copy(&self, message: Message<'_>, payload: Payload<'_>) -> Result<(), Error> {
+        let copy = match payload.source() {
+            [] => None,
+            source => Some(List::One(DmaBuffer::from_slice(source)?)),
+        };
+        let mut buffers = match (copy, &payload) {
+            (None, _) => Buffers::default(),
+            (Some(copy), Payload::Source(_)) => Buffers::read_only(copy),
+            (Some(copy), Payload::InPlace(..)) => Buffers::in_place(copy),
+        };
+        self.send(message, &mut buffers, Admission::Wait).await?;
+        if let Payload::InPlace(data, counts) = payload
+            && let [copy, ..] = buffers.sources()
+            && let (Some(data), Some(copy)) = (data.get_mut(counts.clone()), copy.get(counts))
+        {
+            data.copy_from_slice(copy);
+        }
+        Ok(())
+    }
+
+    /// Sends a request about `buffers`, which come back unless the device may still touch them. If
+    /// all of them together are empty, it is about nothing.
+    ///
+    /// # Errors
+    ///
+    /// Those of the queue and of the device; [`Error::InvalidLength`] for an empty buffer among
+    /// others, [`Error::TooManyBuffers`], [`Error::OutOfDeviceMemory`]. What the device has written
+    /// into `buffers` without being done is wiped.
+    pub(crate) async fn send(
+        &self,
+        message: Message<'_>,
+        buffers: &mut Buffers<P>,
+        admission: Admission,
+    ) -> Result<(), Error> {
+        if buffers.source_len_bytes() == 0 {
+            // An empty descriptor stops some devices.
+            let mut nothing = Buffers::default();
+            return self.exchange(message, &mut nothing, admission).await;
+        }
+        buffers.check_none_empty()?;
+        self.exchange(message, buffers, admission).await
+    }
+
+    async fn exchange(
+        &self,
+        message: Message<'_>,
+        buffers: &mut Buffers<P>,
+        admission: Admission,
+    ) -> Result<(), Error> {
+        let Message {
+            head,
+            before,
+            after,
+            result,
+        } = message;
+        let parts_len_bytes = len_bytes(&before) + len_bytes(&after);
+        let (mut result_at, mut status_at) = (parts_len_bytes, parts_len_bytes + result.len());
+        if status_at + 1 > INLINE_LEN {
+            buffers.spill(&before, &after, result.len())?;
+            (result_at, status_at) = (0, 0);
+        }
+        let destinations = buffers.destinations().iter();
+        let destination_len_bytes: usize = destinations.map(|buffer| buffer.len()).sum();
+        let body = Body::Buffers {
+            before: &before,
+            buffers,
+            after: &after,
+            result_len_bytes: result.len(),
+        };
+        let in_flight = self.request(&head, body, admission).await?;
+        let output_len_bytes = destination_len_bytes + result.len();
+        let outcome = check_answer(&in_flight, INLINE + status_at, output_len_bytes);
+        if outcome.is_ok() && status_at > result_at {
+            in_flight.block().read(INLINE + result_at, result);
+        }
+        let outcome = in_flight.finish_with_buffers(outcome, buffers);
+        // Whatever was spilled is wiped and freed here.
+        let spilled = buffers.spilled.take();
+        if outcome.is_ok()
+            && let Some(spilled) = spilled.and_then(|spilled| spilled.result)
+        {
+            result.copy_from_slice(&spilled);
+        }
+        outcome
+    }
+}

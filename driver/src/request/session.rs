@@ -1,0 +1,146 @@
+//! Sessions: created and destroyed on the control queue.
+
+use alloc::sync::Arc;
+use core::{
+    future::{Future, poll_fn},
+    task::Waker,
+};
+
+use crate::{
+    Error, Platform,
+    epoch::Link,
+    queue::{Buffers, Closing, INLINE_LEN, InFlight, Intent, List, SessionIndex, Watch, joined},
+    request::{Admission, Body, complete, len_bytes, look, look_again, own_waker, transact},
+    wire::SessionParameters,
+};
+
+/// A session of the device. Dropping it ends it, without waiting, as soon as none of its requests
+/// is in flight.
+#[derive(Debug)]
+pub(crate) struct Session<P: Platform> {
+    pub(crate) link: Arc<Link<P>>,
+    pub(crate) index: SessionIndex,
+    /// Until it is closed.
+    is_held: bool,
+}
+
+impl<P: Platform> Session<P> {
+    /// Creates a session with these parameters, whose key is `keys`, one after the other.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropped before the device has answered, the session ends in the slot of its own beginning
+    /// as soon as the device gives it an id.
+    pub(crate) async fn create(
+        link: Arc<Link<P>>,
+        parameters: &SessionParameters,
+        keys: &[&[u8]; 2],
+    ) -> Result<Self, Error> {
+        let waker = own_waker().await;
+        let mut created = match link.control.create_at_once(parameters, keys, waker) {
+            Some(in_flight) => in_flight,
+            None => Self::create_in_line(&link, parameters, keys).await?,
+        };
+        // The long way has waited already: ready at once.
+        complete(&link, &mut created).await?;
+        let index = created.take_session()?;
+        Ok(Self {
+            link,
+            index,
+            is_held: true,
+        })
+    }
+
+    /// Creates a session the long way: waits for a slot, and finds memory for a long key.
+    async fn create_in_line<'l>(
+        link: &'l Link<P>,
+        parameters: &SessionParameters,
+        keys: &[&[u8]; 2],
+    ) -> Result<InFlight<'l, P>, Error> {
+        let mut buffers = Buffers::default();
+        // A private key of RSA has no room in a slot.
+        if len_bytes(keys) > INLINE_LEN {
+            buffers.source = joined(keys)?.map(List::One);
+        }
+        let head = parameters.encode(link.sessions.form());
+        let body = Body::Control {
+            keys,
+            buffers: &mut buffers,
+        };
+        let destroy_opcode = parameters.destroy_opcode();
+        let intent = Intent::Create { destroy_opcode };
+        transact(link, &link.control, &head, body, intent, Admission::Wait).await
+    }
+
+    /// Sends a data request of this session and waits for its completion.
+    ///
+    /// # Cancellation
+    ///
+    /// That of [`transact`].
+    #[inline]
+    pub(crate) fn request<'s, 'b, H: AsRef<[u8]>>(
+        &'s self,
+        head: &'b H,
+        body: Body<'b, P>,
+        admission: Admission,
+    ) -> impl Future<Output = Result<InFlight<'s, P>, Error>> + use<'s, 'b, H, P> {
+        let intent = Intent::Data(self.index);
+        transact(
+            &self.link,
+            self.link.data_queue(),
+            head,
+            body,
+            intent,
+            admission,
+        )
+    }
+
+    /// Returns the id that the device gave.
+    #[inline]
+    pub(crate) fn id(&self) -> u64 {
+        self.link.sessions.id(self.index)
+    }
+
+    /// Ends the session, which is the queue's affair from here on; `waker` is woken at the device's
+    /// answer.
+    #[inline(always)]
+    pub(crate) fn end(&mut self, waker: Waker) -> (&Link<P>, Closing<'_, P>) {
+        self.is_held = false;
+        let link = &*self.link;
+        (link, link.control.close_session(self.index, waker))
+    }
+}
+
+/// Waits for the end of a session that could not be sent at once.
+pub(crate) async fn watched<P: Platform>(
+    link: &Link<P>,
+    mut watch: Watch<'_, P>,
+) -> Result<(), Error> {
+    poll_fn(|context| {
+        look(link);
+        // The *destroy* may wait for requests of any queue.
+        link.notify_before_wait();
+        let outcome = watch.poll(context);
+        look_again(link, context, outcome)
+    })
+    .await
+}
+
+impl<P: Platform> Drop for Session<P> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        if self.is_held {
+            self.let_go();
+        }
+    }
+}
+
+impl<P: Platform> Session<P> {
+    /// Leaves the session to end by itself.
+    #[cold]
+    fn let_go(&self) {
+        if self.link.sessions.release_held(self.index) {
+            self.link.control.destroy_unused(self.index);
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! RSA (RFC 8017): what its types have in common; RSAES-PKCS1-v1_5 and the primitives alone.
+//!
+//! # Results that come short
+//!
+//! A ciphertext and a signature have the bytes of the modulus. Where the number has leading zero
+//! bytes, QEMU with nettle (crypto/akcipher-nettle.c.inc) writes all of it but counts the bytes
+//! without the zeros, and so cuts as many off the *end*. Such a result is never passed on: an
+//! encryption is made anew, since its padding is random; the last bytes of a signature are looked
+//! for until a VERIFY with the public half proves them.
+//!
+//! Of a modulus of whole bytes one result in 128 to 256 begins with a zero byte; of one that is a
+//! bit longer, up to nearly all. There a message is encrypted with a multiple of the modulus that
+//! fills its bytes, and the ciphertext reduced: what is right modulo the multiple is right modulo
+//! the modulus, and the message, which is padded to the same bytes, is below both. Signatures have
+//! no such way, and take their search nearly every time.
+
+use zeroize::{Zeroize, Zeroizing};
+
+use super::{
+    Key,
+    numbers::reduce,
+    rsa_keys::{MAX_MODULUS_LEN, RsaPrivateKey, RsaPublicKey},
+};
+use crate::{
+    Error, Platform,
+    device::Device,
+    error::{check_at_least, check_at_most, check_exact_len},
+    wire::{AkcipherOperation, AkcipherScheme, KeyType, RsaHash},
+};
+
+/// Bytes that the padding of an encrypted message takes at least (RFC 8017, 7.2.1).
+const ENCRYPTION_PADDING_LEN: usize = 11;
+/// How often an encryption that comes short is made anew. One in eight does at most
+/// ([`RsaPublicKey::to_encrypt_with`]), so all of them do once in 2^48 times.
+const ENCRYPTION_TRIES: usize = 16;
+
+/// Encryption with a public key.
+#[derive(Debug)]
+pub struct RsaEncryptor<P: Platform> {
+    inner: Key<P>,
+    key: RsaPublicKey,
+}
+
+/// Decryption with a private key, which the device holds or, stateless, the driver.
+#[derive(Debug)]
+pub struct RsaDecryptor<P: Platform> {
+    inner: Key<P>,
+    key: RsaPublicKey,
+}
+
+/// RSAEP, the encryption primitive (RFC 8017, 5.1.1): no padding, so no security by itself. QEMU
+/// with nettle opens its session and refuses the operations.
+#[derive(Debug)]
+pub struct RsaRawEncryptor<P: Platform> {
+    inner: Key<P>,
+    key: RsaPublicKey,
+}
+
+/// RSADP, the decryption primitive (RFC 8017, 5.1.2): no padding, so no security by itself. QEMU
+/// with nettle opens its session and refuses the operations.
+#[derive(Debug)]
+pub struct RsaRawDecryptor<P: Platform> {
+    inner: Key<P>,
+    key: RsaPublicKey,
+}
+
+/// The hash of a session that has no use for one: QEMU refuses it without, and knows this one.
+const UNUSED_HASH: RsaHash = RsaHash::Sha256;
+
+/// What the types have in common.
+macro_rules! session {
+    ($name:ident, $key:ty, |$given:ident| $type:ident $der:expr, $public:expr,
+     $scheme:expr $(, $hash:ident)?) => {
+        impl<P: Platform> $name<P> {
+            /// Opens a session. The key is copied into device memory, which is wiped when the
+            /// device has answered.
+            ///
+            /// # Errors
+            ///
+            /// [`Error::TooManySessions`]; [`Error::OutOfDeviceMemory`] where the key does not fit
+            /// into a slot; [`Error::Refused`] as the device says (QEMU: `Error` when its own limit
+            /// of 256 sessions is met, or for a hash that it does not know); [`Error::Broken`];
+            /// [`Error::ShutDown`].
+            ///
+            /// # Cancellation
+            ///
+            /// Dropped before it is ready, the session does not stay behind on the device.
+            pub async fn open(
+                device: &Device<P>,
+                $given: &$key,
+                $($hash: RsaHash,)?
+            ) -> Result<Self, Error> {
+                let link = device.link();
+                let inner = Key::open(link, $scheme, KeyType::$type, $der).await?;
+                Ok(Self { inner: inner.into(), key: $public.clone(), $($hash)? })
+            }
+
+            /// Makes requests without a session: each brings the key. The driver keeps a copy of
+            /// it, which is wiped at the end.
+            ///
+            /// # Errors
+            ///
+            /// [`Error::FeatureMissing`] where `VIRTIO_CRYPTO_F_AKCIPHER_STATELESS_MODE` has not
+            /// been agreed on. Requests also end with [`Error::OutOfDeviceMemory`], where a long
+            /// key has no room in a slot, and [`Error::TooManyBuffers`] on a queue of a few
+            /// entries.
+            pub fn stateless(
+                device: &Device<P>,
+                $given: &$key,
+                $($hash: RsaHash,)?
+            ) -> Result<Self, Error> {
+                let link = device.link();
+                let inner = Key::stateless(link, $scheme, KeyType::$type, $der)?;
+                Ok(Self { inner: inner.into(), key: $public.clone(), $($hash)? })
+            }
+
+            /// Returns the public key, or the public half of the private one.
+            pub fn public_key(&self) -> &RsaPublicKey {
+                &self.key
+            }
+
+            /// Ends the session and waits for the device's answer; without one, wipes the key.
+            ///
+            /// # Errors
+            ///
+            /// [`Error::Refused`], [`Error::Broken`] or [`Error::ShutDown`]; the session is gone
+            /// for the driver in any case.
+            ///
+            /// # Cancellation
+            ///
+            /// Dropped, the session ends all the same.
+            pub async fn close(self) -> Result<(), Error> {
+                self.inner.close().await
+            }
+        }
+    };
+}
+pub(super) use session;
+
+session!(RsaEncryptor, RsaPublicKey, |key| Public key.to_encrypt_with()?.as_ref(), key,
+         AkcipherScheme::RsaPkcs1(UNUSED_HASH));
+session!(RsaDecryptor, RsaPrivateKey, |key| Private key.as_pkcs1_der(), key.public_key(),
+         AkcipherScheme::RsaPkcs1(UNUSED_HASH));
+session!(RsaRawEncryptor, RsaPublicKey, |key| Public key.as_pkcs1_der(), key,
+         AkcipherScheme::RsaRaw);
+session!(RsaRawDecryptor, RsaPrivateKey, |key| Private key.as_pkcs1_der(), key.public_key(),
+         AkcipherScheme::RsaRaw);
+
+impl<P: Platform> RsaEncryptor<P> {
+    /// Returns the length of the longest message in bytes.
+    pub fn max_message_len_bytes(&self) -> usize {
+        self.key.modulus_len_bytes() - ENCRYPTION_PADDING_LEN
+    }
+
+    /// Encrypts a message of 1 to [`max_message_len_bytes`](Self::max_message_len_bytes) bytes into
+    /// `ciphertext`, which is as long as the modulus (RFC 8017, 7.2.1).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidLength`], [`Error::Refused`], [`Error::Broken`], [`Error::ShutDown`];
+    /// [`Error::ShortAnswer`] from a device that always answers so. `ciphertext` is unchanged or
+    /// zeros then.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropped, the device finishes the request for nobody.
+    pub async fn encrypt(&self, message: &[u8], ciphertext: &mut [u8]) -> Result<(), Error> {
+        let max_bytes = self.max_message_len_bytes();
+        check_at_least("message", message.len(), 1)?;
+        check_at_most("message", message.len(), max_bytes as u64)?;
+        check_exact_len("ciphertext", ciphertext.len(), self.key.modulus_len_bytes())?;
+        let mut outcome = Ok(());
+        for _ in 0..ENCRYPTION_TRIES {
+            let sent = self
+                .inner
+                .transform(AkcipherOperation::Encrypt, message, ciphertext);
+            outcome = check_whole(sent.await?, ciphertext);
+            if outcome.is_ok() {
+                reduce(ciphertext, self.key.modulus());
+                break;
+            }
+        }
+        outcome
+    }
+}
+
+impl<P: Platform> RsaDecryptor<P> {
+    /// Decrypts a ciphertext, as long as the modulus, into the first bytes of `message`, which has
+    /// room for the longest one: the modulus less 11 bytes (RFC 8017, 7.2.2). Returns the message's
+    /// length.
+    ///
+    /// Whether a ciphertext was padded rightly, and how long it took to tell, gives the key's
+    /// secrets away to whoever may try many (Bleichenbacher's attack): do not let a peer see
+    /// either.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidLength`], [`Error::NotBelowModulus`]; [`Error::Refused`], also for a
+    /// ciphertext that is none of this key (QEMU: `Error`); [`Error::InvalidAnswer`],
+    /// [`Error::Broken`], [`Error::ShutDown`]. `message` is unchanged then.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropped, `message` is unchanged.
+    pub async fn decrypt(&self, ciphertext: &[u8], message: &mut [u8]) -> Result<usize, Error> {
+        self.key.check_number("ciphertext", ciphertext)?;
+        let max_len_bytes = ciphertext.len() - ENCRYPTION_PADDING_LEN;
+        check_at_least("message", message.len(), max_len_bytes)?;
+        let mut result = Zeroizing::new([0; MAX_MODULUS_LEN]);
+        let result = &mut result[..ciphertext.len()];
+        let sent = self
+            .inner
+            .transform(AkcipherOperation::Decrypt, ciphertext, result);
+        let mut len_bytes = sent.await?;
+        // QEMU says nothing of an empty message, and leaves the count at all that is writable
+        // (hw/virtio/virtio-crypto.c, `virtio_crypto_akcipher_input_data_helper`): the ciphertext
+        // is still where the message would be.
+        if len_bytes == ciphertext.len() && *result == *ciphertext {
+            len_bytes = 0;
+        }
+        if len_bytes > max_len_bytes {
+            return Err(Error::InvalidAnswer);
+        }
+        message[..len_bytes].copy_from_slice(&result[..len_bytes]);
+        Ok(len_bytes)
+    }
+}
+
+impl<P: Platform> RsaRawEncryptor<P> {
+    /// Raises `number` to the public exponent. Number and result are big-endian, as long as the
+    /// modulus and smaller.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidLength`], [`Error::NotBelowModulus`], [`Error::Refused`],
+    /// [`Error::ShortAnswer`], [`Error::Broken`], [`Error::ShutDown`]. `result` is unchanged or
+    /// zeros then.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropped, the device finishes the request for nobody.
+    pub async fn encrypt(&self, number: &[u8], result: &mut [u8]) -> Result<(), Error> {
+        raw(
+            &self.inner,
+            &self.key,
+            AkcipherOperation::Encrypt,
+            number,
+            result,
+        )
+        .await
+    }
+}
+
+impl<P: Platform> RsaRawDecryptor<P> {
+    /// Raises `number` to the private exponent. Number and result are big-endian, as long as the
+    /// modulus and smaller.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidLength`], [`Error::NotBelowModulus`], [`Error::Refused`],
+    /// [`Error::ShortAnswer`], [`Error::Broken`], [`Error::ShutDown`]. `result` is unchanged or
+    /// zeros then.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropped, the device finishes the request for nobody.
+    pub async fn decrypt(&self, number: &[u8], result: &mut [u8]) -> Result<(), Error> {
+        raw(
+            &self.inner,
+            &self.key,
+            AkcipherOperation::Decrypt,
+            number,
+            result,
+        )
+        .await
+    }
+}
+
+async fn raw<P: Platform>(
+    inner: &Key<P>,
+    key: &RsaPublicKey,
+    operation: AkcipherOperation,
+    number: &[u8],
+    result: &mut [u8],
+) -> Result<(), Error> {
+    key.check_number("number", number)?;
+    check_exact_len("result", result.len(), number.len())?;
+    let len_bytes = inner.transform(operation, number, result).await?;
+    check_whole(len_bytes, result)
+}
+
+/// Checks that the device made all of a result, and wipes a part of one.
+fn check_whole(len_bytes: usize, result: &mut [u8]) -> Result<(), Error> {
+    if len_bytes == result.len() {
+        return Ok(());
+    }
+    result.zeroize();
+    Err(short_answer(len_bytes, result.len()))
+}
+
+/// Says that a result has fewer bytes than the modulus; the device counts the status, too.
+#[cold]
+pub(super) fn short_answer(len_bytes: usize, expected_len_bytes: usize) -> Error {
+    Error::ShortAnswer {
+        written_bytes: len_bytes as u32 + 1,
+        expected_bytes: expected_len_bytes as u32 + 1,
+    }
+}

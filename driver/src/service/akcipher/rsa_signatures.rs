@@ -1,0 +1,201 @@
+//! RSASSA-PKCS1-v1_5 (RFC 8017, 8.2): signatures, and what is done about short ones.
+
+use arrayvec::ArrayVec;
+use zeroize::Zeroizing;
+
+use super::{
+    Key,
+    numbers::is_zero,
+    rsa::{session, short_answer},
+    rsa_keys::{MAX_MODULUS_LEN, RsaPrivateKey, RsaPublicKey},
+    signing::Signing,
+};
+use crate::{
+    Error, Platform,
+    device::Device,
+    error::{check_at_most, check_exact_len},
+    queue::INLINE_LEN,
+    wire::{AkcipherOperation, AkcipherScheme, KeyType, RsaHash},
+};
+
+/// Bytes of a signature that are looked for at most. More than a leading zero byte or two are as
+/// good as never met, and each is 256 times the work.
+const MAX_MISSING_LEN: usize = 2;
+
+// What a search sends has room in a slot, also where it brings the key: two numbers in DER, the
+// signature, the digest, the status.
+const _: () = assert!(2 * MAX_MODULUS_LEN + 32 + 64 < INLINE_LEN);
+
+/// Signatures with a private key, which the device holds or, stateless, the driver.
+#[derive(Debug)]
+pub struct RsaSigner<P: Platform> {
+    inner: Signing<P>,
+    key: RsaPublicKey,
+    hash: RsaHash,
+}
+
+/// Verification of signatures with a public key.
+#[derive(Debug)]
+pub struct RsaVerifier<P: Platform> {
+    inner: Key<P>,
+    key: RsaPublicKey,
+    hash: RsaHash,
+}
+
+session!(RsaSigner, RsaPrivateKey, |key| Private key.as_pkcs1_der(), key.public_key(),
+         AkcipherScheme::RsaPkcs1(hash), hash);
+session!(RsaVerifier, RsaPublicKey, |key| Public key.as_pkcs1_der(), key,
+         AkcipherScheme::RsaPkcs1(hash), hash);
+
+/// A signature of RSASSA-PKCS1-v1_5, as long as the modulus.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RsaSignature(ArrayVec<u8, MAX_MODULUS_LEN>);
+
+impl AsRef<[u8]> for RsaSignature {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl TryFrom<&[u8]> for RsaSignature {
+    type Error = Error;
+
+    /// Takes the bytes of a signature over; whether they have the length of a key's modulus is seen
+    /// when it is verified.
+    fn try_from(bytes: &[u8]) -> Result<Self, Error> {
+        check_at_most("signature", bytes.len(), MAX_MODULUS_LEN as u64)?;
+        Ok(Self(bytes.iter().copied().collect()))
+    }
+}
+
+impl<P: Platform> RsaSigner<P> {
+    /// Returns the hash that the session was opened for.
+    pub fn hash(&self) -> RsaHash {
+        self.hash
+    }
+
+    /// Has the device verify each signature from here on, with the public half of the key, before
+    /// it is given out: a device that once computes wrongly gives the key away otherwise, since one
+    /// faulty signature is enough to factor the modulus (Boneh, DeMillo, Lipton 1997).
+    ///
+    /// Costs one more session for as long as the signer lives, but without sessions, and one more
+    /// request a signature. Who does not trust the device's verification either verifies in
+    /// software.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`open`](Self::open); signatures are made as before then.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropped, signatures are made as before, and no session stays behind.
+    pub async fn verify_signatures(&mut self) -> Result<(), Error> {
+        let key = self.key.as_pkcs1_der();
+        self.inner.verify_signatures(key).await
+    }
+
+    /// Signs a digest, which has the length of the session's hash (RFC 8017, 8.2.1).
+    ///
+    /// An answer that is one or two bytes short is completed: by looking for the bytes, up to 16
+    /// candidates side by side, with a second session for a while if
+    /// [`verify_signatures`](Self::verify_signatures) has not opened it already. Of a modulus of
+    /// whole bytes QEMU answers so to one digest in 128 to 256, with 128 requests for one byte on
+    /// average and 32,768 for two; of one that is a bit longer, to most of them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidLength`], [`Error::Refused`], [`Error::Broken`], [`Error::ShutDown`].
+    ///
+    /// [`Error::FaultySignature`] with [`verify_signatures`](Self::verify_signatures) alone.
+    ///
+    /// [`Error::ShortAnswer`] when the device gave too few bytes to make a signature of. The same
+    /// digest would give the same again: sign it in software, or another one.
+    ///
+    /// What goes wrong with the second session is an error here ([`Error::TooManySessions`]).
+    ///
+    /// After an error nothing is left of what the device made.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropped, the device finishes the request for nobody.
+    pub async fn sign(&self, digest: &[u8]) -> Result<RsaSignature, Error> {
+        check_exact_len("digest", digest.len(), self.hash.digest_len_bytes())?;
+        let mut made = Zeroizing::new([0; MAX_MODULUS_LEN]);
+        let made = &mut made[..self.key.modulus_len_bytes()];
+        let sent = self
+            .inner
+            .private
+            .transform(AkcipherOperation::Sign, digest, made);
+        let made_len_bytes = sent.await?;
+        let missing = made.len() - made_len_bytes;
+        if missing > 0 {
+            self.complete(digest, made, missing).await?;
+        } else if self.inner.public.is_some() {
+            let in_range = self.key.check_number("signature", made);
+            in_range.map_err(|_| Error::FaultySignature)?;
+            self.inner.check(digest, made).await?;
+        }
+        Ok(RsaSignature(made.iter().copied().collect()))
+    }
+
+    /// Looks for what a signature lacks, and proves it with the public half.
+    async fn complete(&self, digest: &[u8], made: &mut [u8], missing: usize) -> Result<(), Error> {
+        let short = short_answer(made.len() - missing, made.len());
+        if missing > MAX_MISSING_LEN || is_zero(made) {
+            return Err(short);
+        }
+        // A device that left the leading zeros out; or one that cut as many bytes off the end, and
+        // never wrote there: the zeros are in front, and what is last may be anything.
+        let unknown_bytes = if is_zero(&made[..missing]) {
+            missing
+        } else {
+            made.rotate_right(missing);
+            0
+        };
+        let opened = match &self.inner.public {
+            Some(_) => None,
+            None => Some(
+                self.inner
+                    .private
+                    .public_half(self.key.as_pkcs1_der())
+                    .await?,
+            ),
+        };
+        let mut is_found = false;
+        if let Some(public) = self.inner.public.as_ref().or(opened.as_ref()) {
+            is_found = public.find_end(digest, made, unknown_bytes).await?;
+        }
+        if let Some(opened) = opened {
+            opened.close().await?;
+        }
+        if is_found { Ok(()) } else { Err(short) }
+    }
+}
+
+impl<P: Platform> RsaVerifier<P> {
+    /// Returns the hash that the session was opened for.
+    pub fn hash(&self) -> RsaHash {
+        self.hash
+    }
+
+    /// Verifies the signature of a digest, which has the length of the session's hash (RFC 8017,
+    /// 8.2.2). The signature is as long as the modulus.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidSignature`]: it does not belong to this digest and key. Every other error
+    /// says that it is not known: [`Error::InvalidLength`], [`Error::Refused`], [`Error::Broken`],
+    /// [`Error::ShutDown`].
+    ///
+    /// # Cancellation
+    ///
+    /// Dropped, the device finishes the request for nobody.
+    pub async fn verify(&self, digest: &[u8], signature: &[u8]) -> Result<(), Error> {
+        check_exact_len("digest", digest.len(), self.hash.digest_len_bytes())?;
+        match self.key.check_number("signature", signature) {
+            Err(Error::NotBelowModulus { .. }) => Err(Error::InvalidSignature),
+            Err(error) => Err(error),
+            Ok(()) => self.inner.verify(digest, signature).await,
+        }
+    }
+}

@@ -1,0 +1,378 @@
+//! Symmetric ciphers, each alone: the CIPHER service (Virtio 1.3, 5.9.7.6).
+
+mod batch;
+mod check;
+mod long;
+mod stream;
+mod units;
+
+use alloc::{sync::Arc, vec::Vec};
+use core::future::Future;
+
+use crate::{
+    Error, Platform,
+    device::Device,
+    dma::DmaBuffer,
+    epoch::Link,
+    error::{Failed, Requirement, invalid_len},
+    queue::{Buffers, INLINE, InFlight, Intent, List, Queue},
+    request::{
+        Admission, Body, INLINE_PAYLOAD_LEN, check_answer, complete,
+        mode::{Message, Mode, Payload, Stateless, StatelessFeature},
+        own_waker, publish, reserve_in_line,
+        session::Session,
+    },
+    wire::{self, CipherAlgorithm, CipherParameters, Direction, REQUEST_LEN, SessionParameters},
+};
+
+pub use self::stream::{CipherStream, StreamSession};
+
+/// Most bytes of an IV, counter block or tweak.
+const MAX_IV_LEN: usize = 16;
+
+/// A session for one cipher algorithm in one direction, with a key that the device holds.
+///
+/// Many requests may be in flight at once; each is a chain of its own, with its own IV. How long
+/// key, IV and data are is up to the algorithm ([`CipherAlgorithm`]); there is no padding.
+///
+/// Dropping the session ends it on the device as soon as none of its requests is in flight, and
+/// never waits; [`close`](Self::close) waits for the device's answer.
+///
+/// # Cancellation
+///
+/// Every future of this type may be dropped at any time. Before the device has the request,
+/// nothing has happened, and a buffer given to it is freed. Afterwards the device finishes the
+/// request for nobody; a buffer given to it is freed when the device has let go of it.
+#[derive(Debug)]
+pub struct Cipher<P: Platform> {
+    mode: Mode<P>,
+    algorithm: CipherAlgorithm,
+    direction: Direction,
+    /// Worked out once: every request asks.
+    max_len_bytes: usize,
+}
+
+impl<P: Platform> Cipher<P> {
+    fn new(mode: Mode<P>, algorithm: CipherAlgorithm, direction: Direction) -> Self {
+        let other_bytes = mode.overhead_bytes() + algorithm.iv_len_bytes();
+        let max_bytes = mode.link().capabilities.max_data_len_bytes(other_bytes, 2);
+        Self {
+            mode,
+            algorithm,
+            direction,
+            max_len_bytes: max_bytes - max_bytes % algorithm.granule_len_bytes(),
+        }
+    }
+
+    /// Opens a session with a key of one of the algorithm's lengths
+    /// ([`CipherAlgorithm::key_lens_bytes`]).
+    ///
+    /// The key is copied into device memory, which is wiped when the device has answered; `key`
+    /// itself is the caller's to wipe.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidLength`] for a key of another length; [`Error::TooManySessions`];
+    /// [`Error::Refused`] as the device says (QEMU: `Error` when its own limit of 256 sessions is
+    /// met or it does not know the algorithm); [`Error::Broken`]; [`Error::ShutDown`].
+    ///
+    /// # Cancellation
+    ///
+    /// Dropped before it is ready, the session does not stay behind on the device.
+    pub async fn open(
+        device: &Device<P>,
+        algorithm: CipherAlgorithm,
+        direction: Direction,
+        key: &[u8],
+    ) -> Result<Self, Error> {
+        let link = device.link();
+        let key_len_bytes = link.capabilities.check_cipher_key(algorithm, key)?;
+        let parameters = SessionParameters::Cipher(CipherParameters {
+            algorithm,
+            direction,
+            key_len_bytes,
+        });
+        let session = Session::create(link, &parameters, &[key, &[]]).await?;
+        Ok(Self::new(Mode::Session(session), algorithm, direction))
+    }
+
+    /// Makes requests without a session: each brings the key. The driver keeps a copy of it, which is
+    /// wiped at the end.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidLength`]; [`Error::FeatureMissing`] where
+    /// `VIRTIO_CRYPTO_F_CIPHER_STATELESS_MODE` has not been agreed on.
+    pub fn stateless(
+        device: &Device<P>,
+        algorithm: CipherAlgorithm,
+        direction: Direction,
+        key: &[u8],
+    ) -> Result<Self, Error> {
+        let link = device.link();
+        link.capabilities.check_cipher_key(algorithm, key)?;
+        let stateless = Stateless::new(link, StatelessFeature::CIPHER, &[key])?;
+        Ok(Self::new(Mode::Stateless(stateless), algorithm, direction))
+    }
+
+    /// Returns the algorithm that the session was opened for.
+    pub fn algorithm(&self) -> CipherAlgorithm {
+        self.algorithm
+    }
+
+    /// Returns the direction that the session was opened for.
+    pub fn direction(&self) -> Direction {
+        self.direction
+    }
+
+    /// Returns how many bytes one request takes at most.
+    pub fn max_len_bytes(&self) -> usize {
+        self.max_len_bytes
+    }
+
+    pub(crate) fn link(&self) -> &Arc<Link<P>> {
+        self.mode.link()
+    }
+
+    /// Tells whether the session is of this life of the device.
+    pub(crate) fn is_of(&self, link: &Arc<Link<P>>) -> bool {
+        Arc::ptr_eq(self.link(), link)
+    }
+
+    /// Ends the session and waits for the device's answer; without one, wipes the key.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`], [`Error::Broken`] or [`Error::ShutDown`]; the session is gone for the
+    /// driver in any case.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropped, the session ends all the same.
+    pub fn close(self) -> impl Future<Output = Result<(), Error>> {
+        self.mode.close()
+    }
+
+    /// Processes `buffer` in place, without copying; waits for a slot if none is free.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidLength`], [`Error::Refused`], [`Error::ShortAnswer`], [`Error::ShutDown`]:
+    /// with the buffer, which is wiped if the device had it: half an answer is none.
+    /// [`Error::Broken`]: without it, if the device had it.
+    pub async fn process(
+        &self,
+        iv: &[u8],
+        buffer: DmaBuffer<P>,
+    ) -> Result<DmaBuffer<P>, Failed<DmaBuffer<P>>> {
+        self.process_one(iv, buffer, Admission::Wait).await
+    }
+
+    /// Like [`process`](Self::process), but never waits for a slot.
+    ///
+    /// # Errors
+    ///
+    /// Also [`Error::QueueFull`], with the buffer.
+    pub async fn try_process(
+        &self,
+        iv: &[u8],
+        buffer: DmaBuffer<P>,
+    ) -> Result<DmaBuffer<P>, Failed<DmaBuffer<P>>> {
+        self.process_one(iv, buffer, Admission::Try).await
+    }
+
+    async fn process_one(
+        &self,
+        iv: &[u8],
+        buffer: DmaBuffer<P>,
+        admission: Admission,
+    ) -> Result<DmaBuffer<P>, Failed<DmaBuffer<P>>> {
+        let mut buffers = Buffers::in_place(List::One(buffer));
+        let outcome = self.transfer(iv, &mut buffers, admission).await;
+        buffers.judge_one(outcome)
+    }
+
+    /// Processes several buffers in place, as if they were one, without copying; waits for a slot
+    /// if none is free. None of them may be empty; their lengths together are what counts as the
+    /// length of the data.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`process`](Self::process), and [`Error::TooManyBuffers`]: each buffer takes two
+    /// descriptors of a request's 16 (8 without INDIRECT_DESC), beside two for the rest, or three with
+    /// [`Framing::OnePerField`](crate::Framing::OnePerField).
+    pub async fn process_list(
+        &self,
+        iv: &[u8],
+        buffers: Vec<DmaBuffer<P>>,
+    ) -> Result<Vec<DmaBuffer<P>>, Failed<Vec<DmaBuffer<P>>>> {
+        let mut buffers = Buffers::in_place(List::Many(buffers));
+        let outcome = self.transfer(iv, &mut buffers, Admission::Wait).await;
+        buffers.judge_many(outcome)
+    }
+
+    /// Processes `source` into `destination`, which is as long, without copying; waits for a slot
+    /// if none is free.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`process`](Self::process), about both buffers; the source stays as it was.
+    pub async fn process_into(
+        &self,
+        iv: &[u8],
+        source: DmaBuffer<P>,
+        destination: DmaBuffer<P>,
+    ) -> Result<(DmaBuffer<P>, DmaBuffer<P>), Failed<(DmaBuffer<P>, DmaBuffer<P>)>> {
+        let lens = (source.len(), destination.len());
+        let mut buffers = Buffers::apart(List::One(source), List::One(destination));
+        let outcome = if lens.0 == lens.1 {
+            self.transfer(iv, &mut buffers, Admission::Wait).await
+        } else {
+            let requirement = Requirement::SameAs {
+                field: "source",
+                len_bytes: lens.0,
+            };
+            Err(invalid_len("destination", lens.1, requirement))
+        };
+        let (source, destination) = buffers.into_lists();
+        let given = source.and_then(List::into_one);
+        Failed::judge(outcome, given.zip(destination.and_then(List::into_one)))
+    }
+
+    /// Processes `data` in place through a copy in device memory; waits for a slot if none is
+    /// free.
+    ///
+    /// Up to 512 bytes travel in the slot's own memory and allocate nothing; more take a buffer
+    /// for the time of the request. What is longer than one request is cut into several, each with
+    /// a buffer, as [`process_long`](Self::process_long) does.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`process_long`](Self::process_long), and [`Error::OutOfDeviceMemory`]. `data` is
+    /// unchanged then.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropped, `data` is unchanged: the device never sees it.
+    pub async fn process_slice(&self, iv: &[u8], data: &mut [u8]) -> Result<(), Error> {
+        if data.len() > self.max_len_bytes() {
+            return self.process_copies(iv, data, &mut []).await;
+        }
+        self.check_shape(iv, data.len())?;
+        let session = match &self.mode {
+            Mode::Session(session) => session,
+            Mode::Stateless(stateless) => {
+                let message = self.stateless_message(stateless, iv, data.len());
+                let all = 0..data.len();
+                let payload = Payload::InPlace(data, all);
+                return self.mode.send_slice(message, payload).await;
+            }
+        };
+        if data.len() > INLINE_PAYLOAD_LEN {
+            let buffer = DmaBuffer::from_slice(data)?;
+            let buffer = self.process(iv, buffer).await.map_err(Error::from)?;
+            data.copy_from_slice(&buffer);
+            return Ok(());
+        }
+        let link = &*session.link;
+        let queue = link.data_queue();
+        let waker = own_waker().await;
+        let sent = {
+            let head = self.head(session, data.len());
+            queue.send_at_once(session.index, &head, [iv, data], waker)
+        };
+        let mut in_flight = match sent {
+            Some(in_flight) => in_flight,
+            None => self.send_in_line(session, queue, iv, data).await?,
+        };
+        complete(link, &mut in_flight).await?;
+        let output = INLINE + iv.len();
+        if let Err(error) = check_answer(&in_flight, output + data.len(), data.len()) {
+            return Err(in_flight.refuse(error));
+        }
+        in_flight.block().read(output, data);
+        in_flight.finish();
+        Ok(())
+    }
+
+    /// Sends what fits into a slot the long way: waits for a slot, and copies without the lock.
+    async fn send_in_line<'s>(
+        &self,
+        session: &'s Session<P>,
+        queue: &'s Queue<P>,
+        iv: &[u8],
+        data: &[u8],
+    ) -> Result<InFlight<'s, P>, Error> {
+        let reserved = match queue.reserve_at_once() {
+            Some(reserved) => reserved,
+            None => reserve_in_line(&session.link, queue, Admission::Wait).await?,
+        };
+        let waker = own_waker().await;
+        let head = self.head(session, data.len());
+        let body = Body::Inline {
+            parts: &[iv, data],
+            output_at: iv.len(),
+            output_len_bytes: data.len(),
+            result_len_bytes: 0,
+        };
+        let intent = Intent::Data(session.index);
+        publish(reserved, &head, body, intent, Some(waker))
+    }
+
+    /// Sends what `buffers` hold. They come back unless the device may still touch them; what it was
+    /// to overwrite is wiped when its answer does not count, as [`Mode::send`] does.
+    ///
+    /// Sessions have a way of their own beside [`Mode`], here and in
+    /// [`process_slice`](Self::process_slice): the one head that all devices take, copied once, is what
+    /// makes a short request cheap.
+    async fn transfer(
+        &self,
+        iv: &[u8],
+        buffers: &mut Buffers<P>,
+        admission: Admission,
+    ) -> Result<(), Error> {
+        let len_bytes = buffers.source.as_ref().map_or(0, List::len_bytes);
+        self.check_lens(iv, len_bytes)?;
+        buffers.check_none_empty()?;
+        let session = match &self.mode {
+            Mode::Session(session) => session,
+            Mode::Stateless(stateless) => {
+                let message = self.stateless_message(stateless, iv, len_bytes);
+                return self.mode.send(message, buffers, admission).await;
+            }
+        };
+        let head = self.head(session, len_bytes);
+        let body = Body::Buffers {
+            before: &[iv],
+            buffers,
+            after: &[],
+            result_len_bytes: 0,
+        };
+        let in_flight = session.request(&head, body, admission).await?;
+        let outcome = check_answer(&in_flight, INLINE + iv.len(), len_bytes);
+        in_flight.finish_with_buffers(outcome, buffers)
+    }
+
+    #[inline]
+    fn head(&self, session: &Session<P>, len_bytes: usize) -> [u8; REQUEST_LEN] {
+        let id = session.id();
+        wire::cipher_request(self.algorithm, self.direction, id, len_bytes as u32)
+    }
+
+    fn stateless_message<'a>(
+        &self,
+        stateless: &'a Stateless<P>,
+        iv: &'a [u8],
+        len_bytes: usize,
+    ) -> Message<'a> {
+        let (key, len_bytes) = (stateless.key(), len_bytes as u32);
+        let (algorithm, direction) = (self.algorithm, self.direction);
+        let key_len_bytes = key.len() as u32;
+        Message {
+            head: wire::stateless_cipher_request(algorithm, direction, key_len_bytes, len_bytes),
+            before: [key, iv, &[]],
+            after: [&[]; 2],
+            result: &mut [],
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! Hashes: the HASH service (Virtio 1.3, 5.9.7.4).
+
+use alloc::vec::Vec;
+
+use crate::{
+    Error, Platform,
+    device::Device,
+    dma::DmaBuffer,
+    error::{Failed, check_at_least, check_countable, check_exact_len},
+    queue::{Buffers, List},
+    request::{
+        Admission,
+        mode::{Message, Mode, Payload, Stateless, StatelessFeature},
+        session::Session,
+    },
+    wire::{self, HashAlgorithm, Head, SessionParameters},
+};
+
+/// A hash, for any number of messages, each whole in one request.
+///
+/// # Cancellation
+///
+/// As with [`Cipher`](crate::Cipher): every future may be dropped at any time, and a buffer given
+/// to it is freed when the device has let go of it. The digest is then untouched.
+#[derive(Debug)]
+pub struct Hash<P: Platform> {
+    mode: Mode<P>,
+    algorithm: HashAlgorithm,
+    digest_len_bytes: usize,
+}
+
+impl<P: Platform> Hash<P> {
+    /// Opens a session whose digests have `digest_len_bytes` bytes: as many as the algorithm gives
+    /// ([`HashAlgorithm::digest_len_bytes`]), or any number for SHAKE.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidLength`]; [`Error::TooManySessions`]; [`Error::Refused`] as the device says
+    /// (QEMU: `NotSupported`); [`Error::Broken`]; [`Error::ShutDown`].
+    ///
+    /// # Cancellation
+    ///
+    /// Dropped before it is ready, the session does not stay behind on the device.
+    pub async fn open(
+        device: &Device<P>,
+        algorithm: HashAlgorithm,
+        digest_len_bytes: usize,
+    ) -> Result<Self, Error> {
+        let parameters = SessionParameters::Hash {
+            algorithm,
+            result_len_bytes: check_digest_len(algorithm, digest_len_bytes)?,
+        };
+        let session = Session::create(device.link(), &parameters, &[&[]; 2]).await?;
+        Ok(Self {
+            mode: Mode::Session(session),
+            algorithm,
+            digest_len_bytes,
+        })
+    }
+
+    /// Makes requests without a session: each names the algorithm itself.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidLength`]; [`Error::FeatureMissing`] where
+    /// `VIRTIO_CRYPTO_F_HASH_STATELESS_MODE` has not been agreed on.
+    pub fn stateless(
+        device: &Device<P>,
+        algorithm: HashAlgorithm,
+        digest_len_bytes: usize,
+    ) -> Result<Self, Error> {
+        check_digest_len(algorithm, digest_len_bytes)?;
+        let stateless = Stateless::new(device.link(), StatelessFeature::HASH, &[])?;
+        Ok(Self {
+            mode: Mode::Stateless(stateless),
+            algorithm,
+            digest_len_bytes,
+        })
+    }
+
+    /// Returns the algorithm.
+    pub fn algorithm(&self) -> HashAlgorithm {
+        self.algorithm
+    }
+
+    /// Returns how many bytes a digest has.
+    pub fn digest_len_bytes(&self) -> usize {
+        self.digest_len_bytes
+    }
+
+    /// Returns how many bytes a message has at most.
+    pub fn max_len_bytes(&self) -> usize {
+        let other_bytes = self.mode.overhead_bytes() + self.digest_len_bytes;
+        let capabilities = &self.mode.link().capabilities;
+        capabilities.max_data_len_bytes(other_bytes, 1)
+    }
+
+    /// Ends the session and waits for the device's answer; without one, there is nothing to end.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`], [`Error::Broken`] or [`Error::ShutDown`]; the session is gone for the
+    /// driver in any case.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropped, the session ends all the same.
+    pub async fn close(self) -> Result<(), Error> {
+        self.mode.close().await
+    }
+
+    /// Computes the digest of `data`, without copying; waits for a slot if none is free.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidLength`], [`Error::Refused`], [`Error::ShortAnswer`], [`Error::ShutDown`],
+    /// [`Error::OutOfDeviceMemory`] for a long digest: with the buffer. [`Error::Broken`]: without
+    /// it, if the device had it. `digest` is unchanged.
+    pub async fn digest(
+        &self,
+        data: DmaBuffer<P>,
+        digest: &mut [u8],
+    ) -> Result<DmaBuffer<P>, Failed<DmaBuffer<P>>> {
+        self.digest_one(data, digest, Admission::Wait).await
+    }
+
+    /// Like [`digest`](Self::digest), but never waits for a slot.
+    ///
+    /// # Errors
+    ///
+    /// Also [`Error::QueueFull`], with the buffer.
+    pub async fn try_digest(
+        &self,
+        data: DmaBuffer<P>,
+        digest: &mut [u8],
+    ) -> Result<DmaBuffer<P>, Failed<DmaBuffer<P>>> {
+        self.digest_one(data, digest, Admission::Try).await
+    }
+
+    async fn digest_one(
+        &self,
+        data: DmaBuffer<P>,
+        digest: &mut [u8],
+        admission: Admission,
+    ) -> Result<DmaBuffer<P>, Failed<DmaBuffer<P>>> {
+        let mut buffers = Buffers::read_only(List::One(data));
+        let outcome = self.transfer(&mut buffers, digest, admission).await;
+        buffers.judge_one(outcome)
+    }
+
+    /// Computes the digest of several buffers, as if they were one, without copying; waits for a
+    /// slot if none is free. None of them may be empty.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`digest`](Self::digest), and [`Error::TooManyBuffers`].
+    pub async fn digest_list(
+        &self,
+        data: Vec<DmaBuffer<P>>,
+        digest: &mut [u8],
+    ) -> Result<Vec<DmaBuffer<P>>, Failed<Vec<DmaBuffer<P>>>> {
+        let mut buffers = Buffers::read_only(List::Many(data));
+        let outcome = self.transfer(&mut buffers, digest, Admission::Wait).await;
+        buffers.judge_many(outcome)
+    }
+
+    /// Computes the digest of `data` through a copy in device memory: up to 512 bytes in the slot's
+    /// own, which allocates nothing. Waits for a slot if none is free.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`digest`](Self::digest), and [`Error::OutOfDeviceMemory`]. `digest` is unchanged.
+    pub async fn digest_slice(&self, data: &[u8], digest: &mut [u8]) -> Result<(), Error> {
+        let message = self.message(data.len(), digest)?;
+        self.mode.send_slice(message, Payload::Source(data)).await
+    }
+
+    async fn transfer(
+        &self,
+        buffers: &mut Buffers<P>,
+        digest: &mut [u8],
+        admission: Admission,
+    ) -> Result<(), Error> {
+        let message = self.message(buffers.source_len_bytes(), digest)?;
+        self.mode.send(message, buffers, admission).await
+    }
+
+    /// Checks the lengths, and puts together what goes with so many bytes of data.
+    fn message<'a>(&'a self, len_bytes: usize, digest: &'a mut [u8]) -> Result<Message<'a>, Error> {
+        check_exact_len("digest", digest.len(), self.digest_len_bytes)?;
+        let link = self.mode.link();
+        let other_bytes = self.mode.overhead_bytes() + self.digest_len_bytes;
+        link.capabilities.check_len(other_bytes, len_bytes, 1)?;
+        Ok(Message {
+            head: self.head(len_bytes as u32),
+            before: [self.mode.key(), &[], &[]],
+            after: [&[]; 2],
+            result: digest,
+        })
+    }
+
+    fn head(&self, len_bytes: u32) -> Head {
+        let digest_len_bytes = self.digest_len_bytes as u32;
+        match &self.mode {
+            Mode::Session(session) => {
+                let form = session.link.sessions.form();
+                let (algorithm, id) = (self.algorithm, session.id());
+                wire::hash_request(form, algorithm, id, len_bytes, digest_len_bytes)
+            }
+            Mode::Stateless(_) => {
+                wire::stateless_hash_request(self.algorithm, len_bytes, digest_len_bytes)
+            }
+        }
+    }
+}
+
+/// Checks how long a digest is to be.
+pub(crate) fn check_digest_len(
+    algorithm: HashAlgorithm,
+    digest_len_bytes: usize,
+) -> Result<u32, Error> {
+    match algorithm.digest_len_bytes() {
+        Some(len_bytes) => check_exact_len("digest", digest_len_bytes, len_bytes)?,
+        None => check_at_least("digest", digest_len_bytes, 1)?,
+    }
+    check_countable("digest", digest_len_bytes)
+}
