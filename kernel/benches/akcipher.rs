@@ -9,14 +9,18 @@ extern crate alloc;
 use alloc::sync::Arc;
 
 use kernel::{
-    command_line, executor,
+    bench::{
+        load::{Load, Measured},
+        measure::{self, Micros, Ratio},
+    },
+    command_line,
+    cpu::smp,
+    crypto::{self, CryptoDevice, Reach, Wiring},
     exit::{ExitCode, exit},
-    idle,
-    load::{Load, Measured},
-    machine::{self, CryptoDevice, Reach, Wiring},
-    measure::{self, Micros, Ratio},
     platform::KernelPlatform,
-    println, smp, time,
+    println,
+    task::{executor, idle},
+    time,
 };
 use virtio_crypto::{Options, RsaDecryptor, RsaEncryptor, RsaPrivateKey};
 
@@ -80,7 +84,7 @@ fn main() -> ! {
     command_line::expect(WORDS);
     smp::expect_all();
     let options = Options::default();
-    let device = measure::expect_device(machine::open_crypto(0, Reach::Pci, Wiring::Best, options));
+    let device = measure::expect_device(crypto::open_crypto(0, Reach::Pci, Wiring::Best, options));
     let key = measure::expect(RsaPrivateKey::from_pkcs1_der(KEY));
     let encrypt = executor::block_on(RsaEncryptor::open(&device, key.public_key()));
     let decrypt = executor::block_on(RsaDecryptor::open(&device, &key));

@@ -5,10 +5,13 @@
 use core::fmt;
 
 use kernel::{
-    calibration::Vote,
-    command_line, executor,
+    bench::measure,
+    command_line,
     exit::{ExitCode, exit},
-    measure, println, testing, time,
+    println,
+    task::executor,
+    testing, time,
+    time::calibration::Vote,
 };
 
 kernel::entry!(main);

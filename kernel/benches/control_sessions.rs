@@ -27,14 +27,18 @@ use core::{
 };
 
 use kernel::{
-    command_line, executor,
+    bench::{
+        load::{Load, Measured},
+        measure::{self, Micros, Ratio},
+    },
+    command_line,
+    cpu::smp,
+    crypto::{self, CryptoDevice, Reach, Wiring},
     exit::{ExitCode, exit},
-    idle,
-    load::{Load, Measured},
-    machine::{self, CryptoDevice, Reach, Wiring},
-    measure::{self, Micros, Ratio},
     platform::KernelPlatform,
-    println, smp, testing, time,
+    println,
+    task::{executor, idle},
+    testing, time,
 };
 use virtio_crypto::{Cipher, CipherAlgorithm, Direction, Error, Options, sync::IrqMutex};
 
@@ -273,7 +277,7 @@ fn main() -> ! {
         Wiring::Best
     };
     let options = Options::default();
-    let device = measure::expect_device(machine::open_crypto(0, Reach::Pci, wiring, options));
+    let device = measure::expect_device(crypto::open_crypto(0, Reach::Pci, wiring, options));
     if mode == Mode::Poll && command_line::value("idle") == Some("poll") {
         testing::give_up(format_args!("mode=poll waits inside a task: no idle=poll"));
     }

@@ -14,14 +14,18 @@ use alloc::{sync::Arc, vec};
 
 use cbc::cipher::{BlockModeEncrypt, KeyIvInit, block_padding::NoPadding};
 use kernel::{
-    command_line, executor,
+    bench::{
+        load::{Load, Measured},
+        measure::{self, Micros, Ratio},
+    },
+    command_line,
+    cpu::smp,
+    crypto::{self, CryptoDevice, Reach, Wiring},
     exit::{ExitCode, exit},
-    idle,
-    load::{Load, Measured},
-    machine::{self, CryptoDevice, Reach, Wiring},
-    measure::{self, Micros, Ratio},
     platform::KernelPlatform,
-    println, smp, testing, time,
+    println,
+    task::{executor, idle},
+    testing, time,
 };
 use virtio_crypto::{Cipher, CipherAlgorithm, Direction, DmaBuffer, Options};
 
@@ -150,7 +154,7 @@ fn main() -> ! {
     smp::expect_all();
     let mut options = Options::default();
     options.data_slots = MAX_IN_FLIGHT as u16;
-    let device = measure::expect_device(machine::open_crypto(0, Reach::Pci, Wiring::Best, options));
+    let device = measure::expect_device(crypto::open_crypto(0, Reach::Pci, Wiring::Best, options));
     let idle = idle::by_command_line(&device);
     for key_bits in measure::numbers("key_bits", &[128]) {
         if !matches!(key_bits, 128 | 256) {

@@ -17,13 +17,14 @@ use alloc::vec::Vec;
 use core::sync::atomic::{Ordering, fence};
 
 use kernel::{
+    bench::measure::{self, Ratio},
     command_line,
+    cpu::vectors,
+    crypto,
     exit::{ExitCode, exit},
-    machine,
-    measure::{self, Ratio},
     memory::{self, FRAME_LEN, Shared},
     platform::KernelPlatform,
-    println, testing, time, vectors,
+    println, testing, time,
 };
 use virtio_crypto::{
     Features,
@@ -300,10 +301,10 @@ fn encrypt(session: u64, len_bytes: u64) -> [(u64, u32); 8] {
 
 fn main() -> ! {
     command_line::expect(WORDS);
-    let Some(&function) = machine::find_crypto().first() else {
+    let Some(&function) = crypto::find_crypto().first() else {
         testing::give_up(format_args!("no virtio-crypto device"));
     };
-    let access = machine::pci_access();
+    let access = crypto::pci_access();
     // SAFETY: the bus's own configuration space; nobody else drives a device in this program.
     let transport = unsafe { PciTransport::<KernelPlatform, _>::new(access, function) };
     let transport = measure::expect(transport);

@@ -10,11 +10,13 @@ extern crate alloc;
 use alloc::vec::Vec;
 
 use kernel::{
-    command_line, executor,
+    bench::measure::{self, Counts, Ratio},
+    command_line,
+    crypto::{self, CryptoDevice, Reach, Wiring},
     exit::{ExitCode, exit},
-    machine::{self, CryptoDevice, Reach, Wiring},
-    measure::{self, Counts, Ratio},
-    println, time,
+    println,
+    task::executor,
+    time,
 };
 use virtio_crypto::{Cipher, CipherAlgorithm, Direction, Error, Options};
 
@@ -32,7 +34,7 @@ fn main() -> ! {
     command_line::expect(&["ioeventfd="]);
     measure::choice("ioeventfd", &["?", "on", "off"]);
     let options = Options::default();
-    let device = measure::expect_device(machine::open_crypto(0, Reach::Pci, Wiring::Best, options));
+    let device = measure::expect_device(crypto::open_crypto(0, Reach::Pci, Wiring::Best, options));
     measure::expect(executor::block_on(run(&device)));
     println!("bench: pass");
     exit(ExitCode::Success);

@@ -29,13 +29,16 @@ use core::{
 };
 
 use kernel::{
-    apic, command_line, executor,
+    bench::measure::{self, Ratio},
+    command_line,
+    cpu::{apic, smp, vectors},
+    crypto::{self, CryptoDevice, Reach, Wiring},
     exit::{ExitCode, exit},
-    machine::{self, CryptoDevice, Reach, Wiring},
-    measure::{self, Ratio},
     memory,
     platform::KernelPlatform,
-    println, smp, testing, time, vectors,
+    println,
+    task::executor,
+    testing, time,
 };
 use virtio_crypto::{
     Cipher, CipherAlgorithm, Direction, InterruptStats, Options, transport::MsixEntry,
@@ -140,7 +143,7 @@ fn inject(device: &CryptoDevice, send: impl Fn()) {
 }
 
 fn vector(device: &CryptoDevice) -> u8 {
-    match machine::vector_of(device, DATA_ENTRY) {
+    match crypto::vector_of(device, DATA_ENTRY) {
         Some(vector) => vector,
         None => testing::give_up(format_args!("no vector for the data queue: vectors=3")),
     }
@@ -275,7 +278,7 @@ fn main() -> ! {
     command_line::expect(WORDS);
     smp::expect_all();
     let options = Options::default();
-    let device = measure::expect_device(machine::open_crypto(0, Reach::Pci, Wiring::Best, options));
+    let device = measure::expect_device(crypto::open_crypto(0, Reach::Pci, Wiring::Best, options));
     let session = executor::block_on(Cipher::open(
         &device,
         CipherAlgorithm::AesCbc,

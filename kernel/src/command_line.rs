@@ -1,6 +1,6 @@
 //! The words after `-append`.
 
-use crate::{boot, testing};
+use crate::{cpu::boot, testing};
 
 /// Returns all words.
 pub fn words() -> impl Iterator<Item = &'static str> {

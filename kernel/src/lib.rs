@@ -5,33 +5,18 @@
 
 extern crate alloc;
 
-pub mod acpi;
-pub mod apic;
-pub mod boot;
-pub mod calibration;
+pub mod bench;
+pub mod bus;
 pub mod command_line;
 pub mod console;
 pub mod cpu;
-pub mod executor;
+pub mod crypto;
 pub mod exit;
-pub mod heap;
-pub mod idle;
-pub mod interrupts;
-pub mod ioapic;
-mod lines;
-pub mod load;
-pub mod machine;
-pub mod measure;
 pub mod memory;
-mod needs;
-pub mod pci;
 pub mod platform;
-pub mod references;
-pub mod smp;
+pub mod task;
 pub mod testing;
 pub mod time;
-pub mod usage;
-pub mod vectors;
 
 pub use bootloader_api::{BootInfo, entry_point};
 
@@ -46,14 +31,14 @@ pub fn init(info: &'static BootInfo) {
         ));
     }
     cpu::load_tables();
-    interrupts::load();
-    apic::silence_legacy();
-    apic::init();
-    machine::init(info.rsdp_addr.into_option().unwrap_or(0));
-    if let Err(error) = time::init(machine::tables()) {
+    cpu::interrupts::load();
+    cpu::apic::silence_legacy();
+    cpu::apic::init();
+    crypto::init(info.rsdp_addr.into_option().unwrap_or(0));
+    if let Err(error) = time::init(crypto::tables()) {
         testing::give_up(format_args!("{error}"));
     }
-    executor::prepare();
+    task::executor::prepare();
 }
 
 #[panic_handler]

@@ -3,11 +3,15 @@
 #![no_main]
 
 use kernel::{
-    apic, command_line, executor,
+    command_line,
+    cpu::apic,
+    crypto::{self, CryptoDevice, Reach, Wiring},
     exit::{ExitCode, exit},
-    heap,
-    machine::{self, CryptoDevice, Reach, Wiring},
-    memory, println, testing, time,
+    memory,
+    memory::heap,
+    println,
+    task::executor,
+    testing, time,
 };
 use virtio_crypto::{Cipher, CipherAlgorithm, Direction, DmaBuffer, Error, Options};
 
@@ -20,7 +24,7 @@ fn main() -> ! {
     command_line::expect(WORDS);
     println!(
         "machine: {} CPUs listed, {} at {} MHz, {} MiB free, {} KiB heap",
-        machine::tables().cpus.len(),
+        crypto::tables().cpus.len(),
         apic::mode(),
         time::tsc_hz() / 1_000_000,
         (memory::free_frame_count() * memory::FRAME_LEN) >> 20,
@@ -32,7 +36,7 @@ fn main() -> ! {
         (false, true) => Wiring::Intx,
         (false, false) => Wiring::Best,
     };
-    let device = match machine::open_crypto(0, Reach::Pci, wiring, Options::default()) {
+    let device = match crypto::open_crypto(0, Reach::Pci, wiring, Options::default()) {
         Ok(Some(device)) => device,
         Ok(None) => testing::give_up(format_args!(
             "no virtio-crypto device (PCI 1af4:1054): start QEMU with -device virtio-crypto-pci"
@@ -45,7 +49,7 @@ fn main() -> ! {
         device.interrupt_mode()
     );
     println!("device: {:?}", device.capabilities());
-    machine::watch(&device);
+    crypto::watch(&device);
     match executor::block_on(demonstrate(&device)) {
         Ok(()) => {}
         Err(error) => testing::give_up(format_args!("virtio-crypto: {error}")),

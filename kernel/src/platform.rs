@@ -6,7 +6,7 @@ use virtio_crypto::Platform;
 use virtio_drivers::{BufferDirection, Hal, PhysAddr};
 use x86_64::{VirtAddr, instructions::interrupts};
 
-use crate::{cpu, memory, time, usage};
+use crate::{bench::usage, cpu, memory, time};
 
 /// This kernel, as the driver knows it.
 #[derive(Clone, Copy, Debug)]

@@ -8,10 +8,12 @@ extern crate alloc;
 use alloc::{sync::Arc, vec, vec::Vec};
 
 use kernel::{
-    executor,
-    machine::{self, CryptoDevice, Reach, Wiring},
+    cpu::smp,
+    crypto::{self, CryptoDevice, Reach, Wiring},
     platform::KernelPlatform,
-    println, smp, time,
+    println,
+    task::executor,
+    time,
 };
 use rsa::pkcs1::DecodeRsaPublicKey;
 use sha1::Sha1;
@@ -100,7 +102,7 @@ fn device() -> &'static Arc<CryptoDevice> {
     static DEVICE: Once<Arc<CryptoDevice>> = Once::new();
     DEVICE.call_once(|| {
         assert_eq!(smp::start_all(), 0, "CPUs did not come up");
-        machine::open_crypto(0, Reach::Pci, Wiring::Best, Options::default())
+        crypto::open_crypto(0, Reach::Pci, Wiring::Best, Options::default())
             .unwrap()
             .expect("a device")
     })
@@ -120,7 +122,7 @@ fn open(key: &RsaPrivateKey, hash: RsaHash) -> Result<(Signer, Verifier), Error>
 
 /// Waits until nothing is in flight and no session is left; then the device has to be as it was.
 fn settle() {
-    machine::wait_until_idle(device(), 0, 10_000_000_000);
+    crypto::wait_until_idle(device(), 0, 10_000_000_000);
     let mut block = [0; 16];
     executor::block_on(async {
         let open = Cipher::open(

@@ -15,10 +15,13 @@ use core::{
 };
 
 use kernel::{
-    apic, command_line, executor, heap,
-    machine::{self, CryptoDevice, Reach, Wiring},
+    command_line,
+    cpu::apic,
+    crypto::{self, CryptoDevice, Reach, Wiring},
     memory,
+    memory::heap,
     platform::KernelPlatform,
+    task::executor,
     time,
 };
 use spin::Once;
@@ -107,7 +110,7 @@ fn device() -> &'static Arc<CryptoDevice> {
             Some("virtio-drivers") => Reach::VirtioDrivers,
             Some(other) => panic!("unknown transport {other}"),
         };
-        machine::open_crypto(0, reach, wiring, options)
+        crypto::open_crypto(0, reach, wiring, options)
             .unwrap()
             .expect("a device")
     })
@@ -129,7 +132,7 @@ fn pair(key: &[u8]) -> (Cipher<KernelPlatform>, Cipher<KernelPlatform>) {
 
 /// Waits until nothing is in flight and `sessions` are open.
 fn settle_to(sessions: usize) {
-    machine::wait_until_idle(device(), sessions, 10_000_000_000);
+    crypto::wait_until_idle(device(), sessions, 10_000_000_000);
 }
 
 fn random_iv(random: &mut Random) -> [u8; 16] {
@@ -594,7 +597,7 @@ fn spurious_interrupts_are_counted_exactly() {
     assert_eq!(after.unhandled - before.unhandled, 1000);
     assert_eq!(after.handled, before.handled);
     // And real messages: the local APIC sends the vector of the device's queue.
-    let vector = machine::vector_of(device(), MsixEntry(0)).unwrap();
+    let vector = crypto::vector_of(device(), MsixEntry(0)).unwrap();
     for _ in 0..100 {
         apic::send(apic::id(), vector);
         let end_ns = time::now_ns() + 100_000;

@@ -8,9 +8,12 @@ extern crate alloc;
 use alloc::{sync::Arc, vec::Vec};
 
 use kernel::{
-    command_line, executor,
-    machine::{self, CryptoDevice, Reach, Wiring},
-    pci, time, vectors,
+    bus::pci,
+    command_line,
+    cpu::vectors,
+    crypto::{self, CryptoDevice, Reach, Wiring},
+    task::executor,
+    time,
 };
 use spin::Mutex;
 use virtio_crypto::{Cipher, CipherAlgorithm, Direction, InterruptMode, Options};
@@ -50,7 +53,7 @@ fn open_up_to(count: usize) {
     let mut open = OPEN.lock();
     while open.len() < count {
         let options = Options::default();
-        let device = machine::open_crypto(open.len(), Reach::Pci, Wiring::Best, options);
+        let device = crypto::open_crypto(open.len(), Reach::Pci, Wiring::Best, options);
         open.push(device.unwrap().expect("a device"));
     }
 }
@@ -95,9 +98,9 @@ fn use_all(rounds: u8) {
 }
 
 fn every_device_is_found() {
-    let found = machine::find_crypto();
+    let found = crypto::find_crypto();
     assert_eq!(found.len(), count(), "{found:?}");
-    let access = machine::pci_access();
+    let access = crypto::pci_access();
     let mut lines: Vec<_> = found
         .iter()
         .map(|function| pci::interrupt_line(&access, *function))

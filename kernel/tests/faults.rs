@@ -7,7 +7,13 @@
 
 use core::ptr::NonNull;
 
-use kernel::{apic, command_line, exit, memory, platform::KernelPlatform, testing, time, vectors};
+use kernel::{
+    command_line,
+    cpu::{apic, vectors},
+    exit, memory,
+    platform::KernelPlatform,
+    testing, time,
+};
 use virtio_crypto::{Platform, sync::IrqMutex};
 use virtio_drivers::{BufferDirection, Hal, PhysAddr};
 

@@ -12,17 +12,23 @@ use core::{
 };
 
 use kernel::{
-    acpi::{self, AcpiError, Firmware},
-    apic, boot,
-    calibration::{self, NoClock, Vote},
-    cpu, executor, heap,
-    idle::{Choice, Sum, Way},
-    interrupts, machine, memory,
-    memory::paging,
-    pci,
-    references::Reference,
-    time::{self, TimedOut},
-    vectors,
+    bus::{
+        acpi::{self, AcpiError, Firmware},
+        pci,
+    },
+    cpu,
+    cpu::{apic, boot, interrupts, vectors},
+    crypto, memory,
+    memory::{heap, paging},
+    task::{
+        executor,
+        idle::{Choice, Sum, Way},
+    },
+    time::{
+        self, TimedOut,
+        calibration::{self, NoClock, Vote},
+        references::Reference,
+    },
 };
 use virtio_crypto::sync::IrqMutex;
 use virtio_drivers::transport::pci::bus::ConfigurationAccess;
@@ -148,7 +154,7 @@ fn heap_gives_back_what_it_takes() {
 }
 
 fn acpi_lists_this_cpu() {
-    let tables = machine::tables();
+    let tables = crypto::tables();
     assert!(tables.cpus.contains(&apic::id()), "{tables:?}");
     assert!(!tables.io_apics.is_empty());
     assert_eq!(cpu::number(), 0);
@@ -298,15 +304,15 @@ fn pci_ways_agree() {
         ports.contains(&(0x1af4, 0x1054)),
         "no virtio-crypto among {ports:x?}"
     );
-    if machine::tables().ecam.is_some() {
-        assert_ne!(machine::pci_access(), pci::Access::PORTS);
+    if crypto::tables().ecam.is_some() {
+        assert_ne!(crypto::pci_access(), pci::Access::PORTS);
     }
-    assert_eq!(ids(machine::pci_access()), ports);
+    assert_eq!(ids(crypto::pci_access()), ports);
 }
 
 /// Returns where the crypto device's first memory BAR is.
 fn bar() -> u64 {
-    let (access, function) = (machine::pci_access(), machine::find_crypto()[0]);
+    let (access, function) = (crypto::pci_access(), crypto::find_crypto()[0]);
     let bar = |index: u8| access.read_word(function, 0x10 + 4 * index);
     let index = (0..6).find(|index| bar(*index) & !0xf != 0 && bar(*index) & 1 == 0);
     let index = index.expect("a memory BAR");
@@ -327,7 +333,7 @@ fn registers_are_where_nothing_else_is() {
     );
     let frame = memory::allocate_frames(1).unwrap();
     let (image, image_end) = boot::image();
-    let tables = machine::tables();
+    let tables = crypto::tables();
     let widest = 1 << 52;
     let mut bad = vec![
         ("nothing", bar, 0),

@@ -12,11 +12,14 @@ use core::{
 };
 
 use kernel::{
-    cpu, executor,
-    machine::{self, CryptoDevice, Reach, Wiring},
+    cpu,
+    cpu::{smp, vectors},
+    crypto::{self, CryptoDevice, Reach, Wiring},
     memory,
     platform::KernelPlatform,
-    println, smp, time, vectors,
+    println,
+    task::executor,
+    time,
 };
 use spin::Once;
 use virtio_crypto::{
@@ -78,9 +81,8 @@ fn cpu_of(device: usize) -> u32 {
 fn devices() -> &'static [Arc<CryptoDevice>] {
     static DEVICES: Once<Vec<Arc<CryptoDevice>>> = Once::new();
     let devices = DEVICES.call_once(|| {
-        let open =
-            |index| machine::open_crypto(index, Reach::Pci, Wiring::Best, Options::default());
-        let opened = (0..machine::find_crypto().len()).map(open);
+        let open = |index| crypto::open_crypto(index, Reach::Pci, Wiring::Best, Options::default());
+        let opened = (0..crypto::find_crypto().len()).map(open);
         opened
             .map(|device| device.unwrap().expect("a device"))
             .collect()
@@ -144,7 +146,7 @@ where
 /// Waits until nothing is in flight and no session is open on any device.
 fn settle() {
     for device in devices() {
-        machine::wait_until_idle(device, 0, 20 * SECOND_NS);
+        crypto::wait_until_idle(device, 0, 20 * SECOND_NS);
     }
 }
 

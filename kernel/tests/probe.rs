@@ -8,7 +8,7 @@ extern crate alloc;
 use alloc::{string::String, sync::Arc};
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use kernel::{machine, memory, pci::Access, platform::KernelPlatform, println};
+use kernel::{bus::pci::Access, crypto, memory, platform::KernelPlatform, println};
 use virtio_crypto::transport::{
     Doorbell, MsixEntry, MsixMessage, Notify, QueueAddresses, QueueIndex, Transport,
     TransportError, pci::PciTransport,
@@ -225,9 +225,9 @@ unsafe impl Transport for Faulty {
 
 /// A device that is live, with a session on it.
 fn rig() -> (Raw, Arc<Switch>, Session) {
-    let function = machine::find_crypto()[0];
+    let function = crypto::find_crypto()[0];
     // SAFETY: the bus's own configuration space; one rig drives the device after the other.
-    let transport = unsafe { PciTransport::new(machine::pci_access(), function) };
+    let transport = unsafe { PciTransport::new(crypto::pci_access(), function) };
     let switch = Arc::new(Switch {
         fault: AtomicU32::new(0),
         touches: AtomicU32::new(0),

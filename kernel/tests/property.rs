@@ -15,9 +15,11 @@ use core::{
 };
 
 use kernel::{
-    command_line, executor,
-    machine::{self, CryptoDevice, Reach, Wiring},
-    memory, println, testing, time,
+    command_line,
+    crypto::{self, CryptoDevice, Reach, Wiring},
+    memory, println,
+    task::executor,
+    testing, time,
 };
 use virtio_crypto::Options;
 
@@ -50,7 +52,7 @@ fn random_sequences_leave_the_device_whole() {
         options.data_slots = slots as u16;
         options.control_slots = slots as u16;
     }
-    let device = machine::open_crypto(0, Reach::Pci, Wiring::Best, options)
+    let device = crypto::open_crypto(0, Reach::Pci, Wiring::Best, options)
         .unwrap()
         .expect("a device");
     let count = number("sequences").unwrap_or(if number("seed").is_some() { 1 } else { 300 });
@@ -67,7 +69,7 @@ fn random_sequences_leave_the_device_whole() {
         }
         testing::at_seed(NonZeroU64::new(seed).expect("seeds start at 1"));
         let outcome = executor::block_on(in_time(&device, sequences::run(&*device, seed)));
-        machine::wait_until_idle(&device, 0, LIMIT_NS);
+        crypto::wait_until_idle(&device, 0, LIMIT_NS);
         if outcome.forgotten > 0 {
             // Taken for good: what the call had, and the slots that it is one of.
             let taken = frames - memory::free_frame_count();
@@ -124,5 +126,5 @@ fn no_session_stayed(device: &CryptoDevice) {
     let refused = opened.iter().filter(|session| session.is_err()).count();
     assert_eq!(refused, 0, "the device kept {refused} sessions");
     drop(opened);
-    machine::wait_until_idle(device, 0, LIMIT_NS);
+    crypto::wait_until_idle(device, 0, LIMIT_NS);
 }

@@ -8,8 +8,8 @@ extern crate alloc;
 use alloc::{sync::Arc, vec, vec::Vec};
 
 use kernel::{
-    executor,
-    machine::{self, CryptoDevice, Reach, Wiring},
+    crypto::{self, CryptoDevice, Reach, Wiring},
+    task::executor,
 };
 use spin::Once;
 use virtio_crypto::{
@@ -34,7 +34,7 @@ kernel::tests! {
 fn device() -> &'static Arc<CryptoDevice> {
     static DEVICE: Once<Arc<CryptoDevice>> = Once::new();
     DEVICE.call_once(|| {
-        machine::open_crypto(0, Reach::Pci, Wiring::Best, Options::default())
+        crypto::open_crypto(0, Reach::Pci, Wiring::Best, Options::default())
             .unwrap()
             .expect("a device")
     })
@@ -120,7 +120,7 @@ fn services_that_the_device_lacks_are_refused() {
             check("chain", opened.map(drop)).await;
         }
     });
-    machine::wait_until_idle(device(), 0, 10_000_000_000);
+    crypto::wait_until_idle(device(), 0, 10_000_000_000);
 }
 
 fn stateless_modes_that_the_device_lacks_are_named() {

@@ -11,10 +11,12 @@ use core::{
 };
 
 use kernel::{
-    cpu, executor, idle,
-    machine::{self, CryptoDevice, Reach, Wiring},
+    cpu,
+    cpu::{smp, vectors},
+    crypto::{self, CryptoDevice, Reach, Wiring},
     platform::KernelPlatform,
-    smp, time, vectors,
+    task::{executor, idle},
+    time,
 };
 use spin::Once;
 use virtio_crypto::{
@@ -84,7 +86,7 @@ fn device() -> &'static Arc<CryptoDevice> {
         } else {
             Wiring::Best
         };
-        let device = machine::open_crypto(0, Reach::Pci, wiring, options)
+        let device = crypto::open_crypto(0, Reach::Pci, wiring, options)
             .unwrap()
             .expect("a device");
         idle::by_command_line(&device);
@@ -102,7 +104,7 @@ fn listed_cpus_come_up() {
         .parse()
         .unwrap();
     assert_eq!(cpus(), expected);
-    assert_eq!(machine::tables().cpus.len(), expected as usize);
+    assert_eq!(crypto::tables().cpus.len(), expected as usize);
 }
 
 fn tasks_run_where_they_are_put() {
@@ -186,7 +188,7 @@ const KEY: [u8; 16] = [0x42; 16];
 const IV: [u8; 16] = [0x17; 16];
 
 fn settle() {
-    machine::wait_until_idle(device(), 0, 20_000_000_000);
+    crypto::wait_until_idle(device(), 0, 20_000_000_000);
 }
 
 fn check_interrupts() {

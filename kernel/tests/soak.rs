@@ -9,9 +9,11 @@ use alloc::{sync::Arc, vec, vec::Vec};
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use kernel::{
-    executor,
-    machine::{self, CryptoDevice, Reach, Wiring},
-    memory, smp, time,
+    cpu::smp,
+    crypto::{self, CryptoDevice, Reach, Wiring},
+    memory,
+    task::executor,
+    time,
 };
 use virtio_crypto::{Cipher, CipherAlgorithm, Direction, InterruptStats, Options};
 
@@ -73,14 +75,14 @@ async fn lane(device: Arc<CryptoDevice>, seed: u64, end_ns: u64) {
 }
 
 fn settle(device: &CryptoDevice) {
-    machine::wait_until_idle(device, 0, 20_000_000_000);
+    crypto::wait_until_idle(device, 0, 20_000_000_000);
 }
 
 fn random_drops_for_a_minute_leave_nothing() {
     time::set_watchdog(Some(time::now_ns() + LIMIT_NS));
     assert_eq!(smp::start_all(), 0, "CPUs did not come up");
     let options = Options::default();
-    let device = machine::open_crypto(0, Reach::Pci, Wiring::Best, options)
+    let device = crypto::open_crypto(0, Reach::Pci, Wiring::Best, options)
         .expect("a device that works")
         .expect("a device");
     let free_frames = memory::free_frame_count();

@@ -20,9 +20,9 @@ use aes::{
 };
 use kernel::{
     command_line,
-    executor::{self, join_all},
-    machine::{self, CryptoDevice, Reach, Wiring},
+    crypto::{self, CryptoDevice, Reach, Wiring},
     platform::KernelPlatform,
+    task::executor::{self, join_all},
 };
 use spin::Once;
 use virtio_crypto::{
@@ -84,7 +84,7 @@ fn options() -> Options {
 fn device() -> &'static Arc<CryptoDevice> {
     static DEVICE: Once<Arc<CryptoDevice>> = Once::new();
     DEVICE.call_once(|| {
-        machine::open_crypto(0, Reach::Pci, Wiring::Best, options())
+        crypto::open_crypto(0, Reach::Pci, Wiring::Best, options())
             .unwrap()
             .expect("a device")
     })
@@ -296,7 +296,7 @@ fn batches_share_one_kick() {
 }
 
 fn cache_serves_more_keys_than_the_device_has_sessions() {
-    machine::wait_until_idle(device(), 0, 10_000_000_000);
+    crypto::wait_until_idle(device(), 0, 10_000_000_000);
     let key = |number: u32| {
         let mut key = [0x77; 32];
         key[..4].copy_from_slice(&number.to_le_bytes());
@@ -355,7 +355,7 @@ fn cache_serves_more_keys_than_the_device_has_sessions() {
         assert_eq!(refused, Err(expected));
         drop(held);
         cache.clear();
-        machine::wait_until_idle(device(), 0, 10_000_000_000);
+        crypto::wait_until_idle(device(), 0, 10_000_000_000);
     }
 }
 
@@ -465,8 +465,8 @@ fn nothing_survives_a_shutdown() {
     assert_eq!(drained.in_flight, 0);
     drop(kept);
 
-    let function = machine::find_crypto()[0];
-    let access = machine::pci_access();
+    let function = crypto::find_crypto()[0];
+    let access = crypto::pci_access();
     // SAFETY: the bus's own configuration space; the driver before has shut down.
     let transport = unsafe { PciTransport::<KernelPlatform, _>::new(access, function) };
     let second = Device::<KernelPlatform>::new(transport.unwrap(), options()).unwrap();

@@ -1,6 +1,7 @@
 //! Physical memory, page tables, stacks, device registers.
 
 mod frames;
+pub mod heap;
 pub mod paging;
 mod registers;
 mod shared;
@@ -14,7 +15,7 @@ pub use self::{
     registers::{map_own_registers, map_registers},
     shared::Shared,
 };
-use crate::{boot, heap, platform::KernelPlatform};
+use crate::{cpu::boot, platform::KernelPlatform};
 use virtio_crypto::sync::IrqMutex;
 
 /// Least usable memory the kernel runs in.

@@ -1,6 +1,6 @@
 //! Whether there is any RSA to test.
 
-use kernel::{executor, machine::CryptoDevice, println};
+use kernel::{crypto::CryptoDevice, println, task::executor};
 use spin::Once;
 use virtio_crypto::{Error, Refusal, RsaHash, RsaPrivateKey, RsaSigner};
 

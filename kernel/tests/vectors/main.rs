@@ -8,9 +8,9 @@ use alloc::sync::Arc;
 use core::future::Future;
 
 use kernel::{
-    executor,
-    machine::{self, CryptoDevice, Reach, Wiring},
+    crypto::{self, CryptoDevice, Reach, Wiring},
     println,
+    task::executor,
 };
 use spin::Once;
 use virtio_crypto::Options;
@@ -54,7 +54,7 @@ macro_rules! table {
 fn device() -> &'static CryptoDevice {
     static DEVICE: Once<Arc<CryptoDevice>> = Once::new();
     DEVICE.call_once(|| {
-        machine::open_crypto(0, Reach::Pci, Wiring::Best, Options::default())
+        crypto::open_crypto(0, Reach::Pci, Wiring::Best, Options::default())
             .unwrap()
             .expect("a device")
     })
@@ -66,7 +66,7 @@ fn run<T: IntoIterator<Item = Tally>>(vectors: impl Future<Output = T>) {
     for tally in executor::block_on(vectors) {
         println!("{tally}");
     }
-    machine::wait_until_idle(device(), 0, 10_000_000_000);
+    crypto::wait_until_idle(device(), 0, 10_000_000_000);
 }
 
 async fn one(vectors: impl Future<Output = Tally>) -> [Tally; 1] {

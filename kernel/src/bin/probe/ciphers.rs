@@ -3,7 +3,7 @@
 use alloc::{format, string::String, vec::Vec};
 use core::{fmt, future::poll_fn, pin::pin, task::Poll};
 
-use kernel::{executor, machine::CryptoDevice, platform::KernelPlatform, println, time};
+use kernel::{crypto::CryptoDevice, platform::KernelPlatform, println, task::executor, time};
 use virtio_crypto::{Cipher, CipherAlgorithm, Direction, DmaBuffer, Error, Refusal};
 
 use crate::{

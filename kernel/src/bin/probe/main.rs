@@ -26,8 +26,8 @@ use alloc::{format, string::String, vec::Vec};
 
 use kernel::{
     command_line,
+    crypto::{self, CryptoDevice, Reach, Wiring},
     exit::{ExitCode, exit},
-    machine::{self, CryptoDevice, Reach, Wiring},
     platform::KernelPlatform,
     println, testing,
 };
@@ -45,11 +45,11 @@ const SHUTDOWN_LIMIT_NS: u64 = 1_000_000_000;
 
 fn main() -> ! {
     command_line::expect(WORDS);
-    let Some(&function) = machine::find_crypto().first() else {
+    let Some(&function) = crypto::find_crypto().first() else {
         testing::give_up(format_args!("no virtio-crypto device"));
     };
     let mut report = Report::default();
-    let access = machine::pci_access();
+    let access = crypto::pci_access();
     // SAFETY: the bus's own configuration space; nobody else drives a device in this program.
     let transport = unsafe { PciTransport::<KernelPlatform, _>::new(access, function) };
     let raw = match transport {
@@ -116,7 +116,7 @@ fn through_the_driver(framing: Framing, report: &mut Report) -> Option<String> {
         // A device that is particular about the one was seen to be so about the other.
         options.refuse = Features::INDIRECT_DESC;
     }
-    let device = match machine::open_crypto(0, Reach::Pci, Wiring::Best, options) {
+    let device = match crypto::open_crypto(0, Reach::Pci, Wiring::Best, options) {
         Ok(Some(device)) => device,
         Ok(None) => testing::give_up(format_args!("the device is gone")),
         Err(error) => {

@@ -8,7 +8,7 @@ use core::{
 use virtio_crypto::sync::IrqMutex;
 
 use crate::{
-    acpi::{IoApic, Override, Tables},
+    bus::acpi::{IoApic, Override, Tables},
     memory,
     platform::KernelPlatform,
 };

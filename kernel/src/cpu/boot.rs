@@ -179,7 +179,7 @@ further_long:
     stack_len = const BOOT_STACK_LEN,
     boot_main = sym boot_main,
     trampoline_page = const TRAMPOLINE,
-    further_main = sym crate::smp::further_main,
+    further_main = sym crate::cpu::smp::further_main,
     options(att_syntax)
 );
 

@@ -7,7 +7,7 @@ use virtio_crypto::sync::IrqMutex;
 use virtio_drivers::transport::pci::bus::{ConfigurationAccess, DeviceFunction};
 use x86_64::instructions::port::Port;
 
-use crate::{acpi::Ecam, memory, platform::KernelPlatform};
+use crate::{bus::acpi::Ecam, memory, platform::KernelPlatform};
 
 /// A way to configuration space. Copies are independent of each other: in memory every register
 /// has its own address, and the ports have a lock.

@@ -8,10 +8,13 @@ use core::{
 };
 
 use crate::{
-    executor,
-    machine::CryptoDevice,
-    measure::{self, Counts, Histogram},
-    testing, time, usage,
+    bench::{
+        measure::{self, Counts, Histogram},
+        usage,
+    },
+    crypto::CryptoDevice,
+    task::executor,
+    testing, time,
 };
 
 /// Tasks come up for this long before they are counted.

@@ -3,6 +3,9 @@
 //!
 //! There is no tick: the timer is armed for the earliest deadline, if there is one.
 
+pub mod calibration;
+pub mod references;
+
 use alloc::vec::Vec;
 use core::{
     arch::x86_64::_rdtsc,
@@ -17,13 +20,14 @@ use virtio_crypto::sync::IrqMutex;
 use x86_64::instructions::interrupts::without_interrupts;
 
 use crate::{
-    acpi::Tables,
-    apic,
-    calibration::{self, Calibration, NoClock},
-    interrupts,
+    bus::acpi::Tables,
+    cpu::{apic, interrupts},
     platform::KernelPlatform,
-    references::Counter,
     testing,
+    time::{
+        calibration::{Calibration, NoClock},
+        references::Counter,
+    },
 };
 
 const NS_PER_S: u64 = 1_000_000_000;

@@ -17,7 +17,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use spin::{Mutex, Once};
 use virtio_crypto::Poller;
 
-use crate::{machine::CryptoDevice, measure, platform::KernelPlatform, time};
+use crate::{bench::measure, crypto::CryptoDevice, platform::KernelPlatform, time};
 
 /// How long a CPU looks before it sleeps after all.
 const WINDOW_NS: u64 = 100_000;
@@ -40,7 +40,7 @@ static WINDOW_TICKS: AtomicU64 = AtomicU64::new(0);
 ///
 /// From here on tasks must not wait by a way of their own, such as `virtio_crypto::block_on`: no
 /// interrupt may come of what they wait for. By
-/// [`executor::block_on`](crate::executor::block_on) they may.
+/// [`executor::block_on`](crate::task::executor::block_on) they may.
 pub fn look_at(device: Arc<CryptoDevice>) {
     let ticks = u128::from(WINDOW_NS) * u128::from(time::tsc_hz()) / 1_000_000_000;
     DEVICE.call_once(|| device);

@@ -9,7 +9,7 @@
 use alloc::vec::Vec;
 use core::fmt;
 
-use crate::references::{self, Counter, Reading, Reference};
+use crate::time::references::{self, Counter, Reading, Reference};
 
 /// Votes so close to each other agree.
 const AGREEMENT_PPM: u64 = 10_000;

@@ -17,9 +17,10 @@ use spin::{Mutex, Once};
 use x86_64::instructions::interrupts as hardware;
 
 use crate::{
-    apic, cpu,
-    idle::{self, Idle},
-    interrupts, usage,
+    bench::usage,
+    cpu,
+    cpu::{apic, interrupts},
+    task::idle::{self, Idle},
 };
 
 /// Awaits all of `futures` side by side, and returns their outputs in order.

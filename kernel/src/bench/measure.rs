@@ -9,9 +9,11 @@ use core::{
 };
 
 use crate::{
+    bench::usage,
     command_line,
-    machine::{CryptoDevice, DeviceOrNone},
-    println, smp, testing, time, usage,
+    cpu::smp,
+    crypto::{CryptoDevice, DeviceOrNone},
+    println, testing, time,
 };
 
 /// Returns the numbers of the word `key=1,2,3`, or `default`; anything else ends the run.
@@ -239,7 +241,7 @@ impl Counts {
             kicks: queues.iter().map(|queue| queue.kicks).sum(),
             pending_polls: queues.iter().map(|queue| queue.pending_polls).sum(),
             interrupts: interrupts.total(),
-            allocations: crate::heap::allocations(),
+            allocations: crate::memory::heap::allocations(),
         }
     }
 

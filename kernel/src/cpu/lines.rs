@@ -6,9 +6,11 @@ use alloc::{boxed::Box, sync::Arc};
 use spin::Once;
 
 use crate::{
-    ioapic::{self, Pin},
-    machine::{self, CryptoDevice},
-    vectors,
+    cpu::{
+        ioapic::{self, Pin},
+        vectors,
+    },
+    crypto::{self, CryptoDevice},
 };
 
 /// A line that is routed.
@@ -42,7 +44,7 @@ impl Line {
                 return None;
             }
         };
-        match ioapic::route(machine::tables(), number, vector, crate::apic::id()) {
+        match ioapic::route(crypto::tables(), number, vector, crate::cpu::apic::id()) {
             Ok(pin) => {
                 let devices = Once::new();
                 let line = &*Box::leak(Box::new(Self { pin, devices }));

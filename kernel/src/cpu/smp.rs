@@ -4,7 +4,13 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use x86_64::registers::control::Cr3;
 
-use crate::{apic, boot, cpu, executor, interrupts, machine, memory, testing, time};
+use crate::{
+    cpu,
+    cpu::{apic, boot, interrupts},
+    crypto, memory,
+    task::executor,
+    testing, time,
+};
 
 /// Pages of a further CPU's stack.
 const STACK_PAGES: usize = 16;
@@ -38,7 +44,7 @@ pub fn online() -> u32 {
 /// On the boot CPU, once.
 pub fn start_all() -> u32 {
     let own = apic::id();
-    let others = machine::tables()
+    let others = crypto::tables()
         .cpus
         .iter()
         .copied()

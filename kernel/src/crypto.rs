@@ -17,12 +17,15 @@ use virtio_drivers::transport::pci::{
 };
 
 use crate::{
-    acpi::{self, Firmware, Tables},
-    executor, ioapic,
-    lines::Held,
-    memory, pci,
+    bus::{
+        acpi::{self, Firmware, Tables},
+        pci,
+    },
+    cpu::{ioapic, lines::Held, vectors},
+    memory,
     platform::KernelPlatform,
-    testing, time, vectors,
+    task::executor,
+    testing, time,
 };
 
 static TABLES: Once<Tables> = Once::new();

@@ -5,8 +5,11 @@ use core::sync::atomic::{AtomicU8, Ordering};
 use virtio_crypto::transport::MsixMessage;
 
 use crate::{
-    apic, executor,
-    interrupts::{self, Handler},
+    cpu::{
+        apic,
+        interrupts::{self, Handler},
+    },
+    task::executor,
 };
 
 /// Vectors below are exceptions; the next 16 are where the 8259s are parked.

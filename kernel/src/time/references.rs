@@ -13,8 +13,9 @@ use alloc::vec::Vec;
 use x86_64::instructions::port::Port;
 
 use crate::{
-    acpi::{PmTimer, Tables},
-    apic, memory,
+    bus::acpi::{PmTimer, Tables},
+    cpu::apic,
+    memory,
     time::ticks,
 };
 
