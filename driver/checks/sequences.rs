@@ -213,7 +213,9 @@ fn judge<T>(
 ) -> (Result<(), Error>, Option<Vec<u8>>) {
     match outcome {
         Ok(given) => (Ok(()), Some(bytes(given))),
-        Err(Failed { error, given, .. }) => (Err(error), given.map(bytes)),
+        Err(Failed {
+            error, returned, ..
+        }) => (Err(error), returned.map(bytes)),
     }
 }
 
@@ -283,9 +285,9 @@ impl<P: Platform> World<'_, P> {
 
     /// Sends a request and checks what becomes of it.
     async fn request(&self, open: Rc<Open<P>>, request: Request) {
-        let (outcome, given) = request.send(&open.cipher).await;
+        let (outcome, returned) = request.send(&open.cipher).await;
         self.count(outcome);
-        let given = given.expect("the buffers come back");
+        let returned = returned.expect("the buffers come back");
         let mut expected = request.data();
         match outcome {
             Ok(()) => {
@@ -300,7 +302,7 @@ impl<P: Platform> World<'_, P> {
             Err(error) => panic!("{error}: {request:?}"),
         }
         assert!(
-            given == expected,
+            returned == expected,
             "{outcome:?}, another result: {request:?}"
         );
     }

@@ -1,7 +1,7 @@
 //! One life of the device, from DRIVER_OK to its reset: the control queue, the data queues and the
 //! sessions that they share.
 //!
-//! Sessions keep their link alive, so one from before a reset never meets the rings after it: its
+//! Sessions keep their epoch alive, so one from before a reset never meets the rings after it: its
 //! requests end with [`Error::ShutDown`].
 
 use alloc::{boxed::Box, sync::Arc};
@@ -13,7 +13,7 @@ use crate::{
     Error, Platform,
     capabilities::Capabilities,
     device::setup::ForcedReset,
-    error::Breakage,
+    error::DeviceFault,
     heap::{boxed, room_for},
     queue::{Answer, Batch, Queue, SessionTable},
     sync::{
@@ -26,7 +26,7 @@ use crate::{
 
 /// The queues and sessions of one life of the device.
 #[derive(Debug)]
-pub(crate) struct Link<P: Platform> {
+pub(crate) struct Epoch<P: Platform> {
     attached: Arc<Attached>,
     pub(crate) control: Queue<P>,
     /// At least one.
@@ -104,7 +104,7 @@ const LOOKS_A_STATUS: u32 = 1024;
 /// How often it is read whether the hardware is ready, where that changes at every reading.
 const READY_TRIES: u32 = 8;
 
-impl<P: Platform> Link<P> {
+impl<P: Platform> Epoch<P> {
     pub(crate) fn new(
         attached: Arc<Attached>,
         control: Queue<P>,
@@ -238,19 +238,19 @@ impl<P: Platform> Link<P> {
     /// Ends every request if the device asks for a reset, has lost its state or is gone, and sends
     /// nothing while its hardware is not ready; `true` if any of that is news. Any context.
     pub(crate) fn check_status(&self) -> bool {
-        self.judge_status(|| Breakage::StatusLost)
+        self.judge_status(|| DeviceFault::StatusLost)
     }
 
     /// Like [`check_status`](Self::check_status), and asks the bus about a device that has lost its
     /// state. Not from an interrupt handler.
     pub(crate) fn check_presence(&self) -> bool {
         self.judge_status(|| match self.attached.confirm() {
-            Ok(_) => Breakage::StatusLost,
-            Err(_) => Breakage::Gone,
+            Ok(_) => DeviceFault::StatusLost,
+            Err(_) => DeviceFault::Gone,
         })
     }
 
-    fn judge_status(&self, why_lost: impl FnOnce() -> Breakage) -> bool {
+    fn judge_status(&self, why_lost: impl FnOnce() -> DeviceFault) -> bool {
         let is_well = |status: DeviceStatus| {
             status.contains(DeviceStatus::DRIVER_OK)
                 && !status.contains(DeviceStatus::DEVICE_NEEDS_RESET)
@@ -271,9 +271,9 @@ impl<P: Platform> Link<P> {
             let status = self.attached.read_status();
             if !status.is_ok_and(is_well) {
                 self.end(Error::Broken(match status {
-                    Err(_) => Breakage::Gone,
+                    Err(_) => DeviceFault::Gone,
                     Ok(status) if status.contains(DeviceStatus::DEVICE_NEEDS_RESET) => {
-                        Breakage::NeedsReset
+                        DeviceFault::NeedsReset
                     }
                     Ok(_) => why_lost(),
                 }));

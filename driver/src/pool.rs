@@ -6,14 +6,14 @@
 //! sessions.
 //!
 //! The list of devices is replaced, never changed: who chooses looks at the one of now without
-//! holding a lock, and [`Manager::remove`] takes a device out before it shuts it down.
+//! holding a lock, and [`DevicePool::remove`] takes a device out before it shuts it down.
 
 use alloc::{sync::Arc, vec::Vec};
 
 use crate::{
     Error, Platform,
     capabilities::{Algorithm, Capabilities},
-    device::{Device, recovery::Drained},
+    device::{Device, recovery::ShutdownReport},
     service::cipher::Cipher,
     sync::IrqMutex,
     wire::{CipherAlgorithm, Direction},
@@ -24,7 +24,7 @@ use crate::{
 /// From any CPU, any number of callers at once; never from an interrupt handler, since lists are
 /// allocated and freed. Interrupts are each device's own ([`Device::handle_interrupt`]).
 #[derive(Debug)]
-pub struct Manager<P: Platform> {
+pub struct DevicePool<P: Platform> {
     /// How far a node is from a CPU.
     distance: fn(cpu: u32, node: u32) -> u32,
     members: IrqMutex<P, Members<P>>,
@@ -49,8 +49,8 @@ impl<P: Platform> Clone for Member<P> {
     }
 }
 
-impl<P: Platform> Manager<P> {
-    /// Makes a manager without devices.
+impl<P: Platform> DevicePool<P> {
+    /// Makes a pool without devices.
     ///
     /// `distance` tells how far the node of a device is from a CPU, in requests: a nearer device is
     /// taken although it has so many more in flight. With `|_, _| 0` only load counts.
@@ -85,9 +85,9 @@ impl<P: Platform> Manager<P> {
     /// # Errors
     ///
     /// [`Error::NoDevice`] when it is not here, and nothing is done. Those of [`Device::shutdown`],
-    /// such as [`Breakage::Gone`](crate::Breakage::Gone) in [`Error::Broken`] when the device has
+    /// such as [`DeviceFault::Gone`](crate::DeviceFault::Gone) in [`Error::Broken`] when the device has
     /// been pulled out: it is out of here all the same.
-    pub fn remove(&self, device: &Arc<Device<P>>, limit_ns: u64) -> Result<Drained, Error> {
+    pub fn remove(&self, device: &Arc<Device<P>>, limit_ns: u64) -> Result<ShutdownReport, Error> {
         let was_here = self.change(|members| {
             let others = members.iter().filter(|member| !member.is(device));
             others.cloned().collect()
@@ -122,9 +122,9 @@ impl<P: Platform> Manager<P> {
             .filter(|member| member.serves.advertises(algorithm) && member.is_up());
         let best = able.min_by_key(|member| {
             let distance = (self.distance)(cpu, member.node);
-            let link = member.device.link();
-            let cost = link.in_flight().saturating_add(distance);
-            (cost, link.control.sessions_taken())
+            let epoch = member.device.epoch();
+            let cost = epoch.in_flight().saturating_add(distance);
+            (cost, epoch.control.sessions_taken())
         });
         Ok(best.ok_or(Error::NoDevice)?.device.clone())
     }

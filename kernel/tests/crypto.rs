@@ -311,7 +311,7 @@ fn wrong_lengths_come_back_with_the_buffer() {
         let buffer = DmaBuffer::from_slice(&slice).unwrap();
         let failed = executor::block_on(decrypt.process(&IV, buffer)).unwrap_err();
         assert_eq!(failed.error, expected);
-        assert_eq!(failed.given.unwrap()[..], slice);
+        assert_eq!(failed.returned.unwrap()[..], slice);
     }
     let (source, destination) = (DmaBuffer::new(32).unwrap(), DmaBuffer::new(48).unwrap());
     let failed = executor::block_on(encrypt.process_into(&IV, source, destination)).unwrap_err();
@@ -324,7 +324,7 @@ fn wrong_lengths_come_back_with_the_buffer() {
     ));
     assert!(
         failed
-            .given
+            .returned
             .is_some_and(|(source, destination)| { source.len() == 32 && destination.len() == 48 })
     );
     for len in [0, 8, 15, 17, 33, 64] {
@@ -377,9 +377,11 @@ fn full_queue_gives_the_buffer_back() {
             return;
         }
     };
-    let Failed { error, given, .. } = refused;
+    let Failed {
+        error, returned, ..
+    } = refused;
     assert_eq!(error, Error::QueueFull);
-    assert_eq!(given.unwrap()[..], PLAINTEXT);
+    assert_eq!(returned.unwrap()[..], PLAINTEXT);
     for request in pending {
         assert_eq!(executor::block_on(request).unwrap()[..], *VECTORS[0].1);
     }
@@ -508,7 +510,7 @@ fn blocking_form_sleeps() {
     use x86_64::instructions::interrupts::{disable, enable, enable_and_hlt};
     let polled = device().interrupt_mode() == InterruptMode::Polling;
     let mut slept = 0;
-    let mut idle = |woken: &virtio_crypto::Woken| {
+    let mut idle = |woken: &virtio_crypto::WakeFlag| {
         disable();
         if polled || woken.is_set() {
             enable();
@@ -621,7 +623,7 @@ fn recovery_makes_sessions_stale() {
     let buffer = DmaBuffer::from_slice(&PLAINTEXT).unwrap();
     let failed = executor::block_on(old.process(&IV, buffer)).unwrap_err();
     assert_eq!(
-        (failed.error, failed.given.is_some()),
+        (failed.error, failed.returned.is_some()),
         (Error::ShutDown, true)
     );
     let new = open(Direction::Encrypt, VECTORS[0].0);

@@ -15,7 +15,7 @@ use spin::Once;
 use virtio_crypto::{
     AeadAlgorithm, AeadDecrypt, AeadEncrypt, Chain, ChainOrder, ChainParameters, ChainedHash,
     Cipher, CipherAlgorithm, Curve, Direction, EcdsaNumber, EcdsaPrivateKey, EcdsaSigner, Error,
-    Features, Hash, HashAlgorithm, Mac, MacAlgorithm, Options, Refusal,
+    Features, HashAlgorithm, Mac, MacAlgorithm, MessageDigest, Options, Refusal,
 };
 
 kernel::tests! {
@@ -100,7 +100,7 @@ fn services_that_the_device_lacks_are_refused() {
         };
         for algorithm in HashAlgorithm::ALL {
             let len = algorithm.digest_len_bytes().unwrap_or(40);
-            let opened = Hash::open(device, algorithm, len).await;
+            let opened = MessageDigest::open(device, algorithm, len).await;
             check("HASH", opened.map(drop)).await;
         }
         for algorithm in MacAlgorithm::ALL {
@@ -131,7 +131,7 @@ fn stateless_modes_that_the_device_lacks_are_named() {
     let outcomes = [
         Cipher::stateless(device, CipherAlgorithm::AesCbc, encrypt, &[1; 16]).map(drop),
         Chain::stateless(device, &chains()[0]).map(drop),
-        Hash::stateless(device, HashAlgorithm::Sha1, 20).map(drop),
+        MessageDigest::stateless(device, HashAlgorithm::Sha1, 20).map(drop),
         Mac::stateless(device, MacAlgorithm::HmacSha1, &[1; 16], 20).map(drop),
         AeadEncrypt::stateless(device, gcm, &[1; 16], 16).map(drop),
         AeadDecrypt::stateless(device, gcm, &[1; 16], 16).map(drop),

@@ -20,7 +20,7 @@ use kernel::{
 };
 use spin::Once;
 use virtio_crypto::{
-    Cipher, CipherAlgorithm, Direction, DmaBuffer, Features, InterruptMode, Options, Woken,
+    Cipher, CipherAlgorithm, Direction, DmaBuffer, Features, InterruptMode, Options, WakeFlag,
     sync::IrqMutex, transport::MsixEntry,
 };
 use x86_64::instructions::interrupts as hardware;
@@ -363,7 +363,7 @@ fn waits_within_tasks_end() {
     }
     // And once the executor has returned, one that knows nothing of it.
     let session = Cipher::open(device(), CipherAlgorithm::AesCbc, Direction::Encrypt, &KEY);
-    let sleep = |woken: &Woken| {
+    let sleep = |woken: &WakeFlag| {
         let polled = device().interrupt_mode() == InterruptMode::Polling;
         hardware::disable();
         if polled || woken.is_set() {

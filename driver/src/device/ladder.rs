@@ -7,7 +7,7 @@ use virtio_drivers::transport::InterruptStatus;
 use crate::{
     Error, Platform,
     device::{Device, recovery::Change},
-    epoch::Link,
+    epoch::Epoch,
     queue::Answer,
     stats::InterruptStats,
     transport::{Attached, MsixEntry, MsixMessage, QueueIndex, Transport},
@@ -232,20 +232,20 @@ impl<P: Platform> Device<P> {
     ///
     /// [`Error::NoSuchVector`] when the driver does not use that entry ([`InterruptMode`] tells);
     /// [`Error::Resetting`] while another caller changes the device;
-    /// [`Breakage::Gone`](crate::Breakage::Gone) in [`Error::Broken`] when the device is. Nothing
+    /// [`DeviceFault::Gone`](crate::DeviceFault::Gone) in [`Error::Broken`] when the device is. Nothing
     /// has moved then.
     pub fn move_interrupt(&self, entry: MsixEntry, message: MsixMessage) -> Result<(), Error> {
         self.alone(Change::Vector, || {
             let transport = self.attached().confirm()?;
             let mode = self.interrupts.mode();
-            let link = self.link();
-            let used = mode.entries(link.queues().count());
+            let epoch = self.epoch();
+            let used = mode.entries(epoch.queues().count());
             let mut messages = self.messages.lock();
             let place = messages[..].iter_mut().take(used).nth(entry.0.into());
             *place.ok_or(Error::NoSuchVector { entry, used })? = message;
             drop(messages);
             // Before the move, so that no message arrives from two CPUs with the credit of one.
-            for (position, queue) in link.queues().enumerate() {
+            for (position, queue) in epoch.queues().enumerate() {
                 if mode.entry_of(position) == entry {
                     queue.move_vector();
                 }
@@ -259,16 +259,16 @@ impl<P: Platform> Device<P> {
     /// Answers an interrupt that stands for one queue alone.
     #[inline(always)]
     fn answer_queue(&self, position: usize) -> Interrupt {
-        self.links.read(|link| {
-            let Some(queue) = link.queue_at(position) else {
-                let spent = link.spend_for_left_out(position);
+        self.epochs.read(|epoch| {
+            let Some(queue) = epoch.queue_at(position) else {
+                let spent = epoch.spend_for_left_out(position);
                 let answer = Answer {
                     spent,
                     ..Answer::default()
                 };
                 return self.judge(answer, false);
             };
-            match link.interrupt_in_place(queue) {
+            match epoch.interrupt_in_place(queue) {
                 Ok((1.., _)) => Interrupt::Handled,
                 Ok((0, spent)) => {
                     let answer = Answer {
@@ -315,17 +315,17 @@ impl<P: Platform> Device<P> {
 
     /// Looks after all that one interrupt stands for. It spends one credit at most.
     fn answer(&self, queues: bool, config: bool) -> Interrupt {
-        let total = self.links.read(|link| {
+        let total = self.epochs.read(|epoch| {
             let mut total = Answer::default();
-            for queue in link.queues().filter(|_| queues) {
-                let answer = link.interrupt(queue, !total.spent);
+            for queue in epoch.queues().filter(|_| queues) {
+                let answer = epoch.interrupt(queue, !total.spent);
                 total.drained += answer.drained;
                 total.spent |= answer.spent;
             }
             total
         });
         // A change of status or generation is the credit of a configuration message.
-        let news = config && (self.links.read(Link::check_status) | self.generation_changed());
+        let news = config && (self.epochs.read(Epoch::check_status) | self.generation_changed());
         self.judge(total, news)
     }
 

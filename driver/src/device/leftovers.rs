@@ -12,7 +12,7 @@ use arrayvec::ArrayVec;
 use crate::{
     Error, Platform,
     device::{Device, recovery::Change},
-    epoch::Link,
+    epoch::Epoch,
     request::session::watched,
     wire::destroy_opcodes,
 };
@@ -22,7 +22,7 @@ const SIDE_BY_SIDE: usize = 32;
 
 /// Keeps sessions from being opened while it lives.
 struct Closed<'l, P: Platform> {
-    link: &'l Link<P>,
+    epoch: &'l Epoch<P>,
     /// The device has not answered some *destroy*.
     is_busy: bool,
 }
@@ -31,9 +31,9 @@ impl<P: Platform> Drop for Closed<'_, P> {
     fn drop(&mut self) {
         if self.is_busy {
             // It may end whatever gets that id next.
-            self.link.end(Error::GaveUp);
+            self.epoch.end(Error::GaveUp);
         } else {
-            self.link.control.open_again();
+            self.epoch.control.open_again();
         }
     }
 }
@@ -62,17 +62,17 @@ impl<P: Platform> Device<P> {
     /// being changed until that is dropped.
     pub async fn end_sessions_before(&self, ids: u64) -> Result<u64, Error> {
         let _alone = self.begin_alone(Change::Sessions)?;
-        let link = self.link();
-        link.control.close_for_a_while()?;
+        let epoch = self.epoch();
+        epoch.control.close_for_a_while()?;
         let mut closed = Closed {
-            link: &link,
+            epoch: &epoch,
             is_busy: false,
         };
         let mut known = 0;
         let mut start = 0;
         while start < ids {
             let end = ids.min(start + SIDE_BY_SIDE as u64);
-            known += end_ids(&link, start..end, &mut closed.is_busy).await?;
+            known += end_ids(&epoch, start..end, &mut closed.is_busy).await?;
             start = end;
         }
         let left = self.left_behind.load(Ordering::Relaxed);
@@ -85,19 +85,19 @@ impl<P: Platform> Device<P> {
 /// Tries these ids, [`SIDE_BY_SIDE`] at most, and returns how many the device knew. `is_busy` is
 /// set while the device has not answered.
 async fn end_ids<P: Platform>(
-    link: &Link<P>,
+    epoch: &Epoch<P>,
     ids: Range<u64>,
     is_busy: &mut bool,
 ) -> Result<u64, Error> {
     let mut unknown: ArrayVec<u64, SIDE_BY_SIDE> = ids.collect();
     let mut known = 0;
-    for opcode in destroy_opcodes(link.capabilities.services) {
+    for opcode in destroy_opcodes(epoch.capabilities.services) {
         let mut tried = core::mem::take(&mut unknown).into_iter().peekable();
         while tried.peek().is_some() {
             let mut sent = ArrayVec::<_, SIDE_BY_SIDE>::new();
             // As many as there are places for.
             while let Some(id) = tried.peek() {
-                match link.control.destroy_stray(*id, opcode) {
+                match epoch.control.destroy_stray(*id, opcode) {
                     Ok(watch) => sent.push((*id, watch)),
                     Err(_) if !sent.is_empty() => break,
                     Err(error) => return Err(error),
@@ -106,7 +106,7 @@ async fn end_ids<P: Platform>(
             }
             *is_busy = true;
             for (id, watch) in sent {
-                match watched(link, watch).await {
+                match watched(epoch, watch).await {
                     Ok(()) => known += 1,
                     Err(Error::Refused(_)) => unknown.push(id),
                     Err(error) => return Err(error),

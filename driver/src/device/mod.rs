@@ -25,7 +25,7 @@ use crate::{
         setup::{Options, bring_up},
     },
     dma::GivenUp,
-    epoch::Link,
+    epoch::Epoch,
     prove::Proved,
     queue::{Place, Queue},
     stats::{InterruptStats, QueueStats},
@@ -42,8 +42,8 @@ pub struct Device<P: Platform> {
     pub(crate) attached: Arc<Attached>,
     pub(crate) options: Options,
     pub(crate) interrupts: Interrupts,
-    /// The link of now, and those from before a reset that somebody may still have.
-    pub(crate) links: Current<P, Link<P>>,
+    /// The epoch of now, and those from before a reset that somebody may still have.
+    pub(crate) epochs: Current<P, Epoch<P>>,
     /// Memory that the device has been left, by all the resets until now.
     pub(crate) given_up: Arc<GivenUp>,
     /// What somebody is changing about the device as a whole.
@@ -72,14 +72,14 @@ impl<P: Platform> Device<P> {
         let interrupts = Interrupts::new();
         let messages = core::mem::take(&mut options.messages);
         let given_up = Arc::default();
-        let link = bring_up::<P>(&attached, &options, &messages, &interrupts, &given_up, None)?;
+        let epoch = bring_up::<P>(&attached, &options, &messages, &interrupts, &given_up, None)?;
         Ok(Self {
             attached,
             options,
             interrupts,
             given_up,
-            left_behind: AtomicU64::new(link.data_queues.sessions_left),
-            links: Current::new("links", link),
+            left_behind: AtomicU64::new(epoch.data_queues.sessions_left),
+            epochs: Current::new("epochs", epoch),
             change: AtomicU8::new(Change::Nothing as u8),
             is_down: AtomicBool::new(false),
             messages: SpinMutex::new(messages),
@@ -87,10 +87,10 @@ impl<P: Platform> Device<P> {
         })
     }
 
-    /// Returns the link of now.
+    /// Returns the epoch of now.
     #[inline]
-    pub(crate) fn link(&self) -> Arc<Link<P>> {
-        self.links.get()
+    pub(crate) fn epoch(&self) -> Arc<Epoch<P>> {
+        self.epochs.get()
     }
 
     pub(crate) fn attached(&self) -> &Attached {
@@ -105,13 +105,13 @@ impl<P: Platform> Device<P> {
     pub fn capabilities(&self) -> Capabilities {
         Capabilities {
             proved: self.proved.with(|proved| *proved),
-            ..*self.link().capabilities
+            ..*self.epoch().capabilities
         }
     }
 
     /// Returns the features agreed on.
     pub fn features(&self) -> Features {
-        self.link().features
+        self.epoch().features
     }
 
     /// Returns how interrupts come.
@@ -121,30 +121,30 @@ impl<P: Platform> Device<P> {
 
     /// Returns the counters of the control queue.
     pub fn control_stats(&self) -> QueueStats {
-        self.link().control.stats()
+        self.epoch().control.stats()
     }
 
     /// Returns the counters of all data queues together.
     pub fn data_stats(&self) -> QueueStats {
-        let link = self.link();
-        link.data.iter().map(Queue::stats).sum()
+        let epoch = self.epoch();
+        epoch.data.iter().map(Queue::stats).sum()
     }
 
     /// Returns the counters of one data queue, from 0 on; `None` beyond the last.
     pub fn data_queue_stats(&self, queue: usize) -> Option<QueueStats> {
-        self.link().data.get(queue).map(Queue::stats)
+        self.epoch().data.get(queue).map(Queue::stats)
     }
 
     /// Returns how many data queues are in use. A request goes to the one of the calling CPU: the
     /// CPU's number modulo this.
     pub fn data_queues(&self) -> usize {
-        self.link().data.len()
+        self.epoch().data.len()
     }
 
     /// Returns how many data queues are left out because the device does not serve them: see
     /// [`Options::trial_limit_ns`].
     pub fn data_queues_left_out(&self) -> usize {
-        self.link().data_queues.left_out
+        self.epoch().data_queues.left_out
     }
 
     /// Returns the counters of the interrupts.
@@ -154,7 +154,7 @@ impl<P: Platform> Device<P> {
 
     /// Returns how many sessions are open, being opened or still closing.
     pub fn sessions_taken(&self) -> usize {
-        self.link().control.sessions_taken()
+        self.epoch().control.sessions_taken()
     }
 
     /// Returns how much memory has been given up for good, because the device may still write to
@@ -169,10 +169,10 @@ impl<P: Platform> Device<P> {
     /// [`recover`](Self::recover) ends these. [`end_sessions_before`](Self::end_sessions_before)
     /// ends what is left.
     pub fn sessions_left_behind(&self) -> u64 {
-        let link = self.link();
-        let is_down = link.control.ended() == Some(Error::ShutDown) && !self.attached.is_gone();
+        let epoch = self.epoch();
+        let is_down = epoch.control.ended() == Some(Error::ShutDown) && !self.attached.is_gone();
         let not_ended = if is_down {
-            link.control.sessions_taken() as u64
+            epoch.control.sessions_taken() as u64
         } else {
             0
         };
@@ -181,7 +181,7 @@ impl<P: Platform> Device<P> {
 
     /// Returns why the device takes no requests: it is broken or shut down. Reads no register.
     pub fn ended(&self) -> Option<Error> {
-        self.links.read(|link| link.control.ended())
+        self.epochs.read(|epoch| epoch.control.ended())
     }
 
     /// Takes whatever the device has used and wakes who waits for it. For kernels that poll; with
@@ -189,9 +189,9 @@ impl<P: Platform> Device<P> {
     /// what cancelled requests have left.
     pub fn poll(&self) {
         self.drain();
-        self.link().check_presence();
+        self.epoch().check_presence();
         // An interrupt handler that was reading at a recovery has kept what was before it.
-        self.links.sweep();
+        self.epochs.sweep();
     }
 
     /// The part of [`poll`](Self::poll) that reads memory alone and no register, for a loop that
@@ -199,9 +199,9 @@ impl<P: Platform> Device<P> {
     /// notice a device that asks for a reset. Like [`Poller::drain`], which an interrupt handler
     /// may call, too, since it frees nothing.
     pub fn drain(&self) {
-        let link = self.link();
-        link.notify_and_drain();
-        for queue in link.queues() {
+        let epoch = self.epoch();
+        epoch.notify_and_drain();
+        for queue in epoch.queues() {
             queue.reap();
         }
     }
@@ -209,7 +209,7 @@ impl<P: Platform> Device<P> {
     /// Looks at the rings by itself from here on, as long as what this returns lives: see
     /// [`Poller`].
     pub fn poller(&self) -> Poller<P> {
-        Poller::new(self.link())
+        Poller::new(self.epoch())
     }
 
     /// Runs `f` so that all the requests that it publishes share one kick: for an executor that has
@@ -221,7 +221,7 @@ impl<P: Platform> Device<P> {
     /// meanwhile, by [`drain`](Self::drain), [`poll`](Self::poll) or a [`Poller`], notifies it.
     /// Requests of other CPUs are not put off.
     pub fn share_kicks<R>(&self, f: impl FnOnce() -> R) -> R {
-        let _deferred = AllDeferred::new(self.link());
+        let _deferred = AllDeferred::new(self.epoch());
         f()
     }
 
@@ -249,20 +249,20 @@ impl<P: Platform> Device<P> {
         // One register read: where messages do not travel by themselves, they go ahead of its
         // answer.
         let _ = self.attached.read_status();
-        let link = self.link();
-        link.drain();
-        let idle = link.queues().all(|queue| queue.stats().in_flight == 0);
+        let epoch = self.epoch();
+        epoch.drain();
+        let idle = epoch.queues().all(|queue| queue.stats().in_flight == 0);
         let (now_ns, travel_ns) = (P::now_ns(), self.options.message_travel_ns);
         // Every one of them, so that all times begin to run.
         let settle = |queue: &&Queue<P>| queue.settle(now_ns, travel_ns);
-        idle && link.queues().filter(settle).count() == link.queues().count()
+        idle && epoch.queues().filter(settle).count() == epoch.queues().count()
     }
 
     /// Tells whether the device says that its hardware is ready (Virtio 1.3, 5.9.5), as far as is
     /// known: a configuration interrupt tells, and every [`check`](Self::check). While it is not,
     /// nothing is sent: see [`Options::when_not_ready`]. Reads no register.
     pub fn is_ready(&self) -> bool {
-        self.links.read(|link| link.control.is_ready())
+        self.epochs.read(|epoch| epoch.control.is_ready())
     }
 
     /// Looks whether the device is there and well, and ends every request if it is not; `Ok` if it
@@ -277,11 +277,11 @@ impl<P: Platform> Device<P> {
     ///
     /// Those of [`ended`](Self::ended); [`Error::HardwareNotReady`].
     pub fn check(&self) -> Result<(), Error> {
-        let link = self.link();
-        link.check_presence();
-        match link.control.ended() {
+        let epoch = self.epoch();
+        epoch.check_presence();
+        match epoch.control.ended() {
             Some(error) => Err(error),
-            None if link.control.is_ready() => Ok(()),
+            None if epoch.control.is_ready() => Ok(()),
             None => Err(Error::HardwareNotReady),
         }
     }
@@ -298,23 +298,23 @@ impl<P: Platform> fmt::Debug for Device<P> {
 
 /// Kicks put off, on all queues.
 struct AllDeferred<P: Platform> {
-    link: Arc<Link<P>>,
+    epoch: Arc<Epoch<P>>,
     place: Place,
 }
 
 impl<P: Platform> AllDeferred<P> {
-    fn new(link: Arc<Link<P>>) -> Self {
+    fn new(epoch: Arc<Epoch<P>>) -> Self {
         let place = Place::here::<P>();
-        for queue in link.queues() {
+        for queue in epoch.queues() {
             queue.defer_kicks(place);
         }
-        Self { link, place }
+        Self { epoch, place }
     }
 }
 
 impl<P: Platform> Drop for AllDeferred<P> {
     fn drop(&mut self) {
-        for queue in self.link.queues() {
+        for queue in self.epoch.queues() {
             queue.resume_kicks(self.place);
         }
     }

@@ -32,7 +32,7 @@
 
 use alloc::sync::Arc;
 
-use crate::{Platform, epoch::Link};
+use crate::{Platform, epoch::Epoch};
 
 /// A caller that looks at a device's rings by itself; see [`Device::poller`](crate::Device::poller).
 ///
@@ -50,24 +50,24 @@ use crate::{Platform, epoch::Link};
 #[derive(Debug)]
 #[must_use = "the rings have to be drained as long as it lives"]
 pub struct Poller<P: Platform> {
-    link: Arc<Link<P>>,
+    epoch: Arc<Epoch<P>>,
 }
 
 impl<P: Platform> Poller<P> {
-    pub(crate) fn new(link: Arc<Link<P>>) -> Self {
-        link.begin_polling();
-        Self { link }
+    pub(crate) fn new(epoch: Arc<Epoch<P>>) -> Self {
+        epoch.begin_polling();
+        Self { epoch }
     }
 
     /// Takes whatever the device has used and wakes who waits for it. Reads memory alone, and no
     /// register; any context.
     pub fn drain(&self) {
-        self.link.notify_and_drain();
+        self.epoch.notify_and_drain();
     }
 }
 
 impl<P: Platform> Drop for Poller<P> {
     fn drop(&mut self) {
-        self.link.end_polling();
+        self.epoch.end_polling();
     }
 }

@@ -10,8 +10,8 @@ use crate::{
         Device,
         setup::{bring_up, reset},
     },
-    epoch::Link,
-    error::Breakage,
+    epoch::Epoch,
+    error::DeviceFault,
     heap::room_for,
     queue::Queue,
     transport::MsixMessage,
@@ -41,7 +41,7 @@ impl Drop for Alone<'_> {
 /// How a shutdown went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Drained {
+pub struct ShutdownReport {
     /// Requests that the device still had at its reset: none after an orderly shutdown.
     pub in_flight: u32,
 }
@@ -60,14 +60,14 @@ impl<P: Platform> Device<P> {
     ///
     /// [`Error::ResetTimeout`] when the device did not confirm its reset: whatever it could still
     /// touch is given up for good. [`Error::Resetting`] when another caller is at it.
-    pub fn shutdown(&self, limit_ns: u64) -> Result<Drained, Error> {
+    pub fn shutdown(&self, limit_ns: u64) -> Result<ShutdownReport, Error> {
         self.alone(Change::Reset, || {
-            let link = self.link();
-            let outcome = self.take_down(&link, limit_ns, self.options.reset_limit_ns);
-            let queues = link.queues().count();
-            drop(link);
+            let epoch = self.epoch();
+            let outcome = self.take_down(&epoch, limit_ns, self.options.reset_limit_ns);
+            let queues = epoch.queues().count();
+            drop(epoch);
             self.interrupts.disable(&self.attached, queues);
-            self.links.sweep();
+            self.epochs.sweep();
             outcome
         })
     }
@@ -89,12 +89,12 @@ impl<P: Platform> Device<P> {
     /// Those of [`shutdown`](Self::shutdown) and of [`new`](Self::new); the device then stays shut
     /// down, and this may be called again. [`Error::TooMuchGivenUp`] when too much memory has been
     /// lost to the device by now: it stays shut down for good, then.
-    pub fn recover(&self, limit_ns: u64) -> Result<Drained, Error> {
+    pub fn recover(&self, limit_ns: u64) -> Result<ShutdownReport, Error> {
         self.alone(Change::Reset, || {
             self.attached.find_again();
             let outcome = self.start_anew(limit_ns);
             if outcome.is_err() {
-                let queues = self.links.read(|link| link.queues().count());
+                let queues = self.epochs.read(|epoch| epoch.queues().count());
                 self.interrupts.disable(&self.attached, queues);
             }
             outcome
@@ -121,8 +121,8 @@ impl<P: Platform> Device<P> {
         Ok(Alone(&self.change))
     }
 
-    fn start_anew(&self, limit_ns: u64) -> Result<Drained, Error> {
-        let old = self.link();
+    fn start_anew(&self, limit_ns: u64) -> Result<ShutdownReport, Error> {
+        let old = self.epoch();
         // Time for the ends of sessions is after the reset, too.
         let drained = self.take_down(&old, limit_ns, 0)?;
         let (given_up_bytes, limit_bytes) =
@@ -133,8 +133,8 @@ impl<P: Platform> Device<P> {
                 limit_bytes,
             });
         }
-        let (messages, room) = (self.messages()?, self.links.room()?);
-        let link = bring_up::<P>(
+        let (messages, room) = (self.messages()?, self.epochs.room()?);
+        let epoch = bring_up::<P>(
             &self.attached,
             &self.options,
             &messages,
@@ -142,15 +142,15 @@ impl<P: Platform> Device<P> {
             &self.given_up,
             Some(&old),
         )?;
-        self.end_strays(&old, &link);
-        self.wait_for(&link, &link.control, &mut Deadline::after::<P>(limit_ns));
+        self.end_strays(&old, &epoch);
+        self.wait_for(&epoch, &epoch.control, &mut Deadline::after::<P>(limit_ns));
 
-        link.inherit_credits(old.credits());
+        epoch.inherit_credits(old.credits());
         drop(old);
         self.is_down.store(false, Ordering::Relaxed);
-        self.links.replace(link, room);
-        self.links.sweep();
-        // Interrupts that came before met the old link.
+        self.epochs.replace(epoch, room);
+        self.epochs.sweep();
+        // Interrupts that came before met the old epoch.
         self.poll();
         Ok(drained)
     }
@@ -162,10 +162,10 @@ impl<P: Platform> Device<P> {
         Ok(messages)
     }
 
-    /// Ends sessions of the life before that the device has kept. Nobody has the new link yet, so
+    /// Ends sessions of the life before that the device has kept. Nobody has the new epoch yet, so
     /// no new session can get an id that is ended here. A device that forgot its sessions refuses,
     /// which is as good.
-    fn end_strays(&self, old: &Link<P>, new: &Link<P>) {
+    fn end_strays(&self, old: &Epoch<P>, new: &Epoch<P>) {
         let taken = old.control.sessions_taken() as u64;
         // In the order in which a session moves on meanwhile: a caller takes an answered one, and
         // drops one that it holds.
@@ -188,57 +188,62 @@ impl<P: Platform> Device<P> {
     }
 
     /// Drains until `queue` has nothing to do, has ended, or the time is up.
-    fn wait_for(&self, link: &Link<P>, queue: &Queue<P>, deadline: &mut Deadline) {
+    fn wait_for(&self, epoch: &Epoch<P>, queue: &Queue<P>, deadline: &mut Deadline) {
         while queue.ended().is_none() && queue.is_busy() && !deadline.is_over::<P>() {
-            link.drain();
-            link.check_presence();
+            epoch.drain();
+            epoch.check_presence();
             core::hint::spin_loop();
         }
     }
 
     /// Takes the device down: `limit_ns` for the requests and the ends of sessions, of which the
     /// latter have `ends_ns` at least.
-    fn take_down(&self, link: &Link<P>, limit_ns: u64, ends_ns: u64) -> Result<Drained, Error> {
+    fn take_down(
+        &self,
+        epoch: &Epoch<P>,
+        limit_ns: u64,
+        ends_ns: u64,
+    ) -> Result<ShutdownReport, Error> {
         let mut deadline = Deadline::after::<P>(limit_ns);
-        for queue in link.queues() {
+        for queue in epoch.queues() {
             queue.close(Error::ShutDown);
         }
-        for queue in link.queues() {
-            self.wait_for(link, queue, &mut deadline);
+        for queue in epoch.queues() {
+            self.wait_for(epoch, queue, &mut deadline);
         }
         // A *destroy* that meets the reset half way could end another's session after it: with no
         // time for an answer the sessions stay, for `recover` to end afterwards.
         deadline.extend(ends_ns);
-        if !deadline.is_over::<P>() && link.control.ended().is_none() && link.control.is_ready() {
-            let answered = link.control.take_answered_creates();
+        if !deadline.is_over::<P>() && epoch.control.ended().is_none() && epoch.control.is_ready() {
+            let answered = epoch.control.take_answered_creates();
             // One with a request in flight stays, as it would meet the reset with it.
-            let ends = answered.chain(link.sessions.take_idle());
-            if ends.map(|session| link.control.destroy(session)).count() > 0 {
-                self.wait_for(link, &link.control, &mut deadline);
+            let ends = answered.chain(epoch.sessions.take_idle());
+            if ends.map(|session| epoch.control.destroy(session)).count() > 0 {
+                self.wait_for(epoch, &epoch.control, &mut deadline);
             }
         }
         // A session that another caller drops meanwhile sends its *destroy* by itself.
-        while !link.control.end_if_idle(Error::ShutDown)
-            && link.control.is_ready()
+        while !epoch.control.end_if_idle(Error::ShutDown)
+            && epoch.control.is_ready()
             && !deadline.is_over::<P>()
         {
-            self.wait_for(link, &link.control, &mut deadline);
+            self.wait_for(epoch, &epoch.control, &mut deadline);
         }
         // First the end, then the count: what ends somewhere else sends nothing between.
-        link.end(Error::ShutDown);
-        let in_flight = link.in_flight();
+        epoch.end(Error::ShutDown);
+        let in_flight = epoch.in_flight();
 
         let reset = reset::<P>(&self.attached, self.options.reset_limit_ns);
         if reset.is_ok() {
-            link.take_back(self.options.forced_reset);
+            epoch.take_back(self.options.forced_reset);
             if self.options.forced_reset.is_trusted() {
-                link.control.find_unanswered_creates();
+                epoch.control.find_unanswered_creates();
             }
         }
-        link.queues().for_each(Queue::clear);
+        epoch.queues().for_each(Queue::clear);
         self.is_down.store(true, Ordering::Relaxed);
         reset?;
-        Ok(Drained { in_flight })
+        Ok(ShutdownReport { in_flight })
     }
 }
 
@@ -252,7 +257,7 @@ impl<P: Platform> Drop for Device<P> {
         }
         match self.shutdown(self.options.reset_limit_ns) {
             // Of one that has gone there is nothing left to do.
-            Ok(_) | Err(Error::Broken(Breakage::Gone)) => {}
+            Ok(_) | Err(Error::Broken(DeviceFault::Gone)) => {}
             Err(error) => log::error!("virtio-crypto: shutdown at drop: {error}"),
         }
     }

@@ -13,7 +13,7 @@ use crate::{
         trial::served_queues,
     },
     dma::GivenUp,
-    epoch::{DataQueues, Link},
+    epoch::{DataQueues, Epoch},
     heap::room_for,
     queue::{Framing, Layout, Queue, SessionTable, WhenNotReady},
     transport::{Attached, MsixMessage, QueueIndex, TrustedReset},
@@ -169,25 +169,25 @@ pub(crate) fn bring_up<P: Platform>(
     messages: &[MsixMessage],
     interrupts: &Interrupts,
     given_up: &Arc<GivenUp>,
-    before: Option<&Link<P>>,
-) -> Result<Arc<Link<P>>, Error> {
+    before: Option<&Epoch<P>>,
+) -> Result<Arc<Epoch<P>>, Error> {
     let set_up = |wanted| {
-        let link = set_up(attached, options, messages, interrupts, given_up, wanted);
-        link.map(Arc::new)
+        let epoch = set_up(attached, options, messages, interrupts, given_up, wanted);
+        epoch.map(Arc::new)
     };
     let mut brought_up = set_up(before.map(|before| &before.data_queues));
-    if let Ok(link) = &brought_up
+    if let Ok(epoch) = &brought_up
         && before.is_none()
-        && link.data.len() > 1
+        && epoch.data.len() > 1
         && options.trial_limit_ns > 0
     {
-        brought_up = match try_queues(link, attached, options) {
+        brought_up = match try_queues(epoch, attached, options) {
             Ok(Some((served, credits))) => {
                 // Before the next life takes memory.
                 drop(brought_up);
-                let link = set_up(Some(&served));
+                let epoch = set_up(Some(&served));
                 // The messages of the trial may still be on their way.
-                link.inspect(|link| link.inherit_credits(credits.into_iter()))
+                epoch.inspect(|epoch| epoch.inherit_credits(credits.into_iter()))
             }
             Ok(None) => brought_up,
             Err(error) => Err(error),
@@ -206,16 +206,16 @@ pub(crate) fn bring_up<P: Platform>(
 /// that are silent.
 #[cold]
 fn try_queues<P: Platform>(
-    link: &Arc<Link<P>>,
+    epoch: &Arc<Epoch<P>>,
     attached: &Arc<Attached>,
     options: &Options,
 ) -> Result<Option<(DataQueues, Vec<u16>)>, Error> {
-    let served = served_queues(link, options.trial_limit_ns);
-    let mut wanted = match (link.control.ended(), served) {
+    let served = served_queues(epoch, options.trial_limit_ns);
+    let mut wanted = match (epoch.control.ended(), served) {
         (None, None) => return Ok(None),
         (None, Some(served)) => {
-            let wanted = link.data_queues.without_others(&served)?;
-            let (left_out, count) = (wanted.left_out, link.data.len());
+            let wanted = epoch.data_queues.without_others(&served)?;
+            let (left_out, count) = (wanted.left_out, epoch.data.len());
             if left_out == 0 {
                 return Ok(None);
             }
@@ -224,16 +224,16 @@ fn try_queues<P: Platform>(
         }
         (Some(error), _) => {
             log::warn!("virtio-crypto: the trial of the data queues was given up: {error}");
-            link.data_queues.without_others(&[])?
+            epoch.data_queues.without_others(&[])?
         }
     };
-    link.drain();
-    link.end(Error::ShutDown);
-    wanted.sessions_left = link.control.sessions_taken() as u64;
-    let mut credits = room_for(link.data.len() + 1)?;
-    credits.extend(link.credits());
+    epoch.drain();
+    epoch.end(Error::ShutDown);
+    wanted.sessions_left = epoch.control.sessions_taken() as u64;
+    let mut credits = room_for(epoch.data.len() + 1)?;
+    credits.extend(epoch.credits());
     reset::<P>(attached, options.reset_limit_ns)?;
-    link.take_back(options.forced_reset);
+    epoch.take_back(options.forced_reset);
     Ok(Some((wanted, credits)))
 }
 
@@ -244,7 +244,7 @@ fn set_up<P: Platform>(
     interrupts: &Interrupts,
     given_up: &Arc<GivenUp>,
     wanted: Option<&DataQueues>,
-) -> Result<Link<P>, Error> {
+) -> Result<Epoch<P>, Error> {
     reset::<P>(attached, options.reset_limit_ns)?;
     let transport = attached.transport()?;
     let mut status = DeviceStatus::ACKNOWLEDGE;
@@ -311,7 +311,7 @@ fn set_up<P: Platform>(
 
     // Vectors before the queues are enabled: an enabled queue's vector must not change.
     let mode = interrupts.set_up(transport, messages, options.intx, &indices);
-    let link = Link::new(
+    let epoch = Epoch::new(
         attached.clone(),
         control,
         data,
@@ -321,18 +321,18 @@ fn set_up<P: Platform>(
         data_queues,
     );
     if options.message_travel_ns > 0 {
-        link.queues().for_each(Queue::let_messages_travel);
+        epoch.queues().for_each(Queue::let_messages_travel);
     }
     match mode {
         InterruptMode::PerQueue => {}
-        InterruptMode::Polling => link.set_polled(),
+        InterruptMode::Polling => epoch.set_polled(),
         InterruptMode::SharedQueues | InterruptMode::Shared | InterruptMode::Intx => {
-            for queue in link.queues() {
+            for queue in epoch.queues() {
                 queue.share_vector(indices.len());
             }
         }
     }
-    for (queue, index) in link.queues().zip(&indices) {
+    for (queue, index) in epoch.queues().zip(&indices) {
         queue.lend();
         transport.set_queue(*index, queue.entries(), queue.addresses());
         transport.enable_queue(*index);
@@ -344,13 +344,13 @@ fn set_up<P: Platform>(
     // QEMU tells of no change to HW_READY, so it is read again once the device is live.
     let ready = Capabilities::read(transport).map(|(_, ready)| ready);
     // All ones say that the hardware is ready, too.
-    link.check_presence();
-    let failed = match (link.control.ended(), ready) {
+    epoch.check_presence();
+    let failed = match (epoch.control.ended(), ready) {
         (Some(error), _) | (None, Err(error)) => error,
         (None, Ok(false)) => Error::HardwareNotReady,
-        (None, Ok(true)) => return Ok(link),
+        (None, Ok(true)) => return Ok(epoch),
     };
     reset::<P>(attached, options.reset_limit_ns)?;
-    link.take_back(options.forced_reset);
+    epoch.take_back(options.forced_reset);
     Err(failed)
 }

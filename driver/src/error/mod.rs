@@ -4,7 +4,7 @@ mod reason;
 
 use core::fmt;
 
-pub use self::reason::{Breakage, KeyFault, Refusal, Requirement};
+pub use self::reason::{DeviceFault, KeyFault, Refusal, Requirement};
 pub(crate) use self::reason::{
     check_at_least, check_at_most, check_countable, check_exact_len, check_one_of_lens, invalid_len,
 };
@@ -146,8 +146,8 @@ pub enum Error {
     /// A key cannot be used; nothing was sent.
     InvalidKey(KeyFault),
     /// The device broke the rules or asks for a reset; every request in flight has ended.
-    Broken(Breakage),
-    /// The manager has no device that serves this, or none that is up.
+    Broken(DeviceFault),
+    /// The pool has no device that serves this, or none that is up.
     NoDevice,
     /// The driver has been shut down, or the device reset, since this was made.
     ShutDown,
@@ -321,19 +321,19 @@ pub struct Failed<T> {
     pub error: Error,
     /// What the caller gave. `None` when the device may still touch it: then it stays with the
     /// driver until the device has been reset.
-    pub given: Option<T>,
+    pub returned: Option<T>,
 }
 
 impl<T> Failed<T> {
     /// Puts the outcome of a request and what came back of its buffers together.
-    pub(crate) fn judge(outcome: Result<(), Error>, given: Option<T>) -> Result<T, Self> {
-        match (outcome, given) {
-            (Ok(()), Some(given)) => Ok(given),
+    pub(crate) fn judge(outcome: Result<(), Error>, returned: Option<T>) -> Result<T, Self> {
+        match (outcome, returned) {
+            (Ok(()), Some(returned)) => Ok(returned),
             (Ok(()), None) => Err(Self {
                 error: Error::ShutDown,
-                given: None,
+                returned: None,
             }),
-            (Err(error), given) => Err(Self { error, given }),
+            (Err(error), returned) => Err(Self { error, returned }),
         }
     }
 }
@@ -343,7 +343,7 @@ impl<T> fmt::Debug for Failed<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Failed")
             .field("error", &self.error)
-            .field("has_given", &self.given.is_some())
+            .field("has_returned", &self.returned.is_some())
             .finish()
     }
 }

@@ -230,7 +230,7 @@ impl fmt::Display for Refusal {
 /// How a device broke the rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Breakage {
+pub enum DeviceFault {
     /// Nothing answers at its registers, or its bus knows of no such device: it has been removed.
     Gone,
     /// The device set DEVICE_NEEDS_RESET.
@@ -257,7 +257,7 @@ pub enum Breakage {
     },
 }
 
-impl fmt::Display for Breakage {
+impl fmt::Display for DeviceFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Gone => {

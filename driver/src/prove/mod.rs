@@ -18,7 +18,7 @@ use crate::{
             RsaVerifier,
         },
         cipher::Cipher,
-        hash::Hash,
+        hash::MessageDigest,
         mac::Mac,
     },
     wire::{AkcipherAlgorithm, Curve, Direction, EcdsaNumber, RsaHash},
@@ -81,7 +81,7 @@ impl<P: Platform> Device<P> {
             let mut result = [0; MAX_RESULT_LEN];
             let result = &mut result[..digest.len()];
             let asked = async {
-                let session = Hash::open(self, *algorithm, digest.len()).await?;
+                let session = MessageDigest::open(self, *algorithm, digest.len()).await?;
                 session.digest_slice(MESSAGE, result).await?;
                 session.close().await?;
                 Ok(result == *digest)
@@ -115,8 +115,8 @@ impl<P: Platform> Device<P> {
 /// Asks each data queue in use for what was proved; where nothing was, for what the device
 /// advertises, since all that was asked may have gone to a queue that is not served.
 async fn prove_queues<P: Platform>(device: &Device<P>, proved: Proved) -> Result<u64, Error> {
-    let link = device.link();
-    let advertised = *link.capabilities;
+    let epoch = device.epoch();
+    let advertised = *epoch.capabilities;
     let capabilities = Capabilities {
         proved,
         ..advertised
@@ -124,12 +124,12 @@ async fn prove_queues<P: Platform>(device: &Device<P>, proved: Proved) -> Result
     let as_proved = capabilities.as_proved();
     for sample in Sample::advertised(&as_proved).chain(Sample::advertised(&advertised)) {
         let (parameters, keys) = (sample.parameters(), [sample.key(), &[]]);
-        let session = match Session::create(link.clone(), &parameters, &keys).await {
+        let session = match Session::create(epoch.clone(), &parameters, &keys).await {
             Err(Error::Refused(_)) => continue,
             session => session?,
         };
         let mut served = 0;
-        for (number, queue) in link.data.iter().enumerate().take(64) {
+        for (number, queue) in epoch.data.iter().enumerate().take(64) {
             let asked = sample.ask(&session, queue).await;
             served |= u64::from(is_given(asked.map(|()| true))?) << number;
         }

@@ -56,7 +56,7 @@ pub use self::{framing::Framing, kicks::begin_wait, readiness::WhenNotReady};
 use crate::{
     Error, Platform,
     dma::GivenUp,
-    error::Breakage,
+    error::DeviceFault,
     heap::boxed,
     stats::QueueStats,
     sync::{
@@ -247,7 +247,7 @@ impl<P: Platform> Queue<P> {
     fn answer_rest(
         &self,
         guarded: &mut Guarded<P>,
-        drained: Option<Result<(), Breakage>>,
+        drained: Option<Result<(), DeviceFault>>,
         mut answer: Answer,
     ) -> Answer {
         match drained {
@@ -271,7 +271,7 @@ impl<P: Platform> Queue<P> {
 
     /// The device has broken the rules: nothing more is taken from the ring, from under this lock on.
     #[cold]
-    fn mark_broken(&self, guarded: &mut Guarded<P>, breakage: Breakage, answer: &mut Answer) {
+    fn mark_broken(&self, guarded: &mut Guarded<P>, breakage: DeviceFault, answer: &mut Answer) {
         guarded.end(Error::Broken(breakage));
         self.special.fetch_or(ENDED, Ordering::Release);
         (answer.ended, answer.broke) = (true, true);

@@ -34,7 +34,7 @@ use super::{
 };
 use crate::{
     Error, Platform,
-    error::Breakage,
+    error::DeviceFault,
     stats::QueueStats,
     virtqueue::{Segment, SplitQueue, UsedElement},
 };
@@ -146,7 +146,7 @@ impl<P: Platform> Guarded<P> {
         shared: &Shared<P>,
         batch: &mut Batch,
         answer: &mut Answer,
-    ) -> Result<(), Breakage> {
+    ) -> Result<(), DeviceFault> {
         debug_assert!(batch.is_empty());
         debug_assert_eq!(answer.drained, 0);
         let mut used_index = self.ring.used_index();
@@ -155,7 +155,7 @@ impl<P: Platform> Guarded<P> {
             self.accounting.observe(used_index);
             let pending = used_index.wrapping_sub(self.ring.next_used());
             if pending > self.in_flight {
-                return Err(Breakage::UsedIndexJump {
+                return Err(DeviceFault::UsedIndexJump {
                     advance: pending,
                     in_flight: self.in_flight,
                 });
@@ -182,7 +182,7 @@ impl<P: Platform> Guarded<P> {
     }
 
     #[inline(always)]
-    fn take_one(&mut self, shared: &Shared<P>, batch: &mut Batch) -> Result<(), Breakage> {
+    fn take_one(&mut self, shared: &Shared<P>, batch: &mut Batch) -> Result<(), DeviceFault> {
         let used = self.ring.take_used();
         let (slot, rest) = match u32::from(self.stride) {
             1 => (used.id, 0),
@@ -191,7 +191,7 @@ impl<P: Platform> Guarded<P> {
         let word = usize::try_from(slot)
             .ok()
             .and_then(|slot| shared.words.get(slot));
-        let bad = Breakage::BadUsedId { id: used.id };
+        let bad = DeviceFault::BadUsedId { id: used.id };
         // The whole id counts: its upper bits, and that it names a head.
         let (Some(word), 0) = (word, rest) else {
             return Err(bad);
@@ -203,7 +203,7 @@ impl<P: Platform> Guarded<P> {
         if state == State::Submitted as u8 {
             // Behind the acquire of the used index, which the device moved after it wrote the status.
             if !shared.blocks.block(index).is_answered(entry.status_at) {
-                return Err(Breakage::Unanswered { id: used.id });
+                return Err(DeviceFault::Unanswered { id: used.id });
             }
             word.complete(used.len_bytes);
             batch.wake(entry.waker.take());
@@ -229,15 +229,15 @@ impl<P: Platform> Guarded<P> {
         state: u8,
         used: UsedElement,
         batch: &mut Batch,
-    ) -> Result<(), Breakage> {
+    ) -> Result<(), DeviceFault> {
         let UsedElement { id, len_bytes } = used;
         let is_detached = state == State::Detached as u8;
         if !is_detached && state != State::Orphaned as u8 {
-            return Err(Breakage::BadUsedId { id });
+            return Err(DeviceFault::BadUsedId { id });
         }
         let entry = &self.slots[usize::from(slot)];
         if !shared.blocks.block(slot).is_answered(entry.status_at) {
-            return Err(Breakage::Unanswered { id });
+            return Err(DeviceFault::Unanswered { id });
         }
         if is_detached {
             let purpose = entry.purpose;

@@ -13,9 +13,9 @@ use crate::{Error, queue::begin_wait};
 
 /// Whether anything has happened since the last look: what the caller's way to idle asks.
 #[derive(Debug, Default)]
-pub struct Woken(AtomicBool);
+pub struct WakeFlag(AtomicBool);
 
-impl Woken {
+impl WakeFlag {
     /// Tells whether the request wants to be looked at again. A way to idle that sleeps asks with
     /// interrupts masked, right before it sleeps.
     pub fn is_set(&self) -> bool {
@@ -23,7 +23,7 @@ impl Woken {
     }
 }
 
-impl Wake for Woken {
+impl Wake for WakeFlag {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }
@@ -38,7 +38,7 @@ impl Wake for Woken {
 /// operation of this crate.
 ///
 /// Whenever the request is not done yet, `idle` is called: it may sleep until an interrupt (asking
-/// [`Woken::is_set`] with interrupts masked first, and not if it is), yield or spin, and it may
+/// [`WakeFlag::is_set`] with interrupts masked first, and not if it is), yield or spin, and it may
 /// give up by returning [`ControlFlow::Break`]. One small allocation a call.
 ///
 /// A wake sets a flag and no more. So only the CPU that all of the device's interrupts come to may
@@ -54,11 +54,11 @@ impl Wake for Woken {
 /// [`Error::GaveUp`] when `idle` gave up; the request is then cancelled like a dropped future.
 pub fn block_on<F: Future>(
     future: F,
-    mut idle: impl FnMut(&Woken) -> ControlFlow<()>,
+    mut idle: impl FnMut(&WakeFlag) -> ControlFlow<()>,
 ) -> Result<F::Output, Error> {
     begin_wait();
     let mut future = pin!(future);
-    let woken = Arc::new(Woken(AtomicBool::new(true)));
+    let woken = Arc::new(WakeFlag(AtomicBool::new(true)));
     let waker = Waker::from(woken.clone());
     let mut context = Context::from_waker(&waker);
     loop {

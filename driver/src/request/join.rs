@@ -32,8 +32,8 @@ pub async fn join_all<F: Future + Unpin>(
     let (mut outputs, mut ended) = match room {
         Ok(room) => room,
         Err(error) => {
-            let given = Some(futures);
-            return Err(Failed { error, given });
+            let returned = Some(futures);
+            return Err(Failed { error, returned });
         }
     };
     outputs.extend(futures.iter().map(|_| None));

@@ -24,7 +24,7 @@ use arrayvec::ArrayVec;
 use crate::{
     Error, Platform,
     dma::DmaBuffer,
-    epoch::Link,
+    epoch::Epoch,
     queue::{
         ANSWER, ANSWER_LEN, Block, Buffers, Fields, INLINE, InFlight, Intent, MAX_SEGMENTS,
         NO_ANSWER, Queue, Reserved, Submission,
@@ -83,7 +83,7 @@ pub(crate) enum Body<'a, P: Platform> {
 /// touch are gone.
 #[inline]
 pub(crate) async fn transact<'l, P: Platform>(
-    link: &'l Link<P>,
+    epoch: &'l Epoch<P>,
     queue: &'l Queue<P>,
     head: &impl AsRef<[u8]>,
     body: Body<'_, P>,
@@ -92,18 +92,18 @@ pub(crate) async fn transact<'l, P: Platform>(
 ) -> Result<InFlight<'l, P>, Error> {
     let reserved = match queue.reserve_at_once() {
         Some(reserved) => reserved,
-        None => reserve_in_line(link, queue, admission).await?,
+        None => reserve_in_line(epoch, queue, admission).await?,
     };
     let waker = own_waker().await;
     let mut in_flight = publish(reserved, head, body, intent, Some(waker))?;
-    complete(link, &mut in_flight).await?;
+    complete(epoch, &mut in_flight).await?;
     Ok(in_flight)
 }
 
 /// Reserves a slot where [`Queue::reserve_at_once`](crate::queue::Queue::reserve_at_once) could
 /// not: in the line, if the caller is willing to wait.
 pub(crate) async fn reserve_in_line<'l, P: Platform>(
-    link: &'l Link<P>,
+    epoch: &'l Epoch<P>,
     queue: &'l Queue<P>,
     admission: Admission,
 ) -> Result<Reserved<'l, P>, Error> {
@@ -112,9 +112,9 @@ pub(crate) async fn reserve_in_line<'l, P: Platform>(
     }
     let mut reserve = pin!(queue.reserve());
     poll_fn(|context| {
-        look(link);
+        look(epoch);
         let outcome = reserve.as_mut().poll(context);
-        look_again(link, context, outcome)
+        look_again(epoch, context, outcome)
     })
     .await
 }
@@ -128,17 +128,17 @@ pub(crate) fn own_waker() -> impl Future<Output = Waker> {
 /// Waits until the device has used a request.
 #[inline(always)]
 pub(crate) fn complete<'f, 'l, P: Platform>(
-    link: &'l Link<P>,
+    epoch: &'l Epoch<P>,
     in_flight: &'f mut InFlight<'l, P>,
 ) -> Complete<'f, 'l, P> {
-    Complete { link, in_flight }
+    Complete { epoch, in_flight }
 }
 
 /// What [`complete`] returns.
 #[derive(Debug)]
 #[must_use = "a future does nothing unless it is polled"]
 pub(crate) struct Complete<'f, 'l, P: Platform> {
-    link: &'l Link<P>,
+    epoch: &'l Epoch<P>,
     in_flight: &'f mut InFlight<'l, P>,
 }
 
@@ -158,9 +158,9 @@ impl<P: Platform> Complete<'_, '_, P> {
     /// Polls where the queue has ended, no interrupt comes, or a waker has to be left.
     #[cold]
     fn poll_specially(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        look(self.link);
+        look(self.epoch);
         let outcome = self.in_flight.poll(context);
-        look_again(self.link, context, outcome)
+        look_again(self.epoch, context, outcome)
     }
 }
 
@@ -371,20 +371,20 @@ pub(crate) fn check_answer_up_to<P: Platform>(
 
 /// Drains before a request is polled, where no interrupt does it.
 #[inline(always)]
-pub(crate) fn look<P: Platform>(link: &Link<P>) {
-    if link.is_polled() {
-        link.look();
+pub(crate) fn look<P: Platform>(epoch: &Epoch<P>) {
+    if epoch.is_polled() {
+        epoch.look();
     }
 }
 
 /// Returns `outcome`; where no interrupt comes, a request that is pending asks to be polled again.
 #[inline(always)]
 pub(crate) fn look_again<P: Platform, T>(
-    link: &Link<P>,
+    epoch: &Epoch<P>,
     context: &Context<'_>,
     outcome: Poll<T>,
 ) -> Poll<T> {
-    if outcome.is_pending() && link.is_polled() {
+    if outcome.is_pending() && epoch.is_polled() {
         context.waker().wake_by_ref();
     }
     outcome

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use crate::{
     Error, Platform,
     dma::DmaBuffer,
-    epoch::Link,
+    epoch::Epoch,
     heap::room_for,
     queue::{Buffers, Closing, INLINE, INLINE_LEN, InFlight, Intent, List},
     request::{
@@ -32,7 +32,7 @@ pub(crate) enum Mode<P: Platform> {
 
 /// A key that travels with each request.
 pub(crate) struct Stateless<P: Platform> {
-    link: Arc<Link<P>>,
+    epoch: Arc<Epoch<P>>,
     key: Zeroizing<Vec<u8>>,
 }
 
@@ -51,12 +51,12 @@ impl<P: Platform> Stateless<P> {
     ///
     /// [`Error::FeatureMissing`], [`Error::OutOfMemory`].
     pub(crate) fn new(
-        link: Arc<Link<P>>,
+        epoch: Arc<Epoch<P>>,
         feature: StatelessFeature,
         keys: &[&[u8]],
     ) -> Result<Box<Self>, Error> {
         let StatelessFeature { bit, name } = feature;
-        if !link.features.contains(bit) {
+        if !epoch.features.contains(bit) {
             return Err(Error::FeatureMissing { feature: name });
         }
         // Never longer than it is from the start: a key that moves would leave a copy behind.
@@ -64,7 +64,7 @@ impl<P: Platform> Stateless<P> {
         for part in keys {
             key.extend_from_slice(part);
         }
-        Ok(Box::new(Self { link, key }))
+        Ok(Box::new(Self { epoch, key }))
     }
 
     pub(crate) fn key(&self) -> &[u8] {
@@ -142,10 +142,10 @@ impl Payload<'_> {
 impl<P: Platform> Mode<P> {
     /// Returns the life of the device that this belongs to.
     #[inline]
-    pub(crate) fn link(&self) -> &Arc<Link<P>> {
+    pub(crate) fn epoch(&self) -> &Arc<Epoch<P>> {
         match self {
-            Self::Session(session) => &session.link,
-            Self::Stateless(stateless) => &stateless.link,
+            Self::Session(session) => &session.epoch,
+            Self::Stateless(stateless) => &stateless.epoch,
         }
     }
 
@@ -185,13 +185,13 @@ impl<P: Platform> Mode<P> {
             return Ok(());
         };
         let waker = own_waker().await;
-        let (link, closing) = session.end(waker);
+        let (epoch, closing) = session.end(waker);
         match closing {
             Closing::Sent(mut in_flight) => {
-                complete(link, &mut in_flight).await?;
+                complete(epoch, &mut in_flight).await?;
                 in_flight.take_destroyed()
             }
-            Closing::Watched(watch) => watched(link, watch).await,
+            Closing::Watched(watch) => watched(epoch, watch).await,
         }
     }
 
@@ -207,8 +207,8 @@ impl<P: Platform> Mode<P> {
         admission: Admission,
     ) -> impl Future<Output = Result<InFlight<'s, P>, Error>> + use<'s, 'b, P> {
         let intent = self.intent();
-        let link = self.link();
-        transact(link, link.data_queue(), head, body, intent, admission)
+        let epoch = self.epoch();
+        transact(epoch, epoch.data_queue(), head, body, intent, admission)
     }
 
     /// Sends a request about a slice, through a copy in device memory: the slot's own, if there is

@@ -8,7 +8,7 @@ use core::{
 
 use crate::{
     Error, Platform,
-    epoch::Link,
+    epoch::Epoch,
     queue::{Buffers, Closing, INLINE_LEN, InFlight, Intent, List, SessionIndex, Watch, joined},
     request::{Admission, Body, complete, len_bytes, look, look_again, own_waker, transact},
     wire::SessionParameters,
@@ -18,7 +18,7 @@ use crate::{
 /// is in flight.
 #[derive(Debug)]
 pub(crate) struct Session<P: Platform> {
-    pub(crate) link: Arc<Link<P>>,
+    pub(crate) epoch: Arc<Epoch<P>>,
     pub(crate) index: SessionIndex,
     /// Until it is closed.
     is_held: bool,
@@ -32,20 +32,20 @@ impl<P: Platform> Session<P> {
     /// Dropped before the device has answered, the session ends in the slot of its own beginning
     /// as soon as the device gives it an id.
     pub(crate) async fn create(
-        link: Arc<Link<P>>,
+        epoch: Arc<Epoch<P>>,
         parameters: &SessionParameters,
         keys: &[&[u8]; 2],
     ) -> Result<Self, Error> {
         let waker = own_waker().await;
-        let mut created = match link.control.create_at_once(parameters, keys, waker) {
+        let mut created = match epoch.control.create_at_once(parameters, keys, waker) {
             Some(in_flight) => in_flight,
-            None => Self::create_in_line(&link, parameters, keys).await?,
+            None => Self::create_in_line(&epoch, parameters, keys).await?,
         };
         // The long way has waited already: ready at once.
-        complete(&link, &mut created).await?;
+        complete(&epoch, &mut created).await?;
         let index = created.take_session()?;
         Ok(Self {
-            link,
+            epoch,
             index,
             is_held: true,
         })
@@ -53,7 +53,7 @@ impl<P: Platform> Session<P> {
 
     /// Creates a session the long way: waits for a slot, and finds memory for a long key.
     async fn create_in_line<'l>(
-        link: &'l Link<P>,
+        epoch: &'l Epoch<P>,
         parameters: &SessionParameters,
         keys: &[&[u8]; 2],
     ) -> Result<InFlight<'l, P>, Error> {
@@ -62,14 +62,14 @@ impl<P: Platform> Session<P> {
         if len_bytes(keys) > INLINE_LEN {
             buffers.source = joined(keys)?.map(List::One);
         }
-        let head = parameters.encode(link.sessions.form());
+        let head = parameters.encode(epoch.sessions.form());
         let body = Body::Control {
             keys,
             buffers: &mut buffers,
         };
         let destroy_opcode = parameters.destroy_opcode();
         let intent = Intent::Create { destroy_opcode };
-        transact(link, &link.control, &head, body, intent, Admission::Wait).await
+        transact(epoch, &epoch.control, &head, body, intent, Admission::Wait).await
     }
 
     /// Sends a data request of this session and waits for its completion.
@@ -86,8 +86,8 @@ impl<P: Platform> Session<P> {
     ) -> impl Future<Output = Result<InFlight<'s, P>, Error>> + use<'s, 'b, H, P> {
         let intent = Intent::Data(self.index);
         transact(
-            &self.link,
-            self.link.data_queue(),
+            &self.epoch,
+            self.epoch.data_queue(),
             head,
             body,
             intent,
@@ -98,30 +98,30 @@ impl<P: Platform> Session<P> {
     /// Returns the id that the device gave.
     #[inline]
     pub(crate) fn id(&self) -> u64 {
-        self.link.sessions.id(self.index)
+        self.epoch.sessions.id(self.index)
     }
 
     /// Ends the session, which is the queue's affair from here on; `waker` is woken at the device's
     /// answer.
     #[inline(always)]
-    pub(crate) fn end(&mut self, waker: Waker) -> (&Link<P>, Closing<'_, P>) {
+    pub(crate) fn end(&mut self, waker: Waker) -> (&Epoch<P>, Closing<'_, P>) {
         self.is_held = false;
-        let link = &*self.link;
-        (link, link.control.close_session(self.index, waker))
+        let epoch = &*self.epoch;
+        (epoch, epoch.control.close_session(self.index, waker))
     }
 }
 
 /// Waits for the end of a session that could not be sent at once.
 pub(crate) async fn watched<P: Platform>(
-    link: &Link<P>,
+    epoch: &Epoch<P>,
     mut watch: Watch<'_, P>,
 ) -> Result<(), Error> {
     poll_fn(|context| {
-        look(link);
+        look(epoch);
         // The *destroy* may wait for requests of any queue.
-        link.notify_before_wait();
+        epoch.notify_before_wait();
         let outcome = watch.poll(context);
-        look_again(link, context, outcome)
+        look_again(epoch, context, outcome)
     })
     .await
 }
@@ -139,8 +139,8 @@ impl<P: Platform> Session<P> {
     /// Leaves the session to end by itself.
     #[cold]
     fn let_go(&self) {
-        if self.link.sessions.release_held(self.index) {
-            self.link.control.destroy_unused(self.index);
+        if self.epoch.sessions.release_held(self.index) {
+            self.epoch.control.destroy_unused(self.index);
         }
     }
 }

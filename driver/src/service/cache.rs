@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use crate::{
     Error, Platform,
     device::Device,
-    epoch::Link,
+    epoch::Epoch,
     error::Refusal,
     heap::room_for,
     service::cipher::Cipher,
@@ -94,11 +94,11 @@ enum Kept<P: Platform> {
 }
 
 impl<P: Platform> Entries<P> {
-    /// Finds a session of `link`, and notes its use, or makes a step towards a new one.
-    fn find(&mut self, wanted: Wanted<'_>, link: &Arc<Link<P>>, capacity: u16) -> Found<P> {
+    /// Finds a session of `epoch`, and notes its use, or makes a step towards a new one.
+    fn find(&mut self, wanted: Wanted<'_>, epoch: &Arc<Epoch<P>>, capacity: u16) -> Found<P> {
         if let Some(index) = self.open.iter().rposition(|entry| entry.is(wanted)) {
             let entry = self.open.remove(index);
-            if !entry.session.is_of(link) {
+            if !entry.session.is_of(epoch) {
                 return Found::Old(entry);
             }
             let session = entry.session.clone();
@@ -115,7 +115,7 @@ impl<P: Platform> Entries<P> {
     fn keep(&mut self, new: Entry<P>, capacity: u16) -> Kept<P> {
         let same = self.open.iter().find(|entry| entry.is(new.wanted()));
         if let Some(entry) = same
-            && entry.session.is_of(new.session.link())
+            && entry.session.is_of(new.session.epoch())
         {
             return Kept::Other(entry.session.clone(), new);
         }
@@ -238,7 +238,7 @@ impl<P: Platform> SessionCache<P> {
         direction: Direction,
         key: &[u8],
     ) -> Result<Arc<Cipher<P>>, Error> {
-        let link = device.link();
+        let epoch = device.epoch();
         let wanted = Wanted {
             algorithm,
             direction,
@@ -248,7 +248,7 @@ impl<P: Platform> SessionCache<P> {
             let capacity = self.capacity;
             match self
                 .entries
-                .with(|entries| entries.find(wanted, &link, capacity))
+                .with(|entries| entries.find(wanted, &epoch, capacity))
             {
                 Found::Session(session) => return Ok(session),
                 Found::Old(entry) => entry.close().await,
@@ -305,7 +305,7 @@ impl<P: Platform> SessionCache<P> {
             let mut made_room = false;
             while !made_room {
                 let idle = self.entries.with(Entries::take_idle).ok_or(error)?;
-                made_room = idle.session.is_of(&device.link());
+                made_room = idle.session.is_of(&device.epoch());
                 idle.close().await;
             }
         }

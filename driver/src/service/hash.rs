@@ -23,13 +23,13 @@ use crate::{
 /// As with [`Cipher`](crate::Cipher): every future may be dropped at any time, and a buffer given
 /// to it is freed when the device has let go of it. The digest is then untouched.
 #[derive(Debug)]
-pub struct Hash<P: Platform> {
+pub struct MessageDigest<P: Platform> {
     mode: Mode<P>,
     algorithm: HashAlgorithm,
     digest_len_bytes: usize,
 }
 
-impl<P: Platform> Hash<P> {
+impl<P: Platform> MessageDigest<P> {
     /// Opens a session whose digests have `digest_len_bytes` bytes: as many as the algorithm gives
     /// ([`HashAlgorithm::digest_len_bytes`]), or any number for SHAKE.
     ///
@@ -50,7 +50,7 @@ impl<P: Platform> Hash<P> {
             algorithm,
             result_len_bytes: check_digest_len(algorithm, digest_len_bytes)?,
         };
-        let session = Session::create(device.link(), &parameters, &[&[]; 2]).await?;
+        let session = Session::create(device.epoch(), &parameters, &[&[]; 2]).await?;
         Ok(Self {
             mode: Mode::Session(session),
             algorithm,
@@ -70,7 +70,7 @@ impl<P: Platform> Hash<P> {
         digest_len_bytes: usize,
     ) -> Result<Self, Error> {
         check_digest_len(algorithm, digest_len_bytes)?;
-        let stateless = Stateless::new(device.link(), StatelessFeature::HASH, &[])?;
+        let stateless = Stateless::new(device.epoch(), StatelessFeature::HASH, &[])?;
         Ok(Self {
             mode: Mode::Stateless(stateless),
             algorithm,
@@ -91,7 +91,7 @@ impl<P: Platform> Hash<P> {
     /// Returns how many bytes a message has at most.
     pub fn max_len_bytes(&self) -> usize {
         let other_bytes = self.mode.overhead_bytes() + self.digest_len_bytes;
-        let capabilities = &self.mode.link().capabilities;
+        let capabilities = &self.mode.epoch().capabilities;
         capabilities.max_data_len_bytes(other_bytes, 1)
     }
 
@@ -188,9 +188,9 @@ impl<P: Platform> Hash<P> {
     /// Checks the lengths, and puts together what goes with so many bytes of data.
     fn message<'a>(&'a self, len_bytes: usize, digest: &'a mut [u8]) -> Result<Message<'a>, Error> {
         check_exact_len("digest", digest.len(), self.digest_len_bytes)?;
-        let link = self.mode.link();
+        let epoch = self.mode.epoch();
         let other_bytes = self.mode.overhead_bytes() + self.digest_len_bytes;
-        link.capabilities.check_len(other_bytes, len_bytes, 1)?;
+        epoch.capabilities.check_len(other_bytes, len_bytes, 1)?;
         Ok(Message {
             head: self.head(len_bytes as u32),
             before: [self.mode.key(), &[], &[]],
@@ -203,7 +203,7 @@ impl<P: Platform> Hash<P> {
         let digest_len_bytes = self.digest_len_bytes as u32;
         match &self.mode {
             Mode::Session(session) => {
-                let form = session.link.sessions.form();
+                let form = session.epoch.sessions.form();
                 let (algorithm, id) = (self.algorithm, session.id());
                 wire::hash_request(form, algorithm, id, len_bytes, digest_len_bytes)
             }

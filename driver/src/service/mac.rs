@@ -67,14 +67,14 @@ impl<P: Platform> Mac<P> {
         key: &[u8],
         tag_len_bytes: usize,
     ) -> Result<Self, Error> {
-        let link = device.link();
-        let key_len_bytes = link.capabilities.check_mac_key(algorithm, key)?;
+        let epoch = device.epoch();
+        let key_len_bytes = epoch.capabilities.check_mac_key(algorithm, key)?;
         let parameters = SessionParameters::Mac {
             algorithm,
             result_len_bytes: check_tag_len(algorithm, tag_len_bytes)?,
             key_len_bytes,
         };
-        let session = Session::create(link, &parameters, &[key, &[]]).await?;
+        let session = Session::create(epoch, &parameters, &[key, &[]]).await?;
         Ok(Self {
             mode: Mode::Session(session),
             algorithm,
@@ -96,10 +96,10 @@ impl<P: Platform> Mac<P> {
         key: &[u8],
         tag_len_bytes: usize,
     ) -> Result<Self, Error> {
-        let link = device.link();
-        let key_len_bytes = link.capabilities.check_mac_key(algorithm, key)?;
+        let epoch = device.epoch();
+        let key_len_bytes = epoch.capabilities.check_mac_key(algorithm, key)?;
         check_tag_len(algorithm, tag_len_bytes)?;
-        let stateless = Stateless::new(link, StatelessFeature::MAC, &[key])?;
+        let stateless = Stateless::new(epoch, StatelessFeature::MAC, &[key])?;
         Ok(Self {
             mode: Mode::Stateless(stateless),
             algorithm,
@@ -121,7 +121,7 @@ impl<P: Platform> Mac<P> {
     /// Returns how many bytes a message has at most.
     pub fn max_len_bytes(&self) -> usize {
         let other_bytes = self.mode.overhead_bytes() + self.tag_len_bytes;
-        let capabilities = &self.mode.link().capabilities;
+        let capabilities = &self.mode.epoch().capabilities;
         capabilities.max_data_len_bytes(other_bytes, 1)
     }
 
@@ -270,9 +270,9 @@ impl<P: Platform> Mac<P> {
     /// Checks the lengths, and puts together what goes with so many bytes of data.
     fn message<'a>(&'a self, len_bytes: usize, tag: &'a mut [u8]) -> Result<Message<'a>, Error> {
         check_exact_len("tag", tag.len(), self.tag_len_bytes)?;
-        let link = self.mode.link();
+        let epoch = self.mode.epoch();
         let other_bytes = self.mode.overhead_bytes() + self.tag_len_bytes;
-        link.capabilities.check_len(other_bytes, len_bytes, 1)?;
+        epoch.capabilities.check_len(other_bytes, len_bytes, 1)?;
         Ok(Message {
             head: self.head(len_bytes as u32),
             before: [self.mode.key(), &[], &[]],
@@ -285,7 +285,7 @@ impl<P: Platform> Mac<P> {
         let tag_len_bytes = self.tag_len_bytes as u32;
         match &self.mode {
             Mode::Session(session) => {
-                let form = session.link.sessions.form();
+                let form = session.epoch.sessions.form();
                 let (algorithm, id) = (self.algorithm, session.id());
                 wire::mac_request(form, algorithm, id, len_bytes, tag_len_bytes)
             }

@@ -343,12 +343,12 @@ fn plaintext_of_a_wrong_tag_is_never_passed_on() {
                         rig.fake.set_fault(fault);
                         let sent = decrypt.decrypt(&nonce, &aad, buffer(&sealed), &tag);
                         let failed = sent.await.unwrap_err();
-                        let given = failed.given.unwrap();
+                        let given = failed.returned.unwrap();
                         assert!(given.iter().all(|byte| *byte == 0), "{how:?} {fault:?}");
                         rig.fake.set_fault(fault);
                         let list = Random::new(3).cut(&sealed);
                         let failed = decrypt.decrypt_list(&nonce, &aad, list, &tag).await;
-                        let given = concat(&failed.unwrap_err().given.unwrap());
+                        let given = concat(&failed.unwrap_err().returned.unwrap());
                         assert!(given.len() == len && given.iter().all(|byte| *byte == 0));
                     }
                     let sent = decrypt.decrypt(&nonce, &aad, buffer(&sealed), &wrong);
@@ -390,7 +390,7 @@ fn refused_encryption_changes_nothing_of_the_callers() {
                     assert_eq!((data, tag), (vec![9; len], [9; 16]));
                     rig.fake.set_fault(fault);
                     let sent = encrypt.encrypt(&[1; 12], &[], buffer(&vec![9; len]), &mut tag);
-                    assert_eq!(sent.await.unwrap_err().given.unwrap()[..], vec![0; len]);
+                    assert_eq!(sent.await.unwrap_err().returned.unwrap()[..], vec![0; len]);
                     assert_eq!(tag, [9; 16]);
                 }
             }
@@ -436,12 +436,12 @@ fn lengths_are_refused_before_they_are_sent() {
                 let expected = invalid("nonce", nonce_len, Requirement::OneOf { lens_bytes });
                 assert_eq!(failed.error, expected);
                 // The device did not have it, so it is as it was.
-                assert_eq!(failed.given.unwrap()[..], [4; 9]);
+                assert_eq!(failed.returned.unwrap()[..], [4; 9]);
             }
             let failed = decrypt.decrypt(&[1; 13], &aad, buffer(&[4; 9]), &tag[..7]);
             let failed = failed.await.unwrap_err();
             assert_eq!(failed.error, exactly("tag", 7, 8));
-            assert_eq!(failed.given.unwrap()[..], [4; 9]);
+            assert_eq!(failed.returned.unwrap()[..], [4; 9]);
             if !how.is_stateless() {
                 let mut data = [0; 4];
                 let outcome = decrypt.decrypt_slice(&[1; 13], &[], &mut data, &tag);
@@ -453,7 +453,7 @@ fn lengths_are_refused_before_they_are_sent() {
             let long = DmaBuffer::new(0x1_0000).unwrap();
             let failed = encrypt.encrypt(&[1; 13], &aad, long, &mut tag).await;
             let failed = failed.unwrap_err();
-            assert_eq!((failed.error, failed.given.is_some()), (too_long, true));
+            assert_eq!((failed.error, failed.returned.is_some()), (too_long, true));
             assert_eq!(encrypt.max_len_bytes(13, 5), 0xffff);
             let max = encrypt.max_len_bytes(12, 5);
             let requirement = Requirement::AtMost {

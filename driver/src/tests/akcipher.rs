@@ -8,7 +8,7 @@ use sha2::{Sha224, Sha256, Sha384, Sha512};
 
 use super::services::{EVERY_WAY, How};
 use crate::{
-    Breakage, Curve, EcdsaNumber, EcdsaPrivateKey, EcdsaPublicKey, EcdsaSignature, EcdsaSigner,
+    Curve, DeviceFault, EcdsaNumber, EcdsaPrivateKey, EcdsaPublicKey, EcdsaSignature, EcdsaSigner,
     EcdsaVerifier, Error, Features, KeyFault, Options, Refusal, Requirement, RsaDecryptor,
     RsaEncryptor, RsaHash, RsaPrivateKey, RsaPublicKey, RsaRawDecryptor, RsaRawEncryptor,
     RsaSignature, RsaSigner, RsaVerifier,
@@ -325,7 +325,7 @@ fn what_does_not_verify_is_told_from_what_failed() {
             verifier.verify(&digest, signature.as_ref()).await.unwrap();
             rig.fake.set_fault(Fault::NoStatus);
             let verified = verifier.verify(&digest, signature.as_ref()).await;
-            let unanswered = matches!(verified, Err(Error::Broken(Breakage::Unanswered { .. })));
+            let unanswered = matches!(verified, Err(Error::Broken(DeviceFault::Unanswered { .. })));
             assert!(unanswered, "{verified:?}");
         });
     }

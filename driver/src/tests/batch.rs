@@ -143,7 +143,7 @@ fn each_request_of_a_batch_has_its_own_error() {
         .iter()
         .map(|result| match result {
             Ok(buffer) => (None, buffer.len()),
-            Err(failed) => (Some(failed.error), failed.given.as_ref().unwrap().len()),
+            Err(failed) => (Some(failed.error), failed.returned.as_ref().unwrap().len()),
         })
         .collect();
     let invalid = |field, len_bytes, requirement| {
@@ -186,7 +186,7 @@ fn dropped_batch_sends_no_more_and_leaks_nothing() {
     assert_eq!(rig.fake.serve(0, usize::MAX), 4);
     rig.device.poll();
     assert_eq!(live_pages(), before);
-    assert_eq!(rig.device.link().data[0].free_slots(), 4);
+    assert_eq!(rig.device.epoch().data[0].free_slots(), 4);
 }
 
 #[test]
@@ -211,7 +211,7 @@ fn broken_device_ends_a_batch_with_what_it_never_had() {
             Ok(_) => "done",
             Err(failed) => {
                 assert!(matches!(failed.error, Error::Broken(_)));
-                match &failed.given {
+                match &failed.returned {
                     Some(_) => "back",
                     None => "gone",
                 }

@@ -85,7 +85,7 @@ fn iv_is_asked_once_and_kept() {
                     requirement,
                 };
                 assert_eq!(failed.error, expected);
-                assert_eq!(failed.given.unwrap()[..], [3; 32]);
+                assert_eq!(failed.returned.unwrap()[..], [3; 32]);
             }
         }
     }
@@ -94,7 +94,7 @@ fn iv_is_asked_once_and_kept() {
 #[test]
 fn iv_that_panics_leaves_nothing_behind() {
     let (rig, ciphers) = both_modes();
-    let slots = || rig.device.link().data[0].free_slots();
+    let slots = || rig.device.epoch().data[0].free_slots();
     let before = (slots(), live_pages());
     for cipher in &ciphers {
         for panics_at in 0..3 {
@@ -152,7 +152,7 @@ fn iv_may_call_the_driver() {
 fn slot_that_is_not_sent_is_wiped() {
     const SECRET: &[u8; 20] = b"written and not sent";
     let rig = Rig::simple();
-    let queue = &rig.device.link().data[0];
+    let queue = &rig.device.epoch().data[0];
     let free = queue.free_slots();
     for at in [0, 700, 1600] {
         let reserved = queue.reserve_at_once().unwrap();

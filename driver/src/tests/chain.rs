@@ -227,7 +227,7 @@ fn lengths_are_refused_before_they_are_sent() {
                 async move {
                     let (data, mut digest) = (buffer(&[9; 40]), [0; 32]);
                     let failed = chain.process(input, data, &mut digest).await.unwrap_err();
-                    assert_eq!(failed.given.unwrap()[..], [9; 40]);
+                    assert_eq!(failed.returned.unwrap()[..], [9; 40]);
                     failed.error
                 }
             };
@@ -302,7 +302,7 @@ fn refused_requests_change_nothing_of_the_callers() {
                     rig.fake.set_fault(fault);
                     let sent = chain.process(INPUT, buffer(&data), &mut digest);
                     let failed = sent.await.unwrap_err();
-                    assert_eq!(failed.given.unwrap()[..], vec![0; len], "{fault:?}");
+                    assert_eq!(failed.returned.unwrap()[..], vec![0; len], "{fault:?}");
                     assert_eq!((data, digest), (vec![9; len], [9; 32]));
                 }
             }

@@ -217,7 +217,7 @@ fn list_comes_back_in_order_with_every_error() {
             requirement,
         };
         assert_eq!(failed.error, expected, "{lens:?}");
-        assert_eq!(lens_of(&failed.given.unwrap()), lens);
+        assert_eq!(lens_of(&failed.returned.unwrap()), lens);
     }
     assert_eq!(rig.device.data_stats().submitted, submitted);
 
@@ -226,17 +226,17 @@ fn list_comes_back_in_order_with_every_error() {
     assert!(poll_once(request.as_mut()).is_pending());
     rig.fake.set_fault(Fault::Status(1));
     rig.fake.serve(0, 1);
-    let Poll::Ready(Err(Failed { error, given })) = poll_once(request.as_mut()) else {
+    let Poll::Ready(Err(Failed { error, returned })) = poll_once(request.as_mut()) else {
         panic!("it was answered");
     };
     assert_eq!(error, Error::Refused(Refusal::Error));
-    assert_eq!(lens_of(&given.unwrap()), [1, 2, 13]);
+    assert_eq!(lens_of(&returned.unwrap()), [1, 2, 13]);
 
     // A shutdown, before it was sent.
-    rig.device.link().data[0].close(Error::ShutDown);
+    rig.device.epoch().data[0].close(Error::ShutDown);
     let failed = run(session.process_list(&IV, list(&[4, 12]))).unwrap_err();
     assert_eq!(failed.error, Error::ShutDown);
-    assert_eq!(lens_of(&failed.given.unwrap()), [4, 12]);
+    assert_eq!(lens_of(&failed.returned.unwrap()), [4, 12]);
 }
 
 #[test]
@@ -247,16 +247,16 @@ fn list_of_too_many_buffers_comes_back() {
     for (setup, max, most) in [(indirect, 16, 7), (direct, 8, 3)] {
         let rig = Rig::new(setup, Rig::options()).unwrap();
         let session = rig.session(Direction::Encrypt);
-        let slots = rig.device.link().data[0].free_slots();
+        let slots = rig.device.epoch().data[0].free_slots();
         let pages = live_pages();
         for count in [most + 1, 20, 400] {
             let list: Vec<_> = (0..count).map(|_| DmaBuffer::new(16).unwrap()).collect();
             let failed = run(session.process_list(&IV, list)).unwrap_err();
             let descriptors = 2 + 2 * count;
             assert_eq!(failed.error, Error::TooManyBuffers { descriptors, max });
-            assert_eq!(failed.given.unwrap().len(), count);
+            assert_eq!(failed.returned.unwrap().len(), count);
         }
-        assert_eq!(rig.device.link().data[0].free_slots(), slots);
+        assert_eq!(rig.device.epoch().data[0].free_slots(), slots);
         assert_eq!(live_pages(), pages);
         // The most that fit do go.
         let data = text(16 * most);
@@ -307,14 +307,18 @@ fn what_does_not_count_is_wiped() {
             for fault in [Fault::Status(1), Fault::Length(3)] {
                 rig.fake.set_fault(fault);
                 let failed = session.process(&IV, buffer(&plain)).await.unwrap_err();
-                assert_eq!(failed.given.unwrap()[..], [0; 64], "{how:?} {fault:?}");
+                assert_eq!(failed.returned.unwrap()[..], [0; 64], "{how:?} {fault:?}");
                 rig.fake.set_fault(fault);
                 let list = buffers(&[&plain[..16], &plain[16..]]);
                 let failed = session.process_list(&IV, list).await.unwrap_err();
-                assert_eq!(concat(&failed.given.unwrap()), [0; 64], "{how:?} {fault:?}");
+                assert_eq!(
+                    concat(&failed.returned.unwrap()),
+                    [0; 64],
+                    "{how:?} {fault:?}"
+                );
                 rig.fake.set_fault(fault);
                 let sent = session.process_into(&IV, buffer(&plain), buffer(&plain));
-                let (source, destination) = sent.await.unwrap_err().given.unwrap();
+                let (source, destination) = sent.await.unwrap_err().returned.unwrap();
                 assert_eq!((&source[..], &destination[..]), (&plain[..], &[0; 64][..]));
                 rig.fake.set_fault(fault);
                 let requests = vec![(IV, buffer(&plain)), (IV, buffer(&plain))];
@@ -322,7 +326,7 @@ fn what_does_not_count_is_wiped() {
                 let whole = results.pop().unwrap().unwrap();
                 assert_eq!(whole[..], oracle(&KEY, &IV, &plain));
                 let failed = results.pop().unwrap().unwrap_err();
-                assert_eq!(failed.given.unwrap()[..], [0; 64], "{how:?} {fault:?}");
+                assert_eq!(failed.returned.unwrap()[..], [0; 64], "{how:?} {fault:?}");
                 rig.fake.set_fault(fault);
                 let mut slice = plain;
                 session.process_slice(&IV, &mut slice).await.unwrap_err();

@@ -76,7 +76,7 @@ fn one_descriptor_a_field_is_answered_with_and_without_indirect_tables() {
         };
         let (descriptors, max) = (17, 16);
         assert_eq!(failed.error, Error::TooManyBuffers { descriptors, max });
-        assert_eq!(failed.given.unwrap().len(), 7);
+        assert_eq!(failed.returned.unwrap().len(), 7);
     }
 }
 

@@ -4,14 +4,21 @@ use alloc::{vec, vec::Vec};
 
 use super::services::{Cases, EVERY_WAY, How, Random, buffer, concat, exactly, hex, invalid};
 use crate::{
-    DmaBuffer, Error, Hash, HashAlgorithm, Requirement,
+    DmaBuffer, Error, HashAlgorithm, MessageDigest, Requirement,
     fake::{FakePlatform, Rig, Setup, compute_digest, run},
 };
 
-async fn open(rig: &Rig, how: How, algorithm: HashAlgorithm, len: usize) -> Hash<FakePlatform> {
+async fn open(
+    rig: &Rig,
+    how: How,
+    algorithm: HashAlgorithm,
+    len: usize,
+) -> MessageDigest<FakePlatform> {
     match how.is_stateless() {
-        true => Hash::stateless(&rig.device, algorithm, len).unwrap(),
-        false => Hash::open(&rig.device, algorithm, len).await.unwrap(),
+        true => MessageDigest::stateless(&rig.device, algorithm, len).unwrap(),
+        false => MessageDigest::open(&rig.device, algorithm, len)
+            .await
+            .unwrap(),
     }
 }
 
@@ -165,8 +172,10 @@ fn lengths_are_refused_before_they_are_sent() {
             let device = &rig.device;
             let wrong = |algorithm, len| async move {
                 match how.is_stateless() {
-                    true => Hash::stateless(device, algorithm, len).unwrap_err(),
-                    false => Hash::open(device, algorithm, len).await.unwrap_err(),
+                    true => MessageDigest::stateless(device, algorithm, len).unwrap_err(),
+                    false => MessageDigest::open(device, algorithm, len)
+                        .await
+                        .unwrap_err(),
                 }
             };
             let error = wrong(HashAlgorithm::Sha256, 16).await;
@@ -183,21 +192,21 @@ fn lengths_are_refused_before_they_are_sent() {
             let failed = hash.digest(DmaBuffer::new(max).unwrap(), &mut short);
             let failed = failed.await.unwrap_err();
             assert_eq!(failed.error, exactly("digest", 19, 20));
-            assert_eq!(failed.given.unwrap().len(), max);
+            assert_eq!(failed.returned.unwrap().len(), max);
             let mut digest = [7; 20];
             let max_bytes = max as u64;
             let too_long = invalid("data", max + 1, Requirement::AtMost { max_bytes });
             let long = DmaBuffer::new(max + 1).unwrap();
             let failed = hash.digest(long, &mut digest).await.unwrap_err();
             assert_eq!(failed.error, too_long);
-            assert_eq!(failed.given.unwrap().len(), max + 1);
+            assert_eq!(failed.returned.unwrap().len(), max + 1);
             let error = hash.digest_slice(&vec![0; max + 1], &mut digest).await;
             assert_eq!(error, Err(too_long));
             let empty = vec![buffer(&[1]), buffer(&[])];
             let failed = hash.digest_list(empty, &mut digest).await.unwrap_err();
             let at_least = Requirement::AtLeast { min_bytes: 1 };
             assert_eq!(failed.error, invalid("buffer", 0, at_least));
-            assert_eq!(failed.given.unwrap().len(), 2);
+            assert_eq!(failed.returned.unwrap().len(), 2);
             let many: Vec<_> = (0..15).map(|_| buffer(&[1])).collect();
             let failed = hash.digest_list(many, &mut digest).await.unwrap_err();
             let (descriptors, max_descriptors) = (17, 16);
@@ -205,7 +214,10 @@ fn lengths_are_refused_before_they_are_sent() {
                 descriptors,
                 max: max_descriptors,
             };
-            assert_eq!((failed.error, failed.given.unwrap().len()), (expected, 15));
+            assert_eq!(
+                (failed.error, failed.returned.unwrap().len()),
+                (expected, 15)
+            );
             assert_eq!(rig.device.data_stats().submitted, before);
             assert_eq!(digest, [7; 20]);
             hash.digest(DmaBuffer::new(max).unwrap(), &mut digest)

@@ -7,7 +7,8 @@ use core::{
 };
 
 use crate::{
-    Breakage, Cipher, CipherAlgorithm, Direction, DmaBuffer, Error, ForcedReset, Options, Refusal,
+    Cipher, CipherAlgorithm, DeviceFault, Direction, DmaBuffer, Error, ForcedReset, Options,
+    Refusal,
     fake::{
         Fault, IV, KEY, Rig, Setup, Wakes, is_in_memory, live_pages, oracle, poll_once, trusted,
     },
@@ -60,7 +61,7 @@ fn with_fault(fault: Fault) -> [Option<Error>; 2] {
 fn ids_that_are_no_request_break_the_device() {
     // Beyond the queue, right in the low half only, a slot that is free, all ones.
     for id in [64, 0x1_0000, 0x8000_0000, 63, u32::MAX] {
-        let broken = Some(Error::Broken(Breakage::BadUsedId { id }));
+        let broken = Some(Error::Broken(DeviceFault::BadUsedId { id }));
         assert_eq!(with_fault(Fault::Id(id)), [broken, broken]);
     }
 }
@@ -70,7 +71,7 @@ fn id_used_twice_breaks_the_device() {
     let [_, second] = with_fault_tolerant(Fault::Twice);
     assert!(matches!(
         second,
-        Some(Error::Broken(Breakage::BadUsedId { .. }))
+        Some(Error::Broken(DeviceFault::BadUsedId { .. }))
     ));
 }
 
@@ -95,7 +96,7 @@ fn with_fault_tolerant(fault: Fault) -> [Option<Error>; 2] {
 fn index_that_jumps_breaks_the_device() {
     // One request in flight more than the index may have moved by.
     for by in [2, 100, 0x7fff] {
-        let jump = Breakage::UsedIndexJump {
+        let jump = DeviceFault::UsedIndexJump {
             advance: 1 + by,
             in_flight: 2,
         };
@@ -127,7 +128,7 @@ fn status_decides_whatever_else_was_written() {
 
 #[test]
 fn used_element_without_a_status_breaks_the_device() {
-    let broken = Some(Error::Broken(Breakage::Unanswered { id: 0 }));
+    let broken = Some(Error::Broken(DeviceFault::Unanswered { id: 0 }));
     assert_eq!(with_fault(Fault::NoStatus), [broken, broken]);
     // No status that there is; a device that means it says nothing else.
     assert_eq!(with_fault(Fault::Status(0xff)), [broken, broken]);
@@ -148,8 +149,11 @@ fn element_that_comes_again_does_not_answer_the_next_request() {
     let Poll::Ready(Err(failed)) = poll_once(second.as_mut()) else {
         panic!("it was not served")
     };
-    let unanswered = Error::Broken(Breakage::Unanswered { id: 0 });
-    assert_eq!((failed.error, failed.given.is_none()), (unanswered, true));
+    let unanswered = Error::Broken(DeviceFault::Unanswered { id: 0 });
+    assert_eq!(
+        (failed.error, failed.returned.is_none()),
+        (unanswered, true)
+    );
 }
 
 #[test]
@@ -223,15 +227,15 @@ fn device_that_needs_a_reset_ends_every_wait() {
     rig.fake.need_reset();
     rig.device.poll();
     assert!(wakes.count() >= 5, "{} of 5 were woken", wakes.count());
-    let broken = Error::Broken(Breakage::NeedsReset);
+    let broken = Error::Broken(DeviceFault::NeedsReset);
     let Poll::Ready(Err(failed)) = in_flight.as_mut().poll(&mut context) else {
         panic!()
     };
-    assert_eq!((failed.error, failed.given.is_none()), (broken, true));
+    assert_eq!((failed.error, failed.returned.is_none()), (broken, true));
     let Poll::Ready(Err(failed)) = in_line.as_mut().poll(&mut context) else {
         panic!()
     };
-    assert_eq!((failed.error, failed.given.is_some()), (broken, true));
+    assert_eq!((failed.error, failed.returned.is_some()), (broken, true));
     assert_eq!(
         create.as_mut().poll(&mut context).map(Result::err),
         Poll::Ready(Some(broken))
@@ -269,7 +273,7 @@ fn forced_reset_keeps_what_the_device_may_still_write() {
             panic!()
         };
         assert_eq!(
-            (failed.error, failed.given.is_none()),
+            (failed.error, failed.returned.is_none()),
             (Error::ShutDown, true)
         );
         drop(request);
@@ -359,5 +363,5 @@ fn reset_that_is_asked_for_ends_those_who_poll() {
     let request = session.process(&IV, DmaBuffer::new(16).unwrap());
     // Nobody calls `poll`, and no interrupt comes.
     let failed = crate::fake::run(request).unwrap_err();
-    assert_eq!(failed.error, Error::Broken(Breakage::NeedsReset));
+    assert_eq!(failed.error, Error::Broken(DeviceFault::NeedsReset));
 }

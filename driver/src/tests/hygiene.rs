@@ -93,8 +93,8 @@ fn long_key_of_a_cancelled_create_is_wiped_and_its_session_destroyed() {
         for polls in 0..3 {
             for refused in [false, true] {
                 rig.fake.limit_sessions(if refused { 0 } else { 256 });
-                let link = rig.device.link();
-                let mut create = Box::pin(Session::create(link, &parameters, &keys));
+                let epoch = rig.device.epoch();
+                let mut create = Box::pin(Session::create(epoch, &parameters, &keys));
                 let mut ready = false;
                 for poll in 0..polls {
                     if poll == 1 && answered {
@@ -162,7 +162,7 @@ fn send<'s>(
                 direction: encrypt,
                 key_len_bytes: key.len() as u32,
             });
-            drop(Session::create(rig.device.link(), &parameters, &[&key, &[]]).await);
+            drop(Session::create(rig.device.epoch(), &parameters, &[&key, &[]]).await);
         }),
         Sent::StatelessKey => Box::pin(async move {
             let cipher = Cipher::stateless(&rig.device, cbc, encrypt, &SECRET).unwrap();

@@ -5,8 +5,8 @@ use alloc::{boxed::Box, vec::Vec};
 use core::{pin::Pin, task::Poll};
 
 use crate::{
-    Breakage, Cipher, Direction, DmaBuffer, Error, ForcedReset, Hash, HashAlgorithm, Interrupt,
-    Mac, MacAlgorithm, Options, Services, WhenNotReady,
+    Cipher, DeviceFault, Direction, DmaBuffer, Error, ForcedReset, HashAlgorithm, Interrupt, Mac,
+    MacAlgorithm, MessageDigest, Options, Services, WhenNotReady,
     fake::{FakePlatform, IV, Rig, Setup, poll_once, request, run, trusted},
     transport::MsixEntry,
 };
@@ -20,7 +20,7 @@ fn device_that_is_silent_is_found_out_by_a_look() {
     // It asks for a reset, and its interrupt does not arrive.
     rig.fake.need_reset();
     assert!(poll_once(request.as_mut()).is_pending());
-    let broken = Error::Broken(Breakage::NeedsReset);
+    let broken = Error::Broken(DeviceFault::NeedsReset);
     assert_eq!(rig.device.check(), Err(broken));
     assert_eq!(poll_once(request.as_mut()), Poll::Ready(Err(broken)));
     let [reads, writes, _] = rig.fake.accesses();
@@ -171,7 +171,11 @@ fn inherited(options: Options) -> Rig {
         let mac = (MacAlgorithm::HmacSha256, [1; 32]);
         core::mem::forget(rig.open().await.unwrap());
         core::mem::forget(Mac::open(device, mac.0, &mac.1, 32).await.unwrap());
-        core::mem::forget(Hash::open(device, HashAlgorithm::Sha256, 32).await.unwrap());
+        core::mem::forget(
+            MessageDigest::open(device, HashAlgorithm::Sha256, 32)
+                .await
+                .unwrap(),
+        );
         core::mem::forget(rig.open().await.unwrap());
     });
     let after = rig.reboot(setup, options).unwrap();
@@ -294,7 +298,7 @@ fn long(session: &Cipher<FakePlatform>) -> Pin<Box<dyn Future<Output = Ended> + 
         let outcome = session.process(&IV, DmaBuffer::new(32).unwrap()).await;
         outcome
             .map(drop)
-            .map_err(|failed| (failed.error, failed.given.is_some()))
+            .map_err(|failed| (failed.error, failed.returned.is_some()))
     });
     assert!(poll_once(request.as_mut()).is_pending());
     request
@@ -333,7 +337,7 @@ fn device_that_asks_for_a_reset_ends_everything_until_it_recovers() {
         let interrupt = rig.device.handle_interrupt(MsixEntry(0));
         assert_eq!(interrupt, Interrupt::Handled);
     };
-    ends_everything(&rig, event, Error::Broken(Breakage::NeedsReset));
+    ends_everything(&rig, event, Error::Broken(DeviceFault::NeedsReset));
     rig.device.recover(0).unwrap();
     rig.session(Direction::Encrypt);
 }
@@ -356,7 +360,7 @@ fn device_that_its_bus_has_reset_ends_everything_until_it_recovers() {
             rig.fake.reset_function();
             look(&rig);
         };
-        ends_everything(&rig, event, Error::Broken(Breakage::StatusLost));
+        ends_everything(&rig, event, Error::Broken(DeviceFault::StatusLost));
         rig.device.recover(0).unwrap();
         rig.session(Direction::Encrypt);
     }
@@ -367,7 +371,7 @@ fn successor_of_a_device_is_not_reset_by_a_predecessor_that_has_looked() {
     let rig = Rig::simple();
     let session = rig.session(Direction::Encrypt);
     rig.fake.vanish();
-    assert_eq!(rig.device.check(), Err(Error::Broken(Breakage::Gone)));
+    assert_eq!(rig.device.check(), Err(Error::Broken(DeviceFault::Gone)));
     rig.fake.come_back();
     let successor = rig.succeed(Setup::default(), Rig::options()).unwrap();
     let other = successor.session(Direction::Encrypt);

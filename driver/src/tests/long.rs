@@ -4,7 +4,8 @@ use alloc::{boxed::Box, vec::Vec};
 use core::task::Poll;
 
 use crate::{
-    Breakage, Cipher, CipherAlgorithm, Direction, DmaBuffer, Error, Features, Options, Requirement,
+    Cipher, CipherAlgorithm, DeviceFault, Direction, DmaBuffer, Error, Features, Options,
+    Requirement,
     fake::{
         FakePlatform, Fault, Rig, Setup, cipher_oracle, is_in_freed_memory, live_pages, poll_once,
         run,
@@ -129,7 +130,7 @@ fn algorithms_with_a_hidden_state_are_not_cut() {
             let buffer = DmaBuffer::new(max + 1).unwrap();
             let failed = session.process_long(iv, buffer).await.unwrap_err();
             assert_eq!(failed.error, expected);
-            assert_eq!(failed.given.unwrap().len(), max + 1);
+            assert_eq!(failed.returned.unwrap().len(), max + 1);
             session.process_slice(iv, &mut data[..max]).await.unwrap();
         }
     });
@@ -209,7 +210,7 @@ fn failed_piece_leaves_nothing_of_what_the_device_made() {
                 let session = &session;
                 Box::pin(async move {
                     let failed = session.process_long(&[0; 16], buffer).await.unwrap_err();
-                    let given = failed.given.unwrap();
+                    let given = failed.returned.unwrap();
                     assert_eq!(given.len(), 8 * 1024, "in one piece again");
                     // In turn, those behind the refused one have not been sent.
                     let had_bytes = match direction {
@@ -249,7 +250,7 @@ fn failed_unit_leaves_nothing_of_what_the_device_made() {
             rig.fake.set_fault(fault);
             let buffer = DmaBuffer::from_slice(&text(8 * 512)).unwrap();
             let failed = session.process_units(7, 512, buffer).await.unwrap_err();
-            let given = failed.given.unwrap();
+            let given = failed.returned.unwrap();
             assert_eq!(given.len(), 8 * 512, "in one piece again");
             assert!(given.iter().all(|byte| *byte == 0), "{fault:?}");
             rig.fake.set_fault(fault);
@@ -308,8 +309,8 @@ fn broken_device_keeps_the_pages_of_a_cut_buffer() {
     let Poll::Ready(Err(failed)) = poll_once(request.as_mut()) else {
         panic!("waits for ever");
     };
-    assert_eq!(failed.error, Error::Broken(Breakage::NeedsReset));
-    assert!(failed.given.is_none(), "the device has some of it");
+    assert_eq!(failed.error, Error::Broken(DeviceFault::NeedsReset));
+    assert!(failed.returned.is_none(), "the device has some of it");
     drop(request);
     assert_eq!(live_pages() - before, 2, "pieces share the buffer's pages");
     rig.device.recover(0).unwrap();
@@ -406,7 +407,10 @@ fn data_units_that_do_not_fit_are_refused() {
             assert_eq!(outcome, Err(expected));
             let buffer = DmaBuffer::new(len).unwrap();
             let failed = xts.process_units(0, unit_len, buffer).await.unwrap_err();
-            assert_eq!((failed.error, failed.given.unwrap().len()), (expected, len));
+            assert_eq!(
+                (failed.error, failed.returned.unwrap().len()),
+                (expected, len)
+            );
         }
     });
 }

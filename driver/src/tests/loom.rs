@@ -19,7 +19,7 @@ use loom::{
 };
 
 use crate::{
-    Breakage, Error,
+    DeviceFault, Error,
     dma::DmaBuffer,
     fake::{FakePlatform, live_pages, use_chain},
     queue::{
@@ -204,8 +204,8 @@ fn loom_completion_finds_the_waker_left_at_publish() {
 #[test]
 fn loom_end_finds_the_waker_left_at_publish() {
     check(|| {
-        let broken = Error::Broken(Breakage::NeedsReset);
-        let outcome = await_with(|queue| end(queue, Error::Broken(Breakage::NeedsReset)));
+        let broken = Error::Broken(DeviceFault::NeedsReset);
+        let outcome = await_with(|queue| end(queue, Error::Broken(DeviceFault::NeedsReset)));
         assert_eq!(outcome, Err(broken));
     });
 }
@@ -333,7 +333,7 @@ fn loom_end_reaches_whoever_waits() {
         let (queue, _) = queue(1);
         let mut in_flight = publish(queue.try_reserve().unwrap());
         let other = queue.clone();
-        let broken = Error::Broken(Breakage::NeedsReset);
+        let broken = Error::Broken(DeviceFault::NeedsReset);
         let thread = thread::spawn(move || end(&other, broken));
         let outcome = block_on(poll_fn(|context| in_flight.poll(context)));
         assert_eq!(outcome, Err(broken));

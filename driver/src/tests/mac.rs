@@ -199,7 +199,7 @@ fn wrong_tags_do_not_verify() {
                     assert_eq!(outcome, Err(Error::TagMismatch));
                     let failed = mac.verify(buffer(&data), &wrong).await.unwrap_err();
                     assert_eq!(failed.error, Error::TagMismatch);
-                    assert_eq!(failed.given.unwrap()[..], data);
+                    assert_eq!(failed.returned.unwrap()[..], data);
                     let failed = mac.verify_list(vec![buffer(&data)], &wrong);
                     assert_eq!(failed.await.unwrap_err().error, Error::TagMismatch);
                 }
@@ -208,7 +208,7 @@ fn wrong_tags_do_not_verify() {
                 assert_eq!(short, Err(exactly("tag", 11, 12)));
                 let short = mac.verify(buffer(&data), &[]).await.unwrap_err();
                 assert_eq!(short.error, exactly("tag", 0, 12));
-                assert!(short.given.is_some());
+                assert!(short.returned.is_some());
             }
         });
     }
@@ -246,7 +246,7 @@ fn lengths_are_refused_before_they_are_sent() {
             let before = rig.device.data_stats().submitted;
             let failed = mac.tag(buffer(&[1]), &mut [0; 19]).await.unwrap_err();
             assert_eq!(failed.error, exactly("tag", 19, 20));
-            assert!(failed.given.is_some());
+            assert!(failed.returned.is_some());
             let max = mac.max_len_bytes();
             let max_bytes = max as u64;
             let outcome = mac.tag_slice(&vec![0; max + 1], &mut [0; 20]).await;

@@ -42,8 +42,6 @@ mod loom;
 #[cfg(not(loom))]
 mod mac;
 #[cfg(not(loom))]
-mod manager;
-#[cfg(not(loom))]
 mod negotiation;
 #[cfg(not(loom))]
 mod out_of_memory;
@@ -51,6 +49,8 @@ mod out_of_memory;
 mod panics;
 #[cfg(not(loom))]
 mod polling;
+#[cfg(not(loom))]
+mod pool;
 #[cfg(not(loom))]
 mod prove;
 #[cfg(not(loom))]

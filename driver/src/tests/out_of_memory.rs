@@ -29,7 +29,7 @@ fn refused<T, E: Into<Error>>(future: Pin<Box<dyn Future<Output = Result<T, E>> 
 /// Takes what came back from an error for want of room.
 fn given<T>(failed: Failed<T>) -> T {
     assert_out_of_memory(failed.error);
-    failed.given.unwrap()
+    failed.returned.unwrap()
 }
 
 fn assert_out_of_memory(error: Error) {
@@ -105,7 +105,7 @@ fn futures_that_are_joined_come_back() {
         panic!("there was room");
     };
     assert_out_of_memory(failed.error);
-    let requests = failed.given.unwrap();
+    let requests = failed.returned.unwrap();
     assert_eq!(requests.len(), 300);
     assert_eq!(rig.device.data_stats().submitted, before);
     let results = run(join_all(requests)).unwrap();

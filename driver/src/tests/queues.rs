@@ -9,7 +9,7 @@ use core::{
 use std::thread;
 
 use crate::{
-    Breakage, Cipher, CipherAlgorithm, Direction, DmaBuffer, Error, Failed, Features, Interrupt,
+    Cipher, CipherAlgorithm, DeviceFault, Direction, DmaBuffer, Error, Failed, Features, Interrupt,
     InterruptMode, Options,
     fake::{
         FakePlatform, Fault, IV, KEY, Rig, Served, Setup, as_cpu, live_pages, message, oracle,
@@ -278,7 +278,7 @@ fn queue_that_breaks_ends_everything() {
         let mut open = rig.begin_open();
         rig.fake.set_fault(Fault::Id(999));
         assert_eq!(rig.fake.serve(broken, 1), 1);
-        let error = Error::Broken(Breakage::BadUsedId { id: 999 });
+        let error = Error::Broken(DeviceFault::BadUsedId { id: 999 });
         for request in &mut requests {
             let Poll::Ready(Err(failed)) = poll_once(request.as_mut()) else {
                 panic!("queue {broken} broke, and a request waits on");

@@ -9,7 +9,7 @@ use core::{
 use std::{sync::Mutex, thread};
 
 use crate::{
-    Cipher, CipherAlgorithm, Direction, DmaBuffer, Error, Interrupt, Manager, Options,
+    Cipher, CipherAlgorithm, DevicePool, Direction, DmaBuffer, Error, Interrupt, Options,
     WhenNotReady,
     fake::{FakePlatform, IV, KEY, Rig, Setup, Wakes, live_pages, poll_once, run},
     transport::MsixEntry,
@@ -53,7 +53,7 @@ fn long(session: &Cipher<FakePlatform>) -> Call<'_> {
         match session.process(&IV, DmaBuffer::new(8192).unwrap()).await {
             Ok(_) => Ok(()),
             Err(failed) => {
-                assert!(failed.given.is_some(), "the device never had it");
+                assert!(failed.returned.is_some(), "the device never had it");
                 Err(failed.error)
             }
         }
@@ -68,7 +68,7 @@ fn batch(session: &Cipher<FakePlatform>) -> Call<'_> {
         results.into_iter().try_for_each(|result| match result {
             Ok(_) => Ok(()),
             Err(failed) => {
-                assert!(failed.given.is_some(), "the device never had it");
+                assert!(failed.returned.is_some(), "the device never had it");
                 Err(failed.error)
             }
         })
@@ -162,7 +162,7 @@ fn requests_end_with_their_buffers_while_the_hardware_is_away() {
     let Poll::Ready(Err(failed)) = poll_once(Box::pin(tried).as_mut()) else {
         panic!("tried in vain");
     };
-    assert_eq!((failed.error, failed.given.is_some()), (NOT_READY, true));
+    assert_eq!((failed.error, failed.returned.is_some()), (NOT_READY, true));
     assert_eq!(run(rig.open()).err(), Some(NOT_READY));
     // Their ends wait, and their callers need not.
     assert_eq!(run(closed.close()), Err(NOT_READY));
@@ -214,7 +214,7 @@ fn requests_wait_for_the_return_of_the_hardware_in_their_order() {
     let Poll::Ready(Err(failed)) = poll_once(Box::pin(tried).as_mut()) else {
         panic!("tried in vain");
     };
-    assert_eq!((failed.error, failed.given.is_some()), (NOT_READY, true));
+    assert_eq!((failed.error, failed.returned.is_some()), (NOT_READY, true));
     assert_eq!(sent(&rig), before);
     assert_eq!(woken.count(), 0);
     // One of those that wait leaves.
@@ -339,13 +339,13 @@ fn device_that_breaks_or_is_shut_down_meanwhile_gives_the_buffers_back() {
 #[test]
 fn manager_passes_over_a_device_whose_hardware_is_away() {
     let rig = Rig::simple();
-    let manager = Manager::new(|_, _| 0);
-    manager.add(rig.device.clone(), 0, rig.device.capabilities());
-    let chosen = || manager.device_for(CipherAlgorithm::AesCbc).map(drop);
+    let pool = DevicePool::new(|_, _| 0);
+    pool.add(rig.device.clone(), 0, rig.device.capabilities());
+    let chosen = || pool.device_for(CipherAlgorithm::AesCbc).map(drop);
     assert_eq!(chosen(), Ok(()));
     set_ready(&rig, false);
     assert_eq!(chosen(), Err(Error::NoDevice));
-    let opened = manager.open_cipher(CipherAlgorithm::AesCbc, Direction::Encrypt, &KEY);
+    let opened = pool.open_cipher(CipherAlgorithm::AesCbc, Direction::Encrypt, &KEY);
     assert_eq!(run(opened).err(), Some(Error::NoDevice));
     set_ready(&rig, true);
     assert_eq!(chosen(), Ok(()));

@@ -9,8 +9,8 @@ use core::{
 use std::sync::Mutex;
 
 use crate::{
-    Breakage, Cipher, CipherAlgorithm, Device, Direction, DmaBuffer, Error, ForcedReset, Options,
-    block_on,
+    Cipher, CipherAlgorithm, Device, DeviceFault, Direction, DmaBuffer, Error, ForcedReset,
+    Options, block_on,
     fake::{
         FakePlatform, IV, KEY, Rig, Served, Setup, Wakes, is_in_freed_memory, live_pages,
         poll_once, trusted,
@@ -204,7 +204,7 @@ fn used_elements_of_the_life_before_give_nothing_back() {
             Data | DataDropped => Box::pin(async move {
                 let outcome = own.process(&IV, DmaBuffer::new(9 << 10).unwrap()).await;
                 let failed = outcome.err()?;
-                assert!(failed.given.is_none(), "handed back unanswered");
+                assert!(failed.returned.is_none(), "handed back unanswered");
                 Some(failed.error)
             }),
             Create | CreateDropped => Box::pin(async { opening(&rig, &KEY).await.err() }),
@@ -225,7 +225,7 @@ fn used_elements_of_the_life_before_give_nothing_back() {
         }
 
         rig.fake.use_unserved(queue, 0);
-        let broken = Some(Error::Broken(Breakage::Unanswered { id: 0 }));
+        let broken = Some(Error::Broken(DeviceFault::Unanswered { id: 0 }));
         if let Some(mut call) = call {
             assert_eq!(
                 poll_once(call.as_mut()),
@@ -302,7 +302,7 @@ fn shutdown_of_a_broken_device_is_what_callers_are_told() {
     break_device(&rig);
     let mut data = [0; 16];
     let mut encrypt = || crate::fake::run(session.process_slice(&IV, &mut data));
-    assert_eq!(encrypt(), Err(Error::Broken(Breakage::NeedsReset)));
+    assert_eq!(encrypt(), Err(Error::Broken(DeviceFault::NeedsReset)));
     rig.device.shutdown(0).unwrap();
     assert_eq!(encrypt(), Err(Error::ShutDown));
 }

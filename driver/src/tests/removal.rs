@@ -5,13 +5,13 @@ use core::{pin::Pin, task::Poll};
 use std::sync::Mutex;
 
 use crate::{
-    Breakage, Cipher, CipherAlgorithm, Direction, DmaBuffer, Error, ForcedReset, Interrupt,
+    Cipher, CipherAlgorithm, DeviceFault, Direction, DmaBuffer, Error, ForcedReset, Interrupt,
     Options,
     fake::{FakePlatform, Gone, IV, KEY, Rig, Setup, live_pages, poll_once, run, trusted},
     transport::MsixEntry,
 };
 
-const GONE: Error = Error::Broken(Breakage::Gone);
+const GONE: Error = Error::Broken(DeviceFault::Gone);
 
 /// However long a reset may take, a device that is gone is not waited for.
 fn patient() -> Options {

@@ -228,7 +228,7 @@ fn lengths_are_refused_before_they_are_sent() {
                 requirement
             }
         );
-        assert_eq!(failed.given.unwrap().len(), len);
+        assert_eq!(failed.returned.unwrap().len(), len);
     }
     assert_eq!(rig.device.data_stats().submitted, before);
     let mut largest = pin!(session.process(&IV, DmaBuffer::new(max_bytes as usize).unwrap()));
@@ -264,7 +264,7 @@ fn full_queue_gives_the_buffer_back_and_waiters_are_served_in_order() {
     let failed =
         run(session.try_process(&IV, DmaBuffer::from_slice(&[5; 16]).unwrap())).unwrap_err();
     assert_eq!(
-        (failed.error, failed.given.unwrap()[..].len()),
+        (failed.error, failed.returned.unwrap()[..].len()),
         (Error::QueueFull, 16)
     );
     // Waiter 3 leaves the line; the others come in their order.
@@ -379,7 +379,7 @@ fn recovery_of_a_broken_device_ends_its_sessions() {
 fn closed_queue_keeps_its_slots() {
     let rig = Rig::simple();
     let session = rig.session(Direction::Encrypt);
-    rig.device.link().data[0].close(Error::ShutDown);
+    rig.device.epoch().data[0].close(Error::ShutDown);
     for _ in 0..1000 {
         let mut request = core::pin::pin!(session.try_process(&IV, DmaBuffer::new(16).unwrap()));
         let Poll::Ready(Err(failed)) = poll_once(request.as_mut()) else {
@@ -388,7 +388,7 @@ fn closed_queue_keeps_its_slots() {
         assert_eq!(failed.error, Error::ShutDown);
     }
     assert_eq!(
-        rig.device.link().data[0].free_slots(),
+        rig.device.epoch().data[0].free_slots(),
         usize::from(Rig::options().data_slots)
     );
 }

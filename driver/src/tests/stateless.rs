@@ -8,8 +8,8 @@ use super::services::{Cases, EVERY_WAY, How, Random, STATELESS, buffer, concat};
 use crate::{
     AeadAlgorithm, AeadDecrypt, AeadEncrypt, Chain, ChainInput, ChainOrder, ChainParameters,
     ChainedHash, Cipher, CipherAlgorithm, Curve, Direction, DmaBuffer, EcdsaNumber,
-    EcdsaPrivateKey, EcdsaSigner, Error, Features, Hash, HashAlgorithm, Mac, MacAlgorithm, Options,
-    Refusal, RsaHash, RsaPrivateKey, RsaSigner,
+    EcdsaPrivateKey, EcdsaSigner, Error, Features, HashAlgorithm, Mac, MacAlgorithm, MessageDigest,
+    Options, Refusal, RsaHash, RsaPrivateKey, RsaSigner,
     fake::{
         FakePlatform, IV, KEY, Rig, Served, Setup, is_in_memory, live_pages, oracle, poll_once, run,
     },
@@ -40,7 +40,7 @@ fn open_all(rig: &Rig) -> [Result<(), Error>; 8] {
     [
         Cipher::stateless(device, cbc, encrypt, &KEY).map(drop),
         Chain::stateless(device, &CHAIN).map(drop),
-        Hash::stateless(device, HashAlgorithm::Sha1, 20).map(drop),
+        MessageDigest::stateless(device, HashAlgorithm::Sha1, 20).map(drop),
         Mac::stateless(device, MacAlgorithm::HmacSha1, &KEY, 20).map(drop),
         AeadEncrypt::stateless(device, gcm, &KEY, 16).map(drop),
         AeadDecrypt::stateless(device, gcm, &KEY, 16).map(drop),
@@ -142,7 +142,7 @@ fn sessions_run_out_with_a_status_of_their_own_under_revision_1() {
         let rig = how.rig().go();
         rig.fake.limit_sessions(1);
         run(async {
-            let open = || Hash::open(&rig.device, HashAlgorithm::Sha1, 20);
+            let open = || MessageDigest::open(&rig.device, HashAlgorithm::Sha1, 20);
             let first = open().await.unwrap();
             assert_eq!(open().await.unwrap_err(), Error::Refused(refusal));
             first.close().await.unwrap();
@@ -225,7 +225,7 @@ async fn use_all(rig: &Rig, how: How, len: usize) -> Result<(), Error> {
         true => (
             Cipher::stateless(device, ctr, encrypt, key)?,
             Chain::stateless(device, &CHAIN)?,
-            Hash::stateless(device, HashAlgorithm::Sha256, 32)?,
+            MessageDigest::stateless(device, HashAlgorithm::Sha256, 32)?,
             Mac::stateless(device, MacAlgorithm::HmacSha256, &[7; 3000], 32)?,
             AeadEncrypt::stateless(device, gcm, key, 16)?,
             AeadDecrypt::stateless(device, gcm, key, 16)?,
@@ -235,7 +235,7 @@ async fn use_all(rig: &Rig, how: How, len: usize) -> Result<(), Error> {
         false => (
             Cipher::open(device, ctr, encrypt, key).await?,
             Chain::open(device, &CHAIN, 9).await?,
-            Hash::open(device, HashAlgorithm::Sha256, 32).await?,
+            MessageDigest::open(device, HashAlgorithm::Sha256, 32).await?,
             Mac::open(device, MacAlgorithm::HmacSha256, &[7; 3000], 32).await?,
             AeadEncrypt::open(device, gcm, key, 16, 2000).await?,
             AeadDecrypt::open(device, gcm, key, 16, 2000).await?,
@@ -401,7 +401,7 @@ fn drops_at_random_leave_nothing_behind() {
 fn a_reset_ends_requests_without_a_session() {
     let rig = How::Stateless.rig();
     rig.fake.be_eager();
-    let hash = Hash::stateless(&rig.device, HashAlgorithm::Sha1, 20).unwrap();
+    let hash = MessageDigest::stateless(&rig.device, HashAlgorithm::Sha1, 20).unwrap();
     let mut digest = [0; 20];
     run(hash.digest_slice(b"abc", &mut digest)).unwrap();
     rig.device.recover(1_000_000_000).unwrap();
@@ -409,7 +409,7 @@ fn a_reset_ends_requests_without_a_session() {
         run(hash.digest_slice(b"abc", &mut digest)),
         Err(Error::ShutDown)
     );
-    let hash = Hash::stateless(&rig.device, HashAlgorithm::Sha1, 20).unwrap();
+    let hash = MessageDigest::stateless(&rig.device, HashAlgorithm::Sha1, 20).unwrap();
     run(hash.digest_slice(b"abc", &mut digest)).unwrap();
 }
 
@@ -425,7 +425,7 @@ fn a_full_queue_gives_every_buffer_back() {
     };
     let rig = Rig::new(setup, options).unwrap();
     let device = &rig.device;
-    let hash = Hash::stateless(device, HashAlgorithm::Sha1, 20).unwrap();
+    let hash = MessageDigest::stateless(device, HashAlgorithm::Sha1, 20).unwrap();
     let mac = Mac::stateless(device, MacAlgorithm::HmacSha1, &[1; 3000], 20).unwrap();
     let seal = AeadEncrypt::stateless(device, AeadAlgorithm::Gcm, &KEY, 16).unwrap();
     let open = AeadDecrypt::stateless(device, AeadAlgorithm::Gcm, &KEY, 16).unwrap();
@@ -437,7 +437,7 @@ fn a_full_queue_gives_every_buffer_back() {
         |outcome: Result<DmaBuffer<FakePlatform>, crate::Failed<DmaBuffer<FakePlatform>>>| {
             let failed = outcome.unwrap_err();
             assert_eq!(failed.error, Error::QueueFull);
-            assert_eq!(failed.given.unwrap()[..], [6; 30]);
+            assert_eq!(failed.returned.unwrap()[..], [6; 30]);
         };
     let data = || buffer(&[6; 30]);
     given(run(hash.try_digest(data(), &mut out)));

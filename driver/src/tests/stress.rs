@@ -5,8 +5,8 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use crate::{
-    Breakage, Cipher, CipherAlgorithm, CipherStream, Device, Direction, DmaBuffer, Error, Features,
-    ForcedReset, Options, SessionCache, WhenNotReady,
+    Cipher, CipherAlgorithm, CipherStream, Device, DeviceFault, Direction, DmaBuffer, Error,
+    Features, ForcedReset, Options, SessionCache, WhenNotReady,
     fake::{FakePlatform, IV, KEY, Rig, Setup, live_pages, oracle, run, trusted},
     transport::MsixEntry,
 };
@@ -180,7 +180,7 @@ fn calls_beside_recoveries_and_losses_of_the_hardware_all_end() {
                                 Error::HardwareNotReady
                                 | Error::ShutDown
                                 | Error::TooManySessions { .. }
-                                | Error::Broken(Breakage::NeedsReset),
+                                | Error::Broken(DeviceFault::NeedsReset),
                             ) => {}
                             Err(error) => panic!("{error}"),
                         }

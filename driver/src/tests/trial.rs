@@ -229,7 +229,7 @@ fn proof_tells_which_queues_serve() {
 #[test]
 fn every_sample_is_a_right_request() {
     let rig = Rig::new(setup(), options()).unwrap();
-    let link = rig.device.link();
+    let epoch = rig.device.epoch();
     let ciphers = CipherAlgorithm::ALL.into_iter().map(Sample::Cipher);
     let hashes = HashAlgorithm::ALL.into_iter().map(Sample::Hash);
     let macs = MacAlgorithm::ALL.into_iter().map(Sample::Mac);
@@ -237,10 +237,10 @@ fn every_sample_is_a_right_request() {
     let mut served = 0;
     for sample in ciphers.chain(hashes).chain(macs).chain(aeads) {
         let (parameters, keys) = (sample.parameters(), [sample.key(), &[]]);
-        let Ok(session) = run(Session::create(link.clone(), &parameters, &keys)) else {
+        let Ok(session) = run(Session::create(epoch.clone(), &parameters, &keys)) else {
             continue;
         };
-        let asked = run(sample.ask(&session, &link.data[1]));
+        let asked = run(sample.ask(&session, &epoch.data[1]));
         assert_eq!(asked, Ok(()), "{sample:?}");
         served += 1;
     }
@@ -251,11 +251,11 @@ fn every_sample_is_a_right_request() {
 #[test]
 fn whole_queue_is_there_after_the_trial() {
     let rig = Rig::new(setup(), options()).unwrap();
-    let link = rig.device.link();
-    for queue in link.queues() {
+    let epoch = rig.device.epoch();
+    for queue in epoch.queues() {
         assert_eq!(queue.stats().in_flight, 0);
     }
-    assert_eq!(link.data[0].free_slots(), 8);
+    assert_eq!(epoch.data[0].free_slots(), 8);
     assert_eq!(rig.device.sessions_taken(), 0);
 }
 

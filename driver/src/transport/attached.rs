@@ -6,9 +6,9 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use virtio_drivers::transport::DeviceStatus;
 
 use super::{Transport, is_gone};
-use crate::{Error, error::Breakage};
+use crate::{Error, error::DeviceFault};
 
-const GONE: Error = Error::Broken(Breakage::Gone);
+const GONE: Error = Error::Broken(DeviceFault::Gone);
 
 /// A transport that leads nowhere once the device is known to be gone: nothing is read and nothing
 /// written then. At its place there may be another device by now, or memory.
@@ -36,7 +36,7 @@ impl Attached {
     ///
     /// # Errors
     ///
-    /// [`Breakage::Gone`] when the device is known to be gone.
+    /// [`DeviceFault::Gone`] when the device is known to be gone.
     pub(crate) fn transport(&self) -> Result<&dyn Transport, Error> {
         if self.is_gone() {
             return Err(GONE);
@@ -48,7 +48,7 @@ impl Attached {
     ///
     /// # Errors
     ///
-    /// [`Breakage::Gone`] when the device is, which is known from here on.
+    /// [`DeviceFault::Gone`] when the device is, which is known from here on.
     pub(crate) fn read_status(&self) -> Result<DeviceStatus, Error> {
         let status = self.transport()?.read_status();
         if is_gone(status) {
@@ -62,7 +62,7 @@ impl Attached {
     ///
     /// # Errors
     ///
-    /// [`Breakage::Gone`] when it is not, which is known from here on.
+    /// [`DeviceFault::Gone`] when it is not, which is known from here on.
     pub(crate) fn confirm(&self) -> Result<&dyn Transport, Error> {
         if !self.transport()?.is_present() {
             return Err(self.lose());

@@ -18,32 +18,37 @@ use core::{
 };
 
 pub(crate) use self::sample::Sample;
-use crate::{Platform, deadline::Deadline, epoch::Link, heap::room_for, request::session::Session};
+use crate::{
+    Platform, deadline::Deadline, epoch::Epoch, heap::room_for, request::session::Session,
+};
 
 /// Finds out which data queues are served, by their positions; `None` where nothing can be told:
 /// the device opens no session, or no queue serves, or its hardware goes or comes meanwhile, or it
 /// has ended.
 ///
 /// A queue that stays silent keeps its request, and with it the session, until the reset.
-pub(crate) fn served_queues<P: Platform>(link: &Arc<Link<P>>, limit_ns: u64) -> Option<Vec<usize>> {
-    link.begin_polling();
-    let served = try_samples(link, &mut Deadline::after::<P>(limit_ns));
-    link.end_polling();
+pub(crate) fn served_queues<P: Platform>(
+    epoch: &Arc<Epoch<P>>,
+    limit_ns: u64,
+) -> Option<Vec<usize>> {
+    epoch.begin_polling();
+    let served = try_samples(epoch, &mut Deadline::after::<P>(limit_ns));
+    epoch.end_polling();
     served
 }
 
-fn try_samples<P: Platform>(link: &Arc<Link<P>>, deadline: &mut Deadline) -> Option<Vec<usize>> {
-    for sample in Sample::advertised(&link.capabilities) {
+fn try_samples<P: Platform>(epoch: &Arc<Epoch<P>>, deadline: &mut Deadline) -> Option<Vec<usize>> {
+    for sample in Sample::advertised(&epoch.capabilities) {
         let (parameters, keys) = (sample.parameters(), [sample.key(), &[]]);
-        let mut open = pin!(Session::create(link.clone(), &parameters, &keys));
+        let mut open = pin!(Session::create(epoch.clone(), &parameters, &keys));
         // Dropped without an answer; should that come yet, the session is ended by the queue.
-        let Ok(session) = look_until(link, deadline, || poll_once(open.as_mut())).ok()? else {
+        let Ok(session) = look_until(epoch, deadline, || poll_once(open.as_mut())).ok()? else {
             continue;
         };
-        let served = ask_all(link, sample, &session, deadline)?;
+        let served = ask_all(epoch, sample, &session, deadline)?;
         drop(session);
         // Its *destroy*; where a queue is silent there is none.
-        let _ = look_until(link, deadline, || match link.control.is_busy() {
+        let _ = look_until(epoch, deadline, || match epoch.control.is_busy() {
             true => Poll::Pending,
             false => Poll::Ready(()),
         });
@@ -56,19 +61,20 @@ fn try_samples<P: Platform>(link: &Arc<Link<P>>, deadline: &mut Deadline) -> Opt
 
 /// Asks every data queue at once; returns the positions of those that served.
 fn ask_all<P: Platform>(
-    link: &Arc<Link<P>>,
+    epoch: &Arc<Epoch<P>>,
     sample: Sample,
     session: &Session<P>,
     deadline: &mut Deadline,
 ) -> Option<Vec<usize>> {
-    let mut asked = room_for(link.data.len()).ok()?;
+    let mut asked = room_for(epoch.data.len()).ok()?;
     asked.extend(
-        link.data
+        epoch
+            .data
             .iter()
             .map(|queue| sample.send(session, queue).ok()),
     );
-    let mut served = room_for(link.data.len()).ok()?;
-    let looked = look_until(link, deadline, || {
+    let mut served = room_for(epoch.data.len()).ok()?;
+    let looked = look_until(epoch, deadline, || {
         let mut all = Poll::Ready(());
         for (position, place) in asked.iter_mut().enumerate() {
             let Some(in_flight) = place else { continue };
@@ -106,7 +112,7 @@ fn poll_once<F: Future + ?Sized>(future: Pin<&mut F>) -> Poll<F::Output> {
 
 /// Looks at the rings until `poll` is ready.
 fn look_until<P: Platform, T>(
-    link: &Link<P>,
+    epoch: &Epoch<P>,
     deadline: &mut Deadline,
     mut poll: impl FnMut() -> Poll<T>,
 ) -> Result<T, Over> {
@@ -114,8 +120,8 @@ fn look_until<P: Platform, T>(
         if let Poll::Ready(outcome) = poll() {
             return Ok(outcome);
         }
-        link.drain();
-        if link.check_status() || link.control.ended().is_some() {
+        epoch.drain();
+        if epoch.check_status() || epoch.control.ended().is_some() {
             return Err(Over::Changed);
         }
         if deadline.is_over::<P>() {

@@ -140,13 +140,13 @@ impl Sample {
         session: &Session<P>,
         queue: &Queue<P>,
     ) -> Result<(), Error> {
-        let link = &*session.link;
+        let epoch = &*session.epoch;
         let reserved = match queue.reserve_at_once() {
             Some(reserved) => reserved,
-            None => reserve_in_line(link, queue, Admission::Wait).await?,
+            None => reserve_in_line(epoch, queue, Admission::Wait).await?,
         };
         let mut in_flight = self.publish(session, reserved)?;
-        complete(link, &mut in_flight).await?;
+        complete(epoch, &mut in_flight).await?;
         self.judge(in_flight)
     }
 
@@ -170,7 +170,7 @@ impl Sample {
     ) -> Result<InFlight<'q, P>, Error> {
         let (iv, output_len, result_len) = (self.iv(), self.output_len(), self.result_len());
         let (len_bytes, result_len_bytes) = (DATA.len() as u32, result_len as u32);
-        let (form, id) = (session.link.sessions.form(), session.id());
+        let (form, id) = (session.epoch.sessions.form(), session.id());
         let body = Body::Inline {
             parts: &[iv, &DATA],
             output_at: iv.len() + DATA.len(),

@@ -32,8 +32,8 @@ impl<P: Platform> Aead<P> {
         tag_len_bytes: usize,
         aad_len_bytes: usize,
     ) -> Result<Self, Error> {
-        let link = device.link();
-        let key_len_bytes = link.capabilities.check_aead_key(algorithm, key)?;
+        let epoch = device.epoch();
+        let key_len_bytes = epoch.capabilities.check_aead_key(algorithm, key)?;
         check_one_of_lens("tag", tag_len_bytes, algorithm.tag_lens_bytes())?;
         let parameters = SessionParameters::Aead {
             algorithm,
@@ -42,7 +42,7 @@ impl<P: Platform> Aead<P> {
             tag_len_bytes: tag_len_bytes as u32,
             aad_len_bytes: check_countable("additional data", aad_len_bytes)?,
         };
-        let session = Session::create(link, &parameters, &[key, &[]]).await?;
+        let session = Session::create(epoch, &parameters, &[key, &[]]).await?;
         Ok(Self {
             mode: Mode::Session(session),
             algorithm,
@@ -60,10 +60,10 @@ impl<P: Platform> Aead<P> {
         key: &[u8],
         tag_len_bytes: usize,
     ) -> Result<Self, Error> {
-        let link = device.link();
-        let key_len_bytes = link.capabilities.check_aead_key(algorithm, key)?;
+        let epoch = device.epoch();
+        let key_len_bytes = epoch.capabilities.check_aead_key(algorithm, key)?;
         check_one_of_lens("tag", tag_len_bytes, algorithm.tag_lens_bytes())?;
-        let stateless = Stateless::new(link, StatelessFeature::AEAD, &[key])?;
+        let stateless = Stateless::new(epoch, StatelessFeature::AEAD, &[key])?;
         Ok(Self {
             mode: Mode::Stateless(stateless),
             algorithm,
@@ -76,7 +76,7 @@ impl<P: Platform> Aead<P> {
 
     pub(super) fn max_len_bytes(&self, nonce_len_bytes: usize, aad_len_bytes: usize) -> usize {
         let other_bytes = self.other_bytes(nonce_len_bytes, aad_len_bytes);
-        let capabilities = &self.mode.link().capabilities;
+        let capabilities = &self.mode.epoch().capabilities;
         let max_bytes = capabilities.max_data_len_bytes(other_bytes, 2);
         max_bytes.min(self.algorithm.max_len_bytes(nonce_len_bytes))
     }
@@ -104,7 +104,7 @@ impl<P: Platform> Aead<P> {
         let max_bytes = self.algorithm.max_len_bytes(nonce.len()) as u64;
         check_at_most("data", len_bytes, max_bytes)?;
         let other_bytes = self.other_bytes(nonce.len(), aad.len());
-        let capabilities = &self.mode.link().capabilities;
+        let capabilities = &self.mode.epoch().capabilities;
         capabilities.check_len(other_bytes, len_bytes, 2)
     }
 
@@ -156,7 +156,7 @@ impl<P: Platform> Aead<P> {
         };
         match &self.mode {
             Mode::Session(session) => {
-                let form = session.link.sessions.form();
+                let form = session.epoch.sessions.form();
                 wire::aead_request(form, self.algorithm, self.direction, session.id(), lens)
             }
             Mode::Stateless(_) => wire::stateless_aead_request(

@@ -91,7 +91,7 @@ impl<P: Platform> EcdsaSigner<P> {
     ) -> Result<Self, Error> {
         let curve = key.curve;
         let scheme = AkcipherScheme::Ecdsa(curve, number);
-        let inner = Key::open(device.link(), scheme, KeyType::Private, &key.der).await?;
+        let inner = Key::open(device.epoch(), scheme, KeyType::Private, &key.der).await?;
         let inner = inner.into();
         Ok(Self { inner, curve })
     }
@@ -110,7 +110,7 @@ impl<P: Platform> EcdsaSigner<P> {
     ) -> Result<Self, Error> {
         let curve = key.curve;
         let scheme = AkcipherScheme::Ecdsa(curve, number);
-        let inner = Key::stateless(device.link(), scheme, KeyType::Private, &key.der)?;
+        let inner = Key::stateless(device.epoch(), scheme, KeyType::Private, &key.der)?;
         let inner = inner.into();
         Ok(Self { inner, curve })
     }
@@ -208,7 +208,7 @@ impl<P: Platform> EcdsaVerifier<P> {
         number: EcdsaNumber,
     ) -> Result<Self, Error> {
         let scheme = AkcipherScheme::Ecdsa(key.curve, number);
-        let inner = Key::open(device.link(), scheme, KeyType::Public, &key.point).await?;
+        let inner = Key::open(device.epoch(), scheme, KeyType::Public, &key.point).await?;
         let key = key.clone();
         Ok(Self { inner, key })
     }
@@ -224,7 +224,7 @@ impl<P: Platform> EcdsaVerifier<P> {
         number: EcdsaNumber,
     ) -> Result<Self, Error> {
         let scheme = AkcipherScheme::Ecdsa(key.curve, number);
-        let inner = Key::stateless(device.link(), scheme, KeyType::Public, &key.point)?;
+        let inner = Key::stateless(device.epoch(), scheme, KeyType::Public, &key.point)?;
         let key = key.clone();
         Ok(Self { inner, key })
     }

@@ -29,7 +29,7 @@ pub use self::{
 };
 use crate::{
     Error, Platform,
-    epoch::Link,
+    epoch::Epoch,
     error::Refusal,
     queue::{Buffers, INLINE, INLINE_LEN},
     request::{
@@ -55,7 +55,7 @@ impl<P: Platform> Key<P> {
     ///
     /// That of [`Session::create`].
     async fn open(
-        link: Arc<Link<P>>,
+        epoch: Arc<Epoch<P>>,
         scheme: AkcipherScheme,
         key_type: KeyType,
         key: &[u8],
@@ -65,7 +65,7 @@ impl<P: Platform> Key<P> {
             key_type,
             key_len_bytes: key.len() as u32,
         };
-        let session = Session::create(link, &parameters, &[key, &[]]).await?;
+        let session = Session::create(epoch, &parameters, &[key, &[]]).await?;
         Ok(Self {
             mode: Mode::Session(session),
             scheme,
@@ -79,12 +79,12 @@ impl<P: Platform> Key<P> {
     ///
     /// [`Error::FeatureMissing`].
     fn stateless(
-        link: Arc<Link<P>>,
+        epoch: Arc<Epoch<P>>,
         scheme: AkcipherScheme,
         key_type: KeyType,
         key: &[u8],
     ) -> Result<Self, Error> {
-        let stateless = Stateless::new(link, StatelessFeature::AKCIPHER, &[key])?;
+        let stateless = Stateless::new(epoch, StatelessFeature::AKCIPHER, &[key])?;
         Ok(Self {
             mode: Mode::Stateless(stateless),
             scheme,
@@ -98,10 +98,10 @@ impl<P: Platform> Key<P> {
     ///
     /// That of [`open`](Self::open).
     async fn public_half(&self, key: &[u8]) -> Result<Self, Error> {
-        let link = self.mode.link().clone();
+        let epoch = self.mode.epoch().clone();
         match self.mode {
-            Mode::Session(_) => Self::open(link, self.scheme, KeyType::Public, key).await,
-            Mode::Stateless(_) => Self::stateless(link, self.scheme, KeyType::Public, key),
+            Mode::Session(_) => Self::open(epoch, self.scheme, KeyType::Public, key).await,
+            Mode::Stateless(_) => Self::stateless(epoch, self.scheme, KeyType::Public, key),
         }
     }
 
@@ -206,14 +206,14 @@ impl<P: Platform> Key<P> {
         source_len_bytes: usize,
         destination_len_bytes: usize,
     ) -> Result<Head, Error> {
-        let capabilities = &self.mode.link().capabilities;
+        let capabilities = &self.mode.epoch().capabilities;
         let len_bytes = source_len_bytes + destination_len_bytes;
         capabilities.check_len(self.mode.overhead_bytes(), len_bytes, 1)?;
         let (source_len_bytes, destination_len_bytes) =
             (source_len_bytes as u32, destination_len_bytes as u32);
         Ok(match &self.mode {
             Mode::Session(session) => wire::akcipher_request(
-                session.link.sessions.form(),
+                session.epoch.sessions.form(),
                 self.scheme,
                 operation,
                 session.id(),

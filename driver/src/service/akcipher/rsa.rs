@@ -90,8 +90,8 @@ macro_rules! session {
                 $given: &$key,
                 $($hash: RsaHash,)?
             ) -> Result<Self, Error> {
-                let link = device.link();
-                let inner = Key::open(link, $scheme, KeyType::$type, $der).await?;
+                let epoch = device.epoch();
+                let inner = Key::open(epoch, $scheme, KeyType::$type, $der).await?;
                 Ok(Self { inner: inner.into(), key: $public.clone(), $($hash)? })
             }
 
@@ -109,8 +109,8 @@ macro_rules! session {
                 $given: &$key,
                 $($hash: RsaHash,)?
             ) -> Result<Self, Error> {
-                let link = device.link();
-                let inner = Key::stateless(link, $scheme, KeyType::$type, $der)?;
+                let epoch = device.epoch();
+                let inner = Key::stateless(epoch, $scheme, KeyType::$type, $der)?;
                 Ok(Self { inner: inner.into(), key: $public.clone(), $($hash)? })
             }
 

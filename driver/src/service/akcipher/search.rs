@@ -35,9 +35,9 @@ impl<P: Platform> Key<P> {
         unknown_bytes: usize,
     ) -> Result<bool, Error> {
         let head = self.head(AkcipherOperation::Verify, signature.len(), digest.len())?;
-        let link = &**self.mode.link();
+        let epoch = &**self.mode.epoch();
         // One queue for all, wherever the task goes meanwhile.
-        let queue = link.data_queue();
+        let queue = epoch.data_queue();
         let max = window(queue);
         let candidates = 1u32 << (8 * unknown_bytes);
         let mut sent = 0;
@@ -48,7 +48,7 @@ impl<P: Platform> Key<P> {
             if in_flight.is_empty() && sent < candidates {
                 first = match queue.reserve_at_once() {
                     Some(reserved) => Some(reserved),
-                    None => Some(reserve_in_line(link, queue, Admission::Wait).await?),
+                    None => Some(reserve_in_line(epoch, queue, Admission::Wait).await?),
                 };
             }
             // Some at a time, for which one kick will do.
@@ -67,7 +67,7 @@ impl<P: Platform> Key<P> {
             let Some(oldest) = in_flight.first_mut() else {
                 return Ok(false);
             };
-            complete(link, oldest).await?;
+            complete(epoch, oldest).await?;
             let candidate = sent - in_flight.len() as u32;
             match judge(in_flight.remove(0)) {
                 Ok(()) => {

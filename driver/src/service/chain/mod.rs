@@ -69,7 +69,7 @@ impl<P: Platform> Chain<P> {
             hash,
             aad_len_bytes: check_countable("additional data", aad_len_bytes)?,
         };
-        let session = Session::create(device.link(), &session_parameters, &keys).await?;
+        let session = Session::create(device.epoch(), &session_parameters, &keys).await?;
         let mode = Mode::Session(session);
         Ok(Self::new(
             mode,
@@ -89,7 +89,7 @@ impl<P: Platform> Chain<P> {
     /// `VIRTIO_CRYPTO_F_CIPHER_STATELESS_MODE` has not been agreed on.
     pub fn stateless(device: &Device<P>, parameters: &ChainParameters<'_>) -> Result<Self, Error> {
         let (cipher, hash, keys) = parse(device, parameters)?;
-        let stateless = Stateless::new(device.link(), StatelessFeature::CIPHER, &keys)?;
+        let stateless = Stateless::new(device.epoch(), StatelessFeature::CIPHER, &keys)?;
         let mode = Mode::Stateless(stateless);
         Ok(Self::new(mode, parameters, cipher, hash, None))
     }
@@ -119,7 +119,7 @@ impl<P: Platform> Chain<P> {
     /// Returns how many bytes one request takes at most, with so many bytes of additional data.
     pub fn max_len_bytes(&self, aad_len_bytes: usize) -> usize {
         let other_bytes = self.other_bytes(aad_len_bytes);
-        let capabilities = &self.mode.link().capabilities;
+        let capabilities = &self.mode.epoch().capabilities;
         capabilities.max_data_len_bytes(other_bytes, 2)
     }
 
@@ -262,7 +262,7 @@ impl<P: Platform> Chain<P> {
             }
         }
         let other_bytes = self.other_bytes(input.aad.len());
-        let capabilities = &self.mode.link().capabilities;
+        let capabilities = &self.mode.epoch().capabilities;
         capabilities.check_len(other_bytes, len_bytes, 2)?;
         let cipher_len_bytes = check_range("cipher", &input.cipher, len_bytes)?;
         check_range("hash", &input.hash, len_bytes)?;

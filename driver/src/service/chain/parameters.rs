@@ -88,7 +88,7 @@ pub(super) fn parse<'k, P: Platform>(
     device: &Device<P>,
     parameters: &ChainParameters<'k>,
 ) -> Result<Parsed<'k>, Error> {
-    let link = device.link();
+    let epoch = device.epoch();
     let ChainParameters {
         cipher: algorithm,
         direction,
@@ -99,7 +99,7 @@ pub(super) fn parse<'k, P: Platform>(
     let cipher = CipherParameters {
         algorithm,
         direction,
-        key_len_bytes: link.capabilities.check_cipher_key(algorithm, cipher_key)?,
+        key_len_bytes: epoch.capabilities.check_cipher_key(algorithm, cipher_key)?,
     };
     let (hash, key): (_, &[u8]) = match parameters.hash {
         ChainedHash::Plain(algorithm) => {
@@ -122,7 +122,7 @@ pub(super) fn parse<'k, P: Platform>(
             let hash = ChainHash::Authenticated {
                 algorithm,
                 result_len_bytes: mac::check_tag_len(algorithm, digest_len_bytes)?,
-                key_len_bytes: link.capabilities.check_mac_key(algorithm, key)?,
+                key_len_bytes: epoch.capabilities.check_mac_key(algorithm, key)?,
             };
             (hash, key)
         }

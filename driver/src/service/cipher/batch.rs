@@ -121,8 +121,8 @@ impl<P: Platform> Cipher<P> {
         let (mut entries, mut results) = match room {
             Ok(room) => room,
             Err(error) => {
-                let given = Some(requests);
-                return Err(Failed { error, given });
+                let returned = Some(requests);
+                return Err(Failed { error, returned });
             }
         };
         entries.extend(requests.into_iter().map(|(iv, buffer)| {
@@ -144,16 +144,16 @@ impl<P: Platform> Cipher<P> {
     /// Sends all entries that have not failed yet, and waits until each has ended.
     pub(super) async fn process_entries<'s>(&'s self, entries: &mut [Entry<'s, P>]) {
         let mut progress = Progress::default();
-        let link = &**self.mode.link();
+        let epoch = &**self.mode.epoch();
         // One queue for all, wherever the task goes meanwhile.
-        let queue = link.data_queue();
+        let queue = epoch.data_queue();
         let mut line = pin!(None);
         poll_fn(|context| {
-            look(link);
+            look(epoch);
             let deferred = Deferred::new(queue);
             let outcome = self.advance(queue, entries, &mut progress, line.as_mut(), context);
             drop(deferred);
-            look_again(link, context, outcome)
+            look_again(epoch, context, outcome)
         })
         .await;
     }

@@ -111,8 +111,8 @@ impl<P: Platform> Cipher<P> {
         let (piece_len_bytes, mut pieces) = match room {
             Ok(room) => room,
             Err(error) => {
-                let given = Some(buffer);
-                return Err(Failed { error, given });
+                let returned = Some(buffer);
+                return Err(Failed { error, returned });
             }
         };
         let entry = |piece| Entry::new(Iv::new(), piece);

@@ -13,7 +13,7 @@ use crate::{
     Error, Platform,
     device::Device,
     dma::DmaBuffer,
-    epoch::Link,
+    epoch::Epoch,
     error::{Failed, Requirement, invalid_len},
     queue::{Buffers, INLINE, InFlight, Intent, List, Queue},
     request::{
@@ -55,7 +55,7 @@ pub struct Cipher<P: Platform> {
 impl<P: Platform> Cipher<P> {
     fn new(mode: Mode<P>, algorithm: CipherAlgorithm, direction: Direction) -> Self {
         let other_bytes = mode.overhead_bytes() + algorithm.iv_len_bytes();
-        let max_bytes = mode.link().capabilities.max_data_len_bytes(other_bytes, 2);
+        let max_bytes = mode.epoch().capabilities.max_data_len_bytes(other_bytes, 2);
         Self {
             mode,
             algorithm,
@@ -85,14 +85,14 @@ impl<P: Platform> Cipher<P> {
         direction: Direction,
         key: &[u8],
     ) -> Result<Self, Error> {
-        let link = device.link();
-        let key_len_bytes = link.capabilities.check_cipher_key(algorithm, key)?;
+        let epoch = device.epoch();
+        let key_len_bytes = epoch.capabilities.check_cipher_key(algorithm, key)?;
         let parameters = SessionParameters::Cipher(CipherParameters {
             algorithm,
             direction,
             key_len_bytes,
         });
-        let session = Session::create(link, &parameters, &[key, &[]]).await?;
+        let session = Session::create(epoch, &parameters, &[key, &[]]).await?;
         Ok(Self::new(Mode::Session(session), algorithm, direction))
     }
 
@@ -109,9 +109,9 @@ impl<P: Platform> Cipher<P> {
         direction: Direction,
         key: &[u8],
     ) -> Result<Self, Error> {
-        let link = device.link();
-        link.capabilities.check_cipher_key(algorithm, key)?;
-        let stateless = Stateless::new(link, StatelessFeature::CIPHER, &[key])?;
+        let epoch = device.epoch();
+        epoch.capabilities.check_cipher_key(algorithm, key)?;
+        let stateless = Stateless::new(epoch, StatelessFeature::CIPHER, &[key])?;
         Ok(Self::new(Mode::Stateless(stateless), algorithm, direction))
     }
 
@@ -130,13 +130,13 @@ impl<P: Platform> Cipher<P> {
         self.max_len_bytes
     }
 
-    pub(crate) fn link(&self) -> &Arc<Link<P>> {
-        self.mode.link()
+    pub(crate) fn epoch(&self) -> &Arc<Epoch<P>> {
+        self.mode.epoch()
     }
 
     /// Tells whether the session is of this life of the device.
-    pub(crate) fn is_of(&self, link: &Arc<Link<P>>) -> bool {
-        Arc::ptr_eq(self.link(), link)
+    pub(crate) fn is_of(&self, epoch: &Arc<Epoch<P>>) -> bool {
+        Arc::ptr_eq(self.epoch(), epoch)
     }
 
     /// Ends the session and waits for the device's answer; without one, wipes the key.
@@ -274,8 +274,8 @@ impl<P: Platform> Cipher<P> {
             data.copy_from_slice(&buffer);
             return Ok(());
         }
-        let link = &*session.link;
-        let queue = link.data_queue();
+        let epoch = &*session.epoch;
+        let queue = epoch.data_queue();
         let waker = own_waker().await;
         let sent = {
             let head = self.head(session, data.len());
@@ -285,7 +285,7 @@ impl<P: Platform> Cipher<P> {
             Some(in_flight) => in_flight,
             None => self.send_in_line(session, queue, iv, data).await?,
         };
-        complete(link, &mut in_flight).await?;
+        complete(epoch, &mut in_flight).await?;
         let output = INLINE + iv.len();
         if let Err(error) = check_answer(&in_flight, output + data.len(), data.len()) {
             return Err(in_flight.refuse(error));
@@ -305,7 +305,7 @@ impl<P: Platform> Cipher<P> {
     ) -> Result<InFlight<'s, P>, Error> {
         let reserved = match queue.reserve_at_once() {
             Some(reserved) => reserved,
-            None => reserve_in_line(&session.link, queue, Admission::Wait).await?,
+            None => reserve_in_line(&session.epoch, queue, Admission::Wait).await?,
         };
         let waker = own_waker().await;
         let head = self.head(session, data.len());

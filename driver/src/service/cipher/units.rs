@@ -42,8 +42,8 @@ impl<P: Platform> Cipher<P> {
         let mut entries = match room {
             Ok(room) => room,
             Err(error) => {
-                let given = Some(buffer);
-                return Err(Failed { error, given });
+                let returned = Some(buffer);
+                return Err(Failed { error, returned });
             }
         };
         let units = (u128::from(first_unit)..).zip(buffer.split(unit_len_bytes));

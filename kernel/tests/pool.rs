@@ -1,4 +1,4 @@
-//! Several devices under one manager: they share the work, come and go, and interrupt CPUs of their
+//! Several devices under one pool: they share the work, come and go, and interrupt CPUs of their
 //! own.
 #![no_std]
 #![no_main]
@@ -23,7 +23,7 @@ use kernel::{
 };
 use spin::Once;
 use virtio_crypto::{
-    Cipher, CipherAlgorithm, Direction, DmaBuffer, Error, InterruptMode, Manager, Options,
+    Cipher, CipherAlgorithm, DevicePool, Direction, DmaBuffer, Error, InterruptMode, Options,
     transport::MsixEntry,
 };
 
@@ -110,25 +110,25 @@ fn move_interrupts(devices: &[Arc<CryptoDevice>]) {
     }
 }
 
-type TestManager = Manager<KernelPlatform>;
+type TestPool = DevicePool<KernelPlatform>;
 
-/// Returns a manager of all devices; device *n* is on node *n*.
-fn manager(distance: fn(u32, u32) -> u32) -> TestManager {
-    let manager = Manager::new(distance);
+/// Returns a pool of all devices; device *n* is on node *n*.
+fn pool(distance: fn(u32, u32) -> u32) -> TestPool {
+    let pool = DevicePool::new(distance);
     for (node, device) in (0..).zip(devices()) {
-        manager.add(device.clone(), node, device.capabilities());
+        pool.add(device.clone(), node, device.capabilities());
     }
-    manager
+    pool
 }
 
-/// The manager of the traffic: only load counts.
-fn shared_manager() -> &'static TestManager {
-    static MANAGER: Once<TestManager> = Once::new();
-    MANAGER.call_once(|| manager(|_, _| 0))
+/// The pool of the traffic: only load counts.
+fn shared_pool() -> &'static TestPool {
+    static POOL: Once<TestPool> = Once::new();
+    POOL.call_once(|| pool(|_, _| 0))
 }
 
-fn chosen(manager: &TestManager) -> usize {
-    let device = manager.device_for(CBC).unwrap();
+fn chosen(pool: &TestPool) -> usize {
+    let device = pool.device_for(CBC).unwrap();
     let place = devices().iter().position(|one| Arc::ptr_eq(one, &device));
     place.expect("a device of this machine")
 }
@@ -167,7 +167,7 @@ fn sessions_spread_evenly_over_the_devices() {
     let before: Vec<_> = submitted().collect();
     const SESSIONS: usize = 8;
     const REQUESTS: u64 = 25;
-    let open = || shared_manager().open_cipher(CBC, Direction::Encrypt, &KEY);
+    let open = || shared_pool().open_cipher(CBC, Direction::Encrypt, &KEY);
     let sessions: Vec<_> = (0..SESSIONS * count)
         .map(|_| executor::block_on(open()).unwrap())
         .collect();
@@ -201,13 +201,13 @@ fn sessions_spread_evenly_over_the_devices() {
 fn near_device_is_chosen_until_it_is_busy() {
     const WORTH: u32 = 8;
     let count = devices().len() as u32;
-    let manager = Arc::new(manager(|cpu, node| {
+    let pool = Arc::new(pool(|cpu, node| {
         let near = cpu % devices().len() as u32 == node;
         if near { 0 } else { WORTH }
     }));
     let places = on_every_cpu(|_| {
-        let manager = manager.clone();
-        async move { chosen(&manager) }
+        let pool = pool.clone();
+        async move { chosen(&pool) }
     });
     for (cpu, place) in (0..).zip(places) {
         assert_eq!(place as u32, cpu % count, "CPU {cpu}");
@@ -219,14 +219,14 @@ fn near_device_is_chosen_until_it_is_busy() {
     let requests = executor::block_on(device.batch(async {
         let mut requests = Vec::new();
         for _ in 0..WORTH {
-            assert_eq!(chosen(&manager), 0, "{} in flight", requests.len());
+            assert_eq!(chosen(&pool), 0, "{} in flight", requests.len());
             let mut request = Box::pin(session.process(&IV, DmaBuffer::new(4096).unwrap()));
             let waker = Waker::noop();
             let polled = request.as_mut().poll(&mut Context::from_waker(waker));
             assert!(polled.is_pending());
             requests.push(request);
         }
-        assert_ne!(chosen(&manager), 0);
+        assert_ne!(chosen(&pool), 0);
         requests
     }));
     for request in executor::block_on(executor::join_all(requests)) {
@@ -240,12 +240,12 @@ fn near_device_is_chosen_until_it_is_busy() {
 fn proof_and_claim_decide_who_serves_what() {
     // QEMU serves CTR, and does not say so.
     let ctr = CipherAlgorithm::AesCtr;
-    let manager = manager(|_, _| 0);
-    assert_eq!(manager.device_for(ctr).err(), Some(Error::NoDevice));
+    let pool = pool(|_, _| 0);
+    assert_eq!(pool.device_for(ctr).err(), Some(Error::NoDevice));
     let device = &devices()[1];
-    manager.add(device.clone(), 1, device.capabilities().with(ctr));
+    pool.add(device.clone(), 1, device.capabilities().with(ctr));
     let before = device.control_stats().submitted;
-    let session = executor::block_on(manager.open_cipher(ctr, Direction::Encrypt, &KEY)).unwrap();
+    let session = executor::block_on(pool.open_cipher(ctr, Direction::Encrypt, &KEY)).unwrap();
     executor::block_on(session.process_slice(&IV, &mut [0; 32])).unwrap();
     executor::block_on(session.close()).unwrap();
     assert_eq!(device.control_stats().submitted - before, 2);
@@ -293,7 +293,7 @@ static MOVES: AtomicU64 = AtomicU64::new(0);
 /// Uses one device after the other; whenever one is taken away, goes on with another.
 async fn use_devices(lane: u32) {
     while !STOP.load(Ordering::Relaxed) {
-        let open = shared_manager().open_cipher(CBC, Direction::Encrypt, &KEY);
+        let open = shared_pool().open_cipher(CBC, Direction::Encrypt, &KEY);
         let session = open.await.expect("one device is always there");
         for round in 0..20 {
             let plaintext = [(lane + round) as u8; 1024];
@@ -303,7 +303,7 @@ async fn use_devices(lane: u32) {
                 Err(failed) => {
                     assert_eq!(failed.error, Error::ShutDown);
                     // Orderly: the device had let go of everything.
-                    assert!(failed.given.is_some());
+                    assert!(failed.returned.is_some());
                     MOVES.fetch_add(1, Ordering::Relaxed);
                     break;
                 }
@@ -320,7 +320,7 @@ fn devices_leave_and_come_back_under_traffic() {
     let tasks: Vec<_> = (0..4 * cpus())
         .map(|lane| executor::spawn_on(lane % cpus(), use_devices(lane)).unwrap())
         .collect();
-    let manager = shared_manager();
+    let pool = shared_pool();
     let come_and_go = async {
         for round in 0..ROUNDS {
             time::sleep_ns(SECOND_NS / 100).await;
@@ -333,17 +333,17 @@ fn devices_leave_and_come_back_under_traffic() {
                     .sum::<u64>()
             };
             let before = unhandled_by_others();
-            let drained = manager.remove(device, SECOND_NS).unwrap();
+            let drained = pool.remove(device, SECOND_NS).unwrap();
             assert_eq!(drained.in_flight, 0);
             assert_eq!(device.ended(), Some(Error::ShutDown));
-            assert_ne!(chosen(manager), index);
+            assert_ne!(chosen(pool), index);
             // The others do all of the work meanwhile.
             let answers = ANSWERS.load(Ordering::Relaxed);
             while ANSWERS.load(Ordering::Relaxed) < answers + 50 {
                 time::sleep_ns(SECOND_NS / 1000).await;
             }
             device.recover(SECOND_NS).unwrap();
-            manager.add(device.clone(), index as u32, device.capabilities());
+            pool.add(device.clone(), index as u32, device.capabilities());
             assert_eq!(unhandled_by_others(), before);
         }
         STOP.store(true, Ordering::Relaxed);
