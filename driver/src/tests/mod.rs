@@ -24,6 +24,8 @@ mod ciphers;
 #[cfg(not(loom))]
 mod examples;
 #[cfg(not(loom))]
+mod footprint;
+#[cfg(not(loom))]
 mod framing;
 #[cfg(not(loom))]
 mod hash;
