@@ -1,0 +1,162 @@
+//! What the documents promise about themselves.
+
+use std::{
+    collections::HashSet,
+    path::{Path, PathBuf},
+};
+
+use crate::markdown::{Document, top};
+
+/// Where a path in code style may begin, beside the document's own folder.
+const ROOTS: [&str; 6] = [
+    "",
+    "driver/src",
+    "driver/src/service",
+    "driver/src/wire",
+    "driver/examples",
+    "kernel/src",
+];
+/// Beginnings of paths that are not in the repository: made by a build, or by somebody else.
+const ELSEWHERE: [&str; 3] = ["target", "/dev", "crates.io"];
+
+fn assert_none(what: &str, found: &[String]) {
+    assert!(found.is_empty(), "{what}:\n{}", found.join("\n"));
+}
+
+/// Tells whether a word in code style is a path. Placeholders and options are none.
+fn is_path(word: &str) -> bool {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "./_-".contains(c);
+    let ends_like_one = [".rs", ".md", ".svg", ".toml", ".sh", ".s"]
+        .iter()
+        .any(|end| word.ends_with(end));
+    word.chars().all(is_plain)
+        && !word.contains("NAME")
+        && !word.contains("...")
+        && (word.contains('/') || ends_like_one)
+        && !ELSEWHERE.iter().any(|start| word.starts_with(start))
+}
+
+#[test]
+fn paths_that_documents_name_exist() {
+    let mut missing = Vec::new();
+    let mut seen = 0;
+    // What has been is named in the changelog, too.
+    let documents = Document::all().into_iter();
+    for document in documents.filter(|document| !document.path.ends_with("CHANGELOG.md")) {
+        let own = document.path.parent().unwrap_or(Path::new(""));
+        for (number, word) in document.code_words().filter(|(_, word)| is_path(word)) {
+            seen += 1;
+            let mut roots = ROOTS.iter().map(Path::new).chain([own]);
+            if !roots.any(|root| top().join(root).join(word).exists()) {
+                missing.push(format!("{}:{number}: {word}", document.path.display()));
+            }
+        }
+    }
+    assert!(seen > 50, "{seen} paths seen");
+    assert_none("paths that do not exist", &missing);
+}
+
+#[test]
+fn links_lead_to_files_and_headings() {
+    let mut broken = Vec::new();
+    let documents = Document::all();
+    for document in &documents {
+        let folder = document.path.parent().unwrap_or(Path::new(""));
+        for (number, link) in document.links() {
+            let (file, anchor) = link.split_once('#').unwrap_or((&link, ""));
+            let target = match file {
+                "" => document.path.clone(),
+                file => folder.join(file),
+            };
+            let is_there = top().join(&target).exists()
+                && (anchor.is_empty()
+                    || Document::read(&target)
+                        .anchors()
+                        .contains(&anchor.to_owned()));
+            if !is_there {
+                broken.push(format!("{}:{number}: {link}", document.path.display()));
+            }
+        }
+    }
+    assert_none("links that lead nowhere", &broken);
+}
+
+/// Collects every identifier of the sources.
+fn identifiers(folder: &Path, found: &mut HashSet<String>) {
+    for entry in std::fs::read_dir(folder).expect("a folder of sources") {
+        let path: PathBuf = entry.expect("an entry").path();
+        if path.is_dir() {
+            identifiers(&path, found);
+        } else if path
+            .extension()
+            .is_some_and(|kind| kind == "rs" || kind == "toml")
+        {
+            let text = std::fs::read_to_string(&path).expect("a source");
+            let words = text.split(|c: char| !c.is_alphanumeric() && c != '_');
+            found.extend(words.map(str::to_owned));
+        }
+    }
+}
+
+/// Tells whether a word in code style is a name in Rust, and no other kind of word.
+fn is_name(word: &str) -> bool {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
+    let has_case = word.contains(|c: char| c.is_ascii_uppercase())
+        && word.contains(|c: char| c.is_ascii_lowercase());
+    word.chars().all(is_plain) && (has_case || word.contains("::"))
+}
+
+#[test]
+fn names_that_documents_use_are_in_the_sources() {
+    let mut known = HashSet::new();
+    for folder in [
+        "driver/src",
+        "driver/checks",
+        "kernel/src",
+        "kernel/examples",
+        "kernel/tests",
+    ] {
+        identifiers(&top().join(folder), &mut known);
+    }
+    // Crates, and what the documents say of others' traits.
+    known.extend(["core", "mem", "virtio_drivers", "forget"].map(str::to_owned));
+    let mut missing = Vec::new();
+    let documents = Document::all().into_iter();
+    for document in documents.filter(|document| !document.path.ends_with("CHANGELOG.md")) {
+        for (number, word) in document.code_words().filter(|(_, word)| is_name(word)) {
+            if !word.split("::").all(|part| known.contains(part)) {
+                missing.push(format!("{}:{number}: {word}", document.path.display()));
+            }
+        }
+    }
+    assert_none("names that the sources do not have", &missing);
+}
+
+#[test]
+fn readme_is_short() {
+    let readme = Document::read(Path::new("README.md"));
+    let words = readme.text.split_whitespace().count();
+    assert!(words <= 1200, "README.md has {words} words");
+}
+
+#[test]
+fn both_readmes_show_the_same_code() {
+    let ours = Document::read(Path::new("README.md"));
+    let drivers = Document::read(Path::new("driver/README.md"));
+    assert_eq!(ours.first_code(), drivers.first_code());
+}
+
+#[test]
+fn prose_keeps_to_a_hundred_columns() {
+    let mut long = Vec::new();
+    for document in Document::all() {
+        for (number, line) in document.prose() {
+            // A row of a table is a line, and so is an address.
+            let is_whole = line.starts_with('|') || line.starts_with('[') || line.contains("](");
+            if !is_whole && line.chars().count() > 100 {
+                long.push(format!("{}:{number}", document.path.display()));
+            }
+        }
+    }
+    assert_none("lines of more than 100 columns", &long);
+}
