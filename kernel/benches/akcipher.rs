@@ -14,12 +14,11 @@ use kernel::{
         measure::{self, Micros, Ratio},
     },
     command_line,
-    cpu::smp,
-    crypto::{self, CryptoDevice, Reach, Wiring},
+    crypto::{self, CryptoDevice, Reach, Wiring, idle},
     exit::{ExitCode, exit},
     platform::KernelPlatform,
-    println,
-    task::{executor, idle},
+    println, smp,
+    task::executor,
     time,
 };
 use virtio_crypto::{Options, RsaDecryptor, RsaEncryptor, RsaPrivateKey};

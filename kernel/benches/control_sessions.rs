@@ -32,12 +32,11 @@ use kernel::{
         measure::{self, Micros, Ratio},
     },
     command_line,
-    cpu::smp,
-    crypto::{self, CryptoDevice, Reach, Wiring},
+    crypto::{self, CryptoDevice, Reach, Wiring, idle},
     exit::{ExitCode, exit},
     platform::KernelPlatform,
-    println,
-    task::{executor, idle},
+    println, smp,
+    task::executor,
     testing, time,
 };
 use virtio_crypto::{Cipher, CipherAlgorithm, Direction, Error, Options, sync::IrqMutex};

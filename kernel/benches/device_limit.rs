@@ -18,10 +18,9 @@ use core::sync::atomic::{Ordering, fence};
 
 use kernel::{
     bench::measure::{self, Ratio},
-    command_line,
-    cpu::vectors,
-    crypto,
+    command_line, crypto,
     exit::{ExitCode, exit},
+    interrupts::vectors,
     memory::{self, FRAME_LEN, Shared},
     platform::KernelPlatform,
     println, testing, time,

@@ -31,12 +31,12 @@ use core::{
 use kernel::{
     bench::measure::{self, Ratio},
     command_line,
-    cpu::{apic, smp, vectors},
     crypto::{self, CryptoDevice, Reach, Wiring},
     exit::{ExitCode, exit},
+    interrupts::{apic, vectors},
     memory,
     platform::KernelPlatform,
-    println,
+    println, smp,
     task::executor,
     testing, time,
 };

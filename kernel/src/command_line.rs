@@ -1,6 +1,6 @@
 //! The words after `-append`.
 
-use crate::{cpu::boot, testing};
+use crate::{boot, testing};
 
 /// Returns all words.
 pub fn words() -> impl Iterator<Item = &'static str> {

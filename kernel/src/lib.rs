@@ -6,14 +6,17 @@
 extern crate alloc;
 
 pub mod bench;
+pub mod boot;
 pub mod bus;
 pub mod command_line;
 pub mod console;
 pub mod cpu;
 pub mod crypto;
 pub mod exit;
+pub mod interrupts;
 pub mod memory;
 pub mod platform;
+pub mod smp;
 pub mod task;
 pub mod testing;
 pub mod time;
@@ -31,9 +34,9 @@ pub fn init(info: &'static BootInfo) {
         ));
     }
     cpu::load_tables();
-    cpu::interrupts::load();
-    cpu::apic::silence_legacy();
-    cpu::apic::init();
+    interrupts::idt::load();
+    interrupts::apic::silence_legacy();
+    interrupts::apic::init();
     crypto::init(info.rsdp_addr.into_option().unwrap_or(0));
     if let Err(error) = time::init(crypto::tables()) {
         testing::give_up(format_args!("{error}"));

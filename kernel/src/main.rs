@@ -4,11 +4,10 @@
 
 use kernel::{
     command_line,
-    cpu::apic,
     crypto::{self, CryptoDevice, Reach, Wiring},
     exit::{ExitCode, exit},
-    memory,
-    memory::heap,
+    interrupts::apic,
+    memory::{self, heap},
     println,
     task::executor,
     testing, time,

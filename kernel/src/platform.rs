@@ -6,7 +6,10 @@ use virtio_crypto::Platform;
 use virtio_drivers::{BufferDirection, Hal, PhysAddr};
 use x86_64::{VirtAddr, instructions::interrupts};
 
-use crate::{bench::usage, cpu, memory, time};
+use crate::{
+    cpu::{self, usage},
+    memory, time,
+};
 
 /// This kernel, as the driver knows it.
 #[derive(Clone, Copy, Debug)]

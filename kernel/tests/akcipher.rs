@@ -8,10 +8,9 @@ extern crate alloc;
 use alloc::{sync::Arc, vec, vec::Vec};
 
 use kernel::{
-    cpu::smp,
     crypto::{self, CryptoDevice, Reach, Wiring},
     platform::KernelPlatform,
-    println,
+    println, smp,
     task::executor,
     time,
 };

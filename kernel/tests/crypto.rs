@@ -16,10 +16,9 @@ use core::{
 
 use kernel::{
     command_line,
-    cpu::apic,
     crypto::{self, CryptoDevice, Reach, Wiring},
-    memory,
-    memory::heap,
+    interrupts::apic,
+    memory::{self, heap},
     platform::KernelPlatform,
     task::executor,
     time,

@@ -10,8 +10,8 @@ use alloc::{sync::Arc, vec::Vec};
 use kernel::{
     bus::pci,
     command_line,
-    cpu::vectors,
     crypto::{self, CryptoDevice, Reach, Wiring},
+    interrupts::vectors,
     task::executor,
     time,
 };

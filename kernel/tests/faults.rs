@@ -8,9 +8,9 @@
 use core::ptr::NonNull;
 
 use kernel::{
-    command_line,
-    cpu::{apic, vectors},
-    exit, memory,
+    command_line, exit,
+    interrupts::{apic, vectors},
+    memory,
     platform::KernelPlatform,
     testing, time,
 };

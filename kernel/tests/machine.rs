@@ -12,18 +12,19 @@ use core::{
 };
 
 use kernel::{
+    boot,
     bus::{
         acpi::{self, AcpiError, Firmware},
         pci,
     },
     cpu,
-    cpu::{apic, boot, interrupts, vectors},
-    crypto, memory,
-    memory::{heap, paging},
-    task::{
-        executor,
+    crypto::{
+        self,
         idle::{Choice, Sum, Way},
     },
+    interrupts::{apic, idt, vectors},
+    memory::{self, heap, paging},
+    task::executor,
     time::{
         self, TimedOut,
         calibration::{self, NoClock, Vote},
@@ -642,7 +643,7 @@ fn interrupt_wakes_block_on() {
 }
 
 fn unexpected_vector_is_counted() {
-    let before = interrupts::unexpected();
+    let before = idt::unexpected();
     x86_64::instructions::interrupts::enable();
     for _ in 0..3 {
         apic::send(apic::id(), 0xdf);
@@ -651,7 +652,7 @@ fn unexpected_vector_is_counted() {
             core::hint::spin_loop();
         }
     }
-    assert_eq!(interrupts::unexpected() - before, 3);
+    assert_eq!(idt::unexpected() - before, 3);
 }
 
 fn tasks_run_and_return() {
@@ -729,7 +730,7 @@ fn vectors_are_given_out_once() {
     let mut given = 0;
     while let Ok(vector) = vectors::allocate(|_| ()) {
         assert!(!core::mem::replace(&mut seen[usize::from(vector)], true));
-        assert!((interrupts::FIRST_VECTOR..apic::TIMER_VECTOR).contains(&vector));
+        assert!((idt::FIRST_VECTOR..apic::TIMER_VECTOR).contains(&vector));
         given += 1;
     }
     assert!(given > 100, "only {given} vectors");

@@ -13,11 +13,11 @@ use core::{
 
 use kernel::{
     cpu,
-    cpu::{smp, vectors},
     crypto::{self, CryptoDevice, Reach, Wiring},
+    interrupts::vectors,
     memory,
     platform::KernelPlatform,
-    println,
+    println, smp,
     task::executor,
     time,
 };

@@ -12,10 +12,11 @@ use core::{
 
 use kernel::{
     cpu,
-    cpu::{smp, vectors},
-    crypto::{self, CryptoDevice, Reach, Wiring},
+    crypto::{self, CryptoDevice, Reach, Wiring, idle},
+    interrupts::vectors,
     platform::KernelPlatform,
-    task::{executor, idle},
+    smp,
+    task::executor,
     time,
 };
 use spin::Once;

@@ -9,9 +9,8 @@ use alloc::{sync::Arc, vec, vec::Vec};
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use kernel::{
-    cpu::smp,
     crypto::{self, CryptoDevice, Reach, Wiring},
-    memory,
+    memory, smp,
     task::executor,
     time,
 };

@@ -8,10 +8,8 @@ use core::{
 };
 
 use crate::{
-    bench::{
-        measure::{self, Counts, Histogram},
-        usage,
-    },
+    bench::measure::{self, Counts, Histogram},
+    cpu::usage,
     crypto::CryptoDevice,
     task::executor,
     testing, time,

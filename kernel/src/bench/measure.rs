@@ -9,11 +9,10 @@ use core::{
 };
 
 use crate::{
-    bench::usage,
     command_line,
-    cpu::smp,
+    cpu::usage,
     crypto::{CryptoDevice, DeviceOrNone},
-    println, testing, time,
+    println, smp, testing, time,
 };
 
 /// Returns the numbers of the word `key=1,2,3`, or `default`; anything else ends the run.

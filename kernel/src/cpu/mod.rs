@@ -1,13 +1,6 @@
 //! What every CPU has of its own: a number, a GDT with its TSS, stacks for the worst exceptions.
 
-pub mod apic;
-pub mod boot;
-pub mod interrupts;
-pub mod ioapic;
-pub(crate) mod lines;
-mod needs;
-pub mod smp;
-pub mod vectors;
+pub mod usage;
 
 use core::{
     arch::asm,

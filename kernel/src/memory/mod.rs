@@ -15,7 +15,7 @@ pub use self::{
     registers::{map_own_registers, map_registers},
     shared::Shared,
 };
-use crate::{cpu::boot, platform::KernelPlatform};
+use crate::{boot, platform::KernelPlatform};
 use virtio_crypto::sync::IrqMutex;
 
 /// Least usable memory the kernel runs in.

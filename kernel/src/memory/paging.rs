@@ -24,7 +24,7 @@ use x86_64::{
 };
 
 use super::{FRAME_LEN, Frames, physical};
-use crate::cpu::boot::PHYSICAL_OFFSET;
+use crate::boot::PHYSICAL_OFFSET;
 
 /// Where device registers are mapped: at their bus address plus this.
 pub const DEVICE_OFFSET: u64 = 0xffff_c000_0000_0000;

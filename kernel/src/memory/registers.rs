@@ -12,7 +12,7 @@ use spin::Once;
 use virtio_crypto::sync::IrqMutex;
 
 use super::{FIRST_BYTE, FRAME_LEN, FRAMES, paging};
-use crate::{cpu::boot::TRAMPOLINE, platform::KernelPlatform};
+use crate::{boot::TRAMPOLINE, platform::KernelPlatform};
 
 /// Where writes are messages to local APICs (Intel SDM volume 3, 12.11.1).
 const MESSAGES: Range<u64> = 0xfee0_0000..0xfef0_0000;

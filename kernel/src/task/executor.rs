@@ -17,10 +17,9 @@ use spin::{Mutex, Once};
 use x86_64::instructions::interrupts as hardware;
 
 use crate::{
-    bench::usage,
-    cpu,
-    cpu::{apic, interrupts},
-    task::idle::{self, Idle},
+    cpu::{self, usage},
+    crypto::idle::{self, Idle},
+    interrupts::{apic, idt},
 };
 
 /// Awaits all of `futures` side by side, and returns their outputs in order.
@@ -54,7 +53,7 @@ static EXECUTORS: [Once<Box<Executor>>; cpu::MAX_CPUS] = [const { Once::new() };
 /// Makes the calling CPU's executor.
 pub(crate) fn prepare() {
     EXECUTORS[cpu::number() as usize].call_once(|| {
-        interrupts::set_handler(apic::WAKE_VECTOR, |_| ());
+        idt::set_handler(apic::WAKE_VECTOR, |_| ());
         Box::new(Executor {
             ready: ArrayQueue::new(MAX_TASKS),
             live: AtomicUsize::new(0),

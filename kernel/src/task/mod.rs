@@ -1,4 +1,3 @@
 //! What runs on a CPU: tasks, and what it does when there are none.
 
 pub mod executor;
-pub mod idle;

@@ -21,7 +21,7 @@ use x86_64::instructions::interrupts::without_interrupts;
 
 use crate::{
     bus::acpi::Tables,
-    cpu::{apic, interrupts},
+    interrupts::{apic, idt},
     platform::KernelPlatform,
     testing,
     time::{
@@ -110,8 +110,8 @@ pub fn init(tables: &Tables) -> Result<(), NoClock> {
     CALIBRATION.call_once(|| found);
     let room = Vec::with_capacity(MAX_SLEEPERS);
     TIMERS.with(|timers| timers.sleepers = room);
-    interrupts::set_handler(apic::TIMER_VECTOR, on_timer);
-    interrupts::set_handler(apic::ERROR_VECTOR, |_| {
+    idt::set_handler(apic::TIMER_VECTOR, on_timer);
+    idt::set_handler(apic::ERROR_VECTOR, |_| {
         log::error!("local APIC errors {:#x}", apic::take_errors());
     });
     Ok(())

@@ -14,7 +14,7 @@ use x86_64::instructions::port::Port;
 
 use crate::{
     bus::acpi::{PmTimer, Tables},
-    cpu::apic,
+    interrupts::apic,
     memory,
     time::ticks,
 };

@@ -5,9 +5,9 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use x86_64::registers::control::Cr3;
 
 use crate::{
-    cpu,
-    cpu::{apic, boot, interrupts},
-    crypto, memory,
+    boot, cpu, crypto,
+    interrupts::{apic, idt},
+    memory,
     task::executor,
     testing, time,
 };
@@ -126,7 +126,7 @@ fn place_trampoline() {
 pub(crate) extern "C" fn further_main(number: u64) -> ! {
     cpu::prepare(number as usize);
     cpu::load_tables();
-    interrupts::load();
+    idt::load();
     apic::init();
     executor::prepare();
     // Release: pairs with the acquire in `online`; the CPU can be given tasks from here on.

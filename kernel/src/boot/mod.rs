@@ -6,6 +6,8 @@
 //! mode; `boot_main` turns the start info into a `BootInfo`. Rights come with the final tables
 //! (`memory`).
 
+mod needs;
+
 use core::{arch::global_asm, cell::UnsafeCell, slice};
 
 use bootloader_api::{
@@ -179,7 +181,7 @@ further_long:
     stack_len = const BOOT_STACK_LEN,
     boot_main = sym boot_main,
     trampoline_page = const TRAMPOLINE,
-    further_main = sym crate::cpu::smp::further_main,
+    further_main = sym crate::smp::further_main,
     options(att_syntax)
 );
 

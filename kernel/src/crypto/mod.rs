@@ -1,5 +1,8 @@
 //! What the machine consists of, and the crypto devices in it.
 
+pub mod idle;
+mod lines;
+
 use alloc::{sync::Arc, vec::Vec};
 use core::ptr;
 
@@ -21,7 +24,8 @@ use crate::{
         acpi::{self, Firmware, Tables},
         pci,
     },
-    cpu::{ioapic, lines::Held, vectors},
+    crypto::lines::Held,
+    interrupts::{ioapic, vectors},
     memory,
     platform::KernelPlatform,
     task::executor,

@@ -10,7 +10,12 @@ use core::{
 use spin::Once;
 use x86_64::{VirtAddr, registers::control::Cr2, structures::idt::InterruptDescriptorTable};
 
-use crate::{bench::usage, console, cpu, cpu::apic, testing};
+use crate::{
+    console,
+    cpu::{self, usage},
+    interrupts::apic,
+    testing,
+};
 
 /// The first vector that is not an exception.
 pub const FIRST_VECTOR: u8 = 32;

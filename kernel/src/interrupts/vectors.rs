@@ -5,9 +5,9 @@ use core::sync::atomic::{AtomicU8, Ordering};
 use virtio_crypto::transport::MsixMessage;
 
 use crate::{
-    cpu::{
+    interrupts::{
         apic,
-        interrupts::{self, Handler},
+        idt::{self, Handler},
     },
     task::executor,
 };
@@ -38,7 +38,7 @@ pub fn allocate(handler: Handler) -> Result<u8, NoVector> {
     let take = |next| (next < END).then(|| next + 1);
     let vector = NEXT.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take);
     let vector = vector.map_err(|_| NoVector)?;
-    interrupts::set_handler(vector, handler);
+    idt::set_handler(vector, handler);
     Ok(vector)
 }
 

@@ -6,11 +6,11 @@ use alloc::{boxed::Box, sync::Arc};
 use spin::Once;
 
 use crate::{
-    cpu::{
+    crypto::{self, CryptoDevice},
+    interrupts::{
         ioapic::{self, Pin},
         vectors,
     },
-    crypto::{self, CryptoDevice},
 };
 
 /// A line that is routed.
@@ -44,7 +44,12 @@ impl Line {
                 return None;
             }
         };
-        match ioapic::route(crypto::tables(), number, vector, crate::cpu::apic::id()) {
+        match ioapic::route(
+            crypto::tables(),
+            number,
+            vector,
+            crate::interrupts::apic::id(),
+        ) {
             Ok(pin) => {
                 let devices = Once::new();
                 let line = &*Box::leak(Box::new(Self { pin, devices }));

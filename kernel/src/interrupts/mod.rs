@@ -1,0 +1,6 @@
+//! What interrupts a CPU: the table of vectors, and the controllers that raise them.
+
+pub mod apic;
+pub mod idt;
+pub mod ioapic;
+pub mod vectors;
