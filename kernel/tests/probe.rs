@@ -16,14 +16,18 @@ use virtio_crypto::transport::{
 use virtio_drivers::transport::{DeviceStatus, InterruptStatus};
 
 use crate::{
-    framing::Framing,
-    keys::RSA,
-    quirks::encrypt,
-    raw::{Queue, Raw},
-    report::{Report, Works},
-    requirements::Config,
-    session::{CREATE, Session},
-    trouble::Trouble,
+    answers::keys::RSA,
+    report::{Report, outcome::Works},
+    requests::{
+        framing::Framing,
+        ids::Session,
+        raw::{Queue, Raw},
+        ring::Part,
+        shared::{self, encrypt},
+        trouble::Trouble,
+        words::CREATE,
+    },
+    rules::{config::Config, services, sessions},
 };
 
 macro_rules! probe {
@@ -36,18 +40,10 @@ macro_rules! probe {
     };
 }
 probe!(
-    akcipher: "../src/bin/probe/akcipher.rs",
-    answers: "../src/bin/probe/answers.rs",
-    framing: "../src/bin/probe/framing.rs",
-    keys: "../src/bin/probe/keys.rs",
-    quirks: "../src/bin/probe/quirks.rs",
-    raw: "../src/bin/probe/raw.rs",
-    report: "../src/bin/probe/report.rs",
-    requirements: "../src/bin/probe/requirements.rs",
-    ring: "../src/bin/probe/ring.rs",
-    services: "../src/bin/probe/services.rs",
-    session: "../src/bin/probe/session.rs",
-    trouble: "../src/bin/probe/trouble.rs"
+    answers: "../src/bin/probe/answers/mod.rs",
+    report: "../src/bin/probe/report/mod.rs",
+    requests: "../src/bin/probe/requests/mod.rs",
+    rules: "../src/bin/probe/rules/mod.rs"
 );
 
 kernel::tests! {
@@ -246,10 +242,7 @@ fn rig() -> (Raw, Arc<Switch>, Session) {
 fn session_of_an_ended_life_is_not_named_again() {
     let (mut raw, switch, old) = rig();
     // A header that is too short makes QEMU ask for a reset.
-    let parts = [
-        ring::Part::Readable(alloc::vec![0; 40]),
-        ring::Part::Writable(17),
-    ];
+    let parts = [Part::Readable(alloc::vec![0; 40]), Part::Writable(17)];
     assert_eq!(
         raw.send(Queue::Data(0), &parts).err(),
         Some(Trouble::NeedsReset)
@@ -330,7 +323,7 @@ fn what_is_not_tried_is_said_to_be_not_tried() {
     assert_eq!(encrypt(&mut raw, session), Err(Trouble::NotReady));
     let mut report = Report::default();
     services::try_all(&mut raw, &config, &mut report);
-    requirements::check_wrong_ids(&mut raw, &mut report);
+    sessions::check_wrong_ids(&mut raw, &mut report);
     assert!(report.rows.len() > 40, "{} rows", report.rows.len());
     let mut rows = report.rows.iter();
     assert!(
@@ -345,9 +338,9 @@ fn what_is_not_tried_is_said_to_be_not_tried() {
 /// About one in 256 comes short: some of these do.
 fn encryptions_that_come_short_are_made_anew() {
     let (mut raw, ..) = rig();
-    let session = akcipher::open_rsa(&mut raw, &RSA[0], 6, akcipher::PUBLIC).unwrap();
+    let session = shared::open_rsa(&mut raw, &RSA[0], 6, shared::PUBLIC).unwrap();
     for number in 0..2000 {
-        let encrypted = akcipher::encrypt(&mut raw, session, b"abc", 128);
+        let encrypted = shared::encrypt_rsa(&mut raw, session, b"abc", 128);
         if let (0, Err(Trouble::Status(_))) = (number, &encrypted) {
             println!("this device has no RSA");
             break;

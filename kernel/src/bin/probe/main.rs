@@ -1,26 +1,16 @@
 //! The probe: what a device does, beside what it says and what the specification obliges it to.
 //!
-//! First by hand (`raw`), because much of it the driver cannot express; then through the driver.
-//! Lines as they come, then all of it in a table. `./run.sh probe` starts it.
+//! First by hand (`requests`), because much of it the driver cannot express; then through the
+//! driver. Lines as they come, then all of it in a table. `./run.sh probe` starts it.
 #![no_std]
 #![no_main]
 
 extern crate alloc;
 
-mod akcipher;
 mod answers;
-mod ciphers;
-mod dangerous;
-mod framing;
-mod keys;
-mod quirks;
-mod raw;
 mod report;
-mod requirements;
-mod ring;
-mod services;
-mod session;
-mod trouble;
+mod requests;
+mod rules;
 
 use alloc::{format, string::String, vec::Vec};
 
@@ -31,11 +21,15 @@ use kernel::{
     platform::KernelPlatform,
     println, testing,
 };
-use raw::Raw;
-use report::Report;
 use virtio_crypto::{
     AeadAlgorithm, AkcipherAlgorithm, Algorithm, CipherAlgorithm, Features, Framing, HashAlgorithm,
     MacAlgorithm, Options, Services, transport::pci::PciTransport,
+};
+
+use crate::{
+    report::Report,
+    requests::raw::Raw,
+    rules::{ciphers, dangerous, framing, quirks, services, sessions, set_up},
 };
 
 kernel::entry!(main);
@@ -67,7 +61,7 @@ fn main() -> ! {
 
 /// Returns why it came to a stop, if it did.
 fn by_hand(mut raw: Raw, report: &mut Report) -> Option<String> {
-    let config = match requirements::check_set_up(&mut raw, report) {
+    let config = match set_up::check(&mut raw, report) {
         Ok(config) => config,
         Err(error) => testing::give_up(format_args!("the device cannot be set up: {error}")),
     };
@@ -88,11 +82,11 @@ fn by_hand(mut raw: Raw, report: &mut Report) -> Option<String> {
     }
     quirks::of_configuration(&raw, config.u64(48), report);
     let framing = framing::find(&mut raw, report);
-    requirements::check_sessions(&mut raw, report);
+    sessions::check(&mut raw, report);
     quirks::find(&mut raw, report);
     services::try_all(&mut raw, &config, report);
-    requirements::check_wrong_ids(&mut raw, report);
-    requirements::check_answers(&raw, report);
+    sessions::check_wrong_ids(&mut raw, report);
+    sessions::check_answers(&raw, report);
     quirks::of_silence(&raw, report);
     raw.destroy_all();
     if let Some((trouble, step)) = raw.stopped {

@@ -1,67 +1,19 @@
-//! What was found, as lines and as a table.
+//! What was found, as lines while it is found and as a table at the end.
+//!
+//! Rules write into a [`Report`]; it knows none of them.
+
+pub mod outcome;
 
 use alloc::{format, string::String, vec::Vec};
 
 use kernel::println;
 
-use crate::trouble::Trouble;
-
-/// What came of trying something.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Works {
-    /// It gave the known answer.
-    Yes,
-    /// It neither did nor said no: an error of another kind, or it broke.
-    No,
-    /// The device said no.
-    Refused,
-    /// It gave another answer.
-    Wrong,
-    /// It opened a session; there is no known answer here.
-    Untried,
-    /// Nothing was sent: the device had been left alone before.
-    NotTried,
-}
-
-impl Works {
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Yes => "yes",
-            Self::No => "no",
-            Self::Refused => "refused",
-            Self::Wrong => "wrong",
-            Self::Untried => "untried",
-            Self::NotTried => "not-tried",
-        }
-    }
-}
+use crate::{
+    report::outcome::{Held, Works},
+    requests::trouble::Trouble,
+};
 
 const SERVICES: [&str; 6] = ["CIPHER", "CHAIN", "HASH", "MAC", "AEAD", "AKCIPHER"];
-
-/// What came of a requirement.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Held {
-    Yes,
-    No,
-    /// Nothing was sent: the device had been left alone before.
-    NotTried,
-}
-
-impl From<bool> for Held {
-    fn from(held: bool) -> Self {
-        if held { Self::Yes } else { Self::No }
-    }
-}
-
-impl Held {
-    /// What an answer says, if there was anything to answer.
-    pub fn of<T>(answer: &Result<T, Trouble>, held: bool) -> Self {
-        match answer {
-            Err(Trouble::NotTried) => Self::NotTried,
-            _ => held.into(),
-        }
-    }
-}
 
 /// A line of the table.
 #[derive(Clone, Debug)]

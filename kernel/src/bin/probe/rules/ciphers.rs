@@ -7,10 +7,9 @@ use kernel::{crypto::CryptoDevice, platform::KernelPlatform, println, task::exec
 use virtio_crypto::{Cipher, CipherAlgorithm, Direction, DmaBuffer, Error, Refusal};
 
 use crate::{
-    answers::CIPHERS,
-    report::{Report, Row, Works},
-    services::bytes,
-    trouble::status_name,
+    answers::{bytes, ciphers::CIPHERS},
+    report::{Report, Row, outcome::Works},
+    requests::trouble::status_name,
 };
 
 /// How long a few requests may take.

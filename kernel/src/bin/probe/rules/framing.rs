@@ -1,63 +1,20 @@
-//! How a request is cut into descriptors, which is to make no difference (Virtio 1.3, 2.7.4.1), and
-//! which of the ways a device takes.
+//! Which ways of cutting a request into descriptors a device takes: by the specification, all.
 
-use alloc::{format, string::String, vec, vec::Vec};
+use alloc::{format, string::String};
 
 use kernel::println;
 
 use crate::{
-    akcipher::{self, PRIVATE},
-    keys::RSA,
-    raw::{ANSWER_LEN, Raw, head},
-    report::{Held, Report},
-    ring::Part,
-    services::bytes,
-    session::{CREATE, ENCRYPT, IV_AND_BLOCK},
-    trouble::Trouble,
+    answers::{bytes, keys::RSA},
+    report::{Report, outcome::Held},
+    requests::{
+        framing::Framing,
+        raw::Raw,
+        shared::{self, PRIVATE},
+        trouble::Trouble,
+        words::{CREATE, ENCRYPT, IV_AND_BLOCK},
+    },
 };
-
-/// How a request is cut into descriptors.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Framing {
-    /// Each field begins one, as most drivers send and some devices want it.
-    Fields,
-    /// One for all that is read, one for all that is written.
-    Joined,
-}
-
-impl Framing {
-    pub const ALL: [Self; 2] = [Self::Fields, Self::Joined];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Fields => "one-per-field",
-            Self::Joined => "compact",
-        }
-    }
-
-    /// Cuts a control request: words, keys.
-    pub fn create(self, words: &[(usize, u32)], key: &[u8]) -> Vec<Part> {
-        self.cut(&[&head(words), key], &[ANSWER_LEN])
-    }
-
-    /// Cuts a data request: header, what is read, how much is written before the status.
-    pub fn data(self, head: &[u8], source: &[&[u8]], result_len: usize) -> Vec<Part> {
-        self.cut(&[&[head], source].concat(), &[result_len, 1])
-    }
-
-    fn cut(self, readable: &[&[u8]], writable: &[usize]) -> Vec<Part> {
-        if self == Self::Joined {
-            let writable = writable.iter().sum();
-            return vec![Part::Readable(readable.concat()), Part::Writable(writable)];
-        }
-        // No descriptor may be empty.
-        let readable = readable.iter().filter(|part| !part.is_empty());
-        let readable = readable.map(|part| Part::Readable(part.to_vec()));
-        let writable = writable.iter().filter(|len| **len > 0);
-        let writable = writable.map(|len| Part::Writable(*len));
-        readable.chain(writable).collect()
-    }
-}
 
 /// A request of one kind in a session of its own: whether it is answered, and what.
 type Ask = fn(&mut Raw) -> Result<(), Trouble>;
@@ -96,9 +53,9 @@ const KINDS: &[(&str, Ask)] = &[
         raw.data(0x300, session, &words, &source, 32).map(drop)
     }),
     ("AKCIPHER", |raw| {
-        let session = akcipher::open_rsa(raw, &RSA[0], 6, PRIVATE)?;
+        let session = shared::open_rsa(raw, &RSA[0], 6, PRIVATE)?;
         let digest = bytes("00").repeat(32);
-        akcipher::transform(raw, 0x402, session, &digest, 128).map(drop)
+        shared::transform(raw, 0x402, session, &digest, 128).map(drop)
     }),
 ];
 

@@ -5,29 +5,25 @@ use alloc::{format, string::String, vec::Vec};
 use kernel::{println, time};
 
 use crate::{
-    akcipher,
-    keys::{self, RSA},
-    raw::{ANSWER_LEN, Queue, Raw, head},
-    report::{Held, Report},
-    requirements::outcome,
-    services::bytes,
-    session::{CREATE, ENCRYPT, IV_AND_BLOCK, Session, session_id},
-    trouble::Trouble,
+    answers::{
+        bytes,
+        keys::{self, RSA},
+    },
+    report::{
+        Report,
+        outcome::{Held, outcome},
+    },
+    requests::{
+        ids::session_id,
+        raw::{Queue, Raw},
+        shared::{self, encrypt, encrypt_on},
+        trouble::Trouble,
+        words::{ANSWER_LEN, CREATE, ENCRYPT, IV_AND_BLOCK, head},
+    },
 };
 
 /// Sessions that are opened at most to find the limit.
 const MOST_SESSIONS: usize = 1100;
-
-/// Encrypts a block in a session of [`CREATE`]; returns the used element's length.
-pub fn encrypt(raw: &mut Raw, session: Session) -> Result<u32, Trouble> {
-    encrypt_on(raw, 0, session)
-}
-
-fn encrypt_on(raw: &mut Raw, queue: u16, session: Session) -> Result<u32, Trouble> {
-    let queue = Queue::Data(queue);
-    let (_, used_bytes) = raw.data_on(queue, session, ENCRYPT, &IV_AND_BLOCK, 16)?;
-    Ok(used_bytes)
-}
 
 /// Those that the ring alone shows.
 pub fn find(raw: &mut Raw, report: &mut Report) {
@@ -151,9 +147,9 @@ fn short_signature(raw: &mut Raw, report: &mut Report) {
     raw.step = "short-signature".into();
     let key = &RSA[0];
     let digest = [[0; 16], keys::SHORT_DIGEST.to_be_bytes()].concat();
-    let session = akcipher::open_rsa(raw, key, 6, akcipher::PRIVATE);
+    let session = shared::open_rsa(raw, key, 6, shared::PRIVATE);
     let signed =
-        session.and_then(|session| akcipher::transform(raw, 0x402, session, &digest, key.bits / 8));
+        session.and_then(|session| shared::transform(raw, 0x402, session, &digest, key.bits / 8));
     let value = signed.map(|(result, used_bytes)| {
         let signature = bytes(keys::SHORT_SIGNATURE);
         let value = match used_bytes as usize {
@@ -180,7 +176,7 @@ fn ecdsa_number(raw: &mut Raw, report: &mut Report) {
     let key = bytes(keys::ECDSA_PUBLIC);
     let mut value = String::new();
     for number in [2, 3] {
-        let answer = match akcipher::open_ecdsa(raw, number, &key) {
+        let answer = match shared::open_ecdsa(raw, number, &key) {
             Ok(_) => "OK".into(),
             Err(trouble) => format!("{trouble}"),
         };

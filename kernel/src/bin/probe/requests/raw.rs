@@ -9,7 +9,7 @@
 //! that does not come back, or that says that its hardware is not ready, is left alone from there
 //! on.
 
-use alloc::{boxed::Box, string::String, vec, vec::Vec};
+use alloc::{boxed::Box, string::String, vec::Vec};
 
 use kernel::{println, time};
 use virtio_crypto::{
@@ -18,17 +18,14 @@ use virtio_crypto::{
 };
 use virtio_drivers::transport::DeviceStatus;
 
-use crate::{
+use crate::requests::{
     framing::Framing,
+    ids::{Session, id_words, session_id},
     ring::{Chain, Part, Ring, UNWRITTEN},
-    session::{CREATE, ENCRYPT, IV_AND_BLOCK, Session, id_words, session_id},
     trouble::{Silences, Trouble},
+    words::{CREATE, ENCRYPT, IV_AND_BLOCK, head},
 };
 
-/// Bytes of a request's header with its fixed-length fields, without REVISION_1.
-pub const HEAD_LEN: usize = 72;
-/// Bytes that the device may write of a *create*: id, status, padding.
-pub const ANSWER_LEN: usize = 16;
 const ANSWER_LIMIT_NS: u64 = 2_000_000_000;
 const RESET_LIMIT_NS: u64 = 2_000_000_000;
 /// How long a request has been on its way when its registers are looked at for the first time.
@@ -89,15 +86,6 @@ pub struct Raw {
     pub left_behind: usize,
     /// Whether any answer was longer than what was writable.
     pub overlong: Option<u32>,
-}
-
-/// Encodes header and fixed-length fields from words at their offsets.
-pub fn head(words: &[(usize, u32)]) -> Vec<u8> {
-    let mut bytes = vec![0; HEAD_LEN];
-    for (at, word) in words {
-        bytes[*at..at + 4].copy_from_slice(&word.to_le_bytes());
-    }
-    bytes
 }
 
 impl Raw {

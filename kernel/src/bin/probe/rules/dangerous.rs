@@ -6,13 +6,15 @@ use alloc::{format, string::String, vec, vec::Vec};
 use kernel::println;
 
 use crate::{
-    akcipher::{self, PRIVATE, PUBLIC},
-    keys::RSA,
-    quirks::encrypt,
-    raw::{Queue, Raw, head},
-    ring::Part,
-    session::{CREATE, Session},
-    trouble::{Trouble, status_name},
+    answers::keys::RSA,
+    requests::{
+        ids::Session,
+        raw::{Queue, Raw},
+        ring::Part,
+        shared::{self, PRIVATE, PUBLIC, encrypt},
+        trouble::{Trouble, status_name},
+        words::{CREATE, head},
+    },
 };
 
 /// What it does to QEMU's builtin backend, and how it is sent.
@@ -166,7 +168,7 @@ fn over_max_size(raw: &mut Raw) -> Result<String, Trouble> {
 }
 
 fn verify_without_digest(raw: &mut Raw) -> Result<String, Trouble> {
-    let session = akcipher::open_rsa(raw, &RSA[0], 6, PUBLIC)?;
+    let session = shared::open_rsa(raw, &RSA[0], 6, PUBLIC)?;
     raw.data(
         0x403,
         session,
@@ -202,25 +204,25 @@ fn no_iv(raw: &mut Raw) -> Result<String, Trouble> {
 }
 
 fn cipher_on_akcipher(raw: &mut Raw) -> Result<String, Trouble> {
-    let session = akcipher::open_rsa(raw, &RSA[0], 6, PRIVATE)?;
+    let session = shared::open_rsa(raw, &RSA[0], 6, PRIVATE)?;
     encrypt(raw, session)?;
     Ok(String::from("answered OK"))
 }
 
 fn akcipher_on_cipher(raw: &mut Raw) -> Result<String, Trouble> {
     let session = raw.create(CREATE, &[7; 16])?;
-    akcipher::transform(raw, 0x402, session, &[1; 32], 128)?;
+    shared::transform(raw, 0x402, session, &[1; 32], 128)?;
     Ok(String::from("answered OK"))
 }
 
 fn empty_digest(raw: &mut Raw) -> Result<String, Trouble> {
-    let session = akcipher::open_rsa(raw, &RSA[0], 6, PRIVATE)?;
-    akcipher::transform(raw, 0x402, session, &[], 128)?;
+    let session = shared::open_rsa(raw, &RSA[0], 6, PRIVATE)?;
+    shared::transform(raw, 0x402, session, &[], 128)?;
     Ok(String::from("signed"))
 }
 
 fn short_digest(raw: &mut Raw) -> Result<String, Trouble> {
-    let session = akcipher::open_rsa(raw, &RSA[0], 6, PRIVATE)?;
-    akcipher::transform(raw, 0x402, session, &[1; 16], 128)?;
+    let session = shared::open_rsa(raw, &RSA[0], 6, PRIVATE)?;
+    shared::transform(raw, 0x402, session, &[1; 16], 128)?;
     Ok(String::from("signed"))
 }

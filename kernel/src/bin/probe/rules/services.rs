@@ -6,44 +6,18 @@ use alloc::{format, string::String, vec::Vec};
 use virtio_crypto::Services;
 
 use crate::{
-    akcipher,
-    answers::{AEADS, HASHES, MACS},
-    raw::Raw,
-    report::{Report, Row, Works},
-    requirements::Config,
-    session::Session,
-    trouble::Trouble,
+    answers::{
+        aeads::AEADS,
+        bytes,
+        digests::{HASHES, MACS},
+    },
+    report::{
+        Report, Row,
+        outcome::{Outcome, Works, compare, refused},
+    },
+    requests::{ids::Session, raw::Raw},
+    rules::{akcipher, config::Config},
 };
-
-/// Decodes hexadecimal digits.
-pub fn bytes(text: &str) -> Vec<u8> {
-    let digit = |digit: &u8| (*digit as char).to_digit(16).unwrap_or(0) as u8;
-    let pairs = text.as_bytes().chunks_exact(2);
-    pairs
-        .map(|pair| digit(&pair[0]) << 4 | digit(&pair[1]))
-        .collect()
-}
-
-/// What came of it, and where.
-pub type Outcome = (Works, String);
-
-/// Names the step at which a device said no or broke.
-pub fn refused(step: &str, trouble: Trouble) -> Outcome {
-    let works = match trouble {
-        Trouble::NotTried => return (Works::NotTried, String::new()),
-        Trouble::Status(1..=6) => Works::Refused,
-        _ => Works::No,
-    };
-    (works, format!("{step}: {trouble}"))
-}
-
-pub fn compare(result: &[u8], answer: &[u8]) -> Outcome {
-    if result == answer {
-        (Works::Yes, String::new())
-    } else {
-        (Works::Wrong, String::from("another answer"))
-    }
-}
 
 /// Opens a session, lets `ask` use it, and ends it.
 fn in_session(

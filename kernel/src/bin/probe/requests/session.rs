@@ -1,46 +1,13 @@
-//! Sessions and requests by hand.
+//! Requests that open, use and end sessions. None names a session of a life that has ended.
 
 use alloc::{string::String, vec::Vec};
 
-use crate::{
-    raw::{Answer, Queue, Raw, head},
+use crate::requests::{
+    ids::{Session, id_words, session_id},
+    raw::{Answer, Queue, Raw},
     trouble::Trouble,
+    words::head,
 };
-
-/// Words of a *create* for AES-128-CBC, encrypting.
-pub const CREATE: &[(usize, u32)] = &[(0, 0x002), (4, 3), (16, 3), (20, 16), (24, 1), (64, 1)];
-
-/// Words of the encryption of a block in such a session.
-pub const ENCRYPT: &[(usize, u32)] = &[(4, 3), (16, 1), (24, 16), (28, 16), (32, 16), (64, 1)];
-/// And what it reads behind the header: IV, block.
-pub const IV_AND_BLOCK: [&[u8]; 2] = [&[0; 16], &[0; 16]];
-
-/// A session, or what is said to be one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Session {
-    pub id: u64,
-    /// The life of the device that it belongs to; `None` if it was never opened.
-    life: Option<u32>,
-}
-
-impl Session {
-    /// One that the device has not opened.
-    pub const UNKNOWN: Self = Self {
-        id: u64::MAX,
-        life: None,
-    };
-}
-
-/// Reads the id in the answer to a *create*.
-pub fn session_id(written: &[u8]) -> u64 {
-    let bytes = written.iter().take(8).rev();
-    bytes.fold(0, |id, byte| id << 8 | u64::from(*byte))
-}
-
-/// The words that name a session in a data request.
-pub fn id_words(id: u64) -> [(usize, u32); 2] {
-    [(8, id as u32), (12, (id >> 32) as u32)]
-}
 
 impl Raw {
     /// Opens a session: words of the *create*, whose first is the opcode; key or keys.
