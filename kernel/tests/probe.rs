@@ -1,4 +1,4 @@
-//! The probe's way of sending by hand, on a device that is well and behind one that is not: each kind of
+//! The probe's way of sending by hand, on a device that is well and on one that is not. Each kind of
 //! silence has its word, and what was known before it counts no more.
 #![no_std]
 #![no_main]
@@ -130,8 +130,8 @@ impl Notify for Bell {
                 // The next one finds its own head in the place of this one's.
                 let available = switch.available[usize::from(queue.0)].load(Ordering::Relaxed);
                 let entry: *mut u16 = memory::physical(available + 4).as_mut_ptr();
-                // SAFETY: the first entry of a ring of 256, which the probe keeps for good; the device
-                // has not been notified of it.
+                // SAFETY: the first entry of a ring of 256, which the probe keeps for good; the
+                // device has not been notified of it.
                 unsafe { entry.write_volatile(128) };
                 return switch.set(Fault::None);
             }

@@ -2,7 +2,8 @@
 
 use virtio_crypto::AeadAlgorithm;
 
-/// Authenticated encryption: algorithm, key, IV, additional data, plaintext, ciphertext with its tag of 16 bytes.
+/// Authenticated encryption: algorithm, key, IV, additional data, plaintext, ciphertext with its tag
+/// of 16 bytes.
 pub const AEADS: &[(AeadAlgorithm, [&str; 5])] = &[
     (
         AeadAlgorithm::Gcm,
@@ -11,7 +12,8 @@ pub const AEADS: &[(AeadAlgorithm, [&str; 5])] = &[
             "000102030405060708090a0b",
             "000102030405060708090a0b0c0d0e0f10111213",
             "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",
-            "936da5cd621ef15343db6b813aae7e07a33708f547f8ebe1fe38eb360859bc73f17d8132a8cd57505e99791bb3ed5811",
+            "936da5cd621ef15343db6b813aae7e07a33708f547f8ebe1fe38eb360859bc73f17d8132a8cd5750\
+            5e99791bb3ed5811",
         ],
     ),
     (
@@ -21,7 +23,8 @@ pub const AEADS: &[(AeadAlgorithm, [&str; 5])] = &[
             "000102030405060708090a0b",
             "000102030405060708090a0b0c0d0e0f10111213",
             "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",
-            "e6f820989dbccf09d83ad689f3a4d27f1e8e21182cb440a967467123d18b3f43df12f0e8c7f00e9455f5205f96746737",
+            "e6f820989dbccf09d83ad689f3a4d27f1e8e21182cb440a967467123d18b3f43df12f0e8c7f00e94\
+            55f5205f96746737",
         ],
     ),
     (
@@ -31,7 +34,8 @@ pub const AEADS: &[(AeadAlgorithm, [&str; 5])] = &[
             "000102030405060708090a0b",
             "000102030405060708090a0b0c0d0e0f10111213",
             "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",
-            "4703d418c1e0c41c85489d80bde4766293c79527e46e496b207eff9e01741ead1b5351d113edac0c99d37bc0f21faa43",
+            "4703d418c1e0c41c85489d80bde4766293c79527e46e496b207eff9e01741ead1b5351d113edac0c\
+            99d37bc0f21faa43",
         ],
     ),
     (
@@ -41,7 +45,8 @@ pub const AEADS: &[(AeadAlgorithm, [&str; 5])] = &[
             "000102030405060708090a0b",
             "000102030405060708090a0b0c0d0e0f10111213",
             "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",
-            "3314f164d885c2b6791ac3eb0ee78b8f7c470b21df11a12f567e5686ec3db5ae530a5973716d928fea0689fc6bbb75d4",
+            "3314f164d885c2b6791ac3eb0ee78b8f7c470b21df11a12f567e5686ec3db5ae530a5973716d928f\
+            ea0689fc6bbb75d4",
         ],
     ),
     (
@@ -51,7 +56,8 @@ pub const AEADS: &[(AeadAlgorithm, [&str; 5])] = &[
             "000102030405060708090a0b",
             "000102030405060708090a0b0c0d0e0f10111213",
             "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",
-            "1f94e0c048b9dbb91dbc2c30a5eccae6dabc92ec115ba3adee474085f00c4fb6cbea964405e9d6f89d1da41f32589d17",
+            "1f94e0c048b9dbb91dbc2c30a5eccae6dabc92ec115ba3adee474085f00c4fb6cbea964405e9d6f8\
+            9d1da41f32589d17",
         ],
     ),
     (
@@ -61,7 +67,8 @@ pub const AEADS: &[(AeadAlgorithm, [&str; 5])] = &[
             "000102030405060708090a0b",
             "000102030405060708090a0b0c0d0e0f10111213",
             "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",
-            "8ad4ba153a2acf90a4c0bb28013d524b2d6504662d604eae7dbc994e89053c6c7e5c0b93ead6d75b41d2ef2483bd7764",
+            "8ad4ba153a2acf90a4c0bb28013d524b2d6504662d604eae7dbc994e89053c6c7e5c0b93ead6d75b\
+            41d2ef2483bd7764",
         ],
     ),
     (
@@ -71,7 +78,8 @@ pub const AEADS: &[(AeadAlgorithm, [&str; 5])] = &[
             "000102030405060708090a0b",
             "000102030405060708090a0b0c0d0e0f10111213",
             "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",
-            "89fa0a032d12a347bf8a35f89410006cd961a0f44561bbaefe8e35de69ddb82350e9134833b72ed13e6399aef01a1478",
+            "89fa0a032d12a347bf8a35f89410006cd961a0f44561bbaefe8e35de69ddb82350e9134833b72ed1\
+            3e6399aef01a1478",
         ],
     ),
 ];

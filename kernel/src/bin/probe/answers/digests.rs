@@ -19,11 +19,13 @@ pub const HASHES: &[(HashAlgorithm, &str)] = &[
     ),
     (
         HashAlgorithm::Sha384,
-        "cb00753f45a35e8bb5a03d699ac65007272c32ab0eded1631a8b605a43ff5bed8086072ba1e7cc2358baeca134c825a7",
+        "cb00753f45a35e8bb5a03d699ac65007272c32ab0eded1631a8b605a43ff5bed8086072ba1e7cc23\
+        58baeca134c825a7",
     ),
     (
         HashAlgorithm::Sha512,
-        "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f",
+        "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a2192992a274fc1a8\
+        36ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f",
     ),
     (
         HashAlgorithm::Sha3_224,
@@ -35,11 +37,13 @@ pub const HASHES: &[(HashAlgorithm, &str)] = &[
     ),
     (
         HashAlgorithm::Sha3_384,
-        "ec01498288516fc926459f58e2c6ad8df9b473cb0fc08c2596da7cf0e49be4b298d88cea927ac7f539f1edf228376d25",
+        "ec01498288516fc926459f58e2c6ad8df9b473cb0fc08c2596da7cf0e49be4b298d88cea927ac7f5\
+        39f1edf228376d25",
     ),
     (
         HashAlgorithm::Sha3_512,
-        "b751850b1a57168a5693cd924b6b096e08f621827444f70d884f5d0240d2712e10e116e9192af3c91a7ec57647e3934057340b4cf408d5a56592f8274eec53f0",
+        "b751850b1a57168a5693cd924b6b096e08f621827444f70d884f5d0240d2712e10e116e9192af3c9\
+        1a7ec57647e3934057340b4cf408d5a56592f8274eec53f0",
     ),
     (
         HashAlgorithm::Shake128,
@@ -85,14 +89,16 @@ pub const MACS: &[(MacAlgorithm, [&str; 2])] = &[
         MacAlgorithm::HmacSha384,
         [
             "0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b",
-            "a9a3d6100c20e73e9a5f8521abd2514930861ff70eef0269e0432a8cd51b98ad8a82b1d202419476f4b3c3c3cd22df0e",
+            "a9a3d6100c20e73e9a5f8521abd2514930861ff70eef0269e0432a8cd51b98ad8a82b1d202419476\
+            f4b3c3c3cd22df0e",
         ],
     ),
     (
         MacAlgorithm::HmacSha512,
         [
             "0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b",
-            "42e724d18d70d6bf8c0e825ca7a2996f4876f09dc0f9b7c71ece4f8ea785e6f4fbf4bc02e3973a7e0ad874d31708b80caad0bcb98d2a65e3e882ac57bf3731cd",
+            "42e724d18d70d6bf8c0e825ca7a2996f4876f09dc0f9b7c71ece4f8ea785e6f4fbf4bc02e3973a7e\
+            0ad874d31708b80caad0bcb98d2a65e3e882ac57bf3731cd",
         ],
     ),
     (
