@@ -7,7 +7,6 @@ use zerocopy::IntoBytes;
 use crate::{
     Error,
     error::{check_at_most, check_one_of_lens},
-    prove::Proved,
     transport::Transport,
     wire::{
         AeadAlgorithm, AkcipherAlgorithm, CipherAlgorithm, Config, HashAlgorithm, MacAlgorithm,
@@ -47,6 +46,26 @@ pub struct Capabilities {
     pub max_size_bytes: u64,
     /// What the device was seen to do: nothing before [`Device::prove`](crate::Device::prove).
     pub proved: Proved,
+}
+
+/// What a device was seen to do right, by
+/// [`Device::prove`](crate::Device::prove): bit *n* for algorithm number *n*.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Proved {
+    /// Cipher algorithms.
+    pub cipher_algorithms: u64,
+    /// Hash algorithms.
+    pub hash_algorithms: u32,
+    /// Message authentication codes.
+    pub mac_algorithms: u64,
+    /// Authenticated ciphers.
+    pub aead_algorithms: u32,
+    /// Public-key algorithms.
+    pub akcipher_algorithms: u32,
+    /// Data queues in use that served a request: bit *n* for the one with the number *n*
+    /// ([`Device::data_queue_stats`](crate::Device::data_queue_stats)). Queues from 64 on are not asked.
+    pub data_queues: u64,
 }
 
 /// How often a configuration that changes while it is read is read again.

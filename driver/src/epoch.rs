@@ -12,7 +12,6 @@ use zerocopy::IntoBytes;
 use crate::{
     Error, Platform,
     capabilities::Capabilities,
-    device::setup::ForcedReset,
     error::DeviceFault,
     heap::{boxed, room_for},
     queue::{Answer, Batch, Queue, SessionTable},
@@ -20,7 +19,7 @@ use crate::{
         atomic::{AtomicBool, AtomicU32, Ordering},
         run_all,
     },
-    transport::{Attached, QueueIndex},
+    transport::{Attached, QueueIndex, reset::ForcedReset},
     wire::{Config, Features},
 };
 

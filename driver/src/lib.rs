@@ -101,6 +101,7 @@ mod error;
 #[cfg(test)]
 mod fake;
 mod heap;
+mod index;
 pub mod platform;
 mod pool;
 mod prove;
@@ -116,19 +117,18 @@ mod virtqueue;
 mod wire;
 
 pub use self::{
-    capabilities::{Algorithm, Capabilities},
+    capabilities::{Algorithm, Capabilities, Proved},
     device::{
         Device,
         ladder::{Interrupt, InterruptMode},
+        options::Options,
         poller::Poller,
         recovery::ShutdownReport,
-        setup::{ForcedReset, Options},
     },
     dma::DmaBuffer,
-    error::{DeviceFault, Error, Failed, KeyFault, Refusal, Requirement},
+    error::{DeviceFault, Error, Failed, KeyFault, Requirement},
     platform::Platform,
     pool::DevicePool,
-    prove::Proved,
     queue::{Framing, WhenNotReady, begin_wait},
     request::{
         blocking::{WakeFlag, block_on, block_on_with},
@@ -148,9 +148,10 @@ pub use self::{
         mac::Mac,
     },
     stats::{InterruptStats, QueueStats},
+    transport::reset::ForcedReset,
     wire::{
         AeadAlgorithm, AkcipherAlgorithm, ChainOrder, CipherAlgorithm, Curve, DEVICE_ID, Direction,
-        EcdsaNumber, Features, HashAlgorithm, MacAlgorithm, RsaHash, Services,
+        EcdsaNumber, Features, HashAlgorithm, MacAlgorithm, Refusal, RsaHash, Services,
     },
 };
 

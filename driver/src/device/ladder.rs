@@ -1,16 +1,14 @@
-//! Which vector stands for what, and what each interrupt was.
+//! Which interrupt vector stands for what, and how many interrupts there were of each kind.
+//!
+//! For set-up, which climbs down from a vector for each queue to none, and for the handlers, which
+//! ask what an entry stands for. The one rule: a vector counts once the device reads it back.
 
 use core::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
-use virtio_drivers::transport::InterruptStatus;
-
 use crate::{
-    Error, Platform,
-    device::{Device, recovery::Change},
-    epoch::Epoch,
-    queue::Answer,
+    index::{MsixEntry, QueueIndex},
     stats::InterruptStats,
-    transport::{Attached, MsixEntry, MsixMessage, QueueIndex, Transport},
+    transport::{Attached, MsixMessage, Transport},
 };
 
 /// How interrupts come, best first.
@@ -45,7 +43,7 @@ impl InterruptMode {
     }
 
     /// Returns the entry of the queue at a position, data queues first, control queue last.
-    const fn entry_of(self, position: usize) -> MsixEntry {
+    pub(crate) const fn entry_of(self, position: usize) -> MsixEntry {
         MsixEntry(match self {
             Self::PerQueue => 1 + position as u16,
             Self::SharedQueues => 1,
@@ -141,14 +139,15 @@ impl Interrupts {
         }
     }
 
-    /// Remembers the configuration's generation, so that only a later one is news.
-    pub(crate) fn note_generation(&self, transport: &dyn Transport) {
-        self.generation
-            .store(transport.read_config_generation(), Ordering::Relaxed);
+    /// Reads the configuration's generation; `true` if it is not that of the last time.
+    pub(crate) fn read_generation(&self, transport: &dyn Transport) -> bool {
+        let now = transport.read_config_generation();
+        self.generation.swap(now, Ordering::Relaxed) != now
     }
 
+    /// Counts an interrupt, and returns it.
     #[inline(always)]
-    fn count(&self, interrupt: Interrupt) -> Interrupt {
+    pub(crate) fn count(&self, interrupt: Interrupt) -> Interrupt {
         let counter = match interrupt {
             Interrupt::Handled => &self.handled,
             Interrupt::AlreadyDrained => &self.already_drained,
@@ -195,159 +194,4 @@ fn clear_msix(transport: &dyn Transport, queues: &[QueueIndex]) {
         transport.set_queue_vector(*queue, None);
     }
     transport.set_msix_enabled(false);
-}
-
-impl<P: Platform> Device<P> {
-    /// Answers the interrupt of an MSI-X entry. Bounded, idempotent, on any CPU.
-    ///
-    /// Calls the wakers of those who wait: they must not allocate, nor take a lock that is held
-    /// with interrupts enabled. A waker may be the last reference to its task, which is freed here
-    /// then, as is that of [`block_on`](crate::block_on): the heap's lock masks interrupts, or
-    /// wakers free nothing. Should one panic, the others are woken all the same while the panic
-    /// goes on, here and wherever else wakers are called; a second one that panics meanwhile
-    /// aborts.
-    #[inline]
-    pub fn handle_interrupt(&self, entry: MsixEntry) -> Interrupt {
-        let interrupt = match (self.interrupts.mode(), entry.0) {
-            // First: a queue's own vector, which most interrupts come by.
-            (InterruptMode::PerQueue, 1..) => self.answer_queue(usize::from(entry.0) - 1),
-            (InterruptMode::PerQueue | InterruptMode::SharedQueues, 0) => self.answer(false, true),
-            (InterruptMode::SharedQueues, 1) => self.answer(true, false),
-            (InterruptMode::Shared, 0) => self.answer(true, true),
-            _ => Interrupt::Unhandled,
-        };
-        self.interrupts.count(interrupt)
-    }
-
-    /// Moves an interrupt vector, at any time: `entry` of the MSI-X table sends `message` from here
-    /// on, to another CPU for instance, also after a [`recover`](Self::recover).
-    ///
-    /// Nothing is lost: what the device sends meanwhile is sent when the entry is unmasked, and the
-    /// rings are looked at afterwards. A message that was sent before still arrives where the entry
-    /// pointed until now, so the kernel keeps the old vector's handler for a while; up to two such
-    /// messages a move are owed, beside those of the new place, until the next
-    /// [`settle`](Self::settle). Not from an interrupt handler.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NoSuchVector`] when the driver does not use that entry ([`InterruptMode`] tells);
-    /// [`Error::Resetting`] while another caller changes the device;
-    /// [`DeviceFault::Gone`](crate::DeviceFault::Gone) in [`Error::Broken`] when the device is. Nothing
-    /// has moved then.
-    pub fn move_interrupt(&self, entry: MsixEntry, message: MsixMessage) -> Result<(), Error> {
-        self.alone(Change::Vector, || {
-            let transport = self.attached().confirm()?;
-            let mode = self.interrupts.mode();
-            let epoch = self.epoch();
-            let used = mode.entries(epoch.queues().count());
-            let mut messages = self.messages.lock();
-            let place = messages[..].iter_mut().take(used).nth(entry.0.into());
-            *place.ok_or(Error::NoSuchVector { entry, used })? = message;
-            drop(messages);
-            // Before the move, so that no message arrives from two CPUs with the credit of one.
-            for (position, queue) in epoch.queues().enumerate() {
-                if mode.entry_of(position) == entry {
-                    queue.move_vector();
-                }
-            }
-            transport.set_msix_message(entry, Some(message));
-            self.poll();
-            Ok(())
-        })
-    }
-
-    /// Answers an interrupt that stands for one queue alone.
-    #[inline(always)]
-    fn answer_queue(&self, position: usize) -> Interrupt {
-        self.epochs.read(|epoch| {
-            let Some(queue) = epoch.queue_at(position) else {
-                let spent = epoch.spend_for_left_out(position);
-                let answer = Answer {
-                    spent,
-                    ..Answer::default()
-                };
-                return self.judge(answer, false);
-            };
-            match epoch.interrupt_in_place(queue) {
-                Ok((1.., _)) => Interrupt::Handled,
-                Ok((0, spent)) => {
-                    let answer = Answer {
-                        spent,
-                        ..Answer::default()
-                    };
-                    self.judge(answer, false)
-                }
-                Err(answer) => self.judge(answer, false),
-            }
-        })
-    }
-
-    /// Answers an interrupt of the INTx pin, which other devices may share: the kernel asks each.
-    /// Reading the ISR register lowers the pin; 0 means that the interrupt is another device's,
-    /// which is [`Interrupt::Unhandled`] and not counted, because it is none of this device's.
-    pub fn handle_intx(&self) -> Interrupt {
-        let status = match self.attached().transport() {
-            Ok(transport) => transport.read_interrupt_status(),
-            Err(_) => InterruptStatus::empty(),
-        };
-        if status.is_empty() {
-            return Interrupt::Unhandled;
-        }
-        let queues = status.contains(InterruptStatus::QUEUE_INTERRUPT);
-        let config = status.contains(InterruptStatus::DEVICE_CONFIGURATION_INTERRUPT);
-        let mut interrupt = self.answer(queues, config);
-        // The device says that it was its own, whatever is left to do; one that is gone says so of
-        // everybody's.
-        if (queues || config) && interrupt == Interrupt::Unhandled && !self.attached().is_gone() {
-            interrupt = Interrupt::AlreadyDrained;
-        }
-        self.interrupts.count(interrupt)
-    }
-
-    /// Reads the ISR register, which lowers the INTx pin, and answers nothing: for the kernel to
-    /// call before it unmasks the pin. What it was raised for is drained.
-    pub fn clear_intx(&self) {
-        if let Ok(transport) = self.attached().transport() {
-            let _ = transport.read_interrupt_status();
-        }
-        self.poll();
-    }
-
-    /// Looks after all that one interrupt stands for. It spends one credit at most.
-    fn answer(&self, queues: bool, config: bool) -> Interrupt {
-        let total = self.epochs.read(|epoch| {
-            let mut total = Answer::default();
-            for queue in epoch.queues().filter(|_| queues) {
-                let answer = epoch.interrupt(queue, !total.spent);
-                total.drained += answer.drained;
-                total.spent |= answer.spent;
-            }
-            total
-        });
-        // A change of status or generation is the credit of a configuration message.
-        let news = config && (self.epochs.read(Epoch::check_status) | self.generation_changed());
-        self.judge(total, news)
-    }
-
-    /// Tells what an interrupt was by what it found.
-    #[inline(always)]
-    fn judge(&self, answer: Answer, news: bool) -> Interrupt {
-        if answer.drained > 0 || news {
-            Interrupt::Handled
-        } else if answer.spent || self.is_resetting() {
-            // Around a reset, messages of the life before and of the one to come may arrive while
-            // neither is the current one; no credit can tell them apart.
-            Interrupt::AlreadyDrained
-        } else {
-            Interrupt::Unhandled
-        }
-    }
-
-    fn generation_changed(&self) -> bool {
-        let Ok(transport) = self.attached().transport() else {
-            return false;
-        };
-        let now = transport.read_config_generation();
-        self.interrupts.generation.swap(now, Ordering::Relaxed) != now
-    }
 }

@@ -11,7 +11,7 @@ use arrayvec::ArrayVec;
 
 use crate::{
     Error, Platform,
-    device::{Device, recovery::Change},
+    device::{Device, alone::Change},
     epoch::Epoch,
     request::session::watched,
     wire::destroy_opcodes,
@@ -61,7 +61,7 @@ impl<P: Platform> Device<P> {
     /// session that gets its id. [`recover`](Self::recover) it. Forgotten, it keeps the device from
     /// being changed until that is dropped.
     pub async fn end_sessions_before(&self, ids: u64) -> Result<u64, Error> {
-        let _alone = self.begin_alone(Change::Sessions)?;
+        let _alone = self.changing.begin(Change::Sessions)?;
         let epoch = self.epoch();
         epoch.control.close_for_a_while()?;
         let mut closed = Closed {

@@ -1,32 +1,35 @@
 //! A device: what it is doing.
 
+mod alone;
+mod handlers;
 pub(crate) mod ladder;
-pub(crate) mod leftovers;
+mod leftovers;
+pub(crate) mod options;
 pub(crate) mod poller;
 pub(crate) mod recovery;
-pub(crate) mod setup;
+mod setup;
 pub(crate) mod trial;
 
 use alloc::{sync::Arc, vec::Vec};
 use core::{
     fmt,
-    sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use spin::mutex::SpinMutex;
 
 use crate::{
     Error, Platform,
-    capabilities::Capabilities,
+    capabilities::{Capabilities, Proved},
     device::{
+        alone::{Change, Changing},
         ladder::{InterruptMode, Interrupts},
+        options::Options,
         poller::Poller,
-        recovery::Change,
-        setup::{Options, bring_up},
+        setup::bring_up,
     },
     dma::GivenUp,
     epoch::Epoch,
-    prove::Proved,
     queue::{Place, Queue},
     stats::{InterruptStats, QueueStats},
     sync::{Current, IrqMutex},
@@ -47,7 +50,7 @@ pub struct Device<P: Platform> {
     /// Memory that the device has been left, by all the resets until now.
     pub(crate) given_up: Arc<GivenUp>,
     /// What somebody is changing about the device as a whole.
-    pub(crate) change: AtomicU8,
+    changing: Changing,
     /// It has been taken down, and not set up again.
     pub(crate) is_down: AtomicBool,
     /// The messages of the vectors now; never touched by an interrupt, and by one caller at a time.
@@ -80,7 +83,7 @@ impl<P: Platform> Device<P> {
             given_up,
             left_behind: AtomicU64::new(epoch.data_queues.sessions_left),
             epochs: Current::new("epochs", epoch),
-            change: AtomicU8::new(Change::Nothing as u8),
+            changing: Changing::new(),
             is_down: AtomicBool::new(false),
             messages: SpinMutex::new(messages),
             proved: IrqMutex::new("proved", Proved::default()),
@@ -98,7 +101,7 @@ impl<P: Platform> Device<P> {
     }
 
     pub(crate) fn is_resetting(&self) -> bool {
-        self.change.load(Ordering::Acquire) == Change::Reset as u8
+        self.changing.is(Change::Reset)
     }
 
     /// Returns what the device advertises, and what was proved of it.

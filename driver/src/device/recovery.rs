@@ -1,13 +1,14 @@
 //! The end of a device's life, and the next one: shutdown, recovery.
 
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicU8, Ordering};
+use core::sync::atomic::Ordering;
 
 use crate::{
     Error, Platform,
     deadline::Deadline,
     device::{
         Device,
+        alone::Change,
         setup::{bring_up, reset},
     },
     epoch::Epoch,
@@ -16,27 +17,6 @@ use crate::{
     queue::Queue,
     transport::MsixMessage,
 };
-
-/// What [`Device::alone`] keeps apart.
-#[derive(Clone, Copy, Debug)]
-#[repr(u8)]
-pub(crate) enum Change {
-    Nothing = 0,
-    Reset = 1,
-    Vector = 2,
-    Sessions = 3,
-}
-
-/// The caller that changes a device as a whole, which is over with this, also when a waker panics.
-#[derive(Debug)]
-pub(crate) struct Alone<'d>(&'d AtomicU8);
-
-impl Drop for Alone<'_> {
-    fn drop(&mut self) {
-        // Release: see `begin_alone`.
-        self.0.store(Change::Nothing as u8, Ordering::Release);
-    }
-}
 
 /// How a shutdown went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,15 +41,14 @@ impl<P: Platform> Device<P> {
     /// [`Error::ResetTimeout`] when the device did not confirm its reset: whatever it could still
     /// touch is given up for good. [`Error::Resetting`] when another caller is at it.
     pub fn shutdown(&self, limit_ns: u64) -> Result<ShutdownReport, Error> {
-        self.alone(Change::Reset, || {
-            let epoch = self.epoch();
-            let outcome = self.take_down(&epoch, limit_ns, self.options.reset_limit_ns);
-            let queues = epoch.queues().count();
-            drop(epoch);
-            self.interrupts.disable(&self.attached, queues);
-            self.epochs.sweep();
-            outcome
-        })
+        let _alone = self.changing.begin(Change::Reset)?;
+        let epoch = self.epoch();
+        let outcome = self.take_down(&epoch, limit_ns, self.options.reset_limit_ns);
+        let queues = epoch.queues().count();
+        drop(epoch);
+        self.interrupts.disable(&self.attached, queues);
+        self.epochs.sweep();
+        outcome
     }
 
     /// Resets the device and sets it up again, after it broke or for any other reason. Requests in
@@ -90,35 +69,14 @@ impl<P: Platform> Device<P> {
     /// down, and this may be called again. [`Error::TooMuchGivenUp`] when too much memory has been
     /// lost to the device by now: it stays shut down for good, then.
     pub fn recover(&self, limit_ns: u64) -> Result<ShutdownReport, Error> {
-        self.alone(Change::Reset, || {
-            self.attached.find_again();
-            let outcome = self.start_anew(limit_ns);
-            if outcome.is_err() {
-                let queues = self.epochs.read(|epoch| epoch.queues().count());
-                self.interrupts.disable(&self.attached, queues);
-            }
-            outcome
-        })
-    }
-
-    /// Runs `f` unless another caller is in here.
-    pub(crate) fn alone<T>(
-        &self,
-        change: Change,
-        f: impl FnOnce() -> Result<T, Error>,
-    ) -> Result<T, Error> {
-        let _alone = self.begin_alone(change)?;
-        f()
-    }
-
-    /// Keeps other callers out as long as what this returns lives.
-    pub(crate) fn begin_alone(&self, change: Change) -> Result<Alone<'_>, Error> {
-        let (nothing, change) = (Change::Nothing as u8, change as u8);
-        // Acquire and release pair with each other: one change sees all that the last one did.
-        self.change
-            .compare_exchange(nothing, change, Ordering::Acquire, Ordering::Relaxed)
-            .map_err(|_| Error::Resetting)?;
-        Ok(Alone(&self.change))
+        let _alone = self.changing.begin(Change::Reset)?;
+        self.attached.find_again();
+        let outcome = self.start_anew(limit_ns);
+        if outcome.is_err() {
+            let queues = self.epochs.read(|epoch| epoch.queues().count());
+            self.interrupts.disable(&self.attached, queues);
+        }
+        outcome
     }
 
     fn start_anew(&self, limit_ns: u64) -> Result<ShutdownReport, Error> {
@@ -251,7 +209,7 @@ impl<P: Platform> Drop for Device<P> {
     fn drop(&mut self) {
         // A waker may have cut a shutdown short by its panic, and a future that was changing
         // something may have been forgotten: nobody is in there any more.
-        *self.change.get_mut() = Change::Nothing as u8;
+        self.changing.forget();
         if *self.is_down.get_mut() {
             return;
         }

@@ -10,13 +10,15 @@ use crate::{
     deadline::Deadline,
     device::{
         ladder::{InterruptMode, Interrupts},
+        options::Options,
         trial::served_queues,
     },
     dma::GivenUp,
     epoch::{DataQueues, Epoch},
     heap::room_for,
-    queue::{Framing, Layout, Queue, SessionTable, WhenNotReady},
-    transport::{Attached, MsixMessage, QueueIndex, TrustedReset},
+    index::QueueIndex,
+    queue::{Layout, Queue, SessionTable},
+    transport::{Attached, MsixMessage},
     wire::{Features, Form},
 };
 
@@ -35,111 +37,6 @@ const STATELESS: Features = Features::CIPHER_STATELESS_MODE
     .union(Features::MAC_STATELESS_MODE)
     .union(Features::AEAD_STATELESS_MODE)
     .union(Features::AKCIPHER_STATELESS_MODE);
-
-/// How a device is set up: [`Options::default`], then its fields one by one.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Options {
-    /// One message for each interrupt vector that the kernel has for this device, up to two more
-    /// than data queues: configuration, each data queue, control queue. With fewer, all queues
-    /// share the second; with one, everything does; with none, or where the device refuses, INTx or
-    /// polling comes next.
-    pub messages: Vec<MsixMessage>,
-    /// The kernel has routed the device's INTx pin and calls
-    /// [`Device::handle_intx`](crate::Device::handle_intx). It keeps the pin masked until the
-    /// handler finds the device and [`Device::clear_intx`](crate::Device::clear_intx) has been
-    /// called.
-    pub intx: bool,
-    /// Data queues at most; what the device has is another limit. As many as there are CPUs is
-    /// best: a request goes to the queue of the calling CPU.
-    pub data_queues: u16,
-    /// How long the trial of the data queues may take at [`Device::new`](crate::Device::new), where
-    /// there are several; 0 makes none.
-    ///
-    /// A device may have more data queues than it serves (QEMU's `cryptodev-vhost-user` serves the
-    /// first alone). So each gets a small request, of an algorithm that the device advertises,
-    /// while nobody else has the device; if some do not serve it, the device is reset and set up
-    /// with the others alone. Where nothing can be told, all are used. A queue that stays silent
-    /// takes the whole time.
-    pub trial_limit_ns: u64,
-    /// Requests in flight at most on each data queue; the queue's size is another limit.
-    pub data_slots: u16,
-    /// Control requests in flight at most; the queue's size is another limit.
-    pub control_slots: u16,
-    /// Sessions at most, those that are still closing included.
-    pub sessions: u16,
-    /// Most bytes of one request, source and destination together; what the device takes is another
-    /// limit. For kernels that have little memory in one piece: longer data is cut.
-    pub max_size_bytes: u64,
-    /// How the fields of a request lie in descriptors: one each for a device that counts on that.
-    pub framing: Framing,
-    /// Features to refuse although they are offered.
-    pub refuse: Features,
-    /// Features that the device has to offer: [`Error::FeatureMissing`] without. On a machine whose
-    /// IOMMU translates what the device reads and writes that is [`Features::ACCESS_PLATFORM`],
-    /// without which a device takes addresses for physical ones, reaches other memory or none, and
-    /// is silent.
-    pub require: Features,
-    /// What becomes of requests while the device says that its hardware is not ready.
-    pub when_not_ready: WhenNotReady,
-    /// How long the message of an interrupt may travel from the device to the CPU:
-    /// [`Device::settle`](crate::Device::settle) waits for it. 0 for a device that has sent it by
-    /// the time that a register read is answered: QEMU's own, and PCI hardware. A device that is a
-    /// process of its own (vhost-user, vfio-user) sends it by an eventfd, when the host comes to
-    /// it: by default within a second.
-    pub message_travel_ns: u64,
-    /// How long a reset may take.
-    pub reset_limit_ns: u64,
-    /// What becomes of memory that was in flight at a forced reset.
-    pub forced_reset: ForcedReset,
-    /// How much memory may be given up for good ([`ForcedReset::Quarantine`]) before
-    /// [`Device::recover`](crate::Device::recover) refuses: a device that breaks after every
-    /// recovery does not cost the kernel all that it has. The last reset may go beyond it by what
-    /// was in flight then.
-    pub given_up_limit_bytes: u64,
-}
-
-/// What becomes of memory that the device still had when it was reset.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ForcedReset {
-    /// It is given up for good, with the rings and slots of the queues that it was in flight on:
-    /// some devices write on after their status reads 0 (QEMU 10 and later, with a throttled
-    /// backend). [`Options::given_up_limit_bytes`] bounds it.
-    Quarantine,
-    /// It is freed once the device has confirmed the reset: somebody has vouched for the device.
-    Reclaim(TrustedReset),
-}
-
-impl ForcedReset {
-    /// Tells whether the device has let go of what it had once it has confirmed the reset.
-    pub(crate) fn is_trusted(self) -> bool {
-        matches!(self, Self::Reclaim(_))
-    }
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            messages: Vec::new(),
-            intx: false,
-            data_queues: 16,
-            trial_limit_ns: 1_000_000_000,
-            data_slots: 64,
-            control_slots: 64,
-            sessions: 256,
-            max_size_bytes: u64::MAX,
-            framing: Framing::Compact,
-            refuse: Features::empty(),
-            require: Features::empty(),
-            when_not_ready: WhenNotReady::Fail,
-            message_travel_ns: 1_000_000_000,
-            reset_limit_ns: 1_000_000_000,
-            forced_reset: ForcedReset::Quarantine,
-            given_up_limit_bytes: 16 << 20,
-        }
-    }
-}
 
 /// Resets the device and waits, for a bounded time, until it says that it is done
 /// (Virtio 1.3, 2.4.2). A device that is gone is neither written to nor waited for.
@@ -337,7 +234,7 @@ fn set_up<P: Platform>(
         transport.set_queue(*index, queue.entries(), queue.addresses());
         transport.enable_queue(*index);
     }
-    interrupts.note_generation(transport);
+    interrupts.read_generation(transport);
     status |= DeviceStatus::DRIVER_OK;
     transport.write_status(status);
 

@@ -1,16 +1,21 @@
 //! What can go wrong, and what to do about it.
 
+mod check;
 mod reason;
+mod transport;
 
 use core::fmt;
 
-pub use self::reason::{DeviceFault, KeyFault, Refusal, Requirement};
-pub(crate) use self::reason::{
+pub(crate) use self::check::{
     check_at_least, check_at_most, check_countable, check_exact_len, check_one_of_lens, invalid_len,
 };
+pub use self::{
+    reason::{DeviceFault, KeyFault, Requirement},
+    transport::TransportError,
+};
 use crate::{
-    transport::{MsixEntry, QueueIndex, TransportError},
-    wire::CipherAlgorithm,
+    index::{MsixEntry, QueueIndex},
+    wire::{CipherAlgorithm, Refusal},
 };
 
 /// Every error of the driver.

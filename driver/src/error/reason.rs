@@ -2,8 +2,6 @@
 
 use core::{fmt, ops::RangeInclusive};
 
-use super::Error;
-
 /// What a length has to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -40,80 +38,6 @@ pub enum Requirement {
         /// The lengths.
         lens_bytes: &'static [RangeInclusive<usize>],
     },
-}
-
-/// Checks that something has the one length that it can have.
-pub(crate) fn check_exact_len(
-    field: &'static str,
-    len_bytes: usize,
-    required_bytes: usize,
-) -> Result<(), Error> {
-    if len_bytes == required_bytes {
-        return Ok(());
-    }
-    let requirement = Requirement::Exactly {
-        len_bytes: required_bytes,
-    };
-    Err(invalid_len(field, len_bytes, requirement))
-}
-
-/// Checks that something is not too short.
-pub(crate) fn check_at_least(
-    field: &'static str,
-    len_bytes: usize,
-    min_bytes: usize,
-) -> Result<(), Error> {
-    if len_bytes >= min_bytes {
-        return Ok(());
-    }
-    let requirement = Requirement::AtLeast { min_bytes };
-    Err(invalid_len(field, len_bytes, requirement))
-}
-
-/// Checks that something is not too long.
-pub(crate) fn check_at_most(
-    field: &'static str,
-    len_bytes: usize,
-    max_bytes: u64,
-) -> Result<(), Error> {
-    if len_bytes as u64 <= max_bytes {
-        return Ok(());
-    }
-    let requirement = Requirement::AtMost { max_bytes };
-    Err(invalid_len(field, len_bytes, requirement))
-}
-
-/// Checks that something can be counted in 32 bits, as the device does, and returns its length.
-pub(crate) fn check_countable(field: &'static str, len_bytes: usize) -> Result<u32, Error> {
-    check_at_most(field, len_bytes, u32::MAX.into())?;
-    Ok(len_bytes as u32)
-}
-
-/// Checks that something has one of the lengths that it can have.
-pub(crate) fn check_one_of_lens(
-    field: &'static str,
-    len_bytes: usize,
-    lens_bytes: &'static [RangeInclusive<usize>],
-) -> Result<(), Error> {
-    if lens_bytes.iter().any(|lens| lens.contains(&len_bytes)) {
-        return Ok(());
-    }
-    let requirement = Requirement::OneOf { lens_bytes };
-    Err(invalid_len(field, len_bytes, requirement))
-}
-
-/// Says what a length is not.
-#[cold]
-pub(crate) fn invalid_len(
-    field: &'static str,
-    len_bytes: usize,
-    requirement: Requirement,
-) -> Error {
-    Error::InvalidLength {
-        field,
-        len_bytes,
-        requirement,
-    }
 }
 
 impl fmt::Display for Requirement {
@@ -189,41 +113,6 @@ impl fmt::Display for KeyFault {
             Self::Scalar => "its scalar is 0, not below the curve's order, or has not its length",
             Self::Point => "it is not an uncompressed point of the curve's length",
         })
-    }
-}
-
-/// Why a device refused a request: the status codes of Virtio 1.3, 5.9.7.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Refusal {
-    /// `VIRTIO_CRYPTO_ERR`. QEMU also answers so when it has no session left.
-    Error,
-    /// `VIRTIO_CRYPTO_BADMSG`: authentication failed, where there was nothing to authenticate
-    /// ([`Error::TagMismatch`] and [`Error::InvalidSignature`] otherwise).
-    BadMessage,
-    /// `VIRTIO_CRYPTO_NOTSUPP`: the service or algorithm is not supported.
-    NotSupported,
-    /// `VIRTIO_CRYPTO_INVSESS`: the device knows no such session.
-    InvalidSession,
-    /// `VIRTIO_CRYPTO_NOSPC`: no free session id.
-    NoSpace,
-    /// `VIRTIO_CRYPTO_KEY_REJECTED`: a signature did not verify, where none was to be verified.
-    KeyRejected,
-    /// A number that the specification does not give.
-    Unknown(u32),
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Error => f.write_str("the device answered ERR (bad request, or no session left)"),
-            Self::BadMessage => f.write_str("the device answered BADMSG: authentication failed"),
-            Self::NotSupported => f.write_str("the device answered NOTSUPP: try another algorithm"),
-            Self::InvalidSession => f.write_str("the device answered INVSESS: open a new session"),
-            Self::NoSpace => f.write_str("the device answered NOSPC: close a session first"),
-            Self::KeyRejected => f.write_str("the device answered KEY_REJECTED: not verified"),
-            Self::Unknown(status) => write!(f, "the device answered with status {status:#x}"),
-        }
     }
 }
 

@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     Error,
-    device::{Device, ladder::InterruptMode, setup::Options},
+    device::{Device, ladder::InterruptMode, options::Options},
     service::cipher::Cipher,
     wire::{CipherAlgorithm, Direction},
 };

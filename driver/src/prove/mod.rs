@@ -8,7 +8,7 @@ use self::answers::{
 };
 use crate::{
     Error, Platform,
-    capabilities::Capabilities,
+    capabilities::{Capabilities, Proved},
     device::{Device, trial::Sample},
     request::{mode::Mode, session::Session},
     service::{
@@ -23,25 +23,6 @@ use crate::{
     },
     wire::{AkcipherAlgorithm, Curve, Direction, EcdsaNumber, RsaHash},
 };
-
-/// What a device was seen to do right, by [`Device::prove`]: bit *n* for algorithm number *n*.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Proved {
-    /// Cipher algorithms.
-    pub cipher_algorithms: u64,
-    /// Hash algorithms.
-    pub hash_algorithms: u32,
-    /// Message authentication codes.
-    pub mac_algorithms: u64,
-    /// Authenticated ciphers.
-    pub aead_algorithms: u32,
-    /// Public-key algorithms.
-    pub akcipher_algorithms: u32,
-    /// Data queues in use that served a request: bit *n* for the one with the number *n*
-    /// ([`Device::data_queue_stats`]). Queues from 64 on are not asked.
-    pub data_queues: u64,
-}
 
 impl<P: Platform> Device<P> {
     /// Tries every algorithm for which there is a known answer, each in sessions that are closed

@@ -10,11 +10,10 @@ use crate::{
     Error, Platform,
     device::Device,
     epoch::Epoch,
-    error::Refusal,
     heap::room_for,
     service::cipher::Cipher,
     sync::IrqMutex,
-    wire::{CipherAlgorithm, Direction},
+    wire::{CipherAlgorithm, Direction, Refusal},
 };
 
 /// Cipher sessions of a device, kept open by algorithm, direction and key; the one that was used

@@ -3,8 +3,8 @@
 use alloc::sync::Arc;
 use core::fmt;
 
-use super::{QueueIndex, pci::NotifyRegister};
-use crate::dma::barrier;
+use super::pci::NotifyRegister;
+use crate::{dma::barrier, index::QueueIndex};
 
 /// Tells the device that a queue has new available buffers.
 ///

@@ -10,8 +10,8 @@
 mod adapter;
 mod attached;
 mod doorbell;
-mod error;
 pub mod pci;
+pub(crate) mod reset;
 
 use core::fmt;
 
@@ -21,16 +21,12 @@ pub(crate) use self::attached::Attached;
 pub use self::{
     adapter::VirtioDriversTransport,
     doorbell::{Doorbell, Notify},
-    error::TransportError,
+    reset::TrustedReset,
 };
-
-/// The number of a virtqueue of the device.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct QueueIndex(pub u16);
-
-/// The number of an entry of the device's MSI-X table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct MsixEntry(pub u16);
+pub use crate::{
+    error::TransportError,
+    index::{MsixEntry, QueueIndex},
+};
 
 /// The message that an MSI-X table entry sends: what the kernel's interrupt controller made of one
 /// interrupt vector on one CPU.
@@ -110,24 +106,6 @@ impl QueueAddresses {
     /// Returns the used ring's ("device area").
     pub const fn used(self) -> u64 {
         self.used
-    }
-}
-
-/// Somebody's word that a device's reset is final: see
-/// [`ForcedReset::Reclaim`](crate::ForcedReset::Reclaim).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TrustedReset(());
-
-impl TrustedReset {
-    /// Vouches for the device.
-    ///
-    /// # Safety
-    ///
-    /// Once its status reads 0 after a reset, the device touches nothing that it had before, not
-    /// even for requests that were in flight. QEMU 10 and later do not keep that where a throttle
-    /// holds requests back.
-    pub const unsafe fn new() -> Self {
-        Self(())
     }
 }
 

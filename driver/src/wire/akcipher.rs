@@ -3,7 +3,7 @@
 
 use zerocopy::little_endian::U32;
 
-use super::{Form, Head, Service, data::Header};
+use super::{Form, Head, Service, header::Header};
 
 /// A public-key algorithm by its number (Virtio 1.3, 5.9.4.5 "AKCIPHER services").
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

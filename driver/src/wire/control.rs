@@ -7,9 +7,9 @@ use zerocopy::{
 
 use super::{
     AeadAlgorithm, AkcipherScheme, CipherAlgorithm, Direction, Form, HashAlgorithm, Head, KeyType,
-    MacAlgorithm, PutHead, SYMMETRIC_CHAIN, SYMMETRIC_CIPHER, Service, Services, check_status,
+    MacAlgorithm, PutHead, SYMMETRIC_CHAIN, SYMMETRIC_CIPHER, Service, Services,
+    status::{Refusal, check_status},
 };
-use crate::error::Refusal;
 
 /// `struct virtio_crypto_ctrl_header`.
 #[derive(IntoBytes, Immutable, KnownLayout)]

@@ -4,54 +4,12 @@
 //! that these go by what has been negotiated and that they go by the mode of each request; here
 //! they go by the request, whose `flag` tells the device.
 
-use zerocopy::{
-    Immutable, IntoBytes, KnownLayout,
-    little_endian::{U32, U64},
-};
+use zerocopy::{Immutable, IntoBytes, KnownLayout, little_endian::U32};
 
 use super::{
     AeadAlgorithm, ChainHash, ChainOrder, CipherAlgorithm, Direction, Form, HashAlgorithm, Head,
-    MacAlgorithm, REQUEST_LEN, SYMMETRIC_CHAIN, SYMMETRIC_CIPHER, Service,
+    MacAlgorithm, REQUEST_LEN, SYMMETRIC_CHAIN, SYMMETRIC_CIPHER, Service, header::Header,
 };
-
-/// `VIRTIO_CRYPTO_FLAG_SESSION_MODE`; without REVISION_1 a device ignores the field.
-const SESSION_MODE: u32 = 1;
-
-/// `struct virtio_crypto_op_header`.
-#[derive(IntoBytes, Immutable, KnownLayout)]
-#[repr(C)]
-pub(super) struct Header {
-    opcode: U32,
-    algo: U32,
-    session_id: U64,
-    flag: U32,
-    padding: U32,
-}
-
-impl Header {
-    /// The header of a request in session mode. The device knows the session's algorithm; there are
-    /// some that go by the request's all the same.
-    #[inline]
-    pub(super) fn of_session(opcode: u32, algorithm: u32, session_id: u64) -> Self {
-        Self {
-            opcode: U32::new(opcode),
-            algo: U32::new(algorithm),
-            session_id: U64::new(session_id),
-            flag: U32::new(SESSION_MODE),
-            padding: U32::ZERO,
-        }
-    }
-
-    pub(super) fn stateless(opcode: u32, algorithm: u32) -> Self {
-        Self {
-            opcode: U32::new(opcode),
-            algo: U32::new(algorithm),
-            session_id: U64::ZERO,
-            flag: U32::ZERO,
-            padding: U32::ZERO,
-        }
-    }
-}
 
 impl Direction {
     /// Returns the opcode of a request of `service`. A device goes by the direction of the session

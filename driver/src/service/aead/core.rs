@@ -3,12 +3,12 @@
 use crate::{
     Error, Platform,
     device::Device,
-    error::{Refusal, check_at_most, check_countable, check_exact_len, check_one_of_lens},
+    error::{check_at_most, check_countable, check_exact_len, check_one_of_lens},
     request::{
         mode::{Message, Mode, Stateless, StatelessFeature},
         session::Session,
     },
-    wire::{self, AeadAlgorithm, AeadLens, Direction, Head, SessionParameters},
+    wire::{self, AeadAlgorithm, AeadLens, Direction, Head, Refusal, SessionParameters},
 };
 
 /// A key with its algorithm, in one direction.

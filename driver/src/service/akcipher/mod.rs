@@ -30,14 +30,13 @@ pub use self::{
 use crate::{
     Error, Platform,
     epoch::Epoch,
-    error::Refusal,
     queue::{Buffers, INLINE, INLINE_LEN},
     request::{
         Admission, Body, check_answer_up_to, len_bytes,
         mode::{Mode, Stateless, StatelessFeature},
         session::Session,
     },
-    wire::{self, AkcipherOperation, AkcipherScheme, Head, KeyType, SessionParameters},
+    wire::{self, AkcipherOperation, AkcipherScheme, Head, KeyType, Refusal, SessionParameters},
 };
 
 /// A key for one scheme, kept by the device or by the driver.

@@ -5,8 +5,15 @@ use alloc::vec::Vec;
 
 use virtio_drivers::transport::pci::bus::ConfigurationAccess;
 
-use super::{COMMON_LEN, NOTIFY, NOTIFY_LEN, function::Function};
+use super::function::Function;
 use crate::transport::TransportError;
+
+/// Bytes of the common configuration up to the last field in use.
+pub(super) const COMMON_LEN: usize = 0x38;
+/// The notification structure's name.
+pub(super) const NOTIFY: &str = "notify";
+/// Bytes of the register that a queue is notified by.
+pub(super) const NOTIFY_LEN: usize = 2;
 
 /// PCI capability ids.
 const VENDOR_SPECIFIC: u8 = 0x09;

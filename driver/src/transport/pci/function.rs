@@ -2,7 +2,12 @@
 
 use virtio_drivers::transport::pci::bus::{Command, ConfigurationAccess, DeviceFunction};
 
-use super::is_crypto_device;
+use crate::wire::DEVICE_ID;
+
+/// The PCI vendor of virtio devices.
+const VENDOR: u16 = 0x1af4;
+/// A modern device's PCI device id is this plus its virtio device id (4.1.2.1).
+const MODERN_BASE: u16 = 0x1040;
 
 const COMMAND: u8 = 0x04;
 const BAR_0: u8 = 0x10;
@@ -112,4 +117,10 @@ impl<C: ConfigurationAccess> Function<C> {
 /// Tells whether the low half of a BAR says that it has 64 bits.
 fn is_wide(low: u32) -> bool {
     low & 0b111 == 0b100
+}
+
+/// Tells whether a PCI function is a modern virtio-crypto device. The id decides, not the class:
+/// QEMU has given the device several.
+pub fn is_crypto_device(vendor: u16, device: u16) -> bool {
+    vendor == VENDOR && device == MODERN_BASE + DEVICE_ID
 }

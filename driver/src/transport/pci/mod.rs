@@ -15,24 +15,19 @@ use virtio_drivers::transport::{
     pci::bus::{Command, ConfigurationAccess, DeviceFunction},
 };
 
+pub use self::function::is_crypto_device;
 pub(super) use self::registers::NotifyRegister;
 use self::{
-    capabilities::{Claim, Listed, MSIX_ENTRY_LEN, Stretch, fault, first_usable},
+    capabilities::{
+        COMMON_LEN, Claim, Listed, MSIX_ENTRY_LEN, NOTIFY, NOTIFY_LEN, Stretch, fault, first_usable,
+    },
     function::Function,
     registers::Registers,
 };
 use super::{
     Doorbell, MsixEntry, MsixMessage, QueueAddresses, QueueIndex, Transport, TransportError,
 };
-use crate::{
-    Platform,
-    wire::{Config, DEVICE_ID},
-};
-
-/// The PCI vendor of virtio devices.
-const VENDOR: u16 = 0x1af4;
-/// A modern device's PCI device id is this plus its virtio device id (4.1.2.1).
-const MODERN_BASE: u16 = 0x1040;
+use crate::{Platform, wire::Config};
 
 /// "No vector" in the vector registers.
 const NO_VECTOR: u16 = 0xffff;
@@ -55,14 +50,8 @@ const QUEUE_DESC: usize = 0x20;
 const QUEUE_DRIVER: usize = 0x28;
 const QUEUE_DEVICE: usize = 0x30;
 
-/// Bytes of the common configuration up to the last field in use.
-const COMMON_LEN: usize = 0x38;
 /// Bytes of the device configuration (5.9.4).
 const DEVICE_LEN: usize = size_of::<Config>();
-/// The notification structure's name.
-const NOTIFY: &str = "notify";
-/// Bytes of the register that a queue is notified by.
-const NOTIFY_LEN: usize = 2;
 
 /// In the MSI-X capability's message control, as part of its first 32 bits.
 const MSIX_ENABLE: u32 = 1 << 31;
@@ -123,12 +112,6 @@ struct Msix<P> {
     offset: u8,
     entries: u16,
     table: Registers<P>,
-}
-
-/// Tells whether a PCI function is a modern virtio-crypto device. The id decides, not the class:
-/// QEMU has given the device several.
-pub fn is_crypto_device(vendor: u16, device: u16) -> bool {
-    vendor == VENDOR && device == MODERN_BASE + DEVICE_ID
 }
 
 impl<P: Platform, C: ConfigurationAccess + Send> PciTransport<P, C> {
