@@ -14,7 +14,7 @@ use crate::{
     capabilities::Capabilities,
     error::DeviceFault,
     heap::{boxed, room_for},
-    queue::{Answer, Batch, Queue, SessionTable},
+    queue::{Batch, DrainReport, Queue, SessionTable},
     sync::{
         atomic::{AtomicBool, AtomicU32, Ordering},
         run_all,
@@ -301,10 +301,10 @@ impl<P: Platform> Epoch<P> {
 
     /// Answers an interrupt that stands for `queue`, which spends a credit if `spend` says so, or a
     /// caller that looks.
-    pub(crate) fn interrupt(&self, queue: &Queue<P>, spend: bool) -> Answer {
-        let start = Answer {
+    pub(crate) fn interrupt(&self, queue: &Queue<P>, spend: bool) -> DrainReport {
+        let start = DrainReport {
             more: true,
-            ..Answer::default()
+            ..DrainReport::default()
         };
         self.go_on(queue, spend, start, &mut Batch::default())
     }
@@ -316,7 +316,7 @@ impl<P: Platform> Epoch<P> {
     ///
     /// The whole answer, where there was more to it.
     #[inline(always)]
-    pub(crate) fn interrupt_in_place(&self, queue: &Queue<P>) -> Result<(u32, bool), Answer> {
+    pub(crate) fn interrupt_in_place(&self, queue: &Queue<P>) -> Result<(u32, bool), DrainReport> {
         let mut batch = Batch::default();
         match queue.interrupt_in_place(&mut batch) {
             Ok(taken) => {
@@ -333,7 +333,13 @@ impl<P: Platform> Epoch<P> {
     /// The device uses a request once, so this ends when it has used what was in flight, and what
     /// callers have sent since: it goes on for as long as they do, a batch of them for each pass.
     #[inline(never)]
-    fn go_on(&self, queue: &Queue<P>, spend: bool, first: Answer, batch: &mut Batch) -> Answer {
+    fn go_on(
+        &self,
+        queue: &Queue<P>,
+        spend: bool,
+        first: DrainReport,
+        batch: &mut Batch,
+    ) -> DrainReport {
         let mut total = first;
         run_all(|| {
             self.finish(queue, batch);
@@ -344,7 +350,7 @@ impl<P: Platform> Epoch<P> {
                 return false;
             }
             let answer = queue.interrupt(batch, spend && !total.spent);
-            total = Answer {
+            total = DrainReport {
                 drained: total.drained.saturating_add(answer.drained),
                 spent: total.spent | answer.spent,
                 more: answer.more,

@@ -14,7 +14,7 @@ use crate::{
     },
     epoch::Epoch,
     index::MsixEntry,
-    queue::Answer,
+    queue::DrainReport,
     transport::MsixMessage,
 };
 
@@ -82,18 +82,18 @@ impl<P: Platform> Device<P> {
         self.epochs.read(|epoch| {
             let Some(queue) = epoch.queue_at(position) else {
                 let spent = epoch.spend_for_left_out(position);
-                let answer = Answer {
+                let answer = DrainReport {
                     spent,
-                    ..Answer::default()
+                    ..DrainReport::default()
                 };
                 return self.classify(answer, false);
             };
             match epoch.interrupt_in_place(queue) {
                 Ok((1.., _)) => Interrupt::Handled,
                 Ok((0, spent)) => {
-                    let answer = Answer {
+                    let answer = DrainReport {
                         spent,
-                        ..Answer::default()
+                        ..DrainReport::default()
                     };
                     self.classify(answer, false)
                 }
@@ -136,7 +136,7 @@ impl<P: Platform> Device<P> {
     /// Looks after all that one interrupt stands for. It spends one credit at most.
     fn handle(&self, queues: bool, config: bool) -> Interrupt {
         let total = self.epochs.read(|epoch| {
-            let mut total = Answer::default();
+            let mut total = DrainReport::default();
             for queue in epoch.queues().filter(|_| queues) {
                 let answer = epoch.interrupt(queue, !total.spent);
                 total.drained += answer.drained;
@@ -151,7 +151,7 @@ impl<P: Platform> Device<P> {
 
     /// Tells what an interrupt was by what it found.
     #[inline(always)]
-    fn classify(&self, answer: Answer, news: bool) -> Interrupt {
+    fn classify(&self, answer: DrainReport, news: bool) -> Interrupt {
         if answer.drained > 0 || news {
             Interrupt::Handled
         } else if answer.spent || self.is_resetting() {

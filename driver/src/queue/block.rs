@@ -16,7 +16,7 @@ use crate::{
     Error, Platform,
     dma::{DmaPart, DmaRegion, GivenUp, WIPE_LEN},
     virtqueue::{DESCRIPTOR_LEN, Segment, write_table},
-    wire::{MAX_HEAD_LEN, PutHead, REQUEST_LEN},
+    wire::{self, MAX_HEAD_LEN, PutHead, REQUEST_LEN},
 };
 
 /// Bytes of a block.
@@ -156,6 +156,30 @@ impl Block<'_> {
                 .write(TABLE + index * DESCRIPTOR_LEN, descriptor);
         });
     }
+
+    /// Reads the answer to a *create*: the session's id.
+    #[inline(always)]
+    pub(super) fn created_session(&self, written_bytes: u32) -> Result<u64, Error> {
+        let mut answer = [NO_ANSWER; ANSWER_LEN];
+        self.read(ANSWER, &mut answer);
+        // Session id and status; the padding behind them says nothing.
+        const NEEDED: u32 = 12;
+        if written_bytes < NEEDED {
+            return Err(Error::ShortAnswer {
+                written_bytes,
+                expected_bytes: NEEDED,
+            });
+        }
+        wire::parse_session_answer(&answer).map_err(Error::Refused)
+    }
+
+    /// Reads the answer to a *destroy*.
+    #[inline(always)]
+    pub(super) fn destroy_result(&self, written_bytes: u32) -> Result<(), Error> {
+        let mut status = [NO_ANSWER];
+        self.read(ANSWER, &mut status);
+        check_status(written_bytes, 1, status[0])
+    }
 }
 
 /// A head ends where the inline bytes begin.
@@ -163,5 +187,29 @@ impl PutHead for Block<'_> {
     #[inline(always)]
     fn put(&mut self, before_end_bytes: usize, part: &[u8]) {
         self.write(INLINE - before_end_bytes, part);
+    }
+}
+
+/// Judges an answer of `expected_bytes`, the status among them: whether there is one, its status,
+/// then whether all of it was written. On an error nothing of the output counts.
+#[inline(always)]
+fn check_status(written_bytes: u32, expected_bytes: u32, status: u8) -> Result<(), Error> {
+    if written_bytes >= expected_bytes && u32::from(status) == wire::STATUS_OK {
+        return Ok(());
+    }
+    Err(bad_answer(written_bytes, expected_bytes, status))
+}
+
+/// Tells what is wrong with an answer.
+#[cold]
+fn bad_answer(written_bytes: u32, expected_bytes: u32, status: u8) -> Error {
+    let refusal = wire::check_status(u32::from(status)).map_err(Error::Refused);
+    match refusal {
+        // Where nothing at all was written there is no status either.
+        Err(refused) if written_bytes > 0 => refused,
+        _ => Error::ShortAnswer {
+            written_bytes,
+            expected_bytes,
+        },
     }
 }

@@ -7,9 +7,10 @@
 use core::task::{Context, Poll, Waker};
 
 use super::{
-    InFlight, Queue,
-    in_flight::Left,
-    sessions::{Ledger, SessionIndex},
+    Queue,
+    in_flight::{InFlight, Left},
+    ledger::Ledger,
+    sessions::SessionIndex,
     slot::State,
 };
 use crate::{Error, Platform, sync::atomic::Ordering};

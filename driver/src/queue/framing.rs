@@ -8,8 +8,8 @@
 use arrayvec::ArrayVec;
 
 use super::{
-    Buffers,
     block::{ANSWER, ANSWER_LEN, Block, INLINE, MAX_SEGMENTS},
+    buffers::Buffers,
 };
 use crate::{Error, Platform, dma::DmaBuffer, virtqueue::Segment};
 

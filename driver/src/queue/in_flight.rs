@@ -3,11 +3,13 @@
 use core::task::{Context, Poll, Waker};
 
 use super::{
-    Buffers, Queue,
+    Queue,
+    batch::Batch,
     block::{Block, INLINE},
-    ending::{created_session, destroy_result},
-    sessions::{Ledger, SessionIndex},
-    slot::{Batch, Purpose, Slot, State, Word},
+    buffers::Buffers,
+    ledger::Ledger,
+    sessions::SessionIndex,
+    slot::{Purpose, Slot, State, Word},
 };
 use crate::{Error, Platform, sync::atomic::Ordering};
 
@@ -170,7 +172,7 @@ impl<'q, P: Platform> InFlight<'q, P> {
     #[inline(always)]
     pub(crate) fn take_session(self) -> Result<SessionIndex, Error> {
         let shared = &self.queue.shared;
-        let id = match created_session(shared, self.slot, self.written_bytes()) {
+        let id = match self.block().created_session(self.written_bytes()) {
             Ok(id) => id,
             Err(error) => return Err(self.refuse_session(error)),
         };
@@ -206,7 +208,7 @@ impl<'q, P: Platform> InFlight<'q, P> {
     /// Ends a *destroy* after `poll` was ready: what the device answered.
     #[inline]
     pub(crate) fn take_destroyed(self) -> Result<(), Error> {
-        let result = destroy_result(&self.queue.shared, self.slot, self.written_bytes());
+        let result = self.block().destroy_result(self.written_bytes());
         self.take(|ledger, entry| {
             if let (Some(ledger), Purpose::Destroy(session)) = (ledger, entry.purpose) {
                 ledger.free(session);

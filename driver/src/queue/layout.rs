@@ -1,6 +1,6 @@
 //! How many entries a ring has, and how many slots.
 
-use super::{Framing, WhenNotReady, block};
+use super::{block, framing::Framing};
 use crate::{Error, transport::QueueIndex};
 
 /// Most descriptors of a request.
@@ -24,6 +24,18 @@ impl Framing {
             Self::OnePerField => MAX_SEGMENTS,
         }
     }
+}
+
+/// What becomes of requests while the device's hardware is not ready.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WhenNotReady {
+    /// They end with [`Error::HardwareNotReady`], those that wait for their turn too.
+    #[default]
+    Fail,
+    /// They wait in the line for its return, however long that takes; those that would not wait for
+    /// their turn end as by [`Fail`](Self::Fail).
+    Wait,
 }
 
 /// How a queue is laid out.

@@ -3,8 +3,9 @@
 
 use super::{
     Queue,
+    batch::Batch,
     block::{CREATE_STATUS, INLINE_LEN},
-    slot::{Batch, Content, State},
+    slot::{Content, State},
 };
 use crate::{Platform, sync::atomic::Ordering};
 

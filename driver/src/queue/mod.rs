@@ -8,61 +8,64 @@
 //! wakes outside of it.
 
 mod accounting;
+mod batch;
 mod block;
 mod buffers;
 mod closing;
+mod deferral;
+mod destroys;
+mod draining;
 mod ending;
 mod framing;
+mod guarded;
 mod in_flight;
 mod kicks;
 mod layout;
+mod ledger;
 mod lending;
 mod opening;
-mod passing;
-mod polling;
 mod readiness;
 mod reserved;
 mod sending;
 mod sessions;
 mod slot;
-mod state;
-mod wait;
+mod waiting;
 
 use alloc::sync::Arc;
 
 use self::{
     accounting::Accounting,
     block::Blocks,
-    kicks::Deferring,
+    deferral::Deferring,
+    guarded::{Guarded, Shared},
     layout::Size,
-    sessions::Ledger,
+    ledger::Ledger,
     slot::{NONE, Slot, Word},
-    state::{Guarded, Shared, keep_reason},
 };
 pub(crate) use self::{
+    batch::Batch,
     block::{ANSWER, ANSWER_LEN, Block, INLINE, INLINE_LEN, MAX_SEGMENTS, NO_ANSWER},
     buffers::{Buffers, List, joined},
     closing::{Closing, Watch},
+    deferral::Place,
     framing::Fields,
+    guarded::DrainReport,
     in_flight::InFlight,
-    kicks::{Deferred, Place},
+    kicks::Deferred,
     layout::Layout,
     reserved::{Intent, Reserved, Submission},
     sessions::{SessionIndex, SessionTable},
-    slot::Batch,
-    wait::Reserve,
+    waiting::Reserve,
 };
-pub use self::{framing::Framing, kicks::begin_wait, readiness::WhenNotReady};
+pub use self::{deferral::begin_wait, framing::Framing, layout::WhenNotReady};
 use crate::{
     Error, Platform,
     dma::GivenUp,
-    error::DeviceFault,
     heap::boxed,
     stats::QueueStats,
     sync::{
         IrqMutex,
         atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
-        run_all,
     },
     transport::{Doorbell, QueueAddresses},
     virtqueue::SplitQueue,
@@ -94,21 +97,6 @@ pub(crate) struct Queue<P: Platform> {
     given_up: Arc<GivenUp>,
     /// Counted without the lock: the first poll after a publish does not take it.
     pending_polls: AtomicU64,
-}
-
-/// What a look at the used ring found.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Answer {
-    /// Used elements that it took.
-    pub(crate) drained: u32,
-    /// A credit that it spent.
-    pub(crate) spent: bool,
-    /// The batch was full before the ring was empty.
-    pub(crate) more: bool,
-    /// The queue has ended.
-    pub(crate) ended: bool,
-    /// It has ended just now, by a breakage: everybody who waits is to be told.
-    pub(crate) broke: bool,
 }
 
 impl<P: Platform> Queue<P> {
@@ -198,152 +186,6 @@ impl<P: Platform> Queue<P> {
     /// Returns how many requests there is room for at a time.
     pub(crate) fn slots(&self) -> usize {
         self.shared.words.len()
-    }
-
-    /// Takes what the device has used, on behalf of an interrupt, which spends a credit if `spend` says so,
-    /// or of a caller that looks. Who calls this hands the batch to [`finish`](Self::finish), and sees to
-    /// what the answer says.
-    #[inline(never)]
-    pub(crate) fn interrupt(&self, batch: &mut Batch, spend: bool) -> Answer {
-        let mut answer = Answer::default();
-        self.guarded.with(|guarded| {
-            // Of a queue that has ended the ring no longer counts; what was owed still does.
-            answer.ended = guarded.ended.is_some();
-            if !answer.ended
-                && let Err(breakage) = guarded.drain(&self.shared, batch, &mut answer)
-            {
-                self.mark_broken(guarded, breakage, &mut answer);
-            }
-            answer.spent = spend && guarded.accounting.spend();
-        });
-        answer
-    }
-
-    /// Like [`interrupt`](Self::interrupt), spending a credit, for the one place that nearly all
-    /// interrupts come by: how many elements it took, and whether it spent one.
-    ///
-    /// # Errors
-    ///
-    /// The whole answer, where there is more to it.
-    #[inline(always)]
-    pub(crate) fn interrupt_in_place(&self, batch: &mut Batch) -> Result<(u32, bool), Answer> {
-        self.guarded.with(|guarded| {
-            let mut answer = Answer::default();
-            let outcome = match guarded.ended {
-                None => Some(guarded.drain(&self.shared, batch, &mut answer)),
-                Some(_) => None,
-            };
-            match outcome {
-                Some(Ok(())) if !answer.more => Ok((answer.drained, guarded.accounting.spend())),
-                rest => Err(self.answer_rest(guarded, rest, answer)),
-            }
-        })
-    }
-
-    /// Completes an answer that [`interrupt_in_place`](Self::interrupt_in_place) begins; `None` of
-    /// a queue that had ended.
-    #[cold]
-    #[inline(never)]
-    fn answer_rest(
-        &self,
-        guarded: &mut Guarded<P>,
-        drained: Option<Result<(), DeviceFault>>,
-        mut answer: Answer,
-    ) -> Answer {
-        match drained {
-            None => answer.ended = true,
-            Some(Ok(())) => {}
-            Some(Err(breakage)) => self.mark_broken(guarded, breakage, &mut answer),
-        }
-        answer.spent = guarded.accounting.spend();
-        answer
-    }
-
-    /// Does what a batch calls for, without the lock: notify, then wake. The sessions in it are
-    /// the caller's to end.
-    #[inline]
-    pub(crate) fn finish(&self, batch: &mut Batch) {
-        if core::mem::take(&mut batch.kick) {
-            self.doorbell.ring();
-        }
-        batch.wake_all();
-    }
-
-    /// The device has broken the rules: nothing more is taken from the ring, from under this lock on.
-    #[cold]
-    fn mark_broken(&self, guarded: &mut Guarded<P>, breakage: DeviceFault, answer: &mut Answer) {
-        guarded.end(Error::Broken(breakage));
-        self.special.fetch_or(ENDED, Ordering::Release);
-        (answer.ended, answer.broke) = (true, true);
-    }
-
-    /// Ends the queue as [`end`](Self::end) does, unless the device has requests, or sessions still wait for
-    /// their end: `false` then. In one go, so that nothing is sent between.
-    pub(crate) fn end_if_idle(&self, error: Error) -> bool {
-        let is_ended = self.guarded.with(|guarded| {
-            let is_ended = guarded.ended.is_some() || !guarded.is_busy();
-            if is_ended {
-                guarded.end(error);
-            }
-            is_ended
-        });
-        if is_ended {
-            // Release: as in `end`.
-            self.special.fetch_or(ENDED, Ordering::Release);
-        }
-        is_ended
-    }
-
-    /// Ends the queue, for whoever looks; [`tell`](Self::tell) then wakes. What is in flight stays in its
-    /// slots. The first reason counts, but for a shutdown, which is the last.
-    pub(crate) fn end(&self, error: Error) {
-        // In one go: nothing is published on a queue that has ended.
-        self.guarded.with(|guarded| guarded.end(error));
-        // Release: pairs with the acquire in `ended`. A waiter that reads `false` there has left its
-        // waker under the lock, at its publish or by its poll, where `tell` finds it.
-        self.special.fetch_or(ENDED, Ordering::Release);
-    }
-
-    /// Gives out no more slots, and tells those who wait for one. What is in flight goes on.
-    pub(crate) fn close(&self, error: Error) {
-        let kick = self.guarded.with(|guarded| {
-            keep_reason(&mut guarded.closed, error);
-            // Kicks are put off no more.
-            guarded.sends && guarded.decide_kick()
-        });
-        if kick {
-            self.doorbell.ring();
-        }
-        self.tell();
-    }
-
-    /// Wakes those who wait in vain: for a slot of a queue that is closed; for anything, of one that has
-    /// ended. One pass, which a waker that polls at once does not make longer: nobody begins to wait for
-    /// what will not come.
-    pub(crate) fn tell(&self) {
-        let mut from = 0;
-        run_all(|| {
-            let mut batch = Batch::default();
-            let collect = |guarded: &mut Guarded<P>| guarded.collect_waiters(&mut from, &mut batch);
-            let more = self.guarded.with(collect);
-            batch.wake_all();
-            more
-        });
-    }
-
-    /// Tells whether the device has requests, or sessions still wait for their end.
-    pub(crate) fn is_busy(&self) -> bool {
-        self.guarded.with(|guarded| guarded.is_busy())
-    }
-
-    /// Returns why nothing goes on any more; for the common `None` without the lock.
-    #[inline]
-    pub(crate) fn ended(&self) -> Option<Error> {
-        // Acquire: pairs with the release in `end`.
-        if self.special.load(Ordering::Acquire) & ENDED == 0 {
-            return None;
-        }
-        self.guarded.with(|guarded| guarded.ended)
     }
 
     /// So many queues have the queue's vector, itself included.

@@ -3,8 +3,10 @@
 use core::task::Waker;
 
 use super::{
-    Buffers, Fields, Framing, Queue,
+    Queue,
     block::{Block, CREATE_STATUS, INLINE, INLINE_LEN},
+    buffers::Buffers,
+    framing::{Fields, Framing},
     in_flight::{InFlight, Left},
     sessions::SessionIndex,
     slot::{Purpose, State},

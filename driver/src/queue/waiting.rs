@@ -10,9 +10,10 @@ use pin_list::{InitializedNode, Node, NodeData};
 use pin_project_lite::pin_project;
 
 use super::{
-    Queue, Reserved,
-    slot::State,
-    state::{Guarded, WaiterTypes},
+    Queue,
+    guarded::{Guarded, WaiterTypes},
+    reserved::Reserved,
+    slot::{NONE, State},
 };
 use crate::{Error, Platform};
 
@@ -71,7 +72,7 @@ impl<P: Platform> Queue<P> {
     #[inline(always)]
     pub(crate) fn reserve_at_once(&self) -> Option<Reserved<'_, P>> {
         let slot = self.guarded.with(|guarded| {
-            if guarded.reapable != super::NONE || guarded.closed.is_some() {
+            if guarded.reapable != NONE || guarded.closed.is_some() {
                 return None;
             }
             guarded.take_free(&self.shared)

@@ -1,7 +1,4 @@
-//! What the queue's lock guards: the ring, the slots, the waiters, the accounting.
-//!
-//! Everything here runs with local interrupts masked and for a bounded time: at most one pass over
-//! a full batch. Nothing here wakes, allocates, frees or touches a device register.
+//! Taking what the device has used.
 //!
 //! # What counts as an answer
 //!
@@ -18,134 +15,44 @@
 //! then comes second. It names a slot that is not in flight, or one whose next request is unanswered,
 //! and breaks the device; or, answered too, comes early for that one.
 
-use alloc::boxed::Box;
-use core::task::Waker;
-
-use pin_list::{PinList, id};
-
-use super::{
-    Answer, Framing, WhenNotReady,
-    accounting::Accounting,
-    block::Blocks,
-    ending::created_session,
-    kicks::Deferring,
-    sessions::{Ledger, SessionTable},
-    slot::{BATCH, Batch, Content, Purpose, Slot, State, Word},
-};
+use super::{Guarded, Shared};
 use crate::{
-    Error, Platform,
+    Platform,
     error::DeviceFault,
-    stats::QueueStats,
-    virtqueue::{Segment, SplitQueue, UsedElement},
+    queue::{
+        batch::{BATCH, Batch},
+        slot::{Content, Purpose, State},
+    },
+    virtqueue::UsedElement,
 };
 
-/// A caller that waits for a slot is a node of this list, in the caller's own future.
-#[derive(Debug)]
-pub(super) struct WaiterTypes;
-
-impl pin_list::Types for WaiterTypes {
-    type Id = id::Checked;
-    type Protected = Option<Waker>;
-    /// The slot that was handed over: reserved, or still to be emptied. None where the queue is closed.
-    type Removed = Option<u16>;
-    type Unprotected = ();
-}
-
-/// The slots' shared parts: reached with and without the lock.
-#[derive(Debug)]
-pub(super) struct Shared<P: Platform> {
-    pub(super) words: Box<[Word]>,
-    pub(super) blocks: Blocks<P>,
-    pub(super) sessions: alloc::sync::Arc<SessionTable>,
-}
-
-/// The queue's guarded part.
-#[derive(Debug)]
-pub(super) struct Guarded<P: Platform> {
-    pub(super) ring: SplitQueue<P>,
-    pub(super) slots: Box<[Slot<P>]>,
-    /// Descriptors of a slot in the ring: 1 with indirect tables.
-    pub(super) stride: u16,
-    /// Chains are in indirect tables, and compact.
-    pub(super) is_plain: bool,
-    pub(super) framing: Framing,
-    /// First free slot.
-    pub(super) free: u16,
-    /// First slot that the device has given back and whose owner is gone.
-    pub(super) reapable: u16,
-    pub(super) in_flight: u16,
-    pub(super) waiters: PinList<WaiterTypes>,
-    pub(super) accounting: Accounting,
-    /// The control queue's.
-    pub(super) ledger: Option<Ledger>,
-    /// Why nobody gets a slot any more; what is in flight goes on, and sessions can end.
-    pub(super) closed: Option<Error>,
-    /// Why nothing at all goes on: nothing is sent, and what is in flight has failed.
-    pub(super) ended: Option<Error>,
-    /// The device's hardware is, as far as is known: see `readiness`.
-    pub(super) is_ready: bool,
-    /// Something may be sent: the hardware is ready, and the queue has not ended.
-    pub(super) sends: bool,
-    pub(super) when_not_ready: WhenNotReady,
-    pub(super) deferring: Deferring,
-    /// How many look at the ring by themselves: while there is one, no interrupt is asked for.
-    pub(super) pollers: u32,
-    pub(super) stats: QueueStats,
+/// What a drain of the used ring found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct DrainReport {
+    /// Used elements that it took.
+    pub(crate) drained: u32,
+    /// A credit that it spent.
+    pub(crate) spent: bool,
+    /// The batch was full before the ring was empty.
+    pub(crate) more: bool,
+    /// The queue has ended.
+    pub(crate) ended: bool,
+    /// It has ended just now, by a breakage: everybody who waits is to be told.
+    pub(crate) broke: bool,
 }
 
 impl<P: Platform> Guarded<P> {
-    /// Writes the chain of `slot`, unless it has been written: into the slot's indirect table, or into
-    /// the ring where there are none.
-    #[inline(always)]
-    pub(super) fn write_chain(&mut self, shared: &Shared<P>, slot: u16, chain: &[Segment]) {
-        if !chain.is_empty() {
-            self.write_other_chain(shared, slot, chain);
-        }
-    }
-
-    #[cold]
-    fn write_other_chain(&mut self, shared: &Shared<P>, slot: u16, chain: &[Segment]) {
-        if self.stride == 1 {
-            shared.blocks.block(slot).write_table(chain);
-        } else {
-            self.ring.write_chain(slot * self.stride, chain);
-        }
-    }
-
-    /// Makes the request of `slot` available. Everything about it is recorded by now.
-    #[inline(always)]
-    pub(super) fn publish(&mut self, slot: u16) {
-        self.in_flight += 1;
-        self.stats.submitted += 1;
-        self.ring.publish(slot * self.stride);
-    }
-
-    /// Decides whether to notify the device, unless this CPU has put that off; on a closed queue none
-    /// has, since whoever waits for its end may be the one.
-    #[inline]
-    pub(super) fn decide_kick(&mut self) -> bool {
-        let deferred = self.deferring.is_here::<P>() && self.closed.is_none();
-        !deferred && self.decide_kick_now()
-    }
-
-    #[inline]
-    pub(super) fn decide_kick_now(&mut self) -> bool {
-        let kick = self.ring.decide_kick();
-        self.stats.kicks += u64::from(kick);
-        kick
-    }
-
     /// Takes used elements until the ring is empty or [`BATCH`] are taken.
     ///
     /// # Errors
     ///
     /// The way in which the device broke the rules. The caller ends the queue.
     #[inline(always)]
-    pub(super) fn drain(
+    pub(in crate::queue) fn drain(
         &mut self,
         shared: &Shared<P>,
         batch: &mut Batch,
-        answer: &mut Answer,
+        answer: &mut DrainReport,
     ) -> Result<(), DeviceFault> {
         debug_assert!(batch.is_empty());
         debug_assert_eq!(answer.drained, 0);
@@ -250,7 +157,7 @@ impl<P: Platform> Guarded<P> {
     }
 
     /// The device has answered a request whose caller is gone, in flight or completed.
-    pub(super) fn settle_orphan(
+    pub(in crate::queue) fn settle_orphan(
         &mut self,
         shared: &Shared<P>,
         slot: u16,
@@ -260,7 +167,7 @@ impl<P: Platform> Guarded<P> {
         let purpose = self.slots[usize::from(slot)].purpose;
         match purpose {
             Purpose::Create(session) => {
-                let created = created_session(shared, slot, written_bytes);
+                let created = shared.blocks.block(slot).created_session(written_bytes);
                 if let Ok(id) = created {
                     shared.sessions.record(session, id);
                     // The session that nobody wants ends in the slot of its own beginning.
@@ -288,63 +195,5 @@ impl<P: Platform> Guarded<P> {
             Purpose::Nothing => {}
         }
         self.pass_on(shared, slot, Content::Left, batch);
-    }
-
-    /// Tells whether the device has requests, or sessions still wait for their end.
-    pub(super) fn is_busy(&self) -> bool {
-        let waiting = self.ledger.as_ref().is_some_and(Ledger::has_backlog);
-        self.in_flight > 0 || waiting
-    }
-
-    /// Ends the queue: see [`Queue::end`](super::Queue::end).
-    pub(super) fn end(&mut self, error: Error) {
-        keep_reason(&mut self.closed, error);
-        keep_reason(&mut self.ended, error);
-        self.sends = false;
-    }
-
-    /// Collects wakers of those who wait in vain, and takes them out of the line: for a slot of a queue that
-    /// is closed and, where it has ended, for an answer, from the place `from` on, which moves. `true` when
-    /// there may be more. Bounded, and so is the number of calls: who is woken does not wait here again.
-    pub(super) fn collect_waiters(&mut self, from: &mut usize, batch: &mut Batch) -> bool {
-        while !batch.is_full() {
-            let Ok(waker) = self.waiters.cursor_front_mut().remove_current(None) else {
-                break;
-            };
-            batch.wake(waker);
-        }
-        if self.ended.is_none() {
-            return batch.is_full();
-        }
-        for _ in 0..2 * BATCH {
-            if batch.is_full() {
-                break;
-            }
-            let waker = match self.slots.get_mut(*from) {
-                Some(slot) => slot.waker.take(),
-                None => {
-                    let place = *from - self.slots.len();
-                    let ledger = self.ledger.as_mut();
-                    match ledger.and_then(|ledger| ledger.take_waker(place)) {
-                        Some(waker) => waker,
-                        None => return false,
-                    }
-                }
-            };
-            *from += 1;
-            batch.wake(waker);
-        }
-        true
-    }
-}
-
-/// Keeps the first reason that lasts, or a shutdown.
-pub(super) fn keep_reason(kept: &mut Option<Error>, error: Error) {
-    let passes = matches!(
-        kept,
-        None | Some(Error::Resetting | Error::HardwareNotReady)
-    );
-    if passes || error == Error::ShutDown {
-        *kept = Some(error);
     }
 }

@@ -9,17 +9,20 @@
 //!
 //! Where nothing may be sent slots go to the lists, whoever waits: see `readiness`.
 
-use super::{
-    sessions::Ledger,
-    slot::{Batch, Content, NONE, State},
-    state::{Guarded, Shared},
+use super::{Guarded, Shared};
+use crate::{
+    Platform,
+    queue::{
+        batch::Batch,
+        ledger::Ledger,
+        slot::{Content, NONE, State},
+    },
 };
-use crate::Platform;
 
 impl<P: Platform> Guarded<P> {
     /// Takes a free slot for a caller to fill.
     #[inline]
-    pub(super) fn take_free(&mut self, shared: &Shared<P>) -> Option<u16> {
+    pub(in crate::queue) fn take_free(&mut self, shared: &Shared<P>) -> Option<u16> {
         let slot = self.pop_free()?;
         shared.words[usize::from(slot)].set(State::Reserved);
         Some(slot)
@@ -29,7 +32,7 @@ impl<P: Platform> Guarded<P> {
     /// Nobody waits while there is one and something may be sent (see the top), but for the moment
     /// in which the hardware has returned to more than are woken at a time.
     #[inline(always)]
-    pub(super) fn pop_free(&mut self) -> Option<u16> {
+    pub(in crate::queue) fn pop_free(&mut self) -> Option<u16> {
         if self.free == NONE {
             return None;
         }
@@ -39,13 +42,13 @@ impl<P: Platform> Guarded<P> {
     }
 
     /// Takes a free slot, or one that the caller has to empty.
-    pub(super) fn take_any(&mut self, shared: &Shared<P>) -> Option<u16> {
+    pub(in crate::queue) fn take_any(&mut self, shared: &Shared<P>) -> Option<u16> {
         self.take_free(shared)
             .or_else(|| self.take_reapable(shared))
     }
 
     /// Passes a slot on that nobody has any more: see the top.
-    pub(super) fn pass_on(
+    pub(in crate::queue) fn pass_on(
         &mut self,
         shared: &Shared<P>,
         slot: u16,
@@ -89,7 +92,7 @@ impl<P: Platform> Guarded<P> {
     /// Puts an empty slot on the list of free ones, unless somebody waits for one: `false` then, and
     /// the slot is still the caller's to pass on.
     #[inline(always)]
-    pub(super) fn try_set_free(&mut self, shared: &Shared<P>, slot: u16) -> bool {
+    pub(in crate::queue) fn try_set_free(&mut self, shared: &Shared<P>, slot: u16) -> bool {
         let wanted = self.ledger.as_ref().is_some_and(Ledger::has_backlog);
         if wanted || !self.waiters.is_empty() {
             shared.words[usize::from(slot)].set(State::Emptying);
@@ -108,7 +111,7 @@ impl<P: Platform> Guarded<P> {
 
     /// Takes a slot that waits to be emptied.
     #[inline]
-    pub(super) fn take_reapable(&mut self, shared: &Shared<P>) -> Option<u16> {
+    pub(in crate::queue) fn take_reapable(&mut self, shared: &Shared<P>) -> Option<u16> {
         if self.reapable == NONE {
             return None;
         }

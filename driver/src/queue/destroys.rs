@@ -1,0 +1,157 @@
+//! The ends of sessions: *destroys* that are sent, wait for a slot, or are answered.
+//!
+//! A *destroy* needs no caller: it is sent from wherever the last use of its session went, an
+//! interrupt included, in a free slot or in the one that brought the session to life. Where a caller
+//! waits for it, see `closing`.
+
+use super::{
+    Queue,
+    batch::Batch,
+    block::ANSWER_LEN,
+    closing::Watch,
+    guarded::Guarded,
+    ledger::Ledger,
+    sessions::SessionIndex,
+    slot::{Purpose, State},
+};
+use crate::{Error, Platform};
+
+impl<P: Platform> Queue<P> {
+    /// Sends the *destroy* of a session that the caller has taken, now or as soon as there is a slot.
+    /// Any context.
+    pub(crate) fn destroy(&self, session: SessionIndex) {
+        self.with_ledger(|ledger| ledger.push_backlog(session));
+        self.start_backlog();
+    }
+
+    /// Like [`destroy`](Self::destroy), for a session whose last use has gone, unless a shutdown has
+    /// taken it meanwhile.
+    pub(crate) fn destroy_unused(&self, session: SessionIndex) {
+        self.with_ledger(|ledger| {
+            if self.shared.sessions.take_unused(session) {
+                ledger.push_backlog(session);
+            }
+        });
+        self.start_backlog();
+    }
+
+    /// Sends *destroys* that wait, as far as there are slots.
+    pub(super) fn start_backlog(&self) {
+        let mut batch = Batch::default();
+        self.guarded
+            .with(|guarded| guarded.start_backlog(&self.shared, &mut batch));
+        self.finish(&mut batch);
+    }
+
+    /// Sends the *destroy* of a session that is not of this life of the device; who watches it learns of
+    /// the answer.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooManySessions`] when there is no place for it.
+    pub(crate) fn destroy_stray(
+        &self,
+        id: u64,
+        destroy_opcode: u32,
+    ) -> Result<Watch<'_, P>, Error> {
+        let place = self.with_ledger(|ledger| {
+            let place = ledger.reserve()?;
+            ledger.watch(place, None);
+            Ok(place)
+        });
+        let place = place.unwrap_or(Err(Error::TooManySessions { max: 0 }))?;
+        self.shared.sessions.prepare(place, destroy_opcode);
+        self.shared.sessions.record(place, id);
+        self.destroy(place);
+        Ok(Watch::new(self, place))
+    }
+
+    /// Gives out no more slots for a while, unless a session is open, being opened or still closing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::SessionsOpen`], or the reason for which the queue is closed already.
+    pub(crate) fn close_for_a_while(&self) -> Result<(), Error> {
+        self.guarded.with(|guarded| {
+            if let Some(error) = guarded.closed {
+                return Err(error);
+            }
+            match guarded.ledger.as_ref().map_or(0, Ledger::taken) {
+                0 => guarded.closed = Some(Error::Resetting),
+                open => return Err(Error::SessionsOpen { open }),
+            }
+            Ok(())
+        })
+    }
+
+    /// Gives out slots again.
+    pub(crate) fn open_again(&self) {
+        self.guarded.with(|guarded| {
+            if guarded.closed == Some(Error::Resetting) {
+                guarded.closed = None;
+                guarded.close_or_open();
+            }
+        });
+    }
+
+    /// Takes the sessions that wait for their *destroy* on a queue that has ended.
+    pub(crate) fn take_backlog(&self) -> impl Iterator<Item = SessionIndex> {
+        core::iter::from_fn(|| self.with_ledger(Ledger::pop_backlog).flatten())
+    }
+
+    /// Takes the sessions whose *destroy* the device had and did not answer before its reset.
+    pub(crate) fn take_unanswered_destroys(&self) -> impl Iterator<Item = SessionIndex> {
+        let mut slots = 0..self.shared.words.len();
+        core::iter::from_fn(move || {
+            slots.find_map(|slot| {
+                self.guarded.with(|guarded| {
+                    let entry = &mut guarded.slots[slot];
+                    let Purpose::Destroy(session) = entry.purpose else {
+                        return None;
+                    };
+                    if !self.shared.words[slot].is_in_flight() {
+                        return None;
+                    }
+                    entry.purpose = Purpose::Nothing;
+                    Some(session)
+                })
+            })
+        })
+    }
+
+    /// Puts the sessions that the device has made, but not told of before its reset, into the line of those
+    /// that are to end. It has let go of what was in flight, so what it wrote to a *create* is its answer
+    /// though nothing used says so. Before the slots are wiped.
+    pub(crate) fn find_unanswered_creates(&self) {
+        for (slot, word) in (0..).zip(&self.shared.words) {
+            self.guarded.with(|guarded| {
+                let entry = &mut guarded.slots[usize::from(slot)];
+                let Purpose::Create(session) = entry.purpose else {
+                    return;
+                };
+                if !word.is(State::Submitted) && !word.is(State::Orphaned) {
+                    return;
+                }
+                if let Ok(id) = self
+                    .shared
+                    .blocks
+                    .block(slot)
+                    .created_session(ANSWER_LEN as u32)
+                {
+                    entry.purpose = Purpose::Nothing;
+                    self.shared.sessions.record(session, id);
+                    if let Some(ledger) = &mut guarded.ledger {
+                        ledger.push_backlog(session);
+                    }
+                }
+            });
+        }
+    }
+
+    /// Takes the sessions that the device has made and whose callers have not looked yet. Nothing is
+    /// created any more.
+    pub(crate) fn take_answered_creates(&self) -> impl Iterator<Item = SessionIndex> {
+        let next = |guarded: &mut Guarded<P>| guarded.take_answered_create(&self.shared);
+        core::iter::from_fn(move || self.guarded.with(next))
+    }
+}

@@ -1,0 +1,104 @@
+//! Draining the used ring: on behalf of an interrupt, or of a caller that polls and wants none.
+
+use super::{
+    POLLED, Queue,
+    batch::Batch,
+    guarded::{DrainReport, Guarded},
+};
+use crate::{Platform, error::DeviceFault, sync::atomic::Ordering};
+
+impl<P: Platform> Queue<P> {
+    /// Takes what the device has used, on behalf of an interrupt, which spends a credit if `spend` says so,
+    /// or of a caller that looks. Who calls this hands the batch to [`finish`](Self::finish), and sees to
+    /// what the answer says.
+    #[inline(never)]
+    pub(crate) fn interrupt(&self, batch: &mut Batch, spend: bool) -> DrainReport {
+        let mut answer = DrainReport::default();
+        self.guarded.with(|guarded| {
+            // Of a queue that has ended the ring no longer counts; what was owed still does.
+            answer.ended = guarded.ended.is_some();
+            if !answer.ended
+                && let Err(breakage) = guarded.drain(&self.shared, batch, &mut answer)
+            {
+                self.mark_broken(guarded, breakage, &mut answer);
+            }
+            answer.spent = spend && guarded.accounting.spend();
+        });
+        answer
+    }
+
+    /// Like [`interrupt`](Self::interrupt), spending a credit, for the one place that nearly all
+    /// interrupts come by: how many elements it took, and whether it spent one.
+    ///
+    /// # Errors
+    ///
+    /// The whole answer, where there is more to it.
+    #[inline(always)]
+    pub(crate) fn interrupt_in_place(&self, batch: &mut Batch) -> Result<(u32, bool), DrainReport> {
+        self.guarded.with(|guarded| {
+            let mut answer = DrainReport::default();
+            let outcome = match guarded.ended {
+                None => Some(guarded.drain(&self.shared, batch, &mut answer)),
+                Some(_) => None,
+            };
+            match outcome {
+                Some(Ok(())) if !answer.more => Ok((answer.drained, guarded.accounting.spend())),
+                rest => Err(self.answer_rest(guarded, rest, answer)),
+            }
+        })
+    }
+
+    /// Completes an answer that [`interrupt_in_place`](Self::interrupt_in_place) begins; `None` of
+    /// a queue that had ended.
+    #[cold]
+    #[inline(never)]
+    fn answer_rest(
+        &self,
+        guarded: &mut Guarded<P>,
+        drained: Option<Result<(), DeviceFault>>,
+        mut answer: DrainReport,
+    ) -> DrainReport {
+        match drained {
+            None => answer.ended = true,
+            Some(Ok(())) => {}
+            Some(Err(breakage)) => self.mark_broken(guarded, breakage, &mut answer),
+        }
+        answer.spent = guarded.accounting.spend();
+        answer
+    }
+
+    /// Does what a batch calls for, without the lock: notify, then wake. The sessions in it are
+    /// the caller's to end.
+    #[inline]
+    pub(crate) fn finish(&self, batch: &mut Batch) {
+        if core::mem::take(&mut batch.kick) {
+            self.doorbell.ring();
+        }
+        batch.wake_all();
+    }
+
+    /// Takes note that no interrupt will come: whoever waits drains.
+    pub(crate) fn set_polled(&self) {
+        self.special.fetch_or(POLLED, Ordering::Relaxed);
+    }
+
+    /// Somebody looks at the ring from here on: asks for no interrupts until as many
+    /// [`end_polling`](Self::end_polling).
+    pub(crate) fn begin_polling(&self) {
+        self.guarded.with(|guarded| {
+            guarded.pollers += 1;
+            guarded.ring.suppress_interrupts();
+        });
+    }
+
+    /// One who looked at the ring leaves. After the last one the ring has to be drained once more: that
+    /// asks for interrupts, and takes what came before it did.
+    pub(crate) fn end_polling(&self) {
+        self.guarded.with(|guarded| {
+            guarded.pollers -= 1;
+            if guarded.pollers == 0 {
+                guarded.ring.allow_interrupts();
+            }
+        });
+    }
+}

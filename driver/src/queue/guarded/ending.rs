@@ -1,0 +1,178 @@
+//! *Destroys* that are sent, wait for a slot, or are answered.
+
+use super::{Guarded, Shared};
+use crate::{
+    Platform,
+    queue::{
+        batch::Batch,
+        block::{ANSWER, ANSWER_LEN, Block, CREATE_STATUS, INLINE, MAX_SEGMENTS, NO_ANSWER},
+        framing::{Fields, Framing},
+        ledger::Ledger,
+        sessions::SessionIndex,
+        slot::{NONE, Purpose, State},
+    },
+    virtqueue::Segment,
+};
+
+impl<P: Platform> Guarded<P> {
+    /// Sends the *destroy* of a session in `slot`, which holds nothing of anybody's. `true` when the
+    /// device has to be notified.
+    #[inline(always)]
+    pub(in crate::queue) fn send_destroy(
+        &mut self,
+        shared: &Shared<P>,
+        slot: u16,
+        session: SessionIndex,
+        state: State,
+    ) -> bool {
+        let mut block = shared.blocks.block(slot);
+        let head_len_bytes = shared.sessions.put_destroy(session, &mut block);
+        let purpose = Purpose::Destroy(session);
+        let lens_bytes = (head_len_bytes, [0; 2]);
+        self.send_control(shared, (slot, block), lens_bytes, purpose, state)
+    }
+
+    /// Sends a request of the control queue: a head and keys of these lengths, which are in place.
+    /// `true` when the device has to be notified.
+    #[inline(always)]
+    pub(in crate::queue) fn send_control(
+        &mut self,
+        shared: &Shared<P>,
+        (slot, block): (u16, Block<'_>),
+        (head_len_bytes, keys_lens_bytes): (usize, [usize; 2]),
+        purpose: Purpose,
+        state: State,
+    ) -> bool {
+        block.write(ANSWER, &[NO_ANSWER; ANSWER_LEN]);
+        let [first, second] = keys_lens_bytes;
+        let segments = [
+            block.readable(INLINE - head_len_bytes, head_len_bytes + first + second),
+            block.writable(ANSWER, ANSWER_LEN),
+        ];
+        if self.is_plain {
+            block.write_table(&segments);
+        } else {
+            self.write_control(shared, slot, (head_len_bytes, keys_lens_bytes), {
+                segments
+            });
+        }
+        let status_at = match purpose {
+            Purpose::Create(_) => CREATE_STATUS as u16,
+            _ => ANSWER as u16,
+        };
+        self.send_chain(shared, slot, purpose, status_at, state)
+    }
+
+    /// Sends the chain of `slot`, which is written: what it is for, and where its status comes.
+    /// `true` when the device has to be notified.
+    #[inline(always)]
+    pub(in crate::queue) fn send_chain(
+        &mut self,
+        shared: &Shared<P>,
+        slot: u16,
+        purpose: Purpose,
+        status_at: u16,
+        state: State,
+    ) -> bool {
+        let entry = &mut self.slots[usize::from(slot)];
+        entry.purpose = purpose;
+        entry.status_at = status_at;
+        shared.words[usize::from(slot)].set(state);
+        self.publish(slot);
+        self.decide_kick()
+    }
+
+    /// Writes the chain of a request of the control queue that is not plain.
+    #[cold]
+    fn write_control(
+        &mut self,
+        shared: &Shared<P>,
+        slot: u16,
+        (head_len_bytes, keys_lens_bytes): (usize, [usize; 2]),
+        compact: [Segment; 2],
+    ) {
+        let block = shared.blocks.block(slot);
+        match self.framing {
+            Framing::Compact => self.write_chain(shared, slot, &compact),
+            Framing::OnePerField => {
+                let keys = keys_lens_bytes;
+                let fields = Fields::control::<P>(block, head_len_bytes, keys, None);
+                // Head, two keys and an answer always have room.
+                if let Ok(chain) = fields.into_chain(MAX_SEGMENTS) {
+                    self.write_chain(shared, slot, &chain);
+                }
+            }
+        }
+    }
+
+    /// Sends *destroys* that wait, as far as there are slots. One that still has to be wiped will
+    /// do, and is wiped afterwards: an interrupt may come here, and does not wipe.
+    pub(in crate::queue) fn start_backlog(&mut self, shared: &Shared<P>, batch: &mut Batch) {
+        if !self.sends {
+            return;
+        }
+        while self.free != NONE || self.reapable != NONE {
+            let Some(session) = self.ledger.as_mut().and_then(Ledger::pop_backlog) else {
+                return;
+            };
+            let (list, state) = if self.free != NONE {
+                (&mut self.free, State::Detached)
+            } else {
+                (&mut self.reapable, State::Orphaned)
+            };
+            let slot = *list;
+            *list = self.slots[usize::from(slot)].next;
+            batch.kick |= self.send_destroy(shared, slot, session, state);
+        }
+    }
+
+    /// Takes a session whose *create* the device has answered and whose caller has not looked yet; the
+    /// caller will be told that the driver is shut down.
+    pub(in crate::queue) fn take_answered_create(
+        &mut self,
+        shared: &Shared<P>,
+    ) -> Option<SessionIndex> {
+        for (slot, entry) in (0..).zip(&mut self.slots) {
+            let word = &shared.words[usize::from(slot)];
+            let Purpose::Create(session) = entry.purpose else {
+                continue;
+            };
+            if !word.is(State::Completed) {
+                continue;
+            }
+            entry.purpose = Purpose::Nothing;
+            match shared
+                .blocks
+                .block(slot)
+                .created_session(word.written_bytes())
+            {
+                Ok(id) => {
+                    shared.sessions.record(session, id);
+                    return Some(session);
+                }
+                Err(_) => {
+                    if let Some(ledger) = &mut self.ledger {
+                        ledger.free(session);
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    /// The device has answered a *destroy*.
+    pub(in crate::queue) fn finish_destroy(
+        &mut self,
+        shared: &Shared<P>,
+        slot: u16,
+        purpose: Purpose,
+        written_bytes: u32,
+        batch: &mut Batch,
+    ) {
+        let (Purpose::Destroy(session), Some(ledger)) = (purpose, &mut self.ledger) else {
+            return;
+        };
+        let result = shared.blocks.block(slot).destroy_result(written_bytes);
+        batch.wake(ledger.finish(session, result));
+    }
+}

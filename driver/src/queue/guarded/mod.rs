@@ -1,0 +1,182 @@
+//! What the queue's lock guards: the ring, the slots, the waiters, the accounting.
+//!
+//! Everything here runs with local interrupts masked and for a bounded time: at most one pass over
+//! a full batch. Nothing here wakes, allocates, frees or touches a device register.
+
+mod drain;
+mod ending;
+mod kicks;
+mod passing;
+mod readiness;
+
+use alloc::{boxed::Box, sync::Arc};
+use core::task::Waker;
+
+use pin_list::{PinList, id};
+
+pub(crate) use self::drain::DrainReport;
+use crate::{
+    Error, Platform,
+    queue::{
+        accounting::Accounting,
+        batch::{BATCH, Batch},
+        block::Blocks,
+        deferral::Deferring,
+        framing::Framing,
+        layout::WhenNotReady,
+        ledger::Ledger,
+        sessions::SessionTable,
+        slot::{Slot, Word},
+    },
+    stats::QueueStats,
+    virtqueue::{Segment, SplitQueue},
+};
+
+/// A caller that waits for a slot is a node of this list, in the caller's own future.
+#[derive(Debug)]
+pub(in crate::queue) struct WaiterTypes;
+
+impl pin_list::Types for WaiterTypes {
+    type Id = id::Checked;
+    type Protected = Option<Waker>;
+    /// The slot that was handed over: reserved, or still to be emptied. None where the queue is closed.
+    type Removed = Option<u16>;
+    type Unprotected = ();
+}
+
+/// The slots' shared parts: reached with and without the lock.
+#[derive(Debug)]
+pub(in crate::queue) struct Shared<P: Platform> {
+    pub(in crate::queue) words: Box<[Word]>,
+    pub(in crate::queue) blocks: Blocks<P>,
+    pub(in crate::queue) sessions: Arc<SessionTable>,
+}
+
+/// The queue's guarded part.
+#[derive(Debug)]
+pub(in crate::queue) struct Guarded<P: Platform> {
+    pub(in crate::queue) ring: SplitQueue<P>,
+    pub(in crate::queue) slots: Box<[Slot<P>]>,
+    /// Descriptors of a slot in the ring: 1 with indirect tables.
+    pub(in crate::queue) stride: u16,
+    /// Chains are in indirect tables, and compact.
+    pub(in crate::queue) is_plain: bool,
+    pub(in crate::queue) framing: Framing,
+    /// First free slot.
+    pub(in crate::queue) free: u16,
+    /// First slot that the device has given back and whose owner is gone.
+    pub(in crate::queue) reapable: u16,
+    pub(in crate::queue) in_flight: u16,
+    pub(in crate::queue) waiters: PinList<WaiterTypes>,
+    pub(in crate::queue) accounting: Accounting,
+    /// The control queue's.
+    pub(in crate::queue) ledger: Option<Ledger>,
+    /// Why nobody gets a slot any more; what is in flight goes on, and sessions can end.
+    pub(in crate::queue) closed: Option<Error>,
+    /// Why nothing at all goes on: nothing is sent, and what is in flight has failed.
+    pub(in crate::queue) ended: Option<Error>,
+    /// The device's hardware is, as far as is known: see `readiness`.
+    pub(in crate::queue) is_ready: bool,
+    /// Something may be sent: the hardware is ready, and the queue has not ended.
+    pub(in crate::queue) sends: bool,
+    pub(in crate::queue) when_not_ready: WhenNotReady,
+    pub(in crate::queue) deferring: Deferring,
+    /// How many look at the ring by themselves: while there is one, no interrupt is asked for.
+    pub(in crate::queue) pollers: u32,
+    pub(in crate::queue) stats: QueueStats,
+}
+
+impl<P: Platform> Guarded<P> {
+    /// Writes the chain of `slot`, unless it has been written: into the slot's indirect table, or into
+    /// the ring where there are none.
+    #[inline(always)]
+    pub(in crate::queue) fn write_chain(
+        &mut self,
+        shared: &Shared<P>,
+        slot: u16,
+        chain: &[Segment],
+    ) {
+        if !chain.is_empty() {
+            self.write_other_chain(shared, slot, chain);
+        }
+    }
+
+    #[cold]
+    fn write_other_chain(&mut self, shared: &Shared<P>, slot: u16, chain: &[Segment]) {
+        if self.stride == 1 {
+            shared.blocks.block(slot).write_table(chain);
+        } else {
+            self.ring.write_chain(slot * self.stride, chain);
+        }
+    }
+
+    /// Makes the request of `slot` available. Everything about it is recorded by now.
+    #[inline(always)]
+    pub(in crate::queue) fn publish(&mut self, slot: u16) {
+        self.in_flight += 1;
+        self.stats.submitted += 1;
+        self.ring.publish(slot * self.stride);
+    }
+
+    /// Tells whether the device has requests, or sessions still wait for their end.
+    pub(in crate::queue) fn is_busy(&self) -> bool {
+        let waiting = self.ledger.as_ref().is_some_and(Ledger::has_backlog);
+        self.in_flight > 0 || waiting
+    }
+
+    /// Ends the queue: see [`Queue::end`](super::Queue::end).
+    pub(in crate::queue) fn end(&mut self, error: Error) {
+        keep_reason(&mut self.closed, error);
+        keep_reason(&mut self.ended, error);
+        self.sends = false;
+    }
+
+    /// Collects wakers of those who wait in vain, and takes them out of the line: for a slot of a queue that
+    /// is closed and, where it has ended, for an answer, from the place `from` on, which moves. `true` when
+    /// there may be more. Bounded, and so is the number of calls: who is woken does not wait here again.
+    pub(in crate::queue) fn collect_waiters(
+        &mut self,
+        from: &mut usize,
+        batch: &mut Batch,
+    ) -> bool {
+        while !batch.is_full() {
+            let Ok(waker) = self.waiters.cursor_front_mut().remove_current(None) else {
+                break;
+            };
+            batch.wake(waker);
+        }
+        if self.ended.is_none() {
+            return batch.is_full();
+        }
+        for _ in 0..2 * BATCH {
+            if batch.is_full() {
+                break;
+            }
+            let waker = match self.slots.get_mut(*from) {
+                Some(slot) => slot.waker.take(),
+                None => {
+                    let place = *from - self.slots.len();
+                    let ledger = self.ledger.as_mut();
+                    match ledger.and_then(|ledger| ledger.take_waker(place)) {
+                        Some(waker) => waker,
+                        None => return false,
+                    }
+                }
+            };
+            *from += 1;
+            batch.wake(waker);
+        }
+        true
+    }
+}
+
+/// Keeps the first reason that lasts, or a shutdown.
+pub(in crate::queue) fn keep_reason(kept: &mut Option<Error>, error: Error) {
+    let passes = matches!(
+        kept,
+        None | Some(Error::Resetting | Error::HardwareNotReady)
+    );
+    if passes || error == Error::ShutDown {
+        *kept = Some(error);
+    }
+}
