@@ -1,0 +1,79 @@
+//! One run in QEMU: the machine that is asked for, the command line that makes it, how it ended.
+//!
+//! For the cargo runner and for Linux beside it. The rule: every run has a time limit, and a run
+//! that fails ends with one line that says why.
+
+pub mod machine;
+mod qemu;
+pub mod runner;
+mod verdict;
+
+use std::path::Path;
+
+use crate::{
+    child,
+    report::{Failure, Result, fail, quote, say},
+};
+use machine::{Machine, Variables};
+
+pub use qemu::accelerator;
+
+/// What is booted.
+#[derive(Clone, Copy, Debug)]
+pub struct Image<'a> {
+    /// The kernel.
+    pub kernel: &'a Path,
+    /// Linux's first file system.
+    pub initramfs: Option<&'a Path>,
+    /// The words of its command line.
+    pub words: &'a str,
+}
+
+/// Boots an image on the machine that these words ask for, as far as variables say nothing else.
+///
+/// # Errors
+///
+/// Fails with the reason why the run failed, or why there is no such machine.
+pub fn boot(image: &Image, machine_words: &str, variables: &Variables) -> Result {
+    let name = image.kernel.display();
+    let machine = match Machine::new(machine_words, variables) {
+        Ok(machine) => machine,
+        Err(machine::Refusal::Word(word)) => {
+            return fail(format_args!("{name}: unknown machine word '{word}'"));
+        }
+        Err(machine::Refusal::Value(reason)) => return fail(reason),
+    };
+    let command = qemu::command(&machine, image, variables)?;
+    let run = child::run_qemu(&command, machine.timeout_s)?;
+    let reason = verdict::reason(&run, &machine, &command[0]);
+    let Some(expected) = &machine.fails else {
+        return reason.map_or(Ok(()), |reason| Err(Failure::Because(reason)));
+    };
+    match verdict::unexpected(reason, expected) {
+        Ok(reason) => {
+            println!("failed as it should: {reason}\n1 passed, 0 failed");
+            Ok(())
+        }
+        Err(reason) => {
+            println!("0 passed, 1 failed");
+            fail(reason)
+        }
+    }
+}
+
+/// Says how a run is repeated alone.
+fn say_alone(elf: &str, machine_words: &str, words: &str, variables: &Variables) {
+    let mut line = String::from("alone: ");
+    for (name, value) in variables.given() {
+        line += &format!("{name}={} ", quote(value));
+    }
+    line += &format!(
+        "MACHINE_WORDS={} ./run.sh {}",
+        quote(machine_words),
+        quote(elf)
+    );
+    if !words.is_empty() {
+        line += &format!(" {words}");
+    }
+    say(line);
+}

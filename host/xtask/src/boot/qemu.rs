@@ -1,0 +1,146 @@
+//! The one QEMU command line of this project.
+//!
+//! For [`boot`](super::boot). The rule: whatever runs in QEMU runs by this command line, so that a
+//! run can be repeated and compared.
+
+use std::fs;
+
+use super::{
+    Image,
+    machine::{Machine, Variables, can_write},
+};
+use crate::report::{Failure, Result};
+
+/// Returns the accelerator for this host: KVM where the CPU itself has virtualisation. A hypervisor
+/// in software behind /dev/kvm is slower than TCG.
+pub fn accelerator() -> String {
+    let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let has_virtualisation = cpu
+        .split_whitespace()
+        .any(|flag| flag == "vmx" || flag == "svm");
+    if has_virtualisation && can_write("/dev/kvm") {
+        "kvm".to_owned()
+    } else {
+        "tcg,thread=multi".to_owned()
+    }
+}
+
+/// Returns QEMU and its arguments.
+///
+/// # Errors
+///
+/// Fails when a path is no text.
+pub fn command(machine: &Machine, image: &Image, variables: &Variables) -> Result<Vec<String>> {
+    // For a machine that can only ever have one CPU, TCG translates locked instructions into plain
+    // ones, though the device runs in a thread of its own: a full barrier is none, and kicks and
+    // interrupts get lost (tcg_cpu_init_cflags; QEMU 7.2 drops mfence as well). Room for a second
+    // CPU is enough.
+    let cpus = format!("{},maxcpus={}", machine.cpus, machine.cpus.max(2));
+    let mut command: Vec<String> = [
+        variables.qemu(),
+        "-machine",
+        &machine.chipset,
+        "-cpu",
+        &machine.cpu,
+        "-accel",
+        &machine.accelerator,
+        "-smp",
+        &cpus,
+        "-m",
+        &machine.memory,
+        "-nodefaults",
+        "-no-user-config",
+        "-display",
+        "none",
+        "-serial",
+        "stdio",
+        "-no-reboot",
+        "-device",
+        "isa-debug-exit,iobase=0xf4,iosize=0x04",
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    for number in 0..machine.devices {
+        let backend = format!("cryptodev-backend-builtin,id=cryptodev{number}");
+        let vectors = machine.vectors;
+        let mut device = format!("virtio-crypto-pci,cryptodev=cryptodev{number},vectors={vectors}");
+        if !machine.device_options.is_empty() {
+            device = device + "," + &machine.device_options;
+        }
+        command.extend(["-object".to_owned(), backend, "-device".to_owned(), device]);
+    }
+    command.extend(machine.arguments.iter().cloned());
+    if let Some(initramfs) = image.initramfs {
+        command.extend(["-initrd".to_owned(), text(initramfs)?]);
+    }
+    let own = Some(image.words).filter(|words| !words.is_empty());
+    let appended = machine.append.iter().map(String::as_str);
+    let append = own
+        .into_iter()
+        .chain(appended)
+        .collect::<Vec<_>>()
+        .join(" ");
+    command.extend(["-kernel".to_owned(), text(image.kernel)?]);
+    command.extend(["-append".to_owned(), append]);
+    Ok(command)
+}
+
+fn text(path: &std::path::Path) -> Result<String> {
+    let text = path.to_str().map(str::to_owned);
+    text.ok_or_else(|| Failure::Because(format!("{}: its path is no text", path.display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn line(words: &str, image: &Image) -> String {
+        let variables = Variables::default().with("ACCEL", "tcg");
+        let machine = Machine::new(words, &variables).unwrap();
+        command(&machine, image, &variables).unwrap().join(" ")
+    }
+
+    fn kernel() -> Image<'static> {
+        Image {
+            kernel: Path::new("kernel"),
+            initramfs: None,
+            words: "demo",
+        }
+    }
+
+    #[test]
+    fn one_cpu_has_room_for_a_second() {
+        assert!(line("", &kernel()).contains("-smp 1,maxcpus=2"));
+        assert!(line("smp=4", &kernel()).contains("-smp 4,maxcpus=4"));
+    }
+
+    #[test]
+    fn every_device_has_a_backend_of_its_own() {
+        let two = line("devices=2 vectors=0 device=event_idx=off", &kernel());
+        for number in 0..2 {
+            let backend = format!("-object cryptodev-backend-builtin,id=cryptodev{number}");
+            let device = format!("cryptodev=cryptodev{number},vectors=0,event_idx=off");
+            assert!(two.contains(&backend) && two.contains(&device), "{two}");
+        }
+        assert!(!line("devices=0", &kernel()).contains("virtio-crypto"));
+    }
+
+    #[test]
+    fn appended_words_follow_the_callers_own() {
+        assert!(
+            line("append=a=1 append=b", &kernel()).ends_with("-kernel kernel -append demo a=1 b")
+        );
+        let silent = Image {
+            words: "",
+            initramfs: Some(Path::new("root")),
+            ..kernel()
+        };
+        let line = line("append=a", &silent);
+        assert!(
+            line.ends_with("-initrd root -kernel kernel -append a"),
+            "{line}"
+        );
+    }
+}

@@ -1,0 +1,304 @@
+//! Programs that this tool starts, and what they print.
+//!
+//! For every room. The rule: nothing that is started outlives this tool, and nothing is silent for
+//! long: where a program says nothing for a while, a line tells that it is still at work.
+
+use std::{
+    io::{self, BufRead, BufReader, IsTerminal, Read, Write},
+    os::unix::process::ExitStatusExt,
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::mpsc::{self, Receiver, RecvTimeoutError},
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    project::program,
+    report::{Failure, Result, say},
+};
+
+/// How long a program may be silent until this tool says that it is still at work.
+const SILENCE: Duration = Duration::from_secs(10);
+
+/// How a program ended, and what it printed.
+#[derive(Debug)]
+pub struct Ended {
+    /// Its exit status; 128 and the signal's number when one ended it.
+    pub status: i32,
+    /// What it printed, both streams as they came.
+    pub output: String,
+}
+
+/// Returns an exit status as a shell counts it.
+fn status_number(status: ExitStatus) -> i32 {
+    let signal = status.signal().unwrap_or(0);
+    status.code().unwrap_or(128 + signal)
+}
+
+/// Tells how a command could not be started.
+fn not_started(command: &Command, error: &io::Error) -> Failure {
+    let program = command.get_program().to_string_lossy();
+    Failure::Because(format!("{program}: {error}"))
+}
+
+fn spawn(command: &mut Command) -> Result<Child> {
+    command
+        .spawn()
+        .map_err(|error| not_started(command, &error))
+}
+
+/// Runs a command that speaks for itself.
+///
+/// # Errors
+///
+/// Fails with its status, as it has said why.
+pub fn run(command: &mut Command) -> Result {
+    let status = spawn(command)?.wait()?;
+    match status_number(status) {
+        0 => Ok(()),
+        status => Err(Failure::Told(u8::try_from(status).unwrap_or(1))),
+    }
+}
+
+/// Starts a command with both of its streams in one pipe.
+fn spawn_merged(command: &mut Command) -> Result<(Child, io::PipeReader)> {
+    let (reader, writer) = io::pipe()?;
+    command.stdin(Stdio::null());
+    command.stdout(writer.try_clone()?).stderr(writer);
+    let child = spawn(command)?;
+    // The command keeps the pipe's other end open otherwise.
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    Ok((child, reader))
+}
+
+/// Runs a command and returns what it printed.
+///
+/// # Errors
+///
+/// Fails when it cannot be started.
+pub fn capture(command: &mut Command) -> Result<Ended> {
+    let (mut child, mut reader) = spawn_merged(command)?;
+    let mut output = Vec::new();
+    reader.read_to_end(&mut output)?;
+    let status = status_number(child.wait()?);
+    let output = String::from_utf8_lossy(&output).into_owned();
+    Ok(Ended { status, output })
+}
+
+/// Runs a command, shows what it prints as it comes, and returns it.
+///
+/// # Errors
+///
+/// Fails when it cannot be started, or when nobody reads what is shown.
+pub fn tee(command: &mut Command, what: &str) -> Result<Ended> {
+    let (mut child, reader) = spawn_merged(command)?;
+    let mut output = Vec::new();
+    each_chunk(&chunks(reader), what, |chunk| {
+        output.extend_from_slice(chunk);
+        show(chunk)
+    })?;
+    let status = status_number(child.wait()?);
+    let output = String::from_utf8_lossy(&output).into_owned();
+    Ok(Ended { status, output })
+}
+
+/// Runs a build by cargo and shows what it compiles; `what` names it.
+///
+/// # Errors
+///
+/// Fails with cargo's status, as it has said why.
+pub fn build(command: &mut Command, what: &str) -> Result {
+    if io::stderr().is_terminal() {
+        command.env("CARGO_TERM_COLOR", "always");
+    }
+    let (mut child, reader) = spawn_merged(command)?;
+    let mut line = Vec::new();
+    each_chunk(&chunks(reader), what, |chunk| {
+        for piece in chunk.split_inclusive(|&byte| byte == b'\n') {
+            line.extend_from_slice(piece);
+            if line.ends_with(b"\n") {
+                if !is_only_the_end_of_a_build(&line) {
+                    io::stderr().write_all(&line)?;
+                }
+                line.clear();
+            }
+        }
+        Ok(())
+    })?;
+    io::stderr().write_all(&line)?;
+    match status_number(child.wait()?) {
+        0 => Ok(()),
+        status => Err(Failure::Told(u8::try_from(status).unwrap_or(1))),
+    }
+}
+
+/// Tells lines of cargo that come even when there was nothing to build.
+fn is_only_the_end_of_a_build(line: &[u8]) -> bool {
+    let line = String::from_utf8_lossy(line);
+    // A colour may stand in front of the first word, and behind it.
+    let mut words = line.split_whitespace().take(2);
+    words.any(|word| word.starts_with("Finished") || word.starts_with("Executable"))
+}
+
+/// Reads a pipe in a thread of its own.
+fn chunks(mut reader: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        let mut buffer = [0; 4096];
+        while let Ok(len @ 1..) = reader.read(&mut buffer) {
+            if sender.send(buffer[..len].to_vec()).is_err() {
+                break;
+            }
+        }
+    });
+    receiver
+}
+
+fn each_chunk(
+    chunks: &Receiver<Vec<u8>>,
+    what: &str,
+    mut take: impl FnMut(&[u8]) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut since = Instant::now();
+    loop {
+        match chunks.recv_timeout(SILENCE) {
+            Ok(chunk) => {
+                take(&chunk)?;
+                since = Instant::now();
+            }
+            Err(RecvTimeoutError::Timeout) => say(format_args!(
+                "{what}: still at work, nothing said for {} s",
+                since.elapsed().as_secs()
+            )),
+            Err(RecvTimeoutError::Disconnected) => return Ok(()),
+        }
+    }
+}
+
+fn show(bytes: &[u8]) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(bytes)?;
+    stdout.flush()
+}
+
+/// How a run in QEMU ended.
+#[derive(Debug, Default)]
+pub struct Run {
+    /// The exit status: QEMU's, or 124 or 137 when its time was over.
+    pub status: i32,
+    /// What the guest printed, without carriage returns.
+    pub guest: String,
+    /// What QEMU printed.
+    pub qemu: String,
+}
+
+/// Runs QEMU for so long at most and shows what the guest and QEMU print.
+///
+/// # Errors
+///
+/// Fails when it cannot be started, or when nobody reads what is shown.
+pub fn run_qemu(qemu: &[String], timeout_s: u32) -> Result<Run> {
+    let mut words: Vec<&str> = Vec::new();
+    // Ends QEMU with this process, however that ends. `timeout` stays in the process group, so that
+    // a terminal's interrupt reaches QEMU, too.
+    if program("setpriv").is_some() {
+        words.extend(["setpriv", "--pdeathsig", "TERM"]);
+    }
+    let limit = timeout_s.to_string();
+    words.extend(["timeout", "--foreground", "-k", "5", &limit]);
+    words.extend(qemu.iter().map(String::as_str));
+    let mut command = Command::new(words[0]);
+    command.args(&words[1..]);
+    command.stdin(Stdio::null());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = spawn(&mut command)?;
+    let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
+        return Err(Failure::Because("QEMU's output is lost".to_owned()));
+    };
+    let messages = thread::spawn(move || show_messages(stderr));
+    let guest = show_guest(stdout);
+    if guest.is_err() {
+        child.kill()?;
+    }
+    let status = status_number(child.wait()?);
+    let qemu = messages.join().unwrap_or_default();
+    let guest = String::from_utf8_lossy(&guest?).replace('\r', "");
+    Ok(Run {
+        status,
+        guest,
+        qemu,
+    })
+}
+
+fn show_guest(mut stdout: impl Read) -> io::Result<Vec<u8>> {
+    let (mut all, mut buffer) = (Vec::new(), [0; 4096]);
+    loop {
+        match stdout.read(&mut buffer)? {
+            0 => return Ok(all),
+            len => {
+                all.extend_from_slice(&buffer[..len]);
+                show(&buffer[..len])?;
+            }
+        }
+    }
+}
+
+/// Shows QEMU's own messages, but for one that it has of every signature that is wrong on purpose.
+fn show_messages(stderr: impl Read) -> String {
+    let mut all = String::new();
+    let lines = BufReader::new(stderr).split(b'\n');
+    for line in lines.map_while(io::Result::ok) {
+        let line = String::from_utf8_lossy(&line) + "\n";
+        // Whether somebody reads it is noticed where the guest's lines are shown.
+        if !line.contains("Failed to verify signature") {
+            let _ = show(line.as_bytes());
+        }
+        all.push_str(&line);
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str) -> Vec<String> {
+        ["sh", "-c", script].map(str::to_owned).to_vec()
+    }
+
+    #[test]
+    fn run_tells_guest_and_qemu_apart() {
+        let run = run_qemu(&shell("echo guest; echo qemu >&2; exit 33"), 10).unwrap();
+        assert_eq!((run.status, &*run.guest), (33, "guest\n"));
+        assert_eq!(run.qemu, "qemu\n");
+    }
+
+    #[test]
+    fn run_ends_when_its_time_is_over() {
+        let start = Instant::now();
+        let run = run_qemu(&shell("exec sleep 30"), 1).unwrap();
+        assert_eq!(run.status, 124);
+        assert!(start.elapsed() < Duration::from_secs(20));
+    }
+
+    #[test]
+    fn run_that_a_signal_ended_counts_as_a_shell_counts_it() {
+        assert_eq!(run_qemu(&shell("kill -9 $$"), 10).unwrap().status, 137);
+    }
+
+    #[test]
+    fn captured_output_holds_both_streams() {
+        let ended = capture(Command::new("sh").args(["-c", "echo a; echo b >&2; exit 3"]));
+        let ended = ended.unwrap();
+        assert_eq!((ended.status, &*ended.output), (3, "a\nb\n"));
+    }
+
+    #[test]
+    fn ends_of_builds_are_known() {
+        let finished = b"\x1b[1m\x1b[92m    Finished\x1b[0m `dev` profile\n";
+        assert!(is_only_the_end_of_a_build(finished));
+        assert!(is_only_the_end_of_a_build(b"  Executable tests/a.rs (x)\n"));
+        assert!(!is_only_the_end_of_a_build(b"   Compiling kernel v0.1.0\n"));
+        assert!(!is_only_the_end_of_a_build(b"warning: unused\n"));
+    }
+}

@@ -1,0 +1,224 @@
+//! Where the project is, and how cargo is called: for the kernel and for this host.
+//!
+//! For every room that builds something. The rule: what builds the kernel and what builds for the
+//! host never see each other's variables.
+
+use std::{
+    env,
+    ffi::OsStr,
+    fs, io,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use crate::{
+    child,
+    report::{Failure, Result, fail, say},
+};
+
+/// Debian's compiler, for machines on which rustup cannot fetch the kernel's target.
+pub const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
+
+/// Variables that are for the kernel alone.
+const KERNEL_ONLY: &[&str] = &[
+    "RUSTC",
+    "RUSTDOC",
+    "RUSTC_BOOTSTRAP",
+    "CARGO_BUILD_TARGET",
+    "CARGO_BUILD_RUSTC",
+];
+/// And how the names of the rest of them begin.
+const KERNEL_ONLY_PREFIXES: &[&str] = &["CARGO_UNSTABLE_", "CARGO_TARGET_X86_64_UNKNOWN_NONE_"];
+
+/// The checkout, where cargo builds it, and with which compiler.
+#[derive(Debug)]
+pub struct Project {
+    root: PathBuf,
+    target: PathBuf,
+    has_debian_toolchain: bool,
+}
+
+impl Project {
+    /// Finds it where `run.sh` says that it is.
+    ///
+    /// # Errors
+    ///
+    /// Fails when `run.sh` did not start this.
+    pub fn find() -> Result<Self> {
+        let Some(root) = env::var_os("XTASK_ROOT").map(PathBuf::from) else {
+            return fail("xtask is started by ./run.sh");
+        };
+        let target = env::var_os("CARGO_TARGET_DIR").filter(|directory| !directory.is_empty());
+        let target = root.join(target.unwrap_or_else(|| "target".into()));
+        let has_debian_toolchain = env::var_os("XTASK_TOOLCHAIN").is_some_and(|it| it == "debian");
+        Ok(Self {
+            root,
+            target,
+            has_debian_toolchain,
+        })
+    }
+
+    /// Returns a path inside the checkout.
+    pub fn path(&self, inside: impl AsRef<Path>) -> PathBuf {
+        self.root.join(inside)
+    }
+
+    /// Returns a path inside of where cargo builds.
+    pub fn target(&self, inside: impl AsRef<Path>) -> PathBuf {
+        self.target.join(inside)
+    }
+
+    /// Tells whether Debian's compiler builds the kernel.
+    pub fn has_debian_toolchain(&self) -> bool {
+        self.has_debian_toolchain
+    }
+
+    /// Returns the name of the compiler that builds the kernel.
+    pub fn toolchain(&self) -> &'static str {
+        if self.has_debian_toolchain {
+            "debian"
+        } else {
+            "native"
+        }
+    }
+
+    /// Returns the variables with which cargo builds the kernel.
+    pub fn kernel_variables(&self) -> &'static [(&'static str, &'static str)] {
+        if self.has_debian_toolchain {
+            &[
+                ("RUSTC", DEBIAN_RUSTC),
+                ("RUSTDOC", "/usr/bin/rustdoc"),
+                ("RUSTC_BOOTSTRAP", "1"),
+                ("CARGO_UNSTABLE_BUILD_STD", "core,alloc,compiler_builtins"),
+                ("CARGO_UNSTABLE_BUILD_STD_FEATURES", "compiler-builtins-mem"),
+                ("CARGO_TARGET_X86_64_UNKNOWN_NONE_LINKER", "ld"),
+            ]
+        } else {
+            &[]
+        }
+    }
+
+    /// Returns a command for this host, at the top of the project.
+    pub fn host(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = Command::new(program);
+        command.current_dir(&self.root);
+        for (name, _) in env::vars_os() {
+            let text = name.to_string_lossy();
+            if KERNEL_ONLY.contains(&&*text)
+                || KERNEL_ONLY_PREFIXES.iter().any(|it| text.starts_with(it))
+            {
+                command.env_remove(&name);
+            }
+        }
+        command
+    }
+
+    /// Returns cargo for this host.
+    pub fn host_cargo(&self, arguments: &[&str]) -> Command {
+        let mut cargo = self.host("cargo");
+        cargo.args(arguments);
+        cargo
+    }
+
+    /// Returns cargo for this host, with the driver's own code built quickly: its tests take six
+    /// times as long to optimise, and run hardly faster then.
+    pub fn quick_host_cargo(&self, arguments: &[&str]) -> Command {
+        let profile = "profile.dev.package.virtio-crypto";
+        let mut cargo = self.host("cargo");
+        cargo.arg("--config").arg(format!("{profile}.opt-level=0"));
+        cargo.arg("--config");
+        cargo.arg(format!("{profile}.debug='line-tables-only'"));
+        cargo.args(arguments);
+        cargo
+    }
+
+    /// Returns cargo for the driver as loom sees it.
+    pub fn loom_cargo(&self, arguments: &[&str]) -> Command {
+        let mut cargo = self.host_cargo(arguments);
+        cargo.env("RUSTFLAGS", "--cfg loom");
+        // Its own directory: another flag would build everything anew each time.
+        cargo.env("CARGO_TARGET_DIR", self.target("loom"));
+        cargo
+    }
+
+    /// Returns cargo for the kernel. The caller's flags would replace those of .cargo/config.toml.
+    pub fn kernel_cargo(&self, arguments: &[&str]) -> Command {
+        self.kernel_cargo_by("cargo", arguments)
+    }
+
+    /// The same, by a cargo of this path.
+    pub fn kernel_cargo_by(&self, program: &str, arguments: &[&str]) -> Command {
+        let mut cargo = self.host(program);
+        for name in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS"] {
+            cargo.env_remove(name);
+        }
+        cargo.envs(self.kernel_variables().iter().copied());
+        cargo.args(arguments);
+        cargo
+    }
+
+    /// Builds something of the kernel and shows how it goes on; `what` names it.
+    ///
+    /// # Errors
+    ///
+    /// Fails with cargo's status.
+    pub fn build_kernel(&self, what: &str, arguments: &[&str]) -> Result {
+        let mut cargo = self.kernel_cargo(arguments);
+        child::build(&mut cargo, what)
+    }
+
+    /// Runs a program of the kernel, by cargo and the runner, once it is built.
+    ///
+    /// # Errors
+    ///
+    /// Fails with cargo's status.
+    pub fn run_kernel(&self, what: &str, selection: &[&str], words: &[String]) -> Result {
+        self.build_kernel(what, &[&["build"], selection].concat())?;
+        let mut cargo = self.kernel_cargo(&["run", "-q"]);
+        cargo.args(selection).arg("--").args(words);
+        child::run(&mut cargo)
+    }
+}
+
+/// Returns every file below a folder, in the order of their paths.
+pub fn files_below(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let (mut files, mut folders) = (Vec::new(), vec![folder.to_owned()]);
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder)? {
+            let path = entry?.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                files.push(path);
+            }
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// Returns the path of a program that would be run under this name.
+pub fn program(name: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH")?;
+    env::split_paths(&path)
+        .map(|folder| folder.join(name))
+        .find(|path| path.is_file())
+}
+
+/// Returns a directory of this process for files that do not stay; whoever asks removes it.
+///
+/// # Errors
+///
+/// Fails where no directory can be made.
+pub fn scratch(purpose: &str) -> Result<PathBuf> {
+    let name = format!("virtio-crypto-{purpose}-{}", std::process::id());
+    let path = env::temp_dir().join(name);
+    let made = fs::remove_dir_all(&path).or(Ok(()));
+    match made.and_then(|()| fs::create_dir_all(&path)) {
+        Ok(()) => Ok(path),
+        Err(error) => {
+            say(format_args!("{}: {error}", path.display()));
+            Err(Failure::Told(1))
+        }
+    }
+}

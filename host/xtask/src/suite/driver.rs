@@ -1,0 +1,145 @@
+//! Tests of the driver on this host: all of it, with each feature alone, and under loom.
+//!
+//! The rule: what the driver offers is built in every form in which somebody may embed it.
+
+use std::fs;
+
+use super::Part;
+use crate::{
+    child,
+    project::{Project, files_below},
+    report::{Failure, Result, fail, say},
+};
+
+pub fn run(part: &mut Part) -> Result {
+    if !part.filter.may_match(&[part.project.path("driver")]) {
+        return Ok(());
+    }
+    part.begin();
+    let mut cargo = part
+        .project
+        .quick_host_cargo(&["host-test", "--all-features", "--"]);
+    cargo.args(part.filter.words());
+    part.cargo(&mut cargo)
+}
+
+/// With every feature alone, and with none.
+pub fn run_each_feature(part: &mut Part) -> Result {
+    if !part.filter.wants("each_feature") {
+        return Ok(());
+    }
+    part.begin();
+    for feature in features(part.project)? {
+        say_feature(&feature);
+        let arguments = [
+            "host-test",
+            "-q",
+            "--lib",
+            "--no-default-features",
+            "--features",
+        ];
+        let mut cargo = part.project.quick_host_cargo(&arguments);
+        part.cargo(cargo.arg(feature))?;
+    }
+    Ok(())
+}
+
+/// Says with which feature the driver is built.
+pub fn say_feature(feature: &str) {
+    match feature {
+        "" => say("virtio-crypto, no feature"),
+        feature => say(format_args!("virtio-crypto, no feature but {feature}")),
+    }
+}
+
+/// Only tests whose functions' names begin with `loom_`: others know nothing of it.
+pub fn run_loom(part: &mut Part) -> Result {
+    let mut tests = loom_tests(part.project)?;
+    if !part.filter.lets_all_through() {
+        let is_wanted = |name: &String| {
+            let mut words = part.filter.names();
+            words.any(|word| name.contains(last_piece(word)))
+        };
+        tests.retain(is_wanted);
+    }
+    if tests.is_empty() {
+        return Ok(());
+    }
+    part.begin();
+    let arguments = ["host-test", "--release", "--lib", "--", "--test-threads=1"];
+    let mut cargo = part.project.loom_cargo(&arguments);
+    part.cargo(cargo.args(tests))
+}
+
+fn last_piece(path: &str) -> &str {
+    path.rsplit("::").next().unwrap_or(path)
+}
+
+/// Returns the names of the driver's functions that begin with `loom_`.
+fn loom_tests(project: &Project) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for file in files_below(&project.path("driver/src"))? {
+        let text = fs::read_to_string(file)?;
+        for rest in text.split("fn loom_").skip(1) {
+            let is_name = |c: char| c.is_alphanumeric() || c == '_';
+            let end = rest.find(|c| !is_name(c)).unwrap_or(rest.len());
+            names.push(format!("loom_{}", &rest[..end]));
+        }
+    }
+    Ok(names)
+}
+
+/// Returns each feature of the driver as Cargo sees them, and "" for none in front. Where there is
+/// no feature at all, there is nothing: that is how everything else is built.
+///
+/// # Errors
+///
+/// Fails when cargo does.
+pub fn features(project: &Project) -> Result<Vec<String>> {
+    let arguments = ["metadata", "--no-deps", "--format-version", "1"];
+    let ended = child::capture(&mut project.host_cargo(&arguments))?;
+    if ended.status != 0 {
+        return fail(format_args!("cargo metadata: {}", ended.output.trim_end()));
+    }
+    let Some(mut names) = feature_names(&ended.output, "virtio-crypto") else {
+        return Err(Failure::Because(
+            "cargo metadata names no virtio-crypto".to_owned(),
+        ));
+    };
+    if !names.is_empty() {
+        names.insert(0, String::new());
+    }
+    Ok(names)
+}
+
+/// Finds `"features":{"a":[..],..}` of a package in cargo's JSON.
+fn feature_names(metadata: &str, package: &str) -> Option<Vec<String>> {
+    let start = format!("{{\"name\":\"{package}\",\"version\"");
+    let (_, rest) = metadata.split_once(&start)?;
+    let (_, rest) = rest.split_once("\"features\":{")?;
+    let (features, _) = rest.split_once('}')?;
+    // What each turns on stands in brackets.
+    let keys = features
+        .split(']')
+        .filter_map(|entry| entry.split_once(":["));
+    let name = |key: &str| key.trim_matches([',', '"', ' ']).to_owned();
+    Some(keys.map(|(key, _)| name(key)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::feature_names;
+
+    #[test]
+    fn features_are_found_in_cargos_words() {
+        let text = r#"{"packages":[{"name":"kernel","version":"1","features":{"usage":[]}},
+            {"name":"virtio-crypto","version":"1","x":[{"features":[]}],
+            "features":{"pkcs8":["dep:pkcs8"],"signature":["dep:a","dep:b"]},"y":1}]}"#;
+        let names = feature_names(text, "virtio-crypto").unwrap();
+        assert_eq!(names, ["pkcs8", "signature"]);
+        assert_eq!(feature_names(text, "kernel").unwrap(), ["usage"]);
+        assert_eq!(feature_names(text, "other"), None);
+        let none = r#"{"name":"virtio-crypto","version":"1","features":{}}"#;
+        assert!(feature_names(none, "virtio-crypto").unwrap().is_empty());
+    }
+}

@@ -1,0 +1,57 @@
+//! The one list of tests that a machine may leave out, with what they need.
+//!
+//! For every part of the tests. The rule: what is not in this list and is left out has failed.
+
+/// A test that may be left out where a tool is missing.
+struct Allowed {
+    /// How its name begins.
+    test: &'static str,
+    /// The tool that it needs.
+    needs: &'static str,
+    /// How to get the tool.
+    get: &'static str,
+}
+
+const ALLOWED: &[Allowed] = &[
+    Allowed {
+        test: "builds_with_rust_",
+        needs: "the oldest compiler that driver/Cargo.toml names",
+        get: "rustup toolchain install VERSION --profile minimal",
+    },
+    Allowed {
+        test: "builds_for_aarch64-unknown-none",
+        needs: "that target of Rust",
+        get: "rustup target add aarch64-unknown-none",
+    },
+    Allowed {
+        test: "builds_for_riscv64gc-unknown-none-elf",
+        needs: "that target of Rust",
+        get: "rustup target add riscv64gc-unknown-none-elf",
+    },
+];
+
+/// Returns why a test may be left out and how to change that; `None` if it may not.
+pub fn reason(test: &str) -> Option<String> {
+    let allowed = ALLOWED
+        .iter()
+        .find(|allowed| test.starts_with(allowed.test))?;
+    let version = test.strip_prefix("builds_with_rust_").unwrap_or("");
+    let get = allowed.get.replace("VERSION", version);
+    Some(format!("needs {}: '{get}' gets it", allowed.needs))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::reason;
+
+    #[test]
+    fn only_what_is_listed_may_be_left_out() {
+        let oldest = reason("builds_with_rust_1.88").unwrap();
+        assert!(
+            oldest.contains("'rustup toolchain install 1.88 --profile minimal'"),
+            "{oldest}"
+        );
+        assert!(reason("builds_for_aarch64-unknown-none").is_some());
+        assert_eq!(reason("vendored_copy_builds"), None);
+    }
+}

@@ -1,0 +1,345 @@
+//! Machines that lack something: `run.sh` has to say so in one line, soon.
+//!
+//! They are made of links to this machine's programs, and of scripts in place of some; nothing is
+//! installed or fetched. The rule: the line is `run.sh`'s own, and neither apt-get nor cargo is
+//! heard.
+
+use std::{
+    fs,
+    os::unix::fs::{PermissionsExt, symlink},
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use super::Part;
+use crate::{
+    child,
+    project::{Project, program, scratch},
+    report::{Result, quote},
+};
+
+/// A run of `run.sh` that has to fail with a line.
+struct Refusal {
+    test: &'static str,
+    line: &'static str,
+    /// `NAME=VALUE`, in which `@stubs` and `@root` stand for folders.
+    variables: &'static [&'static str],
+    words: &'static [&'static str],
+    /// Programs with the scripts in their place; no script for one that is not there.
+    programs: &'static [(&'static str, &'static str)],
+}
+
+const fn refusal(
+    test: &'static str,
+    line: &'static str,
+    variables: &'static [&'static str],
+    words: &'static [&'static str],
+) -> Refusal {
+    Refusal {
+        test,
+        line,
+        variables,
+        words,
+        programs: &[],
+    }
+}
+
+/// A machine in which set-up finds these programs, and no QEMU.
+const fn lacking(
+    test: &'static str,
+    line: &'static str,
+    programs: &'static [(&'static str, &'static str)],
+) -> Refusal {
+    Refusal {
+        test,
+        line,
+        variables: &["PATH=@stubs"],
+        words: SETUP,
+        programs,
+    }
+}
+
+/// Any file: no QEMU gets to read it.
+const ELF: &[&str] = &["@root/Cargo.toml"];
+const SETUP: &[&str] = &["setup"];
+
+const USER: (&str, &str) = ("id", "echo 1000");
+const ROOT: (&str, &str) = ("id", "echo 0");
+
+const REFUSALS: &[Refusal] = &[
+    refusal(
+        "no_such_qemu_is_named",
+        "QEMU=nosuch: no such program",
+        &["QEMU=nosuch"],
+        ELF,
+    ),
+    refusal(
+        "no_such_qemu_is_named_by_setup",
+        "QEMU=nosuch: no such program",
+        &["QEMU=nosuch"],
+        SETUP,
+    ),
+    refusal(
+        "file_that_does_not_run_is_no_qemu",
+        "not a program that can be run",
+        &["QEMU=@root/README.md"],
+        ELF,
+    ),
+    refusal(
+        "other_program_is_no_qemu",
+        "does not say that it is a QEMU",
+        &["QEMU=@stubs/no-qemu"],
+        ELF,
+    ),
+    refusal(
+        "old_qemu_is_named",
+        "is QEMU 6.2.0: 7.2 or later",
+        &["QEMU=@stubs/old-qemu"],
+        ELF,
+    ),
+    refusal(
+        "qemu_without_the_device_is_named",
+        "built without virtio-crypto",
+        &["QEMU=@stubs/bare-qemu"],
+        ELF,
+    ),
+    refusal(
+        "accelerator_is_checked",
+        "ACCEL=bogus: kvm or tcg",
+        &["ACCEL=bogus"],
+        ELF,
+    ),
+    refusal(
+        "number_of_cpus_is_checked",
+        "SMP=65: a number from 1 to 64",
+        &["SMP=65"],
+        ELF,
+    ),
+    refusal(
+        "machine_is_checked_before_the_kernel_is_built",
+        "SMP=65: a number from 1 to 64",
+        &["SMP=65", "CARGO_PROFILE_DEV_OPT_LEVEL=bogus"],
+        &["demo"],
+    ),
+    refusal(
+        "memory_too_small_to_boot_is_named",
+        "MEM=1M: too little to boot in",
+        &["MEM=1M"],
+        ELF,
+    ),
+    refusal(
+        "target_that_cannot_be_written_is_named",
+        "/proc/none cannot be written",
+        &["CARGO_TARGET_DIR=/proc/none"],
+        SETUP,
+    ),
+    refusal(
+        "scratch_that_cannot_be_written_is_named",
+        "TMPDIR=/proc/none",
+        &["TMPDIR=/proc/none"],
+        SETUP,
+    ),
+    refusal(
+        "setup_takes_no_words",
+        "setup: 'bogus' means nothing",
+        &[],
+        &["setup", "bogus"],
+    ),
+    refusal(
+        "env_takes_no_words",
+        "env: 'bogus' means nothing",
+        &[],
+        &["env", "bogus"],
+    ),
+    refusal(
+        "lint_takes_no_words",
+        "lint: 'bogus' means nothing",
+        &[],
+        &["lint", "bogus"],
+    ),
+    refusal(
+        "test_takes_no_options",
+        "test: '--bogus'",
+        &[],
+        &["test", "--bogus"],
+    ),
+    refusal(
+        "setup_timeout_is_checked",
+        "SETUP_TIMEOUT=0",
+        &["SETUP_TIMEOUT=0"],
+        SETUP,
+    ),
+    lacking(
+        "full_disk_is_named",
+        "has 3 MiB left",
+        &[("df", "echo head; echo '/dev/vda 1000 997 3 99% /'")],
+    ),
+    lacking(
+        "who_cannot_install_is_told_what",
+        "neither root nor sudo",
+        &[USER, ("apt-get", "echo 'E: called' && exit 100")],
+    ),
+    lacking(
+        "sudo_with_a_password_is_not_asked",
+        "neither root nor sudo",
+        &[
+            USER,
+            ("apt-get", "echo 'E: called' && exit 100"),
+            ("sudo", "exit 1"),
+        ],
+    ),
+    lacking(
+        "no_network_is_named",
+        "failed: E: Failed to fetch x",
+        &[ROOT, ("apt-get", "echo 'E: Failed to fetch x' && exit 100")],
+    ),
+    Refusal {
+        variables: &["PATH=@stubs", "SETUP_TIMEOUT=1"],
+        ..lacking(
+            "apt_that_hangs_is_given_up",
+            "did not end in 1 s",
+            &[ROOT, ("apt-get", "exec sleep 100")],
+        )
+    },
+    lacking(
+        "no_apt_is_named",
+        "no apt-get to install it",
+        &[ROOT, ("apt-get", "")],
+    ),
+];
+
+pub fn run(part: &mut Part) -> Result {
+    let wanted: Vec<_> = REFUSALS
+        .iter()
+        .filter(|it| part.filter.wants(it.test))
+        .collect();
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    part.begin();
+    let stubs = Stubs::new()?;
+    let ran = wanted.into_iter().try_for_each(|refusal| {
+        for (program, script) in refusal.programs {
+            stubs.put(program, script)?;
+        }
+        let mut command = refusal.command(part.project, &stubs);
+        part.check(refusal.test, || refusal.judge(&mut command));
+        refusal
+            .programs
+            .iter()
+            .try_for_each(|(program, _)| stubs.put_back(program))
+    });
+    fs::remove_dir_all(&stubs.folder)?;
+    ran
+}
+
+impl Refusal {
+    /// Calls `run.sh`, as machines on which nothing is set do.
+    fn command(&self, project: &Project, stubs: &Stubs) -> Command {
+        let (root, stubs) = (project.path(""), stubs.folder.to_string_lossy());
+        let root = root.to_string_lossy();
+        let root = root.trim_end_matches('/');
+        let full = |word: &str| word.replace("@root", root).replace("@stubs", &stubs);
+        let mut command = Command::new("timeout");
+        command.arg("60").arg(project.path("run.sh"));
+        command.args(self.words.iter().map(|word| full(word)));
+        command.env_remove("QEMU");
+        for (name, value) in self.variables.iter().filter_map(|it| it.split_once('=')) {
+            command.env(name, full(value));
+        }
+        command
+    }
+
+    fn judge(&self, command: &mut Command) -> std::result::Result<(), String> {
+        const OTHERS: [&str; 8] = [
+            "E", "error", "warning", "mktemp", "mkdir", "rustup", "timeout", "thread",
+        ];
+        let ended = child::capture(command).map_err(|failure| format!("{failure:?}"))?;
+        let is_told = |own: &str| own.starts_with("run: failed: ") && own.contains(self.line);
+        let is_heard = |own: &str| OTHERS.iter().any(|other| own.starts_with(other));
+        let lines = || ended.output.lines();
+        if ended.status == 1 && lines().any(is_told) && !lines().any(is_heard) {
+            return Ok(());
+        }
+        Err(format!(
+            "expected: status 1 and the line \"run: failed: .. {}\"\ngot: status {} and\n{}",
+            self.line, ended.status, ended.output
+        ))
+    }
+}
+
+/// A folder of programs: this machine's, but for some.
+struct Stubs {
+    folder: PathBuf,
+}
+
+/// What no machine has that lacks something.
+const MISSING: [&str; 2] = ["qemu-system-x86_64", "sudo"];
+
+const BARE_QEMU: &str = "qemu: -device virtio-crypto-pci,x: 'virtio-crypto-pci' is not a valid \
+    device model name";
+
+impl Stubs {
+    fn new() -> Result<Self> {
+        let folder = scratch("stubs")?;
+        let stubs = Self { folder };
+        for program in fs::read_dir("/usr/bin")? {
+            stubs.link(&program?.path())?;
+        }
+        for program in ["cargo", "rustc", "rustup"]
+            .map(program)
+            .into_iter()
+            .flatten()
+        {
+            stubs.link(&program)?;
+        }
+        for missing in MISSING {
+            stubs.put(missing, "")?;
+        }
+        stubs.put("no-qemu", "echo something else")?;
+        stubs.put(
+            "old-qemu",
+            "echo 'QEMU emulator version 6.2.0 (Debian 1:6.2)'",
+        )?;
+        let bare = quote(BARE_QEMU);
+        let bare = format!(
+            "case $1 in --version) echo 'QEMU emulator version 7.2.0' ;; \
+             *) echo {bare} >&2; exit 1 ;; esac"
+        );
+        stubs.put("bare-qemu", &bare)?;
+        Ok(stubs)
+    }
+
+    /// Links to a program under its own name.
+    fn link(&self, program: &Path) -> Result {
+        let name = program.file_name().unwrap_or_default();
+        self.put(&name.to_string_lossy(), "")?;
+        Ok(symlink(program, self.folder.join(name))?)
+    }
+
+    /// Puts a script in the place of a program, or nothing.
+    fn put(&self, name: &str, script: &str) -> Result {
+        let path = self.folder.join(name);
+        if path.symlink_metadata().is_ok() {
+            fs::remove_file(&path)?;
+        }
+        if script.is_empty() {
+            return Ok(());
+        }
+        fs::write(&path, format!("#!/bin/sh\n{script}\n"))?;
+        Ok(fs::set_permissions(
+            &path,
+            fs::Permissions::from_mode(0o755),
+        )?)
+    }
+
+    /// Puts this machine's program back in its place.
+    fn put_back(&self, name: &str) -> Result {
+        let program = Path::new("/usr/bin").join(name);
+        if program.exists() && !MISSING.contains(&name) {
+            self.link(&program)
+        } else {
+            self.put(name, "")
+        }
+    }
+}
