@@ -59,7 +59,7 @@ apt_install() {
     shift
     local by_hand="apt-get install --no-install-recommends $*"
     command -v apt-get >/dev/null ||
-        fail "$why, and no apt-get to install it: the README, Set-up, says what is needed"
+        fail "$why, and no apt-get to install it: docs/CONTRIBUTING.md, Set-up, says what is needed"
     can_be_root || fail "$why, and this is neither root nor sudo without a password:" \
         "'sudo $by_hand' installs it"
     say "$why: installing $*"
