@@ -21,15 +21,13 @@
 extern crate alloc;
 
 use alloc::{sync::Arc, vec::Vec};
-use core::{
-    future::Future,
-    pin::pin,
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
-    task::{Context, Waker},
-};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use kernel::{
-    bench::measure::{self, Ratio},
+    bench::{
+        measure::{self, Ratio},
+        race::{self, Drain},
+    },
     command_line,
     crypto::{self, CryptoDevice, Reach, Wiring},
     exit::{ExitCode, exit},
@@ -62,37 +60,12 @@ const DATA_ENTRY: MsixEntry = MsixEntry(1);
 
 type Session = Arc<Cipher<KernelPlatform>>;
 
-fn since(now: InterruptStats, before: InterruptStats) -> (u64, u64, u64) {
-    (
-        now.handled - before.handled,
-        now.already_drained - before.already_drained,
-        now.unhandled - before.unhandled,
-    )
-}
-
-/// The lock of `drain=unmasked`.
-static PLAIN: spin::Mutex<()> = spin::Mutex::new(());
-
-/// Sends one request and drains until it is done.
-fn send_and_drain(device: &CryptoDevice, session: &Session, masked: bool) {
-    let mut data = [0; 16];
-    let mut request = pin!(session.process_slice(&IV, &mut data));
-    let mut context = Context::from_waker(Waker::noop());
-    let mut drain = || {
-        while request.as_mut().poll(&mut context).is_pending() {
-            device.drain();
-        }
-    };
-    if masked {
-        interrupts::without_interrupts(drain);
-    } else {
-        let _guard = PLAIN.lock();
-        drain();
-    }
-}
-
 fn race(device: &Arc<CryptoDevice>, session: &Session) {
-    let masked = measure::choice("drain", &["masked", "unmasked"]);
+    let drain = measure::choice("drain", &["masked", "unmasked"]);
+    let how = match drain {
+        "unmasked" => Drain::Unmasked,
+        _ => Drain::Masked,
+    };
     let accounting = measure::choice("accounting", &["exact", "naive"]);
     let placement = measure::choice("placement", &["same-cpu", "cross-cpu"]);
     let requests = measure::number("requests", 10_000);
@@ -103,7 +76,7 @@ fn race(device: &Arc<CryptoDevice>, session: &Session) {
     let (shared, session) = (device.clone(), session.clone());
     let task = executor::spawn_on(cpu, async move {
         for _ in 0..requests {
-            send_and_drain(&shared, &session, masked == "masked");
+            race::send_and_drain(&shared, &session, how);
             time::spin_ns(gap_us * 1000);
         }
     });
@@ -112,19 +85,20 @@ fn race(device: &Arc<CryptoDevice>, session: &Session) {
         Err(_) => testing::give_up(format_args!("placement=cross-cpu: give it two CPUs, SMP=2")),
     }
     executor::block_on(time::sleep_ns(10_000_000));
-    let (handled, already_drained, unhandled) = since(device.interrupt_stats(), before);
+    let came = race::since(device.interrupt_stats(), before);
     let (already_drained, unhandled) = match accounting {
-        "naive" => (0, already_drained + unhandled),
-        _ => (already_drained, unhandled),
+        "naive" => (0, race::naive_unhandled(came)),
+        _ => (came.already_drained, came.unhandled),
     };
     measure::mark("clock");
     // Nothing is injected here: whatever is unhandled is falsely so.
     println!(
-        "bench: name=interrupt-race drain={masked} accounting={accounting} placement={placement} \
-         vcpus={} gap_us={gap_us} requests={requests} interrupts={} handled={handled} \
+        "bench: name=interrupt-race drain={drain} accounting={accounting} placement={placement} \
+         vcpus={} gap_us={gap_us} requests={requests} interrupts={} handled={} \
          already_drained={already_drained} unhandled={unhandled} false_unhandled={unhandled}",
         smp::online(),
-        handled + already_drained + unhandled,
+        came.total(),
+        came.handled,
     );
 }
 
@@ -162,14 +136,16 @@ fn write_message(vector: u8) {
 }
 
 fn report_injected(how: &str, injected: u64, before: InterruptStats, now: InterruptStats) {
-    let (handled, already_drained, unhandled) = since(now, before);
+    let came = race::since(now, before);
     measure::mark("clock");
     println!(
         "bench: name=interrupt-injected how={how} injected={injected} interrupts={} \
-         handled={handled} already_drained={already_drained} unhandled={unhandled} \
-         false_unhandled={}",
-        handled + already_drained + unhandled,
-        unhandled as i64 - injected as i64,
+         handled={} already_drained={} unhandled={} false_unhandled={}",
+        came.total(),
+        came.handled,
+        came.already_drained,
+        came.unhandled,
+        came.unhandled as i64 - injected as i64,
     );
 }
 

@@ -1,5 +1,5 @@
-//! The probe's way of sending by hand, on a device that is well and on one that is not. Each kind of
-//! silence has its word, and what was known before it counts no more.
+//! The probe's way of sending by hand, on a device that is well and on one that is not. Each kind
+//! of silence has its word, and what was known before it counts no more.
 #![no_std]
 #![no_main]
 

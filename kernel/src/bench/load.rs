@@ -18,6 +18,9 @@ use crate::{
 /// Tasks come up for this long before they are counted.
 const WARM_UP_NS: u64 = 50_000_000;
 
+/// Who is told that the measured time begins (`begin`) or ends (`end`).
+pub type Mark = fn(&str);
+
 /// A load, for a static.
 #[derive(Debug)]
 pub struct Load {
@@ -66,11 +69,26 @@ impl Load {
         }
     }
 
-    /// Runs tasks on their CPUs until [`is_over`](Self::is_over) and counts them for `ms` milliseconds.
+    /// Runs tasks on their CPUs until [`is_over`](Self::is_over) and counts them for `ms`
+    /// milliseconds. Whoever watches the console is told when.
     pub async fn run<F>(
         &self,
         device: &CryptoDevice,
         ms: u64,
+        tasks: impl Iterator<Item = (u32, F)>,
+    ) -> Measured
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.run_marked(device, ms, measure::mark, tasks).await
+    }
+
+    /// Like [`run`](Self::run), and calls `mark` when the measured time begins and ends.
+    pub async fn run_marked<F>(
+        &self,
+        device: &CryptoDevice,
+        ms: u64,
+        mark: Mark,
         tasks: impl Iterator<Item = (u32, F)>,
     ) -> Measured
     where
@@ -83,7 +101,7 @@ impl Load {
             .collect();
 
         time::sleep_ns(WARM_UP_NS).await;
-        measure::mark("begin");
+        mark("begin");
         usage::take_max_masked_ns();
         let before = Counts::read(device);
         self.is_counted.store(true, Ordering::Relaxed);
@@ -91,7 +109,7 @@ impl Load {
         self.is_counted.store(false, Ordering::Relaxed);
         let counts = Counts::read(device).since(&before);
         let max_masked_ns = usage::take_max_masked_ns();
-        measure::mark("end");
+        mark("end");
 
         self.is_over.store(true, Ordering::Relaxed);
         let count = tasks.len();

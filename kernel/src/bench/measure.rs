@@ -160,6 +160,18 @@ impl Histogram {
         self.max_ns()
     }
 
+    /// Returns how many there are from each power of two of microseconds on to the next; the first
+    /// is everything below 2.
+    pub fn by_power_us(&self) -> [u64; 64] {
+        let mut by_power = [0; 64];
+        for (index, bucket) in self.buckets.iter().enumerate() {
+            let us = end(index) / 1000;
+            let power = if us == 0 { 0 } else { us.ilog2() as usize };
+            by_power[power] += bucket.load(Ordering::Relaxed);
+        }
+        by_power
+    }
+
     /// Prints `from->to:count`, by powers of two of microseconds.
     pub fn log2_us(&self) -> impl fmt::Display + '_ {
         Log2(self)
@@ -188,14 +200,8 @@ struct Log2<'h>(&'h Histogram);
 
 impl fmt::Display for Log2<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut by_power = [0; 64];
-        for (index, bucket) in self.0.buckets.iter().enumerate() {
-            let us = end(index) / 1000;
-            let power = if us == 0 { 0 } else { us.ilog2() as usize };
-            by_power[power] += bucket.load(Ordering::Relaxed);
-        }
         let mut separator = "";
-        for (power, count) in by_power.iter().enumerate() {
+        for (power, count) in self.0.by_power_us().iter().enumerate() {
             if *count > 0 {
                 let from = if power == 0 { 0 } else { 1u64 << power };
                 write!(f, "{separator}{from}->{}:{count}", (2u64 << power) - 1)?;

@@ -1,4 +1,6 @@
-//! What the benchmarks share: loads, measures and the time that CPUs spend.
+//! What the benchmarks and the demonstration share: loads, measures and what they are made of.
 
 pub mod load;
 pub mod measure;
+pub mod race;
+pub mod sessions;

@@ -2,8 +2,8 @@
 
 use virtio_crypto::AeadAlgorithm;
 
-/// Authenticated encryption: algorithm, key, IV, additional data, plaintext, ciphertext with its tag
-/// of 16 bytes.
+/// Authenticated encryption: algorithm, key, IV, additional data, plaintext, ciphertext with its
+/// tag of 16 bytes.
 pub const AEADS: &[(AeadAlgorithm, [&str; 5])] = &[
     (
         AeadAlgorithm::Gcm,

@@ -227,8 +227,8 @@ pub const RSA: &[RsaKey] = &[
     },
 ];
 
-/// The number whose 32 big-endian bytes, as a SHA-256 digest, have a signature by the first key that
-/// begins with a zero.
+/// The number whose 32 big-endian bytes, as a SHA-256 digest, have a signature by the first key
+/// that begins with a zero.
 pub const SHORT_DIGEST: u128 = 137;
 /// That signature.
 pub const SHORT_SIGNATURE: &str = "\
