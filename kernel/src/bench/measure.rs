@@ -192,8 +192,8 @@ fn end(bucket: usize) -> u64 {
         return bucket as u64;
     }
     let exponent = bucket / PARTS + 2;
-    let parts = (PARTS + bucket % PARTS + 1) as u64;
-    (parts << (exponent - 3)) - 1
+    let start = ((PARTS + bucket % PARTS) as u64) << (exponent - 3);
+    start + ((1 << (exponent - 3)) - 1)
 }
 
 struct Log2<'h>(&'h Histogram);
