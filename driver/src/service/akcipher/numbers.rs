@@ -5,7 +5,8 @@ use subtle::{
 };
 use zeroize::Zeroizing;
 
-use super::rsa_keys::MAX_MODULUS_LEN;
+/// Longest modulus in bytes: no number of a key is longer.
+pub(super) const MAX_MODULUS_LEN: usize = 512;
 
 /// Reads hexadecimal digits when the driver is compiled.
 pub(crate) const fn hex<const LEN: usize>(digits: &str) -> [u8; LEN] {

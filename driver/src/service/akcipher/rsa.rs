@@ -18,8 +18,8 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::{
     Key,
-    numbers::reduce,
-    rsa_keys::{MAX_MODULUS_LEN, RsaPrivateKey, RsaPublicKey},
+    numbers::{MAX_MODULUS_LEN, reduce},
+    rsa_keys::{RsaPrivateKey, RsaPublicKey},
 };
 use crate::{
     Error, Platform,

@@ -5,9 +5,9 @@ use zeroize::Zeroizing;
 
 use super::{
     Key,
-    numbers::is_zero,
+    numbers::{MAX_MODULUS_LEN, is_zero},
     rsa::{session, short_answer},
-    rsa_keys::{MAX_MODULUS_LEN, RsaPrivateKey, RsaPublicKey},
+    rsa_keys::{RsaPrivateKey, RsaPublicKey},
     signing::Signing,
 };
 use crate::{

@@ -9,17 +9,15 @@ use pkcs1::{
 };
 use zeroize::Zeroizing;
 
-use super::numbers::{bits, is_in_range, is_odd, is_product, is_zero, multiply};
+use super::numbers::{MAX_MODULUS_LEN, bits, is_in_range, is_odd, is_product, is_zero, multiply};
 use crate::{
     Error,
     error::{KeyFault, check_exact_len},
 };
 
-/// Longest modulus in bytes.
-pub(super) const MAX_MODULUS_LEN: usize = 512;
 /// Lengths of a modulus in bits. Below, RSA is broken, and PKCS#1 v1.5 has no room for the longer
 /// digests; above, a request would not fit into a slot.
-const MODULUS_BITS: core::ops::RangeInclusive<usize> = 1024..=4096;
+const MODULUS_BITS: core::ops::RangeInclusive<usize> = 1024..=8 * MAX_MODULUS_LEN;
 /// By how many bits the primes' lengths differ at most; those of a sound key hardly differ (FIPS
 /// 186-5, A.1.1).
 const MAX_IMBALANCE_BITS: usize = 64;
