@@ -7,8 +7,8 @@ use pkcs1::der::{self, Reader, SliceReader, asn1::UintRef};
 use zeroize::Zeroizing;
 
 use super::{
-    Key,
     ecdsa_keys::{EcdsaPrivateKey, EcdsaPublicKey},
+    key::Key,
     numbers::is_in_range,
     signing::Signing,
 };

@@ -17,7 +17,7 @@
 use zeroize::{Zeroize, Zeroizing};
 
 use super::{
-    Key,
+    key::Key,
     numbers::{MAX_MODULUS_LEN, reduce},
     rsa_keys::{RsaPrivateKey, RsaPublicKey},
 };

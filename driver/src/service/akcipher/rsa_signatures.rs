@@ -4,7 +4,7 @@ use arrayvec::ArrayVec;
 use zeroize::Zeroizing;
 
 use super::{
-    Key,
+    key::Key,
     numbers::{MAX_MODULUS_LEN, is_zero},
     rsa::{session, short_answer},
     rsa_keys::{RsaPrivateKey, RsaPublicKey},

@@ -3,7 +3,7 @@
 
 use arrayvec::ArrayVec;
 
-use super::{Key, not_verified};
+use super::key::{Key, not_verified};
 use crate::{
     Error, Platform,
     queue::{Deferred, InFlight, Queue, Reserved},

@@ -6,7 +6,7 @@
 //! has the right one or the message (Boneh, DeMillo, Lipton 1997). One of ECDSA may tell about the
 //! nonce.
 
-use super::Key;
+use super::key::Key;
 use crate::{Error, Platform};
 
 #[derive(Debug)]

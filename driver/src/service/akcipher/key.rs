@@ -1,0 +1,215 @@
+//! One key on the device or with the driver, and the requests that are made with it.
+
+use alloc::sync::Arc;
+
+use crate::{
+    Error, Platform,
+    epoch::Epoch,
+    queue::{Buffers, INLINE, INLINE_LEN},
+    request::{
+        Admission, Body, check_answer_up_to, len_bytes,
+        mode::{Mode, Stateless, StatelessFeature},
+        session::Session,
+    },
+    wire::{self, AkcipherOperation, AkcipherScheme, Head, KeyType, Refusal, SessionParameters},
+};
+
+/// A key for one scheme, kept by the device or by the driver.
+#[derive(Debug)]
+pub(super) struct Key<P: Platform> {
+    pub(super) mode: Mode<P>,
+    scheme: AkcipherScheme,
+    key_type: KeyType,
+}
+
+impl<P: Platform> Key<P> {
+    /// Opens a session with an encoded key.
+    ///
+    /// # Cancellation
+    ///
+    /// That of [`Session::create`].
+    pub(super) async fn open(
+        epoch: Arc<Epoch<P>>,
+        scheme: AkcipherScheme,
+        key_type: KeyType,
+        key: &[u8],
+    ) -> Result<Self, Error> {
+        let parameters = SessionParameters::Akcipher {
+            scheme,
+            key_type,
+            key_len_bytes: key.len() as u32,
+        };
+        let session = Session::create(epoch, &parameters, &[key, &[]]).await?;
+        Ok(Self {
+            mode: Mode::Session(session),
+            scheme,
+            key_type,
+        })
+    }
+
+    /// Keeps an encoded key for requests without a session.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::FeatureMissing`].
+    pub(super) fn stateless(
+        epoch: Arc<Epoch<P>>,
+        scheme: AkcipherScheme,
+        key_type: KeyType,
+        key: &[u8],
+    ) -> Result<Self, Error> {
+        let stateless = Stateless::new(epoch, StatelessFeature::AKCIPHER, &[key])?;
+        Ok(Self {
+            mode: Mode::Stateless(stateless),
+            scheme,
+            key_type,
+        })
+    }
+
+    /// Returns the public half of this key in the same mode and scheme; `key` is its encoding.
+    ///
+    /// # Cancellation
+    ///
+    /// That of [`open`](Self::open).
+    pub(super) async fn public_half(&self, key: &[u8]) -> Result<Self, Error> {
+        let epoch = self.mode.epoch().clone();
+        match self.mode {
+            Mode::Session(_) => Self::open(epoch, self.scheme, KeyType::Public, key).await,
+            Mode::Stateless(_) => Self::stateless(epoch, self.scheme, KeyType::Public, key),
+        }
+    }
+
+    pub(super) async fn close(self) -> Result<(), Error> {
+        self.mode.close().await
+    }
+
+    /// Lets the device make up to `result.len()` bytes of `source`; returns how many it says it
+    /// made. Beyond them `result` is unchanged, and all of it after an error.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropped, `result` is unchanged.
+    pub(super) async fn transform(
+        &self,
+        operation: AkcipherOperation,
+        source: &[u8],
+        result: &mut [u8],
+    ) -> Result<usize, Error> {
+        let head = self.head(operation, source.len(), result.len())?;
+        self.send(&head, [source, &[]], result).await
+    }
+
+    /// Asks the device whether `signature` belongs to `digest`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidSignature`]: it does not.
+    pub(super) async fn verify(&self, digest: &[u8], signature: &[u8]) -> Result<(), Error> {
+        let head = self.head(AkcipherOperation::Verify, signature.len(), digest.len())?;
+        // Both are for the device to read; it writes the status alone.
+        let sent = self.send(&head, [signature, digest], &mut []).await;
+        sent.map(drop).map_err(not_verified)
+    }
+
+    /// Sends a request with these parts behind the key; returns how many bytes the device says it
+    /// made, of which `result` has room for all. After an error, `result` is unchanged.
+    async fn send(
+        &self,
+        head: &Head,
+        [source, digest]: [&[u8]; 2],
+        result: &mut [u8],
+    ) -> Result<usize, Error> {
+        let parts = [self.mode.key(), source, digest];
+        // Over the source, but with the status behind it, and never over the key.
+        let behind_key_len_bytes = len_bytes(&parts[1..]).saturating_sub(result.len());
+        let output_at = self.mode.key().len() + behind_key_len_bytes;
+        if output_at + result.len() + 1 > INLINE_LEN {
+            return self.send_spilled(head, &parts, result).await;
+        }
+        let body = Body::Inline {
+            parts: &parts,
+            output_at,
+            output_len_bytes: result.len(),
+            result_len_bytes: 0,
+        };
+        let in_flight = self.mode.request(head, body, Admission::Wait).await?;
+        let output = INLINE + output_at;
+        let outcome = check_answer_up_to(&in_flight, output + result.len(), result.len());
+        if let Ok(len_bytes) = outcome
+            && let Some(result) = result.get_mut(..len_bytes)
+        {
+            in_flight.block().read(output, result);
+        }
+        in_flight.finish();
+        outcome
+    }
+
+    /// The same where the key leaves too little room in the slot, so that everything but the status
+    /// is in buffers.
+    async fn send_spilled(
+        &self,
+        head: &Head,
+        parts: &[&[u8]],
+        result: &mut [u8],
+    ) -> Result<usize, Error> {
+        let mut buffers = Buffers::default();
+        buffers.spill(parts, &[], result.len())?;
+        let body = Body::Buffers {
+            before: parts,
+            buffers: &mut buffers,
+            after: &[],
+            result_len_bytes: result.len(),
+        };
+        let in_flight = self.mode.request(head, body, Admission::Wait).await?;
+        let outcome = check_answer_up_to(&in_flight, INLINE, result.len());
+        // Wiped and freed at the end.
+        let outcome = in_flight.finish_with_buffers(outcome, &mut buffers);
+        if let Ok(len_bytes) = outcome
+            && let Some(made) = buffers.spilled.and_then(|spilled| spilled.result)
+            && let (Some(result), Some(made)) = (result.get_mut(..len_bytes), made.get(..len_bytes))
+        {
+            result.copy_from_slice(made);
+        }
+        outcome
+    }
+
+    /// Encodes the fixed part, after a look at what the device takes in one request.
+    pub(super) fn head(
+        &self,
+        operation: AkcipherOperation,
+        source_len_bytes: usize,
+        destination_len_bytes: usize,
+    ) -> Result<Head, Error> {
+        let capabilities = &self.mode.epoch().capabilities;
+        let len_bytes = source_len_bytes + destination_len_bytes;
+        capabilities.check_len(self.mode.overhead_bytes(), len_bytes, 1)?;
+        let (source_len_bytes, destination_len_bytes) =
+            (source_len_bytes as u32, destination_len_bytes as u32);
+        Ok(match &self.mode {
+            Mode::Session(session) => wire::akcipher_request(
+                session.epoch.sessions.form(),
+                self.scheme,
+                operation,
+                session.id(),
+                source_len_bytes,
+                destination_len_bytes,
+            ),
+            Mode::Stateless(stateless) => wire::stateless_akcipher_request(
+                self.scheme,
+                self.key_type,
+                operation,
+                stateless.key().len() as u32,
+                source_len_bytes,
+                destination_len_bytes,
+            ),
+        })
+    }
+}
+
+/// Tells what is no signature from what went wrong.
+pub(super) fn not_verified(error: Error) -> Error {
+    match error {
+        Error::Refused(Refusal::KeyRejected | Refusal::BadMessage) => Error::InvalidSignature,
+        error => error,
+    }
+}
