@@ -7,12 +7,12 @@ use crate::{
     device::Device,
     dma::DmaBuffer,
     error::{Failed, check_at_least, check_countable, check_exact_len},
-    queue::{Buffers, List},
     request::{
         Admission,
         mode::{Message, Mode, Payload, Stateless, StatelessFeature},
         session::Session,
     },
+    service::data::{Data, Held},
     wire::{self, HashAlgorithm, Head, SessionParameters},
 };
 
@@ -121,7 +121,8 @@ impl<P: Platform> MessageDigest<P> {
         data: DmaBuffer<P>,
         digest: &mut [u8],
     ) -> Result<DmaBuffer<P>, Failed<DmaBuffer<P>>> {
-        self.digest_one(data, digest, Admission::Wait).await
+        let data = Held::read_only(data, Admission::Wait);
+        self.send(data, digest).await
     }
 
     /// Like [`digest`](Self::digest), but never waits for a slot.
@@ -134,18 +135,8 @@ impl<P: Platform> MessageDigest<P> {
         data: DmaBuffer<P>,
         digest: &mut [u8],
     ) -> Result<DmaBuffer<P>, Failed<DmaBuffer<P>>> {
-        self.digest_one(data, digest, Admission::Try).await
-    }
-
-    async fn digest_one(
-        &self,
-        data: DmaBuffer<P>,
-        digest: &mut [u8],
-        admission: Admission,
-    ) -> Result<DmaBuffer<P>, Failed<DmaBuffer<P>>> {
-        let mut buffers = Buffers::read_only(List::One(data));
-        let outcome = self.transfer(&mut buffers, digest, admission).await;
-        buffers.judge_one(outcome)
+        let data = Held::read_only(data, Admission::Try);
+        self.send(data, digest).await
     }
 
     /// Computes the digest of several buffers, as if they were one, without copying; waits for a
@@ -159,9 +150,8 @@ impl<P: Platform> MessageDigest<P> {
         data: Vec<DmaBuffer<P>>,
         digest: &mut [u8],
     ) -> Result<Vec<DmaBuffer<P>>, Failed<Vec<DmaBuffer<P>>>> {
-        let mut buffers = Buffers::read_only(List::Many(data));
-        let outcome = self.transfer(&mut buffers, digest, Admission::Wait).await;
-        buffers.judge_many(outcome)
+        let data = Held::read_only(data, Admission::Wait);
+        self.send(data, digest).await
     }
 
     /// Computes the digest of `data` through a copy in device memory: up to 512 bytes in the slot's
@@ -171,18 +161,14 @@ impl<P: Platform> MessageDigest<P> {
     ///
     /// Those of [`digest`](Self::digest), and [`Error::OutOfDeviceMemory`]. `digest` is unchanged.
     pub async fn digest_slice(&self, data: &[u8], digest: &mut [u8]) -> Result<(), Error> {
-        let message = self.message(data.len(), digest)?;
-        self.mode.send_slice(message, Payload::Source(data)).await
+        self.send(Payload::Source(data), digest).await
     }
 
-    async fn transfer(
-        &self,
-        buffers: &mut Buffers<P>,
-        digest: &mut [u8],
-        admission: Admission,
-    ) -> Result<(), Error> {
-        let message = self.message(buffers.source_len_bytes(), digest)?;
-        self.mode.send(message, buffers, admission).await
+    /// Computes the digest of data in any form.
+    async fn send<D: Data<P>>(&self, mut data: D, digest: &mut [u8]) -> D::Outcome {
+        let message = self.message(data.len_bytes(), digest);
+        let outcome = data.send(&self.mode, message).await;
+        data.give_back(outcome)
     }
 
     /// Checks the lengths, and puts together what goes with so many bytes of data.

@@ -10,12 +10,12 @@ use crate::{
     device::Device,
     dma::DmaBuffer,
     error::{Failed, check_at_least, check_at_most, check_exact_len},
-    queue::{Buffers, List},
     request::{
         Admission,
         mode::{Message, Mode, Payload, Stateless, StatelessFeature},
         session::Session,
     },
+    service::data::{Data, Held},
     wire::{self, Head, MacAlgorithm, SessionParameters},
 };
 
@@ -151,7 +151,8 @@ impl<P: Platform> Mac<P> {
         data: DmaBuffer<P>,
         tag: &mut [u8],
     ) -> Result<DmaBuffer<P>, Failed<DmaBuffer<P>>> {
-        self.tag_one(data, tag, Admission::Wait).await
+        let data = Held::read_only(data, Admission::Wait);
+        self.send(data, tag).await
     }
 
     /// Like [`tag`](Self::tag), but never waits for a slot.
@@ -164,18 +165,8 @@ impl<P: Platform> Mac<P> {
         data: DmaBuffer<P>,
         tag: &mut [u8],
     ) -> Result<DmaBuffer<P>, Failed<DmaBuffer<P>>> {
-        self.tag_one(data, tag, Admission::Try).await
-    }
-
-    async fn tag_one(
-        &self,
-        data: DmaBuffer<P>,
-        tag: &mut [u8],
-        admission: Admission,
-    ) -> Result<DmaBuffer<P>, Failed<DmaBuffer<P>>> {
-        let mut buffers = Buffers::read_only(List::One(data));
-        let outcome = self.transfer(&mut buffers, tag, admission).await;
-        buffers.judge_one(outcome)
+        let data = Held::read_only(data, Admission::Try);
+        self.send(data, tag).await
     }
 
     /// Computes the tag of several buffers, as if they were one, without copying; waits for a slot
@@ -189,9 +180,8 @@ impl<P: Platform> Mac<P> {
         data: Vec<DmaBuffer<P>>,
         tag: &mut [u8],
     ) -> Result<Vec<DmaBuffer<P>>, Failed<Vec<DmaBuffer<P>>>> {
-        let mut buffers = Buffers::read_only(List::Many(data));
-        let outcome = self.transfer(&mut buffers, tag, Admission::Wait).await;
-        buffers.judge_many(outcome)
+        let data = Held::read_only(data, Admission::Wait);
+        self.send(data, tag).await
     }
 
     /// Computes the tag of `data` through a copy in device memory: up to 512 bytes in the slot's
@@ -201,8 +191,7 @@ impl<P: Platform> Mac<P> {
     ///
     /// Those of [`tag`](Self::tag), and [`Error::OutOfDeviceMemory`]. `tag` is unchanged.
     pub async fn tag_slice(&self, data: &[u8], tag: &mut [u8]) -> Result<(), Error> {
-        let message = self.message(data.len(), tag)?;
-        self.mode.send_slice(message, Payload::Source(data)).await
+        self.send(Payload::Source(data), tag).await
     }
 
     /// Checks that `tag` is that of `data`, without copying the data: the device computes the right
@@ -216,9 +205,8 @@ impl<P: Platform> Mac<P> {
         data: DmaBuffer<P>,
         tag: &[u8],
     ) -> Result<DmaBuffer<P>, Failed<DmaBuffer<P>>> {
-        let mut buffers = Buffers::read_only(List::One(data));
-        let outcome = self.verify_buffers(&mut buffers, tag).await;
-        buffers.judge_one(outcome)
+        let data = Held::read_only(data, Admission::Wait);
+        self.check(data, tag).await
     }
 
     /// Like [`verify`](Self::verify), of several buffers as if they were one.
@@ -231,9 +219,8 @@ impl<P: Platform> Mac<P> {
         data: Vec<DmaBuffer<P>>,
         tag: &[u8],
     ) -> Result<Vec<DmaBuffer<P>>, Failed<Vec<DmaBuffer<P>>>> {
-        let mut buffers = Buffers::read_only(List::Many(data));
-        let outcome = self.verify_buffers(&mut buffers, tag).await;
-        buffers.judge_many(outcome)
+        let data = Held::read_only(data, Admission::Wait);
+        self.check(data, tag).await
     }
 
     /// Like [`verify`](Self::verify), of a slice.
@@ -242,29 +229,29 @@ impl<P: Platform> Mac<P> {
     ///
     /// [`Error::TagMismatch`]; those of [`tag_slice`](Self::tag_slice).
     pub async fn verify_slice(&self, data: &[u8], tag: &[u8]) -> Result<(), Error> {
+        self.check(Payload::Source(data), tag).await
+    }
+
+    /// Computes the tag of data in any form.
+    async fn send<D: Data<P>>(&self, mut data: D, tag: &mut [u8]) -> D::Outcome {
+        let message = self.message(data.len_bytes(), tag);
+        let outcome = data.send(&self.mode, message).await;
+        data.give_back(outcome)
+    }
+
+    /// Checks the tag of data in any form.
+    async fn check<D: Data<P>>(&self, mut data: D, tag: &[u8]) -> D::Outcome {
+        let outcome = self.compute_and_compare(&mut data, tag).await;
+        data.give_back(outcome)
+    }
+
+    async fn compute_and_compare(&self, data: &mut impl Data<P>, tag: &[u8]) -> Result<(), Error> {
         check_exact_len("tag", tag.len(), self.tag_len_bytes)?;
         let mut computed = Zeroizing::new([0; MAX_TAG_LEN]);
         let computed = &mut computed[..self.tag_len_bytes];
-        self.tag_slice(data, computed).await?;
+        let message = self.message(data.len_bytes(), computed);
+        data.send(&self.mode, message).await?;
         compare(computed, tag)
-    }
-
-    async fn verify_buffers(&self, buffers: &mut Buffers<P>, tag: &[u8]) -> Result<(), Error> {
-        check_exact_len("tag", tag.len(), self.tag_len_bytes)?;
-        let mut computed = Zeroizing::new([0; MAX_TAG_LEN]);
-        let computed = &mut computed[..self.tag_len_bytes];
-        self.transfer(buffers, computed, Admission::Wait).await?;
-        compare(computed, tag)
-    }
-
-    async fn transfer(
-        &self,
-        buffers: &mut Buffers<P>,
-        tag: &mut [u8],
-        admission: Admission,
-    ) -> Result<(), Error> {
-        let message = self.message(buffers.source_len_bytes(), tag)?;
-        self.mode.send(message, buffers, admission).await
     }
 
     /// Checks the lengths, and puts together what goes with so many bytes of data.

@@ -5,5 +5,6 @@ pub(crate) mod akcipher;
 pub(crate) mod cache;
 pub(crate) mod chain;
 pub(crate) mod cipher;
+mod data;
 pub(crate) mod hash;
 pub(crate) mod mac;

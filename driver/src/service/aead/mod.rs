@@ -22,8 +22,8 @@ use crate::{
     device::Device,
     dma::DmaBuffer,
     error::Failed,
-    queue::{Buffers, List},
-    request::{Admission, mode::Payload},
+    request::Admission,
+    service::data::{Data, Held, whole},
     wire::{AeadAlgorithm, Direction},
 };
 
@@ -162,11 +162,8 @@ impl<P: Platform> AeadEncrypt<P> {
         buffer: DmaBuffer<P>,
         tag: &mut [u8],
     ) -> Result<DmaBuffer<P>, Failed<DmaBuffer<P>>> {
-        let mut buffers = Buffers::in_place(List::One(buffer));
-        let input = Input { nonce, aad };
-        let sent = self.transfer(input, &mut buffers, tag, Admission::Wait);
-        let outcome = sent.await;
-        buffers.judge_one(outcome)
+        let data = Held::in_place(buffer, Admission::Wait);
+        self.send(data, Input { nonce, aad }, tag).await
     }
 
     /// Like [`encrypt`](Self::encrypt), but never waits for a slot.
@@ -181,11 +178,8 @@ impl<P: Platform> AeadEncrypt<P> {
         buffer: DmaBuffer<P>,
         tag: &mut [u8],
     ) -> Result<DmaBuffer<P>, Failed<DmaBuffer<P>>> {
-        let mut buffers = Buffers::in_place(List::One(buffer));
-        let input = Input { nonce, aad };
-        let sent = self.transfer(input, &mut buffers, tag, Admission::Try);
-        let outcome = sent.await;
-        buffers.judge_one(outcome)
+        let data = Held::in_place(buffer, Admission::Try);
+        self.send(data, Input { nonce, aad }, tag).await
     }
 
     /// Encrypts several buffers in place, as if they were one. None of them may be empty.
@@ -200,11 +194,8 @@ impl<P: Platform> AeadEncrypt<P> {
         buffers: Vec<DmaBuffer<P>>,
         tag: &mut [u8],
     ) -> Result<Vec<DmaBuffer<P>>, Failed<Vec<DmaBuffer<P>>>> {
-        let mut buffers = Buffers::in_place(List::Many(buffers));
-        let input = Input { nonce, aad };
-        let sent = self.transfer(input, &mut buffers, tag, Admission::Wait);
-        let outcome = sent.await;
-        buffers.judge_many(outcome)
+        let data = Held::in_place(buffers, Admission::Wait);
+        self.send(data, Input { nonce, aad }, tag).await
     }
 
     /// Encrypts `data` in place through a copy in device memory: up to 512 bytes in the slot's own,
@@ -221,21 +212,14 @@ impl<P: Platform> AeadEncrypt<P> {
         data: &mut [u8],
         tag: &mut [u8],
     ) -> Result<(), Error> {
-        let all = 0..data.len();
-        let message = self.0.encryption(Input { nonce, aad }, data.len(), tag)?;
-        let payload = Payload::InPlace(data, all);
-        self.0.mode.send_slice(message, payload).await
+        self.send(whole(data), Input { nonce, aad }, tag).await
     }
 
-    async fn transfer(
-        &self,
-        input: Input<'_>,
-        buffers: &mut Buffers<P>,
-        tag: &mut [u8],
-        admission: Admission,
-    ) -> Result<(), Error> {
-        let message = self.0.encryption(input, buffers.source_len_bytes(), tag)?;
-        self.0.mode.send(message, buffers, admission).await
+    /// Encrypts data in any form.
+    async fn send<D: Data<P>>(&self, mut data: D, input: Input<'_>, tag: &mut [u8]) -> D::Outcome {
+        let message = self.0.encryption(input, data.len_bytes(), tag);
+        let outcome = data.send(&self.0.mode, message).await;
+        data.give_back(outcome)
     }
 }
 
@@ -253,11 +237,8 @@ impl<P: Platform> AeadDecrypt<P> {
         buffer: DmaBuffer<P>,
         tag: &[u8],
     ) -> Result<DmaBuffer<P>, Failed<DmaBuffer<P>>> {
-        let mut buffers = Buffers::in_place(List::One(buffer));
-        let input = Input { nonce, aad };
-        let sent = self.transfer(input, &mut buffers, tag, Admission::Wait);
-        let outcome = sent.await;
-        buffers.judge_one(outcome)
+        let data = Held::in_place(buffer, Admission::Wait);
+        self.send(data, Input { nonce, aad }, tag).await
     }
 
     /// Like [`decrypt`](Self::decrypt), but never waits for a slot.
@@ -272,11 +253,8 @@ impl<P: Platform> AeadDecrypt<P> {
         buffer: DmaBuffer<P>,
         tag: &[u8],
     ) -> Result<DmaBuffer<P>, Failed<DmaBuffer<P>>> {
-        let mut buffers = Buffers::in_place(List::One(buffer));
-        let input = Input { nonce, aad };
-        let sent = self.transfer(input, &mut buffers, tag, Admission::Try);
-        let outcome = sent.await;
-        buffers.judge_one(outcome)
+        let data = Held::in_place(buffer, Admission::Try);
+        self.send(data, Input { nonce, aad }, tag).await
     }
 
     /// Decrypts several buffers in place, as if they were one. None of them may be empty.
@@ -291,11 +269,8 @@ impl<P: Platform> AeadDecrypt<P> {
         buffers: Vec<DmaBuffer<P>>,
         tag: &[u8],
     ) -> Result<Vec<DmaBuffer<P>>, Failed<Vec<DmaBuffer<P>>>> {
-        let mut buffers = Buffers::in_place(List::Many(buffers));
-        let input = Input { nonce, aad };
-        let sent = self.transfer(input, &mut buffers, tag, Admission::Wait);
-        let outcome = sent.await;
-        buffers.judge_many(outcome)
+        let data = Held::in_place(buffers, Admission::Wait);
+        self.send(data, Input { nonce, aad }, tag).await
     }
 
     /// Decrypts `data` in place through a copy in device memory: up to 512 bytes in the slot's own,
@@ -311,20 +286,13 @@ impl<P: Platform> AeadDecrypt<P> {
         data: &mut [u8],
         tag: &[u8],
     ) -> Result<(), Error> {
-        let all = 0..data.len();
-        let message = self.0.decryption(Input { nonce, aad }, data.len(), tag)?;
-        let payload = Payload::InPlace(data, all);
-        judge_tag(self.0.mode.send_slice(message, payload).await)
+        self.send(whole(data), Input { nonce, aad }, tag).await
     }
 
-    async fn transfer(
-        &self,
-        input: Input<'_>,
-        buffers: &mut Buffers<P>,
-        tag: &[u8],
-        admission: Admission,
-    ) -> Result<(), Error> {
-        let message = self.0.decryption(input, buffers.source_len_bytes(), tag)?;
-        judge_tag(self.0.mode.send(message, buffers, admission).await)
+    /// Decrypts data in any form.
+    async fn send<D: Data<P>>(&self, mut data: D, input: Input<'_>, tag: &[u8]) -> D::Outcome {
+        let message = self.0.decryption(input, data.len_bytes(), tag);
+        let outcome = data.send(&self.0.mode, message).await;
+        data.give_back(judge_tag(outcome))
     }
 }

@@ -13,12 +13,12 @@ use crate::{
     device::Device,
     dma::DmaBuffer,
     error::{Failed, Requirement, check_countable, check_exact_len, invalid_len},
-    queue::{Buffers, List},
     request::{
         Admission,
         mode::{Message, Mode, Payload, Stateless, StatelessFeature},
         session::Session,
     },
+    service::data::{Data, Held},
     wire::{self, ChainHash, ChainLens, ChainOrder, CipherParameters, Head, SessionParameters},
 };
 
@@ -152,10 +152,8 @@ impl<P: Platform> Chain<P> {
         buffer: DmaBuffer<P>,
         digest: &mut [u8],
     ) -> Result<DmaBuffer<P>, Failed<DmaBuffer<P>>> {
-        let mut buffers = Buffers::in_place(List::One(buffer));
-        let sent = self.transfer(input, &mut buffers, digest, Admission::Wait);
-        let outcome = sent.await;
-        buffers.judge_one(outcome)
+        let data = Held::in_place(buffer, Admission::Wait);
+        self.send(data, input, digest).await
     }
 
     /// Like [`process`](Self::process), but never waits for a slot.
@@ -169,10 +167,8 @@ impl<P: Platform> Chain<P> {
         buffer: DmaBuffer<P>,
         digest: &mut [u8],
     ) -> Result<DmaBuffer<P>, Failed<DmaBuffer<P>>> {
-        let mut buffers = Buffers::in_place(List::One(buffer));
-        let sent = self.transfer(input, &mut buffers, digest, Admission::Try);
-        let outcome = sent.await;
-        buffers.judge_one(outcome)
+        let data = Held::in_place(buffer, Admission::Try);
+        self.send(data, input, digest).await
     }
 
     /// Processes several buffers in place, as if they were one. None of them may be empty.
@@ -186,10 +182,8 @@ impl<P: Platform> Chain<P> {
         buffers: Vec<DmaBuffer<P>>,
         digest: &mut [u8],
     ) -> Result<Vec<DmaBuffer<P>>, Failed<Vec<DmaBuffer<P>>>> {
-        let mut buffers = Buffers::in_place(List::Many(buffers));
-        let sent = self.transfer(input, &mut buffers, digest, Admission::Wait);
-        let outcome = sent.await;
-        buffers.judge_many(outcome)
+        let data = Held::in_place(buffers, Admission::Wait);
+        self.send(data, input, digest).await
     }
 
     /// Processes `data` in place through a copy in device memory: up to 512 bytes in the slot's
@@ -205,20 +199,20 @@ impl<P: Platform> Chain<P> {
         data: &mut [u8],
         digest: &mut [u8],
     ) -> Result<(), Error> {
-        let message = self.message(&input, data.len(), digest)?;
-        let payload = Payload::InPlace(data, input.cipher.clone());
-        self.mode.send_slice(message, payload).await
+        let data = Payload::InPlace(data, input.cipher.clone());
+        self.send(data, input, digest).await
     }
 
-    async fn transfer(
+    /// Processes data in any form.
+    async fn send<D: Data<P>>(
         &self,
+        mut data: D,
         input: ChainInput<'_>,
-        buffers: &mut Buffers<P>,
         digest: &mut [u8],
-        admission: Admission,
-    ) -> Result<(), Error> {
-        let message = self.message(&input, buffers.source_len_bytes(), digest)?;
-        self.mode.send(message, buffers, admission).await
+    ) -> D::Outcome {
+        let message = self.message(&input, data.len_bytes(), digest);
+        let outcome = data.send(&self.mode, message).await;
+        data.give_back(outcome)
     }
 
     /// Checks the lengths, and puts together what goes with so many bytes of data.
