@@ -8,3 +8,4 @@ pub(crate) mod cipher;
 mod data;
 pub(crate) mod hash;
 pub(crate) mod mac;
+pub mod role;

@@ -91,7 +91,7 @@ impl Curve {
 
 /// What a public-key session computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum AkcipherScheme {
+pub enum AkcipherScheme {
     /// The modular exponentiation alone (`VIRTIO_CRYPTO_RSA_RAW_PADDING`).
     RsaRaw,
     /// RSAES-PKCS1-v1_5 and RSASSA-PKCS1-v1_5 (RFC 8017, 7.2 and 8.2). Encryption ignores the hash;
@@ -113,7 +113,7 @@ pub enum EcdsaNumber {
 /// `VIRTIO_CRYPTO_AKCIPHER_KEY_TYPE_*`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
-pub(crate) enum KeyType {
+pub enum KeyType {
     Public = 1,
     Private = 2,
 }

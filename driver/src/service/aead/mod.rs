@@ -1,46 +1,62 @@
 //! Authenticated encryption with additional data: the AEAD service (Virtio 1.3, 5.9.7.7).
 //!
-//! On the wire the tag follows the ciphertext, in what is written (encryption) and in what is read
-//! (decryption). Here it is apart: the device writes it into the slot's own memory, or reads it from
-//! there, so the data is processed in place.
+//! One type, [`Aead`], over its role: [`AeadEncrypt`] and [`AeadDecrypt`] differ in what becomes of
+//! the tag. On the wire the tag follows the ciphertext: in what the device writes (encryption) or
+//! reads (decryption). Here it is apart, in the slot's own memory. The rule: data is processed in
+//! place, and nothing of it counts before its tag does.
 //!
-//! What the specification calls IV is called nonce here, as the standards of all three algorithms do; a
-//! cipher's is an IV.
+//! What the specification calls IV is called nonce here, as in the standards of all three
+//! algorithms; a cipher's is an IV.
 //!
-//! The IV has `iv_len` bytes on the wire, as the structure says. A comment of the specification speaks
-//! of 16 bytes whatever the length, and of a first byte that is reserved with CCM; with that the
-//! source would not be where the structure has it, so it is taken for an advice on the device's own
-//! memory.
+//! The IV has `iv_len` bytes on the wire, as the structure says. A comment of the specification
+//! speaks of 16 bytes whatever the length, and of a first byte that is reserved with CCM. With that
+//! the source would not be where the structure has it, so the driver takes the comment for an
+//! advice on the device's own memory.
 
-mod core;
+mod decrypt;
+mod encrypt;
+mod request;
 
-use alloc::vec::Vec;
+use core::{fmt::Debug, marker::PhantomData};
 
-use self::core::{Aead, Input, judge_tag};
 use crate::{
     Error, Platform,
     device::Device,
-    dma::DmaBuffer,
-    error::Failed,
-    request::Admission,
-    service::data::{Data, Held, whole},
-    wire::{AeadAlgorithm, Direction},
+    error::{check_countable, check_one_of_lens},
+    request::{
+        mode::{Mode, Stateless, StatelessFeature},
+        session::Session,
+    },
+    service::role::{Decryption, Encryption},
+    wire::{AeadAlgorithm, Direction, SessionParameters},
 };
+
+/// Authenticated encryption or decryption with a key, as its role says: [`AeadEncrypt`] and
+/// [`AeadDecrypt`].
+#[derive(Debug)]
+pub struct Aead<P: Platform, R: AeadRole> {
+    mode: Mode<P>,
+    algorithm: AeadAlgorithm,
+    key_len_bytes: u32,
+    tag_len_bytes: usize,
+    /// That of a session; without one, each request has its own.
+    aad_len_bytes: Option<usize>,
+    role: PhantomData<R>,
+}
 
 /// Authenticated encryption with a key.
 ///
 /// A nonce that comes twice with one key gives away what both hide, and with GCM and
 /// ChaCha20-Poly1305 lets others forge tags. How long nonces and tags are is up to the algorithm
-/// ([`AeadAlgorithm`]). A GCM nonce of 16 bytes is J0, the first counter block (NIST SP 800-38D, 7.1),
-/// which is what a nonce that is not 12 bytes long comes to; it must not be one that a 12-byte nonce
-/// comes to as well.
+/// ([`AeadAlgorithm`]). A GCM nonce of 16 bytes is J0, the first counter block (NIST SP 800-38D,
+/// 7.1), which is what a nonce that is not 12 bytes long comes to; it must not be one that a
+/// 12-byte nonce comes to as well.
 ///
 /// # Cancellation
 ///
-/// As with [`Cipher`](crate::Cipher): every future may be dropped at any time, and a buffer given to
-/// it is freed when the device has let go of it. Slices and tag are then untouched.
-#[derive(Debug)]
-pub struct AeadEncrypt<P: Platform>(Aead<P>);
+/// As with [`Cipher`](crate::Cipher): every future may be dropped at any time, and a buffer given
+/// to it is freed when the device has let go of it. Slices and tag are then untouched.
+pub type AeadEncrypt<P> = Aead<P, Encryption>;
 
 /// Authenticated decryption with a key: the opposite of [`AeadEncrypt`].
 ///
@@ -50,249 +66,125 @@ pub struct AeadEncrypt<P: Platform>(Aead<P>);
 /// # Cancellation
 ///
 /// As with [`AeadEncrypt`].
-#[derive(Debug)]
-pub struct AeadDecrypt<P: Platform>(Aead<P>);
+pub type AeadDecrypt<P> = Aead<P, Decryption>;
 
-/// What both types have alike.
-macro_rules! common {
-    ($name:ident, $direction:expr) => {
-        impl<P: Platform> $name<P> {
-            /// Opens a session with a key of one of the algorithm's lengths
-            /// ([`AeadAlgorithm::key_lens_bytes`]), with tags of `tag_len_bytes` bytes
-            /// ([`AeadAlgorithm::tag_lens_bytes`]) and always so many bytes of additional data: the
-            /// specification has their number in the session and in each request, and a device may go
-            /// by either.
-            ///
-            /// The key is copied into device memory, which is wiped when the device has answered;
-            /// `key` itself is the caller's to wipe.
-            ///
-            /// # Errors
-            ///
-            /// [`Error::InvalidLength`]; [`Error::TooManySessions`]; [`Error::Refused`] as the device
-            /// says (QEMU: `NotSupported`); [`Error::Broken`]; [`Error::ShutDown`].
-            ///
-            /// # Cancellation
-            ///
-            /// Dropped before it is ready, the session does not stay behind on the device.
-            pub async fn open(
-                device: &Device<P>,
-                algorithm: AeadAlgorithm,
-                key: &[u8],
-                tag_len_bytes: usize,
-                aad_len_bytes: usize,
-            ) -> Result<Self, Error> {
-                let direction = $direction;
-                Aead::open(
-                    device,
-                    algorithm,
-                    direction,
-                    key,
-                    tag_len_bytes,
-                    aad_len_bytes,
-                )
-                .await
-                .map(Self)
-            }
-
-            /// Makes requests without a session: each brings the key, and as many bytes of additional
-            /// data as it likes. The driver keeps a copy of the key, which is wiped at the end.
-            ///
-            /// # Errors
-            ///
-            /// [`Error::InvalidLength`]; [`Error::FeatureMissing`] where
-            /// `VIRTIO_CRYPTO_F_AEAD_STATELESS_MODE` has not been agreed on.
-            pub fn stateless(
-                device: &Device<P>,
-                algorithm: AeadAlgorithm,
-                key: &[u8],
-                tag_len_bytes: usize,
-            ) -> Result<Self, Error> {
-                Aead::stateless(device, algorithm, $direction, key, tag_len_bytes).map(Self)
-            }
-
-            /// Returns the algorithm.
-            pub fn algorithm(&self) -> AeadAlgorithm {
-                self.0.algorithm
-            }
-
-            /// Returns how many bytes a tag has.
-            pub fn tag_len_bytes(&self) -> usize {
-                self.0.tag_len_bytes
-            }
-
-            /// Returns how many bytes one request takes at most, with a nonce and additional data of
-            /// these lengths.
-            pub fn max_len_bytes(&self, nonce_len_bytes: usize, aad_len_bytes: usize) -> usize {
-                self.0.max_len_bytes(nonce_len_bytes, aad_len_bytes)
-            }
-
-            /// Ends the session and waits for the device's answer; without one, wipes the key.
-            ///
-            /// # Errors
-            ///
-            /// [`Error::Refused`], [`Error::Broken`] or [`Error::ShutDown`]; the session is gone for
-            /// the driver in any case.
-            ///
-            /// # Cancellation
-            ///
-            /// Dropped, the session ends all the same.
-            pub async fn close(self) -> Result<(), Error> {
-                self.0.mode.close().await
-            }
-        }
-    };
+/// What a session of authenticated encryption is for.
+pub trait AeadRole: Debug {
+    /// That of the session, and of each request.
+    const DIRECTION: Direction;
 }
 
-common!(AeadEncrypt, Direction::Encrypt);
-common!(AeadDecrypt, Direction::Decrypt);
-
-impl<P: Platform> AeadEncrypt<P> {
-    /// Encrypts `buffer` in place, without copying, and writes its tag; waits for a slot if none is
-    /// free. `aad` is authenticated and stays as it is.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::InvalidLength`], [`Error::Refused`], [`Error::ShortAnswer`], [`Error::ShutDown`],
-    /// [`Error::OutOfDeviceMemory`] for long additional data: with the buffer, which is wiped if the
-    /// device had it. [`Error::Broken`]: without it, if the device had it. `tag` is unchanged.
-    pub async fn encrypt(
-        &self,
-        nonce: &[u8],
-        aad: &[u8],
-        buffer: DmaBuffer<P>,
-        tag: &mut [u8],
-    ) -> Result<DmaBuffer<P>, Failed<DmaBuffer<P>>> {
-        let data = Held::in_place(buffer, Admission::Wait);
-        self.send(data, Input { nonce, aad }, tag).await
-    }
-
-    /// Like [`encrypt`](Self::encrypt), but never waits for a slot.
-    ///
-    /// # Errors
-    ///
-    /// Also [`Error::QueueFull`], with the buffer.
-    pub async fn try_encrypt(
-        &self,
-        nonce: &[u8],
-        aad: &[u8],
-        buffer: DmaBuffer<P>,
-        tag: &mut [u8],
-    ) -> Result<DmaBuffer<P>, Failed<DmaBuffer<P>>> {
-        let data = Held::in_place(buffer, Admission::Try);
-        self.send(data, Input { nonce, aad }, tag).await
-    }
-
-    /// Encrypts several buffers in place, as if they were one. None of them may be empty.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`encrypt`](Self::encrypt), and [`Error::TooManyBuffers`].
-    pub async fn encrypt_list(
-        &self,
-        nonce: &[u8],
-        aad: &[u8],
-        buffers: Vec<DmaBuffer<P>>,
-        tag: &mut [u8],
-    ) -> Result<Vec<DmaBuffer<P>>, Failed<Vec<DmaBuffer<P>>>> {
-        let data = Held::in_place(buffers, Admission::Wait);
-        self.send(data, Input { nonce, aad }, tag).await
-    }
-
-    /// Encrypts `data` in place through a copy in device memory: up to 512 bytes in the slot's own,
-    /// which allocates nothing. Waits for a slot if none is free.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`encrypt`](Self::encrypt), and [`Error::OutOfDeviceMemory`]. `data` and `tag` are
-    /// unchanged.
-    pub async fn encrypt_slice(
-        &self,
-        nonce: &[u8],
-        aad: &[u8],
-        data: &mut [u8],
-        tag: &mut [u8],
-    ) -> Result<(), Error> {
-        self.send(whole(data), Input { nonce, aad }, tag).await
-    }
-
-    /// Encrypts data in any form.
-    async fn send<D: Data<P>>(&self, mut data: D, input: Input<'_>, tag: &mut [u8]) -> D::Outcome {
-        let message = self.0.encryption(input, data.len_bytes(), tag);
-        let outcome = data.send(&self.0.mode, message).await;
-        data.give_back(outcome)
-    }
+impl AeadRole for Encryption {
+    const DIRECTION: Direction = Direction::Encrypt;
 }
 
-impl<P: Platform> AeadDecrypt<P> {
-    /// Decrypts `buffer` in place, without copying, if `tag` is that of it and of `aad`; waits for a
-    /// slot if none is free.
+impl AeadRole for Decryption {
+    const DIRECTION: Direction = Direction::Decrypt;
+}
+
+impl<P: Platform, R: AeadRole> Aead<P, R> {
+    /// Opens a session with a key of one of the algorithm's lengths
+    /// ([`AeadAlgorithm::key_lens_bytes`]), with tags of `tag_len_bytes` bytes
+    /// ([`AeadAlgorithm::tag_lens_bytes`]) and always so many bytes of additional data: the
+    /// specification has their number in the session and in each request, and a device may go
+    /// by either.
+    ///
+    /// The key is copied into device memory, which is wiped when the device has answered;
+    /// `key` itself is the caller's to wipe.
     ///
     /// # Errors
     ///
-    /// [`Error::TagMismatch`], by the device's word; else those of [`AeadEncrypt::encrypt`]. A buffer that the device had comes back wiped.
-    pub async fn decrypt(
-        &self,
-        nonce: &[u8],
-        aad: &[u8],
-        buffer: DmaBuffer<P>,
-        tag: &[u8],
-    ) -> Result<DmaBuffer<P>, Failed<DmaBuffer<P>>> {
-        let data = Held::in_place(buffer, Admission::Wait);
-        self.send(data, Input { nonce, aad }, tag).await
+    /// [`Error::InvalidLength`]; [`Error::TooManySessions`]; [`Error::Refused`] as the device
+    /// says (QEMU: `NotSupported`); [`Error::Broken`]; [`Error::ShutDown`].
+    ///
+    /// # Cancellation
+    ///
+    /// Dropped before it is ready, the session does not stay behind on the device.
+    pub async fn open(
+        device: &Device<P>,
+        algorithm: AeadAlgorithm,
+        key: &[u8],
+        tag_len_bytes: usize,
+        aad_len_bytes: usize,
+    ) -> Result<Self, Error> {
+        let epoch = device.epoch();
+        let key_len_bytes = epoch.capabilities.check_aead_key(algorithm, key)?;
+        check_one_of_lens("tag", tag_len_bytes, algorithm.tag_lens_bytes())?;
+        let parameters = SessionParameters::Aead {
+            algorithm,
+            direction: R::DIRECTION,
+            key_len_bytes,
+            tag_len_bytes: tag_len_bytes as u32,
+            aad_len_bytes: check_countable("additional data", aad_len_bytes)?,
+        };
+        let session = Session::create(epoch, &parameters, &[key, &[]]).await?;
+        Ok(Self {
+            mode: Mode::Session(session),
+            algorithm,
+            key_len_bytes,
+            tag_len_bytes,
+            aad_len_bytes: Some(aad_len_bytes),
+            role: PhantomData,
+        })
     }
 
-    /// Like [`decrypt`](Self::decrypt), but never waits for a slot.
+    /// Makes requests without a session: each brings the key, and as many bytes of additional
+    /// data as it likes. The driver keeps a copy of the key, which is wiped at the end.
     ///
     /// # Errors
     ///
-    /// Also [`Error::QueueFull`], with the buffer.
-    pub async fn try_decrypt(
-        &self,
-        nonce: &[u8],
-        aad: &[u8],
-        buffer: DmaBuffer<P>,
-        tag: &[u8],
-    ) -> Result<DmaBuffer<P>, Failed<DmaBuffer<P>>> {
-        let data = Held::in_place(buffer, Admission::Try);
-        self.send(data, Input { nonce, aad }, tag).await
+    /// [`Error::InvalidLength`]; [`Error::FeatureMissing`] where
+    /// `VIRTIO_CRYPTO_F_AEAD_STATELESS_MODE` has not been agreed on.
+    pub fn stateless(
+        device: &Device<P>,
+        algorithm: AeadAlgorithm,
+        key: &[u8],
+        tag_len_bytes: usize,
+    ) -> Result<Self, Error> {
+        let epoch = device.epoch();
+        let key_len_bytes = epoch.capabilities.check_aead_key(algorithm, key)?;
+        check_one_of_lens("tag", tag_len_bytes, algorithm.tag_lens_bytes())?;
+        let stateless = Stateless::new(epoch, StatelessFeature::AEAD, &[key])?;
+        Ok(Self {
+            mode: Mode::Stateless(stateless),
+            algorithm,
+            key_len_bytes,
+            tag_len_bytes,
+            aad_len_bytes: None,
+            role: PhantomData,
+        })
     }
 
-    /// Decrypts several buffers in place, as if they were one. None of them may be empty.
+    /// Returns the algorithm.
+    pub fn algorithm(&self) -> AeadAlgorithm {
+        self.algorithm
+    }
+
+    /// Returns how many bytes a tag has.
+    pub fn tag_len_bytes(&self) -> usize {
+        self.tag_len_bytes
+    }
+
+    /// Returns how many bytes one request takes at most, with a nonce and additional data of
+    /// these lengths.
+    pub fn max_len_bytes(&self, nonce_len_bytes: usize, aad_len_bytes: usize) -> usize {
+        let other_bytes = self.other_bytes(nonce_len_bytes, aad_len_bytes);
+        let capabilities = &self.mode.epoch().capabilities;
+        let max_bytes = capabilities.max_data_len_bytes(other_bytes, 2);
+        max_bytes.min(self.algorithm.max_len_bytes(nonce_len_bytes))
+    }
+
+    /// Ends the session and waits for the device's answer; without one, wipes the key.
     ///
     /// # Errors
     ///
-    /// Those of [`decrypt`](Self::decrypt), and [`Error::TooManyBuffers`].
-    pub async fn decrypt_list(
-        &self,
-        nonce: &[u8],
-        aad: &[u8],
-        buffers: Vec<DmaBuffer<P>>,
-        tag: &[u8],
-    ) -> Result<Vec<DmaBuffer<P>>, Failed<Vec<DmaBuffer<P>>>> {
-        let data = Held::in_place(buffers, Admission::Wait);
-        self.send(data, Input { nonce, aad }, tag).await
-    }
-
-    /// Decrypts `data` in place through a copy in device memory: up to 512 bytes in the slot's own,
-    /// which allocates nothing. Waits for a slot if none is free.
+    /// [`Error::Refused`], [`Error::Broken`] or [`Error::ShutDown`]; the session is gone for
+    /// the driver in any case.
     ///
-    /// # Errors
+    /// # Cancellation
     ///
-    /// Those of [`decrypt`](Self::decrypt), and [`Error::OutOfDeviceMemory`]. `data` is unchanged.
-    pub async fn decrypt_slice(
-        &self,
-        nonce: &[u8],
-        aad: &[u8],
-        data: &mut [u8],
-        tag: &[u8],
-    ) -> Result<(), Error> {
-        self.send(whole(data), Input { nonce, aad }, tag).await
-    }
-
-    /// Decrypts data in any form.
-    async fn send<D: Data<P>>(&self, mut data: D, input: Input<'_>, tag: &[u8]) -> D::Outcome {
-        let message = self.0.decryption(input, data.len_bytes(), tag);
-        let outcome = data.send(&self.0.mode, message).await;
-        data.give_back(judge_tag(outcome))
+    /// Dropped, the session ends all the same.
+    pub async fn close(self) -> Result<(), Error> {
+        self.mode.close().await
     }
 }

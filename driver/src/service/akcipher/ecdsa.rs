@@ -8,15 +8,15 @@ use zeroize::Zeroizing;
 
 use super::{
     ecdsa_keys::{EcdsaPrivateKey, EcdsaPublicKey},
+    half::{EcdsaHalf, Holder},
     key::Key,
     numbers::is_in_range,
-    signing::Signing,
 };
 use crate::{
     Error, Platform,
     device::Device,
     error::{KeyFault, check_one_of_lens},
-    wire::{AkcipherOperation, AkcipherScheme, Curve, EcdsaNumber, KeyType},
+    wire::{AkcipherOperation, AkcipherScheme, Curve, EcdsaNumber},
 };
 
 /// Longest signature: two integers of P-521.
@@ -65,16 +65,24 @@ impl TryFrom<&[u8]> for EcdsaSignature {
     }
 }
 
-/// Signatures of ECDSA with a private key, which the device holds or, stateless, the driver.
+/// Signatures of ECDSA with one half of a key, which the device holds or, stateless, the driver:
+/// [`EcdsaSigner`] and [`EcdsaVerifier`].
 #[derive(Debug)]
-pub struct EcdsaSigner<P: Platform> {
-    inner: Signing<P>,
-    curve: Curve,
+pub struct Ecdsa<P: Platform, K: EcdsaHalf> {
+    inner: K::Holder<P>,
+    kept: K::Kept,
 }
 
-impl<P: Platform> EcdsaSigner<P> {
-    /// Opens a session. The key is copied into device memory, which is wiped when the device has
-    /// answered. `number` is the one by which the device knows ECDSA.
+/// Signatures of ECDSA with a private key, which the device holds or, stateless, the driver.
+pub type EcdsaSigner<P> = Ecdsa<P, EcdsaPrivateKey>;
+
+/// Verification of signatures of ECDSA with a public key.
+pub type EcdsaVerifier<P> = Ecdsa<P, EcdsaPublicKey>;
+
+impl<P: Platform, K: EcdsaHalf> Ecdsa<P, K> {
+    /// Opens a session with a private key to sign, or a public one to verify. The key is copied into
+    /// device memory, which is wiped when the device has answered. `number` is the one by which the
+    /// device knows ECDSA.
     ///
     /// # Errors
     ///
@@ -84,16 +92,10 @@ impl<P: Platform> EcdsaSigner<P> {
     /// # Cancellation
     ///
     /// Dropped before it is ready, the session does not stay behind on the device.
-    pub async fn open(
-        device: &Device<P>,
-        key: &EcdsaPrivateKey,
-        number: EcdsaNumber,
-    ) -> Result<Self, Error> {
-        let curve = key.curve;
-        let scheme = AkcipherScheme::Ecdsa(curve, number);
-        let inner = Key::open(device.epoch(), scheme, KeyType::Private, &key.der).await?;
-        let inner = inner.into();
-        Ok(Self { inner, curve })
+    pub async fn open(device: &Device<P>, key: &K, number: EcdsaNumber) -> Result<Self, Error> {
+        let scheme = AkcipherScheme::Ecdsa(key.on_curve(), number);
+        let inner = Key::open(device.epoch(), scheme, K::TYPE, key.encoding()).await?;
+        Ok(Self::new(inner, key))
     }
 
     /// Makes requests without a session: each brings the key. The driver keeps a copy of it, which
@@ -103,21 +105,38 @@ impl<P: Platform> EcdsaSigner<P> {
     ///
     /// [`Error::FeatureMissing`] where `VIRTIO_CRYPTO_F_AKCIPHER_STATELESS_MODE` has not been
     /// agreed on.
-    pub fn stateless(
-        device: &Device<P>,
-        key: &EcdsaPrivateKey,
-        number: EcdsaNumber,
-    ) -> Result<Self, Error> {
-        let curve = key.curve;
-        let scheme = AkcipherScheme::Ecdsa(curve, number);
-        let inner = Key::stateless(device.epoch(), scheme, KeyType::Private, &key.der)?;
-        let inner = inner.into();
-        Ok(Self { inner, curve })
+    pub fn stateless(device: &Device<P>, key: &K, number: EcdsaNumber) -> Result<Self, Error> {
+        let scheme = AkcipherScheme::Ecdsa(key.on_curve(), number);
+        let inner = Key::stateless(device.epoch(), scheme, K::TYPE, key.encoding())?;
+        Ok(Self::new(inner, key))
     }
 
+    fn new(inner: Key<P>, key: &K) -> Self {
+        Self {
+            inner: inner.into(),
+            kept: key.kept(),
+        }
+    }
+
+    /// Ends the session and waits for the device's answer; without one, wipes the key.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`], [`Error::Broken`] or [`Error::ShutDown`]; the session is gone for the
+    /// driver in any case.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropped, the session ends all the same.
+    pub async fn close(self) -> Result<(), Error> {
+        self.inner.close().await
+    }
+}
+
+impl<P: Platform> EcdsaSigner<P> {
     /// Returns the curve.
     pub fn curve(&self) -> Curve {
-        self.curve
+        self.kept
     }
 
     /// Has the device verify each signature from here on, with the public half of the key, before
@@ -135,7 +154,7 @@ impl<P: Platform> EcdsaSigner<P> {
     ///
     /// Dropped, signatures are made as before, and no session stays behind.
     pub async fn verify_signatures(&mut self, key: &EcdsaPublicKey) -> Result<(), Error> {
-        if key.curve != self.curve {
+        if key.curve != self.kept {
             return Err(KeyFault::Algorithm.into());
         }
         self.inner.verify_signatures(&key.point).await
@@ -156,82 +175,25 @@ impl<P: Platform> EcdsaSigner<P> {
     pub async fn sign(&self, digest: &[u8]) -> Result<EcdsaSignature, Error> {
         check_digest(digest)?;
         let mut made = Zeroizing::new([0; MAX_SIGNATURE_LEN]);
-        let made = &mut made[..self.curve.max_signature_len_bytes()];
+        let made = &mut made[..self.kept.max_signature_len_bytes()];
         let sent = self
             .inner
             .private
             .transform(AkcipherOperation::Sign, digest, made);
         let len_bytes = sent.await?;
         let made = &made[..len_bytes];
-        if !is_signature_of(self.curve, made) {
+        if !is_signature_of(self.kept, made) {
             return Err(Error::InvalidAnswer);
         }
         self.inner.check(digest, made).await?;
         Ok(EcdsaSignature(made.iter().copied().collect()))
     }
-
-    /// Ends the session and waits for the device's answer; without one, wipes the key.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Refused`], [`Error::Broken`] or [`Error::ShutDown`]; the session is gone for the
-    /// driver in any case.
-    ///
-    /// # Cancellation
-    ///
-    /// Dropped, the session ends all the same.
-    pub async fn close(self) -> Result<(), Error> {
-        self.inner.close().await
-    }
-}
-
-/// Verification of signatures of ECDSA with a public key.
-#[derive(Debug)]
-pub struct EcdsaVerifier<P: Platform> {
-    inner: Key<P>,
-    key: EcdsaPublicKey,
 }
 
 impl<P: Platform> EcdsaVerifier<P> {
-    /// Opens a session. `number` is the one by which the device knows ECDSA.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`EcdsaSigner::open`].
-    ///
-    /// # Cancellation
-    ///
-    /// Dropped before it is ready, the session does not stay behind on the device.
-    pub async fn open(
-        device: &Device<P>,
-        key: &EcdsaPublicKey,
-        number: EcdsaNumber,
-    ) -> Result<Self, Error> {
-        let scheme = AkcipherScheme::Ecdsa(key.curve, number);
-        let inner = Key::open(device.epoch(), scheme, KeyType::Public, &key.point).await?;
-        let key = key.clone();
-        Ok(Self { inner, key })
-    }
-
-    /// Makes requests without a session: each brings the key.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`EcdsaSigner::stateless`].
-    pub fn stateless(
-        device: &Device<P>,
-        key: &EcdsaPublicKey,
-        number: EcdsaNumber,
-    ) -> Result<Self, Error> {
-        let scheme = AkcipherScheme::Ecdsa(key.curve, number);
-        let inner = Key::stateless(device.epoch(), scheme, KeyType::Public, &key.point)?;
-        let key = key.clone();
-        Ok(Self { inner, key })
-    }
-
     /// Returns the key.
     pub fn public_key(&self) -> &EcdsaPublicKey {
-        &self.key
+        &self.kept
     }
 
     /// Verifies the signature of a digest, of the length of one of the SHA family's. The signature
@@ -248,23 +210,10 @@ impl<P: Platform> EcdsaVerifier<P> {
     /// Dropped, the device finishes the request for nobody.
     pub async fn verify(&self, digest: &[u8], signature: &[u8]) -> Result<(), Error> {
         check_digest(digest)?;
-        if !is_signature_of(self.key.curve, signature) {
+        if !is_signature_of(self.kept.curve, signature) {
             return Err(Error::InvalidSignature);
         }
         self.inner.verify(digest, signature).await
-    }
-
-    /// Ends the session and waits for the device's answer; without one, wipes the key.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`EcdsaSigner::close`].
-    ///
-    /// # Cancellation
-    ///
-    /// Dropped, the session ends all the same.
-    pub async fn close(self) -> Result<(), Error> {
-        self.inner.close().await
     }
 }
 

@@ -16,7 +16,7 @@ use crate::{
 
 /// A key for one scheme, kept by the device or by the driver.
 #[derive(Debug)]
-pub(super) struct Key<P: Platform> {
+pub struct Key<P: Platform> {
     pub(super) mode: Mode<P>,
     scheme: AkcipherScheme,
     key_type: KeyType,

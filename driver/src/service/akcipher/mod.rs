@@ -7,6 +7,7 @@
 
 mod ecdsa;
 mod ecdsa_keys;
+mod half;
 mod key;
 mod numbers;
 mod rsa;
@@ -20,9 +21,9 @@ mod traits;
 pub(crate) use self::numbers::hex;
 
 pub use self::{
-    ecdsa::{EcdsaSignature, EcdsaSigner, EcdsaVerifier},
+    ecdsa::{Ecdsa, EcdsaSignature, EcdsaSigner, EcdsaVerifier},
     ecdsa_keys::{EcdsaPrivateKey, EcdsaPublicKey},
-    rsa::{RsaDecryptor, RsaEncryptor, RsaRawDecryptor, RsaRawEncryptor},
+    rsa::{Rsa, RsaDecryptor, RsaEncryptor, RsaRawDecryptor, RsaRawEncryptor},
     rsa_keys::{RsaPrivateKey, RsaPublicKey},
-    rsa_signatures::{RsaSignature, RsaSigner, RsaVerifier},
+    rsa_signatures::{RsaSignature, RsaSignatures, RsaSigner, RsaVerifier},
 };

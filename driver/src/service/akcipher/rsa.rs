@@ -14,9 +14,13 @@
 //! the modulus, and the message, which is padded to the same bytes, is below both. Signatures have
 //! no such way, and take their search nearly every time.
 
+use alloc::borrow::Cow;
+use core::{fmt::Debug, marker::PhantomData};
+
 use zeroize::{Zeroize, Zeroizing};
 
 use super::{
+    half::{Half, RsaHalf},
     key::Key,
     numbers::{MAX_MODULUS_LEN, reduce},
     rsa_keys::{RsaPrivateKey, RsaPublicKey},
@@ -25,7 +29,8 @@ use crate::{
     Error, Platform,
     device::Device,
     error::{check_at_least, check_at_most, check_exact_len},
-    wire::{AkcipherOperation, AkcipherScheme, KeyType, RsaHash},
+    service::role::{Decryption, Encryption, RawDecryption, RawEncryption},
+    wire::{AkcipherOperation, AkcipherScheme, RsaHash},
 };
 
 /// Bytes that the padding of an encrypted message takes at least (RFC 8017, 7.2.1).
@@ -34,117 +39,147 @@ const ENCRYPTION_PADDING_LEN: usize = 11;
 /// ([`RsaPublicKey::to_encrypt_with`]), so all of them do once in 2^48 times.
 const ENCRYPTION_TRIES: usize = 16;
 
-/// Encryption with a public key.
+/// RSA with one half of a key, as its role says: [`RsaEncryptor`], [`RsaDecryptor`],
+/// [`RsaRawEncryptor`] and [`RsaRawDecryptor`].
 #[derive(Debug)]
-pub struct RsaEncryptor<P: Platform> {
+pub struct Rsa<P: Platform, R: RsaRole> {
     inner: Key<P>,
     key: RsaPublicKey,
+    role: PhantomData<R>,
 }
 
+/// Encryption with a public key.
+pub type RsaEncryptor<P> = Rsa<P, Encryption>;
+
 /// Decryption with a private key, which the device holds or, stateless, the driver.
-#[derive(Debug)]
-pub struct RsaDecryptor<P: Platform> {
-    inner: Key<P>,
-    key: RsaPublicKey,
-}
+pub type RsaDecryptor<P> = Rsa<P, Decryption>;
 
 /// RSAEP, the encryption primitive (RFC 8017, 5.1.1): no padding, so no security by itself. QEMU
 /// with nettle opens its session and refuses the operations.
-#[derive(Debug)]
-pub struct RsaRawEncryptor<P: Platform> {
-    inner: Key<P>,
-    key: RsaPublicKey,
-}
+pub type RsaRawEncryptor<P> = Rsa<P, RawEncryption>;
 
 /// RSADP, the decryption primitive (RFC 8017, 5.1.2): no padding, so no security by itself. QEMU
 /// with nettle opens its session and refuses the operations.
-#[derive(Debug)]
-pub struct RsaRawDecryptor<P: Platform> {
-    inner: Key<P>,
-    key: RsaPublicKey,
-}
+pub type RsaRawDecryptor<P> = Rsa<P, RawDecryption>;
 
 /// The hash of a session that has no use for one: QEMU refuses it without, and knows this one.
 const UNUSED_HASH: RsaHash = RsaHash::Sha256;
 
-/// What the types have in common.
-macro_rules! session {
-    ($name:ident, $key:ty, |$given:ident| $type:ident $der:expr, $public:expr,
-     $scheme:expr $(, $hash:ident)?) => {
-        impl<P: Platform> $name<P> {
-            /// Opens a session. The key is copied into device memory, which is wiped when the
-            /// device has answered.
-            ///
-            /// # Errors
-            ///
-            /// [`Error::TooManySessions`]; [`Error::OutOfDeviceMemory`] where the key does not fit
-            /// into a slot; [`Error::Refused`] as the device says (QEMU: `Error` when its own limit
-            /// of 256 sessions is met, or for a hash that it does not know); [`Error::Broken`];
-            /// [`Error::ShutDown`].
-            ///
-            /// # Cancellation
-            ///
-            /// Dropped before it is ready, the session does not stay behind on the device.
-            pub async fn open(
-                device: &Device<P>,
-                $given: &$key,
-                $($hash: RsaHash,)?
-            ) -> Result<Self, Error> {
-                let epoch = device.epoch();
-                let inner = Key::open(epoch, $scheme, KeyType::$type, $der).await?;
-                Ok(Self { inner: inner.into(), key: $public.clone(), $($hash)? })
-            }
+/// What a session of RSA is for.
+pub trait RsaRole: Debug {
+    /// The half of a key that it takes.
+    type Key: RsaHalf;
 
-            /// Makes requests without a session: each brings the key. The driver keeps a copy of
-            /// it, which is wiped at the end.
-            ///
-            /// # Errors
-            ///
-            /// [`Error::FeatureMissing`] where `VIRTIO_CRYPTO_F_AKCIPHER_STATELESS_MODE` has not
-            /// been agreed on. Requests also end with [`Error::OutOfDeviceMemory`], where a long
-            /// key has no room in a slot, and [`Error::TooManyBuffers`] on a queue of a few
-            /// entries.
-            pub fn stateless(
-                device: &Device<P>,
-                $given: &$key,
-                $($hash: RsaHash,)?
-            ) -> Result<Self, Error> {
-                let epoch = device.epoch();
-                let inner = Key::stateless(epoch, $scheme, KeyType::$type, $der)?;
-                Ok(Self { inner: inner.into(), key: $public.clone(), $($hash)? })
-            }
+    /// What the session computes.
+    const SCHEME: AkcipherScheme;
 
-            /// Returns the public key, or the public half of the private one.
-            pub fn public_key(&self) -> &RsaPublicKey {
-                &self.key
-            }
-
-            /// Ends the session and waits for the device's answer; without one, wipes the key.
-            ///
-            /// # Errors
-            ///
-            /// [`Error::Refused`], [`Error::Broken`] or [`Error::ShutDown`]; the session is gone
-            /// for the driver in any case.
-            ///
-            /// # Cancellation
-            ///
-            /// Dropped, the session ends all the same.
-            pub async fn close(self) -> Result<(), Error> {
-                self.inner.close().await
-            }
-        }
-    };
+    /// Returns a key as the device is to have it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidKey`].
+    fn encoding(key: &Self::Key) -> Result<Cow<'_, [u8]>, Error> {
+        Ok(Cow::Borrowed(key.encoding()))
+    }
 }
-pub(super) use session;
 
-session!(RsaEncryptor, RsaPublicKey, |key| Public key.to_encrypt_with()?.as_ref(), key,
-         AkcipherScheme::RsaPkcs1(UNUSED_HASH));
-session!(RsaDecryptor, RsaPrivateKey, |key| Private key.as_pkcs1_der(), key.public_key(),
-         AkcipherScheme::RsaPkcs1(UNUSED_HASH));
-session!(RsaRawEncryptor, RsaPublicKey, |key| Public key.as_pkcs1_der(), key,
-         AkcipherScheme::RsaRaw);
-session!(RsaRawDecryptor, RsaPrivateKey, |key| Private key.as_pkcs1_der(), key.public_key(),
-         AkcipherScheme::RsaRaw);
+impl RsaRole for Encryption {
+    type Key = RsaPublicKey;
+    const SCHEME: AkcipherScheme = AkcipherScheme::RsaPkcs1(UNUSED_HASH);
+
+    fn encoding(key: &RsaPublicKey) -> Result<Cow<'_, [u8]>, Error> {
+        key.to_encrypt_with()
+    }
+}
+
+impl RsaRole for Decryption {
+    type Key = RsaPrivateKey;
+    const SCHEME: AkcipherScheme = AkcipherScheme::RsaPkcs1(UNUSED_HASH);
+}
+
+impl RsaRole for RawEncryption {
+    type Key = RsaPublicKey;
+    const SCHEME: AkcipherScheme = AkcipherScheme::RsaRaw;
+}
+
+impl RsaRole for RawDecryption {
+    type Key = RsaPrivateKey;
+    const SCHEME: AkcipherScheme = AkcipherScheme::RsaRaw;
+}
+
+impl<P: Platform, R: RsaRole> Rsa<P, R> {
+    /// Opens a session with a public key to encrypt, or a private one to decrypt. The key is copied
+    /// into device memory, which is wiped when the device has answered.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooManySessions`]; [`Error::OutOfDeviceMemory`] where the key does not fit into a
+    /// slot; [`Error::Refused`] as the device says (QEMU: `Error` when its own limit of 256 sessions
+    /// is met); [`Error::Broken`]; [`Error::ShutDown`].
+    ///
+    /// # Cancellation
+    ///
+    /// Dropped before it is ready, the session does not stay behind on the device.
+    pub async fn open(device: &Device<P>, key: &R::Key) -> Result<Self, Error> {
+        let encoding = R::encoding(key)?;
+        let inner = Key::open(device.epoch(), R::SCHEME, R::Key::TYPE, &encoding).await?;
+        Ok(Self::new(inner, key))
+    }
+
+    /// Makes requests without a session: each brings the key. The driver keeps a copy of it, which
+    /// is wiped at the end.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::FeatureMissing`] where `VIRTIO_CRYPTO_F_AKCIPHER_STATELESS_MODE` has not been agreed
+    /// on. Requests also end with [`Error::OutOfDeviceMemory`], where a long key has no room in a
+    /// slot, and [`Error::TooManyBuffers`] on a queue of a few entries.
+    pub fn stateless(device: &Device<P>, key: &R::Key) -> Result<Self, Error> {
+        let encoding = R::encoding(key)?;
+        let inner = Key::stateless(device.epoch(), R::SCHEME, R::Key::TYPE, &encoding)?;
+        Ok(Self::new(inner, key))
+    }
+
+    fn new(inner: Key<P>, key: &R::Key) -> Self {
+        Self {
+            inner,
+            key: key.public_half().clone(),
+            role: PhantomData,
+        }
+    }
+
+    /// Returns the public key, or the public half of the private one.
+    pub fn public_key(&self) -> &RsaPublicKey {
+        &self.key
+    }
+
+    /// Ends the session and waits for the device's answer; without one, wipes the key.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`], [`Error::Broken`] or [`Error::ShutDown`]; the session is gone for the
+    /// driver in any case.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropped, the session ends all the same.
+    pub async fn close(self) -> Result<(), Error> {
+        self.inner.close().await
+    }
+
+    /// Raises a number below the modulus to an exponent.
+    async fn raise(
+        &self,
+        operation: AkcipherOperation,
+        number: &[u8],
+        result: &mut [u8],
+    ) -> Result<(), Error> {
+        self.key.check_number("number", number)?;
+        check_exact_len("result", result.len(), number.len())?;
+        let len_bytes = self.inner.transform(operation, number, result).await?;
+        check_whole(len_bytes, result)
+    }
+}
 
 impl<P: Platform> RsaEncryptor<P> {
     /// Returns the length of the longest message in bytes.
@@ -240,14 +275,7 @@ impl<P: Platform> RsaRawEncryptor<P> {
     ///
     /// Dropped, the device finishes the request for nobody.
     pub async fn encrypt(&self, number: &[u8], result: &mut [u8]) -> Result<(), Error> {
-        raw(
-            &self.inner,
-            &self.key,
-            AkcipherOperation::Encrypt,
-            number,
-            result,
-        )
-        .await
+        self.raise(AkcipherOperation::Encrypt, number, result).await
     }
 }
 
@@ -265,28 +293,8 @@ impl<P: Platform> RsaRawDecryptor<P> {
     ///
     /// Dropped, the device finishes the request for nobody.
     pub async fn decrypt(&self, number: &[u8], result: &mut [u8]) -> Result<(), Error> {
-        raw(
-            &self.inner,
-            &self.key,
-            AkcipherOperation::Decrypt,
-            number,
-            result,
-        )
-        .await
+        self.raise(AkcipherOperation::Decrypt, number, result).await
     }
-}
-
-async fn raw<P: Platform>(
-    inner: &Key<P>,
-    key: &RsaPublicKey,
-    operation: AkcipherOperation,
-    number: &[u8],
-    result: &mut [u8],
-) -> Result<(), Error> {
-    key.check_number("number", number)?;
-    check_exact_len("result", result.len(), number.len())?;
-    let len_bytes = inner.transform(operation, number, result).await?;
-    check_whole(len_bytes, result)
 }
 
 /// Checks that the device made all of a result, and wipes a part of one.

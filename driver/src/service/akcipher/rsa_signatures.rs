@@ -4,18 +4,18 @@ use arrayvec::ArrayVec;
 use zeroize::Zeroizing;
 
 use super::{
+    half::{Holder, RsaHalf},
     key::Key,
     numbers::{MAX_MODULUS_LEN, is_zero},
-    rsa::{session, short_answer},
+    rsa::short_answer,
     rsa_keys::{RsaPrivateKey, RsaPublicKey},
-    signing::Signing,
 };
 use crate::{
     Error, Platform,
     device::Device,
     error::{check_at_most, check_exact_len},
     queue::INLINE_LEN,
-    wire::{AkcipherOperation, AkcipherScheme, KeyType, RsaHash},
+    wire::{AkcipherOperation, AkcipherScheme, RsaHash},
 };
 
 /// Bytes of a signature that are looked for at most. More than a leading zero byte or two are as
@@ -26,26 +26,86 @@ const MAX_MISSING_LEN: usize = 2;
 // signature, the digest, the status.
 const _: () = assert!(2 * MAX_MODULUS_LEN + 32 + 64 < INLINE_LEN);
 
-/// Signatures with a private key, which the device holds or, stateless, the driver.
+/// Signatures with one half of a key, which the device holds or, stateless, the driver:
+/// [`RsaSigner`] and [`RsaVerifier`].
 #[derive(Debug)]
-pub struct RsaSigner<P: Platform> {
-    inner: Signing<P>,
+pub struct RsaSignatures<P: Platform, K: RsaHalf> {
+    inner: K::Holder<P>,
     key: RsaPublicKey,
     hash: RsaHash,
 }
+
+/// Signatures with a private key, which the device holds or, stateless, the driver.
+pub type RsaSigner<P> = RsaSignatures<P, RsaPrivateKey>;
 
 /// Verification of signatures with a public key.
-#[derive(Debug)]
-pub struct RsaVerifier<P: Platform> {
-    inner: Key<P>,
-    key: RsaPublicKey,
-    hash: RsaHash,
-}
+pub type RsaVerifier<P> = RsaSignatures<P, RsaPublicKey>;
 
-session!(RsaSigner, RsaPrivateKey, |key| Private key.as_pkcs1_der(), key.public_key(),
-         AkcipherScheme::RsaPkcs1(hash), hash);
-session!(RsaVerifier, RsaPublicKey, |key| Public key.as_pkcs1_der(), key,
-         AkcipherScheme::RsaPkcs1(hash), hash);
+impl<P: Platform, K: RsaHalf> RsaSignatures<P, K> {
+    /// Opens a session with a private key to sign, or a public one to verify. The key is copied into
+    /// device memory, which is wiped when the device has answered.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooManySessions`]; [`Error::OutOfDeviceMemory`] where the key does not fit into a
+    /// slot; [`Error::Refused`] as the device says (QEMU: `Error` when its own limit of 256 sessions
+    /// is met, or for a hash that it does not know); [`Error::Broken`]; [`Error::ShutDown`].
+    ///
+    /// # Cancellation
+    ///
+    /// Dropped before it is ready, the session does not stay behind on the device.
+    pub async fn open(device: &Device<P>, key: &K, hash: RsaHash) -> Result<Self, Error> {
+        let scheme = AkcipherScheme::RsaPkcs1(hash);
+        let inner = Key::open(device.epoch(), scheme, K::TYPE, key.encoding()).await?;
+        Ok(Self::new(inner, key, hash))
+    }
+
+    /// Makes requests without a session: each brings the key. The driver keeps a copy of it, which
+    /// is wiped at the end.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::FeatureMissing`] where `VIRTIO_CRYPTO_F_AKCIPHER_STATELESS_MODE` has not been agreed
+    /// on. Requests also end with [`Error::OutOfDeviceMemory`], where a long key has no room in a
+    /// slot, and [`Error::TooManyBuffers`] on a queue of a few entries.
+    pub fn stateless(device: &Device<P>, key: &K, hash: RsaHash) -> Result<Self, Error> {
+        let scheme = AkcipherScheme::RsaPkcs1(hash);
+        let inner = Key::stateless(device.epoch(), scheme, K::TYPE, key.encoding())?;
+        Ok(Self::new(inner, key, hash))
+    }
+
+    fn new(inner: Key<P>, key: &K, hash: RsaHash) -> Self {
+        Self {
+            inner: inner.into(),
+            key: key.public_half().clone(),
+            hash,
+        }
+    }
+
+    /// Returns the public key, or the public half of the private one.
+    pub fn public_key(&self) -> &RsaPublicKey {
+        &self.key
+    }
+
+    /// Returns the hash that the session was opened for.
+    pub fn hash(&self) -> RsaHash {
+        self.hash
+    }
+
+    /// Ends the session and waits for the device's answer; without one, wipes the key.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`], [`Error::Broken`] or [`Error::ShutDown`]; the session is gone for the
+    /// driver in any case.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropped, the session ends all the same.
+    pub async fn close(self) -> Result<(), Error> {
+        self.inner.close().await
+    }
+}
 
 /// A signature of RSASSA-PKCS1-v1_5, as long as the modulus.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -69,11 +129,6 @@ impl TryFrom<&[u8]> for RsaSignature {
 }
 
 impl<P: Platform> RsaSigner<P> {
-    /// Returns the hash that the session was opened for.
-    pub fn hash(&self) -> RsaHash {
-        self.hash
-    }
-
     /// Has the device verify each signature from here on, with the public half of the key, before
     /// it is given out: a device that once computes wrongly gives the key away otherwise, since one
     /// faulty signature is enough to factor the modulus (Boneh, DeMillo, Lipton 1997).
@@ -173,11 +228,6 @@ impl<P: Platform> RsaSigner<P> {
 }
 
 impl<P: Platform> RsaVerifier<P> {
-    /// Returns the hash that the session was opened for.
-    pub fn hash(&self) -> RsaHash {
-        self.hash
-    }
-
     /// Verifies the signature of a digest, which has the length of the session's hash (RFC 8017,
     /// 8.2.2). The signature is as long as the modulus.
     ///

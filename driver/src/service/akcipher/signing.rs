@@ -10,7 +10,7 @@ use super::key::Key;
 use crate::{Error, Platform};
 
 #[derive(Debug)]
-pub(super) struct Signing<P: Platform> {
+pub struct Signing<P: Platform> {
     pub(super) private: Key<P>,
     /// The public half, if each signature is verified before it is given out.
     pub(super) public: Option<Key<P>>,

@@ -1,0 +1,131 @@
+//! The halves of a key pair. The half that a session is made with says what the session is for.
+
+use core::{fmt::Debug, future::Future};
+
+use super::{
+    ecdsa_keys::{EcdsaPrivateKey, EcdsaPublicKey},
+    key::Key,
+    rsa_keys::{RsaPrivateKey, RsaPublicKey},
+    signing::Signing,
+};
+use crate::{Error, Platform, wire::Curve, wire::KeyType};
+
+/// One half of a key pair, public or private.
+pub trait Half: Debug {
+    /// Which half it is.
+    const TYPE: KeyType;
+
+    /// What signs or verifies with it.
+    type Holder<P: Platform>: Holder<P>;
+
+    /// Returns it as a device takes it.
+    fn encoding(&self) -> &[u8];
+}
+
+/// One half of a key pair of RSA.
+pub trait RsaHalf: Half {
+    /// Returns the public key, or the public half of the private one.
+    fn public_half(&self) -> &RsaPublicKey;
+}
+
+/// One half of a key pair of ECDSA.
+pub trait EcdsaHalf: Half {
+    /// What is kept of it beside the sessions.
+    type Kept: Debug;
+
+    /// Returns the curve.
+    fn on_curve(&self) -> Curve;
+
+    /// Returns what is kept of it.
+    fn kept(&self) -> Self::Kept;
+}
+
+/// Holds the key of a session, and ends the session.
+pub trait Holder<P: Platform>: From<Key<P>> {
+    /// Ends every session that is held, and waits for the device's answers.
+    fn close(self) -> impl Future<Output = Result<(), Error>>;
+}
+
+impl<P: Platform> Holder<P> for Key<P> {
+    fn close(self) -> impl Future<Output = Result<(), Error>> {
+        self.close()
+    }
+}
+
+impl<P: Platform> Holder<P> for Signing<P> {
+    fn close(self) -> impl Future<Output = Result<(), Error>> {
+        self.close()
+    }
+}
+
+impl Half for RsaPublicKey {
+    const TYPE: KeyType = KeyType::Public;
+    type Holder<P: Platform> = Key<P>;
+
+    fn encoding(&self) -> &[u8] {
+        self.as_pkcs1_der()
+    }
+}
+
+impl RsaHalf for RsaPublicKey {
+    fn public_half(&self) -> &RsaPublicKey {
+        self
+    }
+}
+
+impl Half for RsaPrivateKey {
+    const TYPE: KeyType = KeyType::Private;
+    type Holder<P: Platform> = Signing<P>;
+
+    fn encoding(&self) -> &[u8] {
+        self.as_pkcs1_der()
+    }
+}
+
+impl RsaHalf for RsaPrivateKey {
+    fn public_half(&self) -> &RsaPublicKey {
+        self.public_key()
+    }
+}
+
+impl Half for EcdsaPublicKey {
+    const TYPE: KeyType = KeyType::Public;
+    type Holder<P: Platform> = Key<P>;
+
+    fn encoding(&self) -> &[u8] {
+        &self.point
+    }
+}
+
+impl EcdsaHalf for EcdsaPublicKey {
+    type Kept = Self;
+
+    fn on_curve(&self) -> Curve {
+        self.curve
+    }
+
+    fn kept(&self) -> Self {
+        self.clone()
+    }
+}
+
+impl Half for EcdsaPrivateKey {
+    const TYPE: KeyType = KeyType::Private;
+    type Holder<P: Platform> = Signing<P>;
+
+    fn encoding(&self) -> &[u8] {
+        &self.der
+    }
+}
+
+impl EcdsaHalf for EcdsaPrivateKey {
+    type Kept = Curve;
+
+    fn on_curve(&self) -> Curve {
+        self.curve
+    }
+
+    fn kept(&self) -> Curve {
+        self.curve
+    }
+}
