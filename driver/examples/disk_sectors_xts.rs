@@ -90,7 +90,7 @@ impl<P: Platform, D: Disk> EncryptedDisk<P, D> {
 fn main() {
     std::println!(
         "A host has no virtio-crypto device of its own: a kernel with a `Platform` runs this \
-         (`EncryptedDisk::new`, then `read` and `write`), as the driver's tests do on a fake device \
-         and the kernel's in QEMU: ./run.sh test disk_sectors"
+         (`EncryptedDisk::new`, then `read` and `write`), as the driver's tests do on a fake \
+         device and the kernel's in QEMU: ./run.sh test disk_sectors"
     );
 }

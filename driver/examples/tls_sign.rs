@@ -1,7 +1,7 @@
 //! Signs a TLS 1.2 handshake as a server does, with a key that the device holds.
 //!
-//! The key is read once, given to the device, and wiped: from then on the server's memory has no copy
-//! of it. Requests of many connections are in flight side by side, each a future of its own.
+//! The key is read once, given to the device, and wiped: from then on the server's memory has no
+//! copy of it. Requests of many connections are in flight side by side, each a future of its own.
 //!
 //! Feature `pkcs8` reads the key.
 
@@ -59,7 +59,8 @@ impl<P: Platform> ServerKey<P> {
 ///
 /// # Errors
 ///
-/// [`Error::InvalidSignature`] is a client's `decrypt_error`; anything else says that it is not known.
+/// [`Error::InvalidSignature`] is a client's `decrypt_error`; anything else says that it is not
+/// known.
 pub async fn verify<P: Platform>(
     device: &Device<P>,
     key: &RsaPublicKey,

@@ -1,4 +1,7 @@
 //! Sessions kept open for the keys that were used last.
+//!
+//! For callers with more keys than the device has sessions. The rule: a session that somebody uses
+//! is never closed, and none is opened or closed under the cache's lock.
 
 use alloc::{sync::Arc, vec::Vec};
 use core::fmt;

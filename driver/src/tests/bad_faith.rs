@@ -1,5 +1,5 @@
-//! Implementations of the traits that a kernel implements, which lie, panic or come back in: whatever is no
-//! promise to `unsafe` code costs an error at most, and the next call works.
+//! Implementations of the traits that a kernel implements, which lie, panic or come back in:
+//! whatever is no promise to `unsafe` code costs an error at most, and the next call works.
 #![expect(
     unsafe_code,
     reason = "unsafe traits, implemented as badly as their contracts allow"

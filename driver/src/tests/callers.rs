@@ -1,5 +1,5 @@
-//! Code of callers that the driver calls: it may answer something else each time, panic, and call the
-//! driver again.
+//! Code of callers that the driver calls: it may answer something else each time, panic, and call
+//! the driver again.
 
 use alloc::{boxed::Box, vec, vec::Vec};
 use core::{cell::Cell, task::Poll};

@@ -21,8 +21,8 @@ async fn try_open(
     }
 }
 
-/// RFC 7518, B.1: AES-128-CBC, then HMAC-SHA-256 over additional data, IV, ciphertext and the bits of
-/// the additional data.
+/// RFC 7518, B.1: AES-128-CBC, then HMAC-SHA-256 over additional data, IV, ciphertext and the bits
+/// of the additional data.
 #[test]
 fn known_answer_of_encryption_then_authentication() {
     let key: Vec<u8> = (0..32).collect();

@@ -46,8 +46,8 @@ fn numbers(der: &[u8]) -> [&[u8]; 6] {
     .map(|number| number.as_bytes())
 }
 
-/// Bytes that stand nowhere else: in statics, since what moves over a stack stays there, and comes into
-/// the heap with the unused bytes of whatever is moved there next.
+/// Bytes that stand nowhere else: in statics, since what moves over a stack stays there, and comes
+/// into the heap with the unused bytes of whatever is moved there next.
 const fn unique<const LEN: usize>(seed: u64) -> [u8; LEN] {
     let mut state = 0x9e37_79b9_7f4a_7c15u64 ^ seed;
     let mut bytes = [0; LEN];

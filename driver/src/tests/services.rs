@@ -23,8 +23,8 @@ pub(super) enum How {
     Exact,
     /// No sessions.
     Stateless,
-    /// [`Padded`](Self::Padded) with direct descriptors, on a device that drops what has not one for
-    /// each field.
+    /// [`Padded`](Self::Padded) with direct descriptors, on a device that drops what has not one
+    /// for each field.
     Fields,
     /// [`Stateless`](Self::Stateless) on such a device.
     StatelessFields,

@@ -1,5 +1,5 @@
-//! Moduli of a bit more than whole bytes, whose results mostly begin with a zero byte; the search for what
-//! a short signature lacks; signatures that are verified before they are given out.
+//! Moduli of a bit more than whole bytes, whose results mostly begin with a zero byte; the search
+//! for what a short signature lacks; signatures that are verified before they are given out.
 
 use alloc::{boxed::Box, vec, vec::Vec};
 use core::task::Poll;
@@ -22,8 +22,8 @@ const ODD: [&[u8]; 2] = [
     include_bytes!("../../testdata/rsa/1025.pkcs1.der"),
     include_bytes!("../../testdata/rsa/1026.pkcs1.der"),
 ];
-/// The digest of this number under the first key has a signature that begins with two zero bytes and
-/// ends in 0 and 124.
+/// The digest of this number under the first key has a signature that begins with two zero bytes
+/// and ends in 0 and 124.
 const TWO_ZEROS: u32 = 20_344;
 
 fn private(der: &[u8]) -> RsaPrivateKey {

@@ -18,8 +18,9 @@ impl<P: Platform> AeadDecrypt<P> {
     ///
     /// # Errors
     ///
-    /// [`Error::TagMismatch`], by the device's word; else those of [`AeadEncrypt::encrypt`](super::AeadEncrypt::encrypt). A
-    /// buffer that the device had comes back wiped.
+    /// [`Error::TagMismatch`], by the device's word; else those of
+    /// [`AeadEncrypt::encrypt`](super::AeadEncrypt::encrypt). A buffer that the device had comes
+    /// back wiped.
     pub async fn decrypt(
         &self,
         nonce: &[u8],

@@ -80,9 +80,9 @@ pub type EcdsaSigner<P> = Ecdsa<P, EcdsaPrivateKey>;
 pub type EcdsaVerifier<P> = Ecdsa<P, EcdsaPublicKey>;
 
 impl<P: Platform, K: EcdsaHalf> Ecdsa<P, K> {
-    /// Opens a session with a private key to sign, or a public one to verify. The key is copied into
-    /// device memory, which is wiped when the device has answered. `number` is the one by which the
-    /// device knows ECDSA.
+    /// Opens a session with a private key to sign, or a public one to verify. The key is copied
+    /// into device memory, which is wiped when the device has answered. `number` is the one by
+    /// which the device knows ECDSA.
     ///
     /// # Errors
     ///

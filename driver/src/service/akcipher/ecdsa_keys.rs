@@ -33,7 +33,12 @@ impl Curve {
                 const { &hex::<28>("ffffffffffffffffffffffffffff16a2e0b8f03e13dd29455c5c2a3d") }
             }
             Self::P256 => {
-                const { &hex::<32>("ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551") }
+                const {
+                    &hex::<32>(
+                        "ffffffff00000000ffffffffffffffff\
+                     bce6faada7179e84f3b9cac2fc632551",
+                    )
+                }
             }
             Self::P384 => {
                 const {

@@ -1,4 +1,7 @@
-//! The halves of a key pair. The half that a session is made with says what the session is for.
+//! The halves of a key pair, for the types that are written once for both.
+//!
+//! The rule: the half that a session is made with says what the session is for. A private half
+//! signs, a public one verifies.
 
 use core::{fmt::Debug, future::Future};
 
@@ -8,7 +11,10 @@ use super::{
     rsa_keys::{RsaPrivateKey, RsaPublicKey},
     signing::Signing,
 };
-use crate::{Error, Platform, wire::Curve, wire::KeyType};
+use crate::{
+    Error, Platform,
+    wire::{Curve, KeyType},
+};
 
 /// One half of a key pair, public or private.
 pub trait Half: Debug {

@@ -1,4 +1,6 @@
-//! One key on the device or with the driver, and the requests that are made with it.
+//! A key, kept by the device or by the driver, and the requests that are made with it.
+//!
+//! For every type of the room. The rule: after an error nothing of a result is left with the caller.
 
 use alloc::sync::Arc;
 

@@ -1,9 +1,13 @@
 //! Public-key encryption and signatures: the AKCIPHER service (Virtio 1.3, 5.9.7.8).
 //!
-//! Each operation has a type of its own, made with the half of the key that it takes, in session
-//! mode or stateless, so that a device never meets an operation that its session is not for. What a
-//! device would choke on (a digest shorter than its hash, a destination that is not the modulus'
-//! length) has no way to be said.
+//! For protocols with private keys: TLS, signed updates. Each operation has a type, made with the
+//! half of the key that it takes, with a session or without. The rule: a device never meets an
+//! operation that its session is not for, nor lengths that would stop it (a digest shorter than its
+//! hash, a destination that is not as long as the modulus).
+//!
+//! The types are written once for what they have in common. [`Rsa`] is over its role, and
+//! [`RsaSignatures`] and [`Ecdsa`] over the half of the key (`half`). All of them send by a `Key`
+//! (`key`), with which `signing` and `search` verify what a device has made.
 
 mod ecdsa;
 mod ecdsa_keys;

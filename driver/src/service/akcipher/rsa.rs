@@ -114,8 +114,8 @@ impl<P: Platform, R: RsaRole> Rsa<P, R> {
     /// # Errors
     ///
     /// [`Error::TooManySessions`]; [`Error::OutOfDeviceMemory`] where the key does not fit into a
-    /// slot; [`Error::Refused`] as the device says (QEMU: `Error` when its own limit of 256 sessions
-    /// is met); [`Error::Broken`]; [`Error::ShutDown`].
+    /// slot; [`Error::Refused`] as the device says (QEMU: `Error` when its own limit of 256
+    /// sessions is met); [`Error::Broken`]; [`Error::ShutDown`].
     ///
     /// # Cancellation
     ///
@@ -131,9 +131,9 @@ impl<P: Platform, R: RsaRole> Rsa<P, R> {
     ///
     /// # Errors
     ///
-    /// [`Error::FeatureMissing`] where `VIRTIO_CRYPTO_F_AKCIPHER_STATELESS_MODE` has not been agreed
-    /// on. Requests also end with [`Error::OutOfDeviceMemory`], where a long key has no room in a
-    /// slot, and [`Error::TooManyBuffers`] on a queue of a few entries.
+    /// [`Error::FeatureMissing`] where `VIRTIO_CRYPTO_F_AKCIPHER_STATELESS_MODE` has not been
+    /// agreed on. Requests also end with [`Error::OutOfDeviceMemory`], where a long key has no room
+    /// in a slot, and [`Error::TooManyBuffers`] on a queue of a few entries.
     pub fn stateless(device: &Device<P>, key: &R::Key) -> Result<Self, Error> {
         let encoding = R::encoding(key)?;
         let inner = Key::stateless(device.epoch(), R::SCHEME, R::Key::TYPE, &encoding)?;

@@ -42,14 +42,15 @@ pub type RsaSigner<P> = RsaSignatures<P, RsaPrivateKey>;
 pub type RsaVerifier<P> = RsaSignatures<P, RsaPublicKey>;
 
 impl<P: Platform, K: RsaHalf> RsaSignatures<P, K> {
-    /// Opens a session with a private key to sign, or a public one to verify. The key is copied into
-    /// device memory, which is wiped when the device has answered.
+    /// Opens a session with a private key to sign, or a public one to verify. The key is copied
+    /// into device memory, which is wiped when the device has answered.
     ///
     /// # Errors
     ///
     /// [`Error::TooManySessions`]; [`Error::OutOfDeviceMemory`] where the key does not fit into a
-    /// slot; [`Error::Refused`] as the device says (QEMU: `Error` when its own limit of 256 sessions
-    /// is met, or for a hash that it does not know); [`Error::Broken`]; [`Error::ShutDown`].
+    /// slot; [`Error::Refused`] as the device says (QEMU: `Error` when its own limit of 256
+    /// sessions is met, or for a hash that it does not know); [`Error::Broken`];
+    /// [`Error::ShutDown`].
     ///
     /// # Cancellation
     ///
@@ -65,9 +66,9 @@ impl<P: Platform, K: RsaHalf> RsaSignatures<P, K> {
     ///
     /// # Errors
     ///
-    /// [`Error::FeatureMissing`] where `VIRTIO_CRYPTO_F_AKCIPHER_STATELESS_MODE` has not been agreed
-    /// on. Requests also end with [`Error::OutOfDeviceMemory`], where a long key has no room in a
-    /// slot, and [`Error::TooManyBuffers`] on a queue of a few entries.
+    /// [`Error::FeatureMissing`] where `VIRTIO_CRYPTO_F_AKCIPHER_STATELESS_MODE` has not been
+    /// agreed on. Requests also end with [`Error::OutOfDeviceMemory`], where a long key has no room
+    /// in a slot, and [`Error::TooManyBuffers`] on a queue of a few entries.
     pub fn stateless(device: &Device<P>, key: &K, hash: RsaHash) -> Result<Self, Error> {
         let scheme = AkcipherScheme::RsaPkcs1(hash);
         let inner = Key::stateless(device.epoch(), scheme, K::TYPE, key.encoding())?;

@@ -1,4 +1,8 @@
 //! Algorithm chaining: a cipher and a hash or MAC in one request (Virtio 1.3, 5.9.7.6).
+//!
+//! For protocols that encrypt and authenticate the same data by algorithms that are not one AEAD.
+//! The rule: a caller names the bytes that each of the two is over, and only bytes that the cipher
+//! is over are changed.
 
 mod parameters;
 

@@ -1,4 +1,4 @@
-//! What a chain is made of.
+//! What a chain is made of: its algorithms and keys, checked before a session is opened.
 
 use core::ops::Range;
 
@@ -38,8 +38,8 @@ pub enum ChainedHash<'k> {
     Plain(HashAlgorithm),
     /// A message authentication code with its key.
     Authenticated(MacAlgorithm, &'k [u8]),
-    /// The hash of the hash. The specification names the mode and does not define it; with the fields
-    /// that it has, nothing else can be meant.
+    /// The hash of the hash. The specification names the mode and does not define it; with the
+    /// fields that it has, nothing else can be meant.
     Nested(HashAlgorithm),
 }
 
@@ -70,13 +70,13 @@ impl core::fmt::Debug for ChainedHash<'_> {
 pub struct ChainInput<'a> {
     /// The cipher's IV, counter block or tweak ([`CipherAlgorithm::iv_len_bytes`]).
     pub iv: &'a [u8],
-    /// Additional data, which the hash begins with. The specification leaves open where in the hash it
-    /// belongs: ask the device's author, or do without.
+    /// Additional data, which the hash begins with. The specification leaves open where in the hash
+    /// it belongs: ask the device's author, or do without.
     pub aad: &'a [u8],
     /// The bytes of the data that the cipher is over; the others stay as they are.
     pub cipher: Range<usize>,
-    /// The bytes of the data that the hash is over: of what goes into the cipher, or of what comes out
-    /// of it, as the order says.
+    /// The bytes of the data that the hash is over: of what goes into the cipher, or of what comes
+    /// out of it, as the order says.
     pub hash: Range<usize>,
 }
 

@@ -229,7 +229,8 @@ fn private_exponents_are_in_range() {
     );
 }
 
-/// Eight results in a row that begin with a zero byte are as good as never met, whatever the modulus.
+/// Eight results in a row that begin with a zero byte are as good as never met, whatever the
+/// modulus.
 #[test]
 fn keys_to_encrypt_with_leave_few_leading_zeros() {
     let mut modulus = alloc::vec![0x55; 129];
