@@ -7,11 +7,10 @@ use core::fmt;
 use kernel::{
     bench::measure,
     command_line,
-    exit::{ExitCode, exit},
+    exit::{self, ExitCode, exit},
     println,
     task::executor,
-    testing, time,
-    time::calibration::Vote,
+    time::{self, calibration::Vote},
 };
 
 kernel::entry!(main);
@@ -37,7 +36,7 @@ fn main() -> ! {
     command_line::expect(&["ms="]);
     let step_ns = measure::duration_ms(1000) * 1_000_000 / MARKS;
     let Some(calibration) = time::calibration() else {
-        testing::give_up(format_args!("no clock"));
+        exit::fail(format_args!("no clock"));
     };
     measure::mark("clock");
     for _ in 0..MARKS {

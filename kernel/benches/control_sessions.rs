@@ -28,10 +28,9 @@ use kernel::{
     },
     command_line,
     crypto::{self, CryptoDevice, Reach, Wiring, idle},
-    exit::{ExitCode, exit},
+    exit::{self, ExitCode, exit},
     println, smp,
     task::executor,
-    testing,
 };
 use virtio_crypto::Options;
 
@@ -117,7 +116,7 @@ fn main() -> ! {
     let options = Options::default();
     let device = measure::expect_device(crypto::open_crypto(0, Reach::Pci, wiring, options));
     if mode == Mode::Poll && command_line::value("idle") == Some("poll") {
-        testing::give_up(format_args!("mode=poll waits inside a task: no idle=poll"));
+        exit::fail(format_args!("mode=poll waits inside a task: no idle=poll"));
     }
     let vcpus = u64::from(smp::online());
     let case = Case {

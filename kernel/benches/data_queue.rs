@@ -20,11 +20,11 @@ use kernel::{
     },
     command_line,
     crypto::{self, CryptoDevice, Reach, Wiring, idle},
-    exit::{ExitCode, exit},
+    exit::{self, ExitCode, exit},
     platform::KernelPlatform,
     println, smp,
     task::executor,
-    testing, time,
+    time,
 };
 use virtio_crypto::{Cipher, CipherAlgorithm, Direction, DmaBuffer, Options};
 
@@ -157,7 +157,7 @@ fn main() -> ! {
     let idle = idle::by_command_line(&device);
     for key_bits in measure::numbers("key_bits", &[128]) {
         if !matches!(key_bits, 128 | 256) {
-            testing::give_up(format_args!("key_bits={key_bits}: known are 128 and 256"));
+            exit::fail(format_args!("key_bits={key_bits}: known are 128 and 256"));
         }
         for size in measure::numbers("size", &[16, 256, 4096, 65536, 1 << 20]) {
             run_software(key_bits, size);

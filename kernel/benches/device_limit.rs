@@ -19,11 +19,11 @@ use core::sync::atomic::{Ordering, fence};
 use kernel::{
     bench::measure::{self, Ratio},
     command_line, crypto,
-    exit::{ExitCode, exit},
+    exit::{self, ExitCode, exit},
     interrupts::vectors,
     memory::{self, FRAME_LEN, Shared},
     platform::KernelPlatform,
-    println, testing, time,
+    println, time,
 };
 use virtio_crypto::{
     Features,
@@ -62,7 +62,7 @@ const NO_NOTIFY: u16 = 1;
 fn take(len_bytes: u64) -> Shared {
     match Shared::allocate(len_bytes) {
         Some(memory) => memory,
-        None => testing::give_up(format_args!("no memory for {len_bytes} bytes")),
+        None => exit::fail(format_args!("no memory for {len_bytes} bytes")),
     }
 }
 
@@ -237,7 +237,7 @@ impl Flood {
                 self.available.write(0, NO_INTERRUPT);
             }
             if time::now_ns() > deadline_ns {
-                testing::give_up(format_args!("queue {}: no answer", self.index.0));
+                exit::fail(format_args!("queue {}: no answer", self.index.0));
             }
         }
     }
@@ -269,7 +269,7 @@ impl Flood {
     fn check(&self, block: u64, offset: u64) {
         let status: u8 = self.blocks.read(block * BLOCK_BYTES + ANSWER + offset);
         if status != 0 {
-            testing::give_up(format_args!("queue {}: status {status}", self.index.0));
+            exit::fail(format_args!("queue {}: status {status}", self.index.0));
         }
     }
 }
@@ -301,7 +301,7 @@ fn encrypt(session: u64, len_bytes: u64) -> [(u64, u32); 8] {
 fn main() -> ! {
     command_line::expect(WORDS);
     let Some(&function) = crypto::find_crypto().first() else {
-        testing::give_up(format_args!("no virtio-crypto device"));
+        exit::fail(format_args!("no virtio-crypto device"));
     };
     let access = crypto::pci_access();
     // SAFETY: the bus's own configuration space; nobody else drives a device in this program.

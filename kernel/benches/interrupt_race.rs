@@ -30,13 +30,13 @@ use kernel::{
     },
     command_line,
     crypto::{self, CryptoDevice, Reach, Wiring},
-    exit::{ExitCode, exit},
+    exit::{self, ExitCode, exit},
     interrupts::{apic, vectors},
     memory,
     platform::KernelPlatform,
     println, smp,
     task::executor,
-    testing, time,
+    time,
 };
 use virtio_crypto::{
     Cipher, CipherAlgorithm, Direction, InterruptStats, Options, transport::MsixEntry,
@@ -82,7 +82,7 @@ fn race(device: &Arc<CryptoDevice>, session: &Session) {
     });
     match task {
         Ok(task) => executor::block_on(task),
-        Err(_) => testing::give_up(format_args!("placement=cross-cpu: give it two CPUs, SMP=2")),
+        Err(_) => exit::fail(format_args!("placement=cross-cpu: give it two CPUs, SMP=2")),
     }
     executor::block_on(time::sleep_ns(10_000_000));
     let came = race::since(device.interrupt_stats(), before);
@@ -110,7 +110,7 @@ fn inject(device: &CryptoDevice, send: impl Fn()) {
     let end_ns = time::now_ns() + 1_000_000_000;
     while total() == before {
         if time::now_ns() > end_ns {
-            testing::give_up(format_args!("an injected message did not arrive"));
+            exit::fail(format_args!("an injected message did not arrive"));
         }
         core::hint::spin_loop();
     }
@@ -119,17 +119,17 @@ fn inject(device: &CryptoDevice, send: impl Fn()) {
 fn vector(device: &CryptoDevice) -> u8 {
     match crypto::vector_of(device, DATA_ENTRY) {
         Some(vector) => vector,
-        None => testing::give_up(format_args!("no vector for the data queue: vectors=3")),
+        None => exit::fail(format_args!("no vector for the data queue: vectors=3")),
     }
 }
 
 /// A message as a device sends it: a write to the local APICs' address.
 fn write_message(vector: u8) {
     let Some(message) = apic::message(apic::id(), vector) else {
-        testing::give_up(format_args!("no message can name this CPU"));
+        exit::fail(format_args!("no message can name this CPU"));
     };
     let Some(place) = memory::map_own_registers(message.address(), 4) else {
-        testing::give_up(format_args!("messages have no window"));
+        exit::fail(format_args!("messages have no window"));
     };
     // SAFETY: mapped just now; a write there sends an interrupt and changes no memory.
     unsafe { place.cast::<u32>().write_volatile(message.data()) };
@@ -165,7 +165,7 @@ fn rate(session: &Session) -> u64 {
 fn settle(device: &CryptoDevice) {
     executor::block_on(time::sleep_ns(10_000_000));
     if !device.settle() {
-        testing::give_up(format_args!("settle: a request is in flight"));
+        exit::fail(format_args!("settle: a request is in flight"));
     }
 }
 

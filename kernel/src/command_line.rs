@@ -1,6 +1,6 @@
 //! The words after `-append`.
 
-use crate::{boot, testing};
+use crate::{boot, exit};
 
 /// Returns all words.
 pub fn words() -> impl Iterator<Item = &'static str> {
@@ -26,7 +26,7 @@ pub fn expect(known: &[&str]) {
         None => known.contains(&word),
     };
     if let Some(word) = words().find(|word| !is_known(word)) {
-        testing::give_up(format_args!(
+        exit::fail(format_args!(
             "unknown word `{word}` on the command line; known: {}",
             known.join(" ")
         ));

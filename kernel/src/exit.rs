@@ -1,6 +1,18 @@
-//! The end of a run, as the host sees it: QEMU's `isa-debug-exit` device.
+//! How a run ends, for every room: it passes, or it fails and says why.
+//!
+//! The host sees the end by QEMU's `isa-debug-exit` device. The one rule: whatever goes wrong for
+//! good, on whatever CPU, ends in [`fail`], once.
 
+use core::{
+    fmt,
+    panic::PanicInfo,
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+use spin::Once;
 use x86_64::instructions::{hlt, interrupts, port::Port};
+
+use crate::console;
 
 /// How a run ends. QEMU's exit status is twice the value plus one: 33 or 35. A reset ends QEMU with
 /// 0, which is therefore a failure.
@@ -25,4 +37,35 @@ pub fn exit(code: ExitCode) -> ! {
     loop {
         hlt();
     }
+}
+
+/// Prints the closing lines of a run that failed for the reason that it is given.
+pub type Closing = fn(fmt::Arguments);
+
+static CLOSING: Once<Closing> = Once::new();
+static FAILING: AtomicBool = AtomicBool::new(false);
+
+/// Has `closing` print a failed run's closing lines, instead of `failed: ` and the reason. The
+/// first one that is set stays.
+pub fn set_closing(closing: Closing) {
+    CLOSING.call_once(|| closing);
+}
+
+/// Ends the run as failed, with a line that says why.
+pub fn fail(reason: fmt::Arguments) -> ! {
+    // What fails while a failure is being told is not told: it might go on for ever.
+    if !FAILING.swap(true, Ordering::Relaxed) {
+        match CLOSING.get() {
+            Some(closing) => closing(reason),
+            None => console::print_last(format_args!("failed: {reason}\n")),
+        }
+    }
+    exit(ExitCode::Failure);
+}
+
+/// Ends a run that a panic ends, with the panic's message.
+pub(crate) fn on_panic(info: &PanicInfo) -> ! {
+    interrupts::disable();
+    console::print_last(format_args!("\n{info}\n"));
+    fail(format_args!("panic: {}", info.message()));
 }

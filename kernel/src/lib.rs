@@ -27,7 +27,7 @@ pub use bootloader_api::{BootInfo, entry_point};
 pub fn init(info: &'static BootInfo) {
     console::init();
     if let Err(usable_bytes) = memory::init(info) {
-        testing::give_up(format_args!(
+        exit::fail(format_args!(
             "memory: {} KiB usable, at least {} KiB needed: give the machine more (MEM=32M)",
             usable_bytes >> 10,
             memory::LEAST_USABLE_BYTES >> 10,
@@ -39,12 +39,12 @@ pub fn init(info: &'static BootInfo) {
     interrupts::apic::init();
     crypto::init(info.rsdp_addr.into_option().unwrap_or(0));
     if let Err(error) = time::init(crypto::tables()) {
-        testing::give_up(format_args!("{error}"));
+        exit::fail(format_args!("{error}"));
     }
     task::executor::prepare();
 }
 
 #[panic_handler]
 fn panic(info: &core::panic::PanicInfo) -> ! {
-    testing::on_panic(info)
+    exit::on_panic(info)
 }

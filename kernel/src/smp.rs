@@ -5,11 +5,11 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use x86_64::registers::control::Cr3;
 
 use crate::{
-    boot, cpu, crypto,
+    boot, cpu, crypto, exit,
     interrupts::{apic, idt},
     memory,
     task::executor,
-    testing, time,
+    time,
 };
 
 /// Pages of a further CPU's stack.
@@ -95,7 +95,7 @@ pub fn start_all() -> u32 {
 pub fn expect_all() {
     let missing = start_all();
     if missing > 0 {
-        testing::give_up(format_args!("{missing} CPUs did not come up"));
+        exit::fail(format_args!("{missing} CPUs did not come up"));
     }
 }
 
@@ -113,7 +113,7 @@ fn place_trampoline() {
     let (start, end) = (&raw const trampoline, &raw const trampoline_end);
     let len_bytes = end as usize - start as usize;
     let Some(page) = memory::map_trampoline() else {
-        testing::give_up(format_args!(
+        exit::fail(format_args!(
             "no memory to map what further CPUs begin with"
         ));
     };

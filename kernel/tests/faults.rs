@@ -8,11 +8,12 @@
 use core::ptr::NonNull;
 
 use kernel::{
-    command_line, exit,
+    command_line,
+    exit::{self},
     interrupts::{apic, vectors},
     memory,
     platform::KernelPlatform,
-    testing, time,
+    time,
 };
 use virtio_crypto::{Platform, sync::IrqMutex};
 use virtio_drivers::{BufferDirection, Hal, PhysAddr};
@@ -100,9 +101,9 @@ fn main() -> ! {
             }
         }
         "silent-success" => exit::exit(exit::ExitCode::Success),
-        other => testing::give_up(format_args!("unknown fault {other}")),
+        other => exit::fail(format_args!("unknown fault {other}")),
     }
-    testing::give_up(format_args!("nothing happened"));
+    exit::fail(format_args!("nothing happened"));
 }
 
 /// Runs the boot stack down to its guard page, where not even the page fault's frame fits.

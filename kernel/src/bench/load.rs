@@ -11,8 +11,9 @@ use crate::{
     bench::measure::{self, Counts, Histogram},
     cpu::usage,
     crypto::CryptoDevice,
+    exit,
     task::executor,
-    testing, time,
+    time,
 };
 
 /// Tasks come up for this long before they are counted.
@@ -116,7 +117,7 @@ impl Load {
         for task in tasks {
             match task {
                 Ok(task) => task.await,
-                Err(error) => testing::give_up(format_args!("{count} tasks: {error:?}")),
+                Err(error) => exit::fail(format_args!("{count} tasks: {error:?}")),
             }
         }
         let done = u128::from(self.latencies.count());

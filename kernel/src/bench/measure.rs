@@ -12,7 +12,7 @@ use crate::{
     command_line,
     cpu::usage,
     crypto::{CryptoDevice, DeviceOrNone},
-    println, smp, testing, time,
+    exit, println, smp, time,
 };
 
 /// Returns the numbers of the word `key=1,2,3`, or `default`; anything else ends the run.
@@ -22,7 +22,7 @@ pub fn numbers(key: &str, default: &[u64]) -> Vec<u64> {
     };
     let number = |text: &str| match text.parse() {
         Ok(number) => number,
-        Err(_) => testing::give_up(format_args!("{key}=: `{text}` is not a number")),
+        Err(_) => exit::fail(format_args!("{key}=: `{text}` is not a number")),
     };
     text.split(',').map(number).collect()
 }
@@ -37,7 +37,7 @@ pub fn numbers_in(key: &str, default: &[u64], range: RangeInclusive<u64>) -> Vec
     let numbers = numbers(key, default);
     if let Some(number) = numbers.iter().find(|number| !range.contains(number)) {
         let (least, most) = range.into_inner();
-        testing::give_up(format_args!("{key}={number}: {least} to {most}"));
+        exit::fail(format_args!("{key}={number}: {least} to {most}"));
     }
     numbers
 }
@@ -59,7 +59,7 @@ pub fn choice(key: &str, names: &[&'static str]) -> &'static str {
     };
     match names.iter().find(|name| **name == wanted) {
         Some(name) => name,
-        None => testing::give_up(format_args!("{key}={wanted}: known are {names:?}")),
+        None => exit::fail(format_args!("{key}={wanted}: known are {names:?}")),
     }
 }
 
@@ -67,8 +67,8 @@ pub fn choice(key: &str, names: &[&'static str]) -> &'static str {
 pub fn expect_device(device: DeviceOrNone) -> alloc::sync::Arc<CryptoDevice> {
     match device {
         Ok(Some(device)) => device,
-        Ok(None) => testing::give_up(format_args!("no virtio-crypto device")),
-        Err(error) => testing::give_up(format_args!("virtio-crypto: {error}")),
+        Ok(None) => exit::fail(format_args!("no virtio-crypto device")),
+        Err(error) => exit::fail(format_args!("virtio-crypto: {error}")),
     }
 }
 
@@ -76,7 +76,7 @@ pub fn expect_device(device: DeviceOrNone) -> alloc::sync::Arc<CryptoDevice> {
 pub fn expect<T, E: fmt::Display>(outcome: Result<T, E>) -> T {
     match outcome {
         Ok(value) => value,
-        Err(error) => testing::give_up(format_args!("virtio-crypto: {error}")),
+        Err(error) => exit::fail(format_args!("virtio-crypto: {error}")),
     }
 }
 

@@ -25,11 +25,12 @@ use crate::{
         pci,
     },
     crypto::lines::Held,
+    exit,
     interrupts::{ioapic, vectors},
     memory,
     platform::KernelPlatform,
     task::executor,
-    testing, time,
+    time,
 };
 
 static TABLES: Once<Tables> = Once::new();
@@ -51,7 +52,7 @@ pub(crate) fn init(rsdp: u64) {
             let tables = TABLES.call_once(|| tables);
             ACCESS.call_once(|| pci::Access::new(tables.ecam));
         }
-        Err(error) => testing::give_up(format_args!("{error}")),
+        Err(error) => exit::fail(format_args!("{error}")),
     }
 }
 

@@ -9,7 +9,7 @@ use core::{
 use virtio_crypto::transport::MsixMessage;
 use x86_64::{instructions::port::Port, registers::model_specific::Msr};
 
-use crate::{memory, testing};
+use crate::{exit, memory};
 
 /// Comes when an interrupt went away before it was taken; wants no end-of-interrupt.
 pub const SPURIOUS_VECTOR: u8 = 0xff;
@@ -114,7 +114,7 @@ pub fn init() {
         unsafe { base.write(value) };
         let address = value & 0x000f_ffff_ffff_f000;
         let Some(page) = memory::map_own_registers(address, 4096) else {
-            testing::give_up(format_args!("no local APIC can be at {address:#x}"));
+            exit::fail(format_args!("no local APIC can be at {address:#x}"));
         };
         REGISTERS.store(page.as_ptr() as u64, Ordering::Relaxed);
     }

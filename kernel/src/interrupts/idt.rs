@@ -13,8 +13,8 @@ use x86_64::{VirtAddr, registers::control::Cr2, structures::idt::InterruptDescri
 use crate::{
     console,
     cpu::{self, usage},
+    exit,
     interrupts::apic,
-    testing,
 };
 
 /// The first vector that is not an exception.
@@ -242,7 +242,7 @@ extern "C" fn exception(frame: &ExceptionFrame) -> ! {
         let _ = writeln!(report, "faulting address {:#018x}", Cr2::read_raw());
     }
     let _ = writeln!(report, "{frame:#x?}");
-    testing::fail_run(format_args!("exception {} ({name})", frame.vector));
+    exit::fail(format_args!("exception {} ({name})", frame.vector));
 }
 
 /// The printer of last resort as a writer.

@@ -3,15 +3,12 @@
 use core::{
     fmt,
     num::NonZeroU64,
-    panic::PanicInfo,
-    sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
+    sync::atomic::{AtomicU32, AtomicU64, Ordering},
 };
-
-use spin::Once;
 
 use crate::{
     command_line, console,
-    exit::{ExitCode, exit},
+    exit::{self, ExitCode, exit},
     println, time,
 };
 
@@ -21,21 +18,17 @@ pub type Test = (&'static str, fn());
 /// How long a test may take.
 const LIMIT_NS: u64 = 60_000_000_000;
 
-static BINARY: Once<&'static str> = Once::new();
 static PASSED: AtomicU32 = AtomicU32::new(0);
-static RUNNING: Once<()> = Once::new();
 /// 0 for none.
 static SEED: AtomicU64 = AtomicU64::new(0);
-static ENDING: AtomicBool = AtomicBool::new(false);
 static CURRENT: virtio_crypto::sync::IrqMutex<
     crate::platform::KernelPlatform,
     Option<&'static str>,
 > = virtio_crypto::sync::IrqMutex::new("current test", None);
 
 /// Runs tests whose names contain one of the words of the command line, or all of them.
-pub fn run(binary: &'static str, tests: &[Test]) -> ! {
-    BINARY.call_once(|| binary);
-    RUNNING.call_once(|| ());
+pub fn run(tests: &[Test]) -> ! {
+    exit::set_closing(print_failure);
     let mut filters = command_line::words()
         .filter(|word| !word.contains('='))
         .peekable();
@@ -73,43 +66,18 @@ pub fn at_seed(seed: NonZeroU64) {
     SEED.store(seed.get(), Ordering::Relaxed);
 }
 
-/// Ends the run as failed, with the closing line that belongs to it.
-pub fn fail_run(reason: fmt::Arguments) -> ! {
-    // What fails while a failure is being told is not told: it might go on for ever.
-    if ENDING.swap(true, Ordering::Relaxed) {
-        exit(ExitCode::Failure);
+/// Prints which test failed, why, and how it is run alone.
+fn print_failure(reason: fmt::Arguments) {
+    let current = CURRENT.try_with(1_000_000, |current| *current).flatten();
+    let name = current.unwrap_or("(between tests)");
+    console::print_last(format_args!("test {name} FAILED: {reason}\n"));
+    console::print_last(format_args!("run it alone: ./run.sh test {name}"));
+    match SEED.load(Ordering::Relaxed) {
+        0 => console::print_last(format_args!("\n")),
+        seed => console::print_last(format_args!(" seed={seed}\n")),
     }
-    if RUNNING.is_completed() {
-        let current = CURRENT.try_with(1_000_000, |current| *current).flatten();
-        let name = current.unwrap_or("(between tests)");
-        console::print_last(format_args!("test {name} FAILED: {reason}\n"));
-        console::print_last(format_args!("run it alone: ./run.sh test {name}"));
-        match SEED.load(Ordering::Relaxed) {
-            0 => console::print_last(format_args!("\n")),
-            seed => console::print_last(format_args!(" seed={seed}\n")),
-        }
-        let passed = PASSED.load(Ordering::Relaxed);
-        console::print_last(format_args!("{passed} passed, 1 failed\n"));
-    } else {
-        console::print_last(format_args!("failed: {reason}\n"));
-    }
-    exit(ExitCode::Failure);
-}
-
-/// Ends the run as failed, with a line that says why. For what is not a bug: a machine without the
-/// device, a wrong word on the command line.
-pub fn give_up(reason: fmt::Arguments) -> ! {
-    fail_run(reason)
-}
-
-pub(crate) fn watchdog_bites() -> ! {
-    fail_run(format_args!("no end in time, says the watchdog"));
-}
-
-pub(crate) fn on_panic(info: &PanicInfo) -> ! {
-    x86_64::instructions::interrupts::disable();
-    console::print_last(format_args!("\n{info}\n"));
-    fail_run(format_args!("panic: {}", info.message()));
+    let passed = PASSED.load(Ordering::Relaxed);
+    console::print_last(format_args!("{passed} passed, 1 failed\n"));
 }
 
 /// Declares a binary's entry and the machines that it wants to be run on.
@@ -149,7 +117,7 @@ macro_rules! entry {
 macro_rules! tests {
     (machines: [$($machine:literal),* $(,)?], tests: [$($test:ident),* $(,)?] $(,)?) => {
         fn run_tests() -> ! {
-            $crate::testing::run(module_path!(), &[$((stringify!($test), $test)),*])
+            $crate::testing::run(&[$((stringify!($test), $test)),*])
         }
         $crate::entry!(run_tests $(, machine: $machine)*);
     };

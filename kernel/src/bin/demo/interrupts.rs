@@ -5,9 +5,9 @@ use alloc::sync::Arc;
 use kernel::{
     bench::race::{self, Drain},
     crypto::CryptoDevice,
-    println,
+    exit, println,
     task::executor,
-    testing, time,
+    time,
 };
 use virtio_crypto::{Cipher, CipherAlgorithm, Direction, Error, InterruptMode, InterruptStats};
 
@@ -39,7 +39,7 @@ pub fn tell(device: &Arc<CryptoDevice>, rows: [Row; 2]) {
             name: "racing",
             came,
         },
-        Err(error) => testing::give_up(format_args!("virtio-crypto: {error}")),
+        Err(error) => exit::fail(format_args!("virtio-crypto: {error}")),
     };
     println!(
         "   racing:  a task sends {REQUESTS} requests one by one, and takes each answer before"

@@ -18,10 +18,9 @@ mod names;
 use kernel::{
     command_line,
     crypto::{self, Reach, Wiring},
-    exit::{ExitCode, exit},
+    exit::{self, ExitCode, exit},
     println, smp,
     task::executor,
-    testing,
 };
 use virtio_crypto::Options;
 
@@ -48,17 +47,17 @@ fn main() -> ! {
     device::tell_machine();
     let device = match crypto::open_crypto(0, Reach::Pci, wiring, Options::default()) {
         Ok(Some(device)) => device,
-        Ok(None) => testing::give_up(format_args!(
+        Ok(None) => exit::fail(format_args!(
             "no virtio-crypto device (PCI 1af4:1054): start QEMU with -device virtio-crypto-pci"
         )),
-        Err(error) => testing::give_up(format_args!("virtio-crypto: {error}")),
+        Err(error) => exit::fail(format_args!("virtio-crypto: {error}")),
     };
     crypto::watch(&device);
     device::tell_device(&device);
 
     println!("\n2. An encryption, checked");
     if let Err(error) = executor::block_on(example::check(&device)) {
-        testing::give_up(format_args!("virtio-crypto: {error}"));
+        exit::fail(format_args!("virtio-crypto: {error}"));
     }
 
     println!("\n3. {} workers open and close sessions", contest::WORKERS);
@@ -69,11 +68,11 @@ fn main() -> ! {
 
     match device.shutdown(SHUTDOWN_LIMIT_NS) {
         Ok(report) if report.in_flight == 0 => {}
-        Ok(report) => testing::give_up(format_args!(
+        Ok(report) => exit::fail(format_args!(
             "shutdown: the device still had {} requests",
             report.in_flight
         )),
-        Err(error) => testing::give_up(format_args!("virtio-crypto: {error}")),
+        Err(error) => exit::fail(format_args!("virtio-crypto: {error}")),
     }
     println!("\ndemo: pass");
     exit(ExitCode::Success);

@@ -17,9 +17,9 @@ use alloc::{format, string::String, vec::Vec};
 use kernel::{
     command_line,
     crypto::{self, CryptoDevice, Reach, Wiring},
-    exit::{ExitCode, exit},
+    exit::{self, ExitCode, exit},
     platform::KernelPlatform,
-    println, testing,
+    println,
 };
 use virtio_crypto::{
     AeadAlgorithm, AkcipherAlgorithm, Algorithm, CipherAlgorithm, Features, Framing, HashAlgorithm,
@@ -40,7 +40,7 @@ const SHUTDOWN_LIMIT_NS: u64 = 1_000_000_000;
 fn main() -> ! {
     command_line::expect(WORDS);
     let Some(&function) = crypto::find_crypto().first() else {
-        testing::give_up(format_args!("no virtio-crypto device"));
+        exit::fail(format_args!("no virtio-crypto device"));
     };
     let mut report = Report::default();
     let access = crypto::pci_access();
@@ -48,12 +48,12 @@ fn main() -> ! {
     let transport = unsafe { PciTransport::<KernelPlatform, _>::new(access, function) };
     let raw = match transport {
         Ok(transport) => Raw::new(transport),
-        Err(error) => testing::give_up(format_args!("{error}")),
+        Err(error) => exit::fail(format_args!("{error}")),
     };
     let stopped = by_hand(raw, &mut report);
     report.summary();
     if let Some(reason) = stopped {
-        testing::give_up(format_args!("{reason}; what comes after was not tried"));
+        exit::fail(format_args!("{reason}; what comes after was not tried"));
     }
     println!("probe: pass");
     exit(ExitCode::Success);
@@ -63,7 +63,7 @@ fn main() -> ! {
 fn by_hand(mut raw: Raw, report: &mut Report) -> Option<String> {
     let config = match set_up::check(&mut raw, report) {
         Ok(config) => config,
-        Err(error) => testing::give_up(format_args!("the device cannot be set up: {error}")),
+        Err(error) => exit::fail(format_args!("the device cannot be set up: {error}")),
     };
     raw.step = "set-up".into();
     if let Err(trouble) = raw.check_live() {
@@ -73,7 +73,7 @@ fn by_hand(mut raw: Raw, report: &mut Report) -> Option<String> {
         for name in names.split(',') {
             if !dangerous::run(&mut raw, name) {
                 let known = dangerous::names();
-                testing::give_up(format_args!("dangerous={name}: known are {known}"));
+                exit::fail(format_args!("dangerous={name}: known are {known}"));
             }
         }
         // What is left of the device is no subject for a table.
@@ -112,7 +112,7 @@ fn through_the_driver(framing: Framing, report: &mut Report) -> Option<String> {
     }
     let device = match crypto::open_crypto(0, Reach::Pci, Wiring::Best, options) {
         Ok(Some(device)) => device,
-        Ok(None) => testing::give_up(format_args!("the device is gone")),
+        Ok(None) => exit::fail(format_args!("the device is gone")),
         Err(error) => {
             report.quirk("driver", format!("{error}"));
             return Some(format!("the driver cannot set it up: {error}"));

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::sync::atomic::{Ordering, fence};
 
-use kernel::{memory::Shared, testing};
+use kernel::{exit, memory::Shared};
 use virtio_crypto::transport::{Doorbell, QueueAddresses, QueueIndex, Transport};
 
 const NEXT: u16 = 1;
@@ -49,7 +49,7 @@ impl Chain {
 fn shared(len_bytes: u64) -> Shared {
     match Shared::allocate(len_bytes) {
         Some(memory) => memory,
-        None => testing::give_up(format_args!("no memory for {len_bytes} bytes")),
+        None => exit::fail(format_args!("no memory for {len_bytes} bytes")),
     }
 }
 
