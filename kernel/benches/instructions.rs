@@ -11,12 +11,11 @@ use alloc::vec::Vec;
 
 use kernel::{
     bench::measure::{self, Counts, Ratio},
-    command_line,
+    command_line, cpu,
     crypto::{self, CryptoDevice, Reach, Wiring},
     exit::{ExitCode, exit},
     println,
     task::executor,
-    time,
 };
 use virtio_crypto::{Cipher, CipherAlgorithm, Direction, Error, Options};
 
@@ -64,12 +63,12 @@ impl<'d> Meter<'d> {
             self.before = Counts::read(self.device);
         }
         if round > 0 && round.is_multiple_of(BLOCK) {
-            self.marks.push(time::ticks());
+            self.marks.push(cpu::ticks());
         }
     }
 
     fn report(mut self, name: &str) {
-        self.marks.push(time::ticks());
+        self.marks.push(cpu::ticks());
         let now = Counts::read(self.device).since(&self.before);
         let mut blocks: Vec<_> = self
             .marks

@@ -297,7 +297,7 @@ fn moduli_of_any_length_serve() {
         let start_ns = time::now_ns();
         let numbers: Vec<_> = (0..SIGNATURES).map(|number| [number as u8; 20]).collect();
         let signs = numbers.iter().map(|digest| signer.sign(digest));
-        let signed = executor::block_on(device().batch(executor::join_all(signs)));
+        let signed = executor::block_on(device().batch(crypto::join_all(signs)));
         let elapsed_us = (time::now_ns() - start_ns) / 1000;
         for (digest, signature) in numbers.iter().zip(signed) {
             let signature = signature.unwrap();

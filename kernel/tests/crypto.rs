@@ -286,7 +286,7 @@ fn batch_shares_one_kick() {
     let before = device().data_stats();
     let mut data = vec![[0u8; 16]; count];
     let requests = data.iter_mut().map(|data| encrypt.process_slice(&IV, data));
-    let results = executor::block_on(device().batch(executor::join_all(requests)));
+    let results = executor::block_on(device().batch(crypto::join_all(requests)));
     assert!(results.iter().all(Result::is_ok));
     assert!(data.windows(2).all(|pair| pair[0] == pair[1]));
     let after = device().data_stats();
@@ -562,7 +562,7 @@ fn index_wraps() {
         round += 1;
         let mut data = vec![PLAINTEXT; 1 + round % 60];
         let requests = data.iter_mut().map(|data| session.process_slice(&IV, data));
-        let results = executor::block_on(device().batch(executor::join_all(requests)));
+        let results = executor::block_on(device().batch(crypto::join_all(requests)));
         assert!(results.iter().all(Result::is_ok));
         assert!(data.iter().all(|data| data == VECTORS[0].1));
     }

@@ -80,7 +80,7 @@ async fn use_it(device: &Arc<CryptoDevice>, rounds: u8) {
 /// Uses all that are open at the same time. Nobody polls: where one's interrupts go astray it never ends.
 fn use_all(rounds: u8) {
     let devices = devices();
-    let all = executor::join_all(devices.iter().map(|device| use_it(device, rounds)));
+    let all = crypto::join_all(devices.iter().map(|device| use_it(device, rounds)));
     let limit_ns = 30 * SECOND_NS;
     let modes = || devices.iter().map(|device| device.interrupt_mode());
     let ended = executor::block_on(time::timeout(limit_ns, all)).is_ok();
@@ -128,7 +128,7 @@ fn one_more_joins_while_the_others_are_busy() {
     executor::block_on(executor::yield_now());
     open_up_to(next);
     use_all(20);
-    executor::block_on(executor::join_all(busy));
+    executor::block_on(crypto::join_all(busy));
 }
 
 fn vectors_that_are_left_are_enough() {

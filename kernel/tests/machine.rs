@@ -535,7 +535,7 @@ fn sleepers_wake_in_order() {
             order.with(|order| order.push(ms));
         }
     });
-    executor::block_on(executor::join_all(sleepers));
+    executor::block_on(crypto::join_all(sleepers));
     order.with(|order| assert_eq!(order[..], [10, 20, 30]));
 }
 

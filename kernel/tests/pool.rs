@@ -140,7 +140,7 @@ where
     let tasks: Vec<_> = (0..cpus())
         .map(|cpu| executor::spawn_on(cpu, f(cpu)).unwrap())
         .collect();
-    executor::block_on(executor::join_all(tasks))
+    executor::block_on(crypto::join_all(tasks))
 }
 
 /// Waits until nothing is in flight and no session is open on any device.
@@ -179,7 +179,7 @@ fn sessions_spread_evenly_over_the_devices() {
         let sessions = sessions.clone();
         async move {
             let mine = sessions.iter().skip(cpu as usize).step_by(cpus() as usize);
-            executor::join_all(mine.map(use_session)).await;
+            crypto::join_all(mine.map(use_session)).await;
         }
     });
     async fn use_session(session: &Cipher<KernelPlatform>) {
@@ -229,7 +229,7 @@ fn near_device_is_chosen_until_it_is_busy() {
         assert_ne!(chosen(&pool), 0);
         requests
     }));
-    for request in executor::block_on(executor::join_all(requests)) {
+    for request in executor::block_on(crypto::join_all(requests)) {
         request.unwrap();
     }
     drop(session);
@@ -350,7 +350,7 @@ fn devices_leave_and_come_back_under_traffic() {
     };
     executor::block_on(async {
         come_and_go.await;
-        executor::join_all(tasks).await;
+        crypto::join_all(tasks).await;
     });
     let (answers, moves) = (&ANSWERS, &MOVES);
     println!("{answers:?} answers, {moves:?} moves to another device in {ROUNDS} removals");

@@ -121,7 +121,7 @@ fn no_session_stayed(device: &CryptoDevice) {
             &[7; 16],
         )
     };
-    let opened = executor::join_all((0..DEVICE_SESSIONS).map(|_| open()));
+    let opened = crypto::join_all((0..DEVICE_SESSIONS).map(|_| open()));
     let opened = executor::block_on(opened);
     let refused = opened.iter().filter(|session| session.is_err()).count();
     assert_eq!(refused, 0, "the device kept {refused} sessions");

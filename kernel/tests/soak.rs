@@ -122,7 +122,7 @@ fn random_drops_for_a_minute_leave_nothing() {
 
     // The device's own opinion: it has room for as many sessions as ever.
     let open = || Cipher::open(&device, CipherAlgorithm::AesCbc, Direction::Encrypt, &KEY);
-    let sessions = executor::join_all((0..DEVICE_SESSIONS).map(|_| open()));
+    let sessions = crypto::join_all((0..DEVICE_SESSIONS).map(|_| open()));
     let sessions = executor::block_on(device.batch(sessions));
     let refused = sessions.iter().filter(|session| session.is_err()).count();
     assert_eq!(refused, 0, "the device kept {refused} sessions");

@@ -20,9 +20,9 @@ use aes::{
 };
 use kernel::{
     command_line,
-    crypto::{self, CryptoDevice, Reach, Wiring},
+    crypto::{self, CryptoDevice, Reach, Wiring, join_all},
     platform::KernelPlatform,
-    task::executor::{self, join_all},
+    task::executor,
 };
 use spin::Once;
 use virtio_crypto::{

@@ -10,7 +10,7 @@ use core::{
 
 use crate::{
     command_line,
-    cpu::usage,
+    cpu::{self, usage},
     crypto::{CryptoDevice, DeviceOrNone},
     exit, println, smp, time,
 };
@@ -240,7 +240,7 @@ impl Counts {
         let interrupts = device.interrupt_stats();
         Self {
             now_ns: time::now_ns(),
-            ticks: time::ticks(),
+            ticks: cpu::ticks(),
             idle_ticks: usage::idle_ticks(),
             requests: queues.iter().map(|queue| queue.submitted).sum(),
             kicks: queues.iter().map(|queue| queue.kicks).sum(),

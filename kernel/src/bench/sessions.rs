@@ -19,7 +19,7 @@ use crate::{
         load::{Load, Mark, Measured},
         measure,
     },
-    crypto::CryptoDevice,
+    crypto::{self, CryptoDevice},
     platform::KernelPlatform,
     task::executor,
     time,
@@ -203,11 +203,11 @@ async fn worker(device: Arc<CryptoDevice>, mode: Mode, batch: usize) {
             request(&device, mode, session.close()).await;
         } else {
             let opening = (0..batch).map(|_| request(&device, mode, open()));
-            let sessions: Vec<_> = device.batch(executor::join_all(opening)).await;
+            let sessions: Vec<_> = device.batch(crypto::join_all(opening)).await;
             let closing = sessions
                 .into_iter()
                 .map(|one| request(&device, mode, one.close()));
-            device.batch(executor::join_all(closing)).await;
+            device.batch(crypto::join_all(closing)).await;
         }
     }
 }

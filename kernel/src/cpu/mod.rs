@@ -3,7 +3,7 @@
 pub mod usage;
 
 use core::{
-    arch::asm,
+    arch::{asm, x86_64::_rdtsc},
     sync::atomic::{AtomicU32, Ordering},
 };
 
@@ -60,6 +60,13 @@ pub fn number() -> u32 {
         asm!("mov {0:e}, gs:[0]", out(reg) number, options(nostack, preserves_flags, readonly));
     }
     number
+}
+
+/// Returns the time-stamp counter.
+#[inline]
+pub fn ticks() -> u64 {
+    // SAFETY: the instruction exists on every x86-64.
+    unsafe { _rdtsc() }
 }
 
 /// Makes [`number`] work on the boot CPU.

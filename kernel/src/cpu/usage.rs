@@ -5,7 +5,10 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use crate::{cpu, time};
+use crate::{
+    cpu::{self},
+    time,
+};
 
 const ON: bool = cfg!(feature = "usage");
 
@@ -36,7 +39,7 @@ fn here() -> &'static Usage {
 #[inline]
 pub(crate) fn fall_asleep() {
     if ON {
-        here().asleep_since.store(time::ticks(), Ordering::Relaxed);
+        here().asleep_since.store(cpu::ticks(), Ordering::Relaxed);
     }
 }
 
@@ -48,7 +51,7 @@ pub(crate) fn wake_up() {
         let usage = here();
         let since = usage.asleep_since.swap(0, Ordering::Relaxed);
         if since != 0 {
-            let slept = time::ticks().saturating_sub(since);
+            let slept = cpu::ticks().saturating_sub(since);
             usage.slept.fetch_add(slept, Ordering::Relaxed);
         }
     }
@@ -58,7 +61,7 @@ pub(crate) fn wake_up() {
 #[inline]
 pub(crate) fn mask() {
     if ON {
-        here().masked_since.store(time::ticks(), Ordering::Relaxed);
+        here().masked_since.store(cpu::ticks(), Ordering::Relaxed);
     }
 }
 
@@ -67,7 +70,7 @@ pub(crate) fn mask() {
 pub(crate) fn unmask() {
     if ON {
         let since = here().masked_since.load(Ordering::Relaxed);
-        let masked = time::ticks().saturating_sub(since);
+        let masked = cpu::ticks().saturating_sub(since);
         MAX_MASKED.fetch_max(masked, Ordering::Relaxed);
     }
 }
@@ -78,7 +81,7 @@ pub fn idle_ticks() -> u64 {
         // A sleep that ends between the two is left out until the next look.
         let now = match usage.asleep_since.load(Ordering::Relaxed) {
             0 => 0,
-            since => time::ticks().saturating_sub(since),
+            since => cpu::ticks().saturating_sub(since),
         };
         usage.slept.load(Ordering::Relaxed) + now
     };

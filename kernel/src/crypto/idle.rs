@@ -17,7 +17,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use spin::{Mutex, Once};
 use virtio_crypto::Poller;
 
-use crate::{bench::measure, crypto::CryptoDevice, platform::KernelPlatform, time};
+use crate::{bench::measure, cpu, crypto::CryptoDevice, platform::KernelPlatform, time};
 
 /// How long a CPU looks before it sleeps after all.
 const WINDOW_NS: u64 = 100_000;
@@ -192,7 +192,7 @@ impl Idle {
     }
 
     fn wait(&mut self, window: u64, busy: impl Fn() -> bool, sleep: impl FnOnce()) {
-        let start = time::ticks();
+        let start = cpu::ticks();
         if let Some(since) = self.since {
             let ran_ticks = start.saturating_sub(since);
             self.ran_long = ran_ticks > LONG_WINDOWS * window;
@@ -203,7 +203,7 @@ impl Idle {
             self.get_ready_to_sleep();
             sleep();
         }
-        let end = time::ticks();
+        let end = cpu::ticks();
         self.since = Some(end);
         self.turn = Sum {
             // A wait for something that is far off says nothing of either way.
@@ -227,7 +227,7 @@ impl Idle {
                 return true;
             }
             // Without `pause`, as `time::spin_ns` does.
-            if time::ticks() > end {
+            if cpu::ticks() > end {
                 return false;
             }
         }

@@ -3,7 +3,7 @@
 pub mod idle;
 mod lines;
 
-use alloc::{sync::Arc, vec::Vec};
+use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use core::ptr;
 
 use spin::{Mutex, Once};
@@ -333,4 +333,15 @@ pub fn wait_until_idle(device: &CryptoDevice, sessions: usize, limit_ns: u64) {
         );
         executor::block_on(executor::yield_now());
     }
+}
+
+/// Awaits all of `futures` side by side, and returns their outputs in order.
+///
+/// # Panics
+///
+/// When memory runs out.
+pub async fn join_all<F: Future>(futures: impl IntoIterator<Item = F>) -> Vec<F::Output> {
+    let futures = futures.into_iter().map(Box::pin).collect();
+    let outputs = virtio_crypto::join_all(futures).await;
+    outputs.unwrap_or_else(|failed| panic!("{}", failed.error))
 }

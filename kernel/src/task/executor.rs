@@ -3,7 +3,7 @@
 //! A task is queued at most once, so a queue with room for every live task never fails to take a
 //! wake; one task too many is refused when it is spawned.
 
-use alloc::{boxed::Box, sync::Arc, task::Wake, vec::Vec};
+use alloc::{boxed::Box, sync::Arc, task::Wake};
 use core::{
     future::{Future, poll_fn},
     pin::pin,
@@ -21,17 +21,6 @@ use crate::{
     crypto::idle::{self, Idle},
     interrupts::{apic, idt},
 };
-
-/// Awaits all of `futures` side by side, and returns their outputs in order.
-///
-/// # Panics
-///
-/// When memory runs out.
-pub async fn join_all<F: Future>(futures: impl IntoIterator<Item = F>) -> Vec<F::Output> {
-    let futures = futures.into_iter().map(Box::pin).collect();
-    let outputs = virtio_crypto::join_all(futures).await;
-    outputs.unwrap_or_else(|failed| panic!("{}", failed.error))
-}
 
 /// Most live tasks of a CPU.
 pub const MAX_TASKS: usize = 1024;

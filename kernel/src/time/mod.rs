@@ -8,7 +8,6 @@ pub mod references;
 
 use alloc::vec::Vec;
 use core::{
-    arch::x86_64::_rdtsc,
     future::Future,
     pin::Pin,
     sync::atomic::{AtomicU64, Ordering},
@@ -21,7 +20,7 @@ use x86_64::instructions::interrupts::without_interrupts;
 
 use crate::{
     bus::acpi::Tables,
-    exit,
+    cpu, exit,
     interrupts::{apic, idt},
     platform::KernelPlatform,
     time::{
@@ -64,17 +63,10 @@ static TIMERS: IrqMutex<KernelPlatform, Timers> = IrqMutex::new(
     },
 );
 
-/// Returns the time-stamp counter.
-#[inline]
-pub fn ticks() -> u64 {
-    // SAFETY: the instruction exists on every x86-64.
-    unsafe { _rdtsc() }
-}
-
 /// Returns nanoseconds since boot.
 #[inline]
 pub fn now_ns() -> u64 {
-    let ticks = ticks().wrapping_sub(BOOT_TSC.load(Ordering::Relaxed));
+    let ticks = cpu::ticks().wrapping_sub(BOOT_TSC.load(Ordering::Relaxed));
     let scaled = u128::from(ticks) * u128::from(NS_PER_TICK.load(Ordering::Relaxed));
     (scaled >> 32) as u64
 }
@@ -103,7 +95,7 @@ pub fn tsc_hz() -> u64 {
 pub fn init(tables: &Tables) -> Result<(), NoClock> {
     let counters = Counter::all(tables);
     let found = without_interrupts(|| calibration::calibrate(counters))?;
-    BOOT_TSC.store(ticks(), Ordering::Relaxed);
+    BOOT_TSC.store(cpu::ticks(), Ordering::Relaxed);
     let ns_per_tick = (u128::from(NS_PER_S) << 32) / u128::from(found.tsc_hz.max(1));
     NS_PER_TICK.store(ns_per_tick as u64, Ordering::Relaxed);
     TIMER_HZ.store(found.timer_hz, Ordering::Relaxed);

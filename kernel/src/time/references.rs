@@ -14,9 +14,9 @@ use x86_64::instructions::port::Port;
 
 use crate::{
     bus::acpi::{PmTimer, Tables},
+    cpu,
     interrupts::apic,
     memory,
-    time::ticks,
 };
 
 /// Who says how fast the TSC is.
@@ -150,7 +150,7 @@ fn ticks_in_order() -> u64 {
     // SAFETY: an instruction of every x86-64 that only waits; it keeps `rdtsc` behind the loads
     // before, and loads behind `rdtsc` (Intel SDM volume 2, RDTSC).
     unsafe { asm!("lfence", options(nostack, preserves_flags)) };
-    let now = ticks();
+    let now = cpu::ticks();
     // SAFETY: the same.
     unsafe { asm!("lfence", options(nostack, preserves_flags)) };
     now
