@@ -4,15 +4,14 @@ use core::fmt::{self, Write};
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use uart_16550::{Config, Uart16550, backend::PioBackend};
-use virtio_crypto::sync::IrqMutex;
 
-use crate::platform::KernelPlatform;
+use crate::sync::SpinLock;
 
 const COM1: u16 = 0x3f8;
 
 struct Console(Uart16550<PioBackend>);
 
-static CONSOLE: IrqMutex<KernelPlatform, Console> = IrqMutex::new("serial console", open());
+static CONSOLE: SpinLock<Console> = SpinLock::new("serial console", open());
 
 const fn open() -> Console {
     // SAFETY: the kernel owns COM1, and this is the only value that is used for it, but for a

@@ -17,6 +17,7 @@ pub mod interrupts;
 pub mod memory;
 pub mod platform;
 pub mod smp;
+pub mod sync;
 pub mod task;
 pub mod testing;
 pub mod time;

@@ -8,7 +8,7 @@ use x86_64::{VirtAddr, instructions::interrupts};
 
 use crate::{
     cpu::{self, usage},
-    memory, time,
+    memory, sync, time,
 };
 
 /// This kernel, as the driver knows it.
@@ -60,6 +60,7 @@ unsafe impl Platform for KernelPlatform {
     fn mask_interrupts() -> bool {
         let were_enabled = interrupts::are_enabled();
         interrupts::disable();
+        sync::bar();
         usage::mask();
         were_enabled
     }
@@ -67,6 +68,7 @@ unsafe impl Platform for KernelPlatform {
     #[inline]
     unsafe fn restore_interrupts(were_enabled: bool) {
         usage::unmask();
+        sync::unbar();
         if were_enabled {
             interrupts::enable();
         }

@@ -5,14 +5,16 @@
 #![no_std]
 #![no_main]
 
+extern crate alloc;
+
 use core::ptr::NonNull;
 
 use kernel::{
-    command_line,
-    exit::{self},
+    command_line, exit,
     interrupts::{apic, vectors},
     memory,
     platform::KernelPlatform,
+    sync::SpinLock,
     time,
 };
 use virtio_crypto::{Platform, sync::IrqMutex};
@@ -30,6 +32,9 @@ kernel::entry!(
     machine: "append=fault=lock-twice fails=taken_twice",
     machine: "append=fault=unmasked-lock fails=taken_twice",
     machine: "append=fault=two-locks fails=holds_another",
+    machine: "append=fault=own-lock-twice fails=taken_twice",
+    machine: "append=fault=own-two-locks fails=holds_another",
+    machine: "append=fault=allocate-under-lock fails=lock_`heap`_taken_while",
     machine: "append=fault=watchdog fails=says_the_watchdog",
     machine: "append=fault=hang timeout=3 fails=no_end_after_3_s",
     machine: "append=fault=triple fails=reset",
@@ -65,16 +70,28 @@ fn main() -> ! {
         "invalid-opcode" => unsafe { core::arch::asm!("ud2") },
         "panic" => panic!("on purpose"),
         "lock-twice" => {
-            static LOCK: IrqMutex<kernel::platform::KernelPlatform, ()> = IrqMutex::new("once", ());
+            static LOCK: IrqMutex<KernelPlatform, ()> = IrqMutex::new("once", ());
             LOCK.with(|()| LOCK.with(|()| ()));
         }
         "unmasked-lock" => hold_without_masking(),
         "two-locks" => {
-            static FIRST: IrqMutex<kernel::platform::KernelPlatform, ()> =
-                IrqMutex::new("first", ());
-            static SECOND: IrqMutex<kernel::platform::KernelPlatform, ()> =
-                IrqMutex::new("second", ());
+            static FIRST: IrqMutex<KernelPlatform, ()> = IrqMutex::new("first", ());
+            static SECOND: IrqMutex<KernelPlatform, ()> = IrqMutex::new("second", ());
             FIRST.with(|()| SECOND.with(|()| ()));
+        }
+        "own-lock-twice" => {
+            static LOCK: SpinLock<()> = SpinLock::new("once", ());
+            LOCK.with(|()| LOCK.with(|()| ()));
+        }
+        "own-two-locks" => {
+            static FIRST: SpinLock<()> = SpinLock::new("first", ());
+            static SECOND: SpinLock<()> = SpinLock::new("second", ());
+            FIRST.with(|()| SECOND.with(|()| ()));
+        }
+        // What the driver promises of its locks, the kernel's lock checks.
+        "allocate-under-lock" => {
+            static LOCK: IrqMutex<KernelPlatform, ()> = IrqMutex::new("driver's", ());
+            LOCK.with(|()| drop(core::hint::black_box(alloc::boxed::Box::new(7))));
         }
         "watchdog" => {
             time::set_watchdog(Some(time::now_ns() + 100_000_000));

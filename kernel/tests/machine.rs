@@ -24,6 +24,7 @@ use kernel::{
     },
     interrupts::{apic, idt, vectors},
     memory::{self, heap, paging},
+    sync::SpinLock,
     task::executor,
     time::{
         self, TimedOut,
@@ -76,6 +77,7 @@ kernel::tests! {
         one_task_too_many_is_refused,
         cancelled_task_makes_room,
         lock_masks_interrupts,
+        own_lock_masks_interrupts,
         vectors_are_given_out_once,
     ],
 }
@@ -711,6 +713,24 @@ fn lock_masks_interrupts() {
     use x86_64::instructions::interrupts::{are_enabled, disable, enable};
     let lock = IrqMutex::<kernel::platform::KernelPlatform, _>::new("outer", ());
     let inner = IrqMutex::<kernel::platform::KernelPlatform, _>::new("inner", ());
+    enable();
+    lock.with(|()| {
+        assert!(!are_enabled());
+        assert!(inner.try_with(1, |()| assert!(!are_enabled())).is_some());
+        assert!(!are_enabled(), "an inner lock has let interrupts in");
+        assert!(lock.try_with(10, |()| ()).is_none());
+    });
+    assert!(are_enabled());
+    disable();
+    lock.with(|()| ());
+    assert!(!are_enabled(), "the lock has let interrupts in");
+    enable();
+}
+
+fn own_lock_masks_interrupts() {
+    use x86_64::instructions::interrupts::{are_enabled, disable, enable};
+    let lock = SpinLock::new("outer", ());
+    let inner = SpinLock::new("inner", ());
     enable();
     lock.with(|()| {
         assert!(!are_enabled());

@@ -3,11 +3,10 @@
 use alloc::vec::Vec;
 use core::ops::RangeInclusive;
 
-use virtio_crypto::sync::IrqMutex;
 use virtio_drivers::transport::pci::bus::{ConfigurationAccess, DeviceFunction};
 use x86_64::instructions::port::Port;
 
-use crate::{bus::acpi::Ecam, memory, platform::KernelPlatform};
+use crate::{bus::acpi::Ecam, memory, sync::SpinLock};
 
 /// A way to configuration space. Copies are independent of each other: in memory every register
 /// has its own address, and the ports have a lock.
@@ -28,8 +27,8 @@ enum Way {
 }
 
 /// Address and data belong together.
-static PORTS: IrqMutex<KernelPlatform, (Port<u32>, Port<u32>)> =
-    IrqMutex::new("PCI ports", (Port::new(0xcf8), Port::new(0xcfc)));
+static PORTS: SpinLock<(Port<u32>, Port<u32>)> =
+    SpinLock::new("PCI ports", (Port::new(0xcf8), Port::new(0xcfc)));
 
 /// Bytes of a bus in ECAM.
 const BUS_LEN: u64 = 1 << 20;

@@ -5,12 +5,10 @@ use core::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use virtio_crypto::sync::IrqMutex;
-
 use crate::{
     bus::acpi::{IoApic, Override, Tables},
     memory,
-    platform::KernelPlatform,
+    sync::SpinLock,
 };
 
 /// Select register and window, 16 bytes apart.
@@ -46,7 +44,7 @@ pub struct Pin {
 }
 
 /// Select and window belong together.
-static REGISTERS: IrqMutex<KernelPlatform, ()> = IrqMutex::new("I/O APIC", ());
+static REGISTERS: SpinLock<()> = SpinLock::new("I/O APIC", ());
 static ROUTED: AtomicU64 = AtomicU64::new(0);
 
 fn access(registers: u64, index: u32, value: Option<u32>) -> u32 {

@@ -8,20 +8,19 @@ use core::{
 };
 
 use linked_list_allocator::Heap;
-use virtio_crypto::sync::IrqMutex;
 
 use crate::{
     memory::{self, FRAME_LEN},
-    platform::KernelPlatform,
+    sync::SpinLock,
 };
 
 /// Bytes of the heap.
 pub const HEAP_LEN: usize = 8 << 20;
 
-struct KernelHeap(IrqMutex<KernelPlatform, Heap>);
+struct KernelHeap(SpinLock<Heap>);
 
 #[global_allocator]
-static HEAP: KernelHeap = KernelHeap(IrqMutex::new("heap", Heap::empty()));
+static HEAP: KernelHeap = KernelHeap(SpinLock::new("heap", Heap::empty()));
 
 static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
 

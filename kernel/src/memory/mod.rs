@@ -15,8 +15,7 @@ pub use self::{
     registers::{map_own_registers, map_registers},
     shared::Shared,
 };
-use crate::{boot, platform::KernelPlatform};
-use virtio_crypto::sync::IrqMutex;
+use crate::{boot, sync::SpinLock};
 
 /// Least usable memory the kernel runs in.
 pub const LEAST_USABLE_BYTES: u64 = 24 << 20;
@@ -24,7 +23,7 @@ pub const LEAST_USABLE_BYTES: u64 = 24 << 20;
 /// Frames below belong to the firmware, and to the code that starts further CPUs.
 const FIRST_BYTE: u64 = 1 << 20;
 
-static FRAMES: IrqMutex<KernelPlatform, Option<Frames>> = IrqMutex::new("frames", None);
+static FRAMES: SpinLock<Option<Frames>> = SpinLock::new("frames", None);
 
 /// Takes over memory: frames from the map, final page tables, the heap.
 ///

@@ -9,10 +9,9 @@ use core::{arch::x86_64::__cpuid, ops::Range, ptr::NonNull};
 use alloc::vec::Vec;
 use bootloader_api::info::{MemoryRegion, MemoryRegionKind};
 use spin::Once;
-use virtio_crypto::sync::IrqMutex;
 
 use super::{FIRST_BYTE, FRAME_LEN, FRAMES, paging};
-use crate::{boot::TRAMPOLINE, platform::KernelPlatform};
+use crate::{boot::TRAMPOLINE, sync::SpinLock};
 
 /// Where writes are messages to local APICs (Intel SDM volume 3, 12.11.1).
 const MESSAGES: Range<u64> = 0xfee0_0000..0xfef0_0000;
@@ -28,7 +27,7 @@ struct Own {
     count: usize,
 }
 
-static OWN: IrqMutex<KernelPlatform, Own> = IrqMutex::new(
+static OWN: SpinLock<Own> = SpinLock::new(
     "own registers",
     Own {
         ranges: [const { 0..0 }; MAX_OWN],

@@ -9,7 +9,9 @@ use core::{
 use crate::{
     command_line, console,
     exit::{self, ExitCode, exit},
-    println, time,
+    println,
+    sync::SpinLock,
+    time,
 };
 
 /// A test: its name and what it does. It passes if it returns.
@@ -21,10 +23,7 @@ const LIMIT_NS: u64 = 60_000_000_000;
 static PASSED: AtomicU32 = AtomicU32::new(0);
 /// 0 for none.
 static SEED: AtomicU64 = AtomicU64::new(0);
-static CURRENT: virtio_crypto::sync::IrqMutex<
-    crate::platform::KernelPlatform,
-    Option<&'static str>,
-> = virtio_crypto::sync::IrqMutex::new("current test", None);
+static CURRENT: SpinLock<Option<&'static str>> = SpinLock::new("current test", None);
 
 /// Runs tests whose names contain one of the words of the command line, or all of them.
 pub fn run(tests: &[Test]) -> ! {

@@ -15,14 +15,13 @@ use core::{
 };
 
 use spin::Once;
-use virtio_crypto::sync::IrqMutex;
 use x86_64::instructions::interrupts::without_interrupts;
 
 use crate::{
     bus::acpi::Tables,
     cpu, exit,
     interrupts::{apic, idt},
-    platform::KernelPlatform,
+    sync::SpinLock,
     time::{
         calibration::{Calibration, NoClock},
         references::Counter,
@@ -54,7 +53,7 @@ struct Sleeper {
     waker: Waker,
 }
 
-static TIMERS: IrqMutex<KernelPlatform, Timers> = IrqMutex::new(
+static TIMERS: SpinLock<Timers> = SpinLock::new(
     "timers",
     Timers {
         sleepers: Vec::new(),
