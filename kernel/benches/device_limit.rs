@@ -413,10 +413,9 @@ fn flood_data(data: &mut Flood, session: u64, size: u64, depth: u64, pace: Pace)
     // The status is the last writable byte.
     data.check(0, ANSWER_BYTES - 1);
     report(data, "data", size, depth, rate, pace);
-    memory::free_frames(
-        memory.address(),
-        (buffers * size).div_ceil(FRAME_LEN as u64) as usize,
-    );
+    let frames = (buffers * size).div_ceil(FRAME_LEN as u64) as usize;
+    // SAFETY: what `take` allocated; every request has been answered, and nobody uses it any more.
+    unsafe { memory::free_frames(memory.address(), frames) };
 }
 
 fn report(flood: &Flood, queue: &str, size: u64, depth: u64, rate: u64, pace: Pace) {

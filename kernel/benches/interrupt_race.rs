@@ -132,7 +132,7 @@ fn write_message(vector: u8) {
         exit::fail(format_args!("messages have no window"));
     };
     // SAFETY: mapped just now; a write there sends an interrupt and changes no memory.
-    unsafe { place.cast::<u32>().write_volatile(message.data()) };
+    unsafe { place.as_ptr().cast::<u32>().write_volatile(message.data()) };
 }
 
 fn report_injected(how: &str, injected: u64, before: InterruptStats, now: InterruptStats) {

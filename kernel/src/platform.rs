@@ -29,7 +29,8 @@ unsafe impl Hal for KernelPlatform {
     }
 
     unsafe fn dma_dealloc(paddr: PhysAddr, _vaddr: NonNull<u8>, pages: usize) -> i32 {
-        memory::free_frames(paddr, pages);
+        // SAFETY: the caller gives back what `dma_alloc` gave, and its device has done with it.
+        unsafe { memory::free_frames(paddr, pages) };
         0
     }
 
@@ -44,7 +45,7 @@ unsafe impl Hal for KernelPlatform {
         // Memory is coherent and there is no IOMMU: where the buffer is is where the device finds
         // it. The heap and the image are contiguous.
         let address = VirtAddr::from_ptr(buffer.as_ptr().cast::<u8>());
-        match memory::paging::translate(address) {
+        match memory::translate(address) {
             Some(address) => address,
             None => panic!("{address:?} is not mapped"),
         }

@@ -1,13 +1,12 @@
 //! Further CPUs: each is started, one after the other, and then runs its own tasks.
 
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-
-use x86_64::registers::control::Cr3;
+use core::sync::atomic::{AtomicU32, Ordering};
 
 use crate::{
-    boot, cpu, crypto, exit,
+    boot::further,
+    cpu, crypto, exit,
     interrupts::{apic, idt},
-    memory,
+    memory::{self, layout::TRAMPOLINE},
     task::executor,
     time,
 };
@@ -17,21 +16,8 @@ const STACK_PAGES: usize = 16;
 /// How long a CPU may take to come up: the host may have many more of them than cores.
 const LIMIT_NS: u64 = 5_000_000_000;
 
-/// What the next CPU to start finds: read by `boot`'s assembly.
-#[unsafe(export_name = "further_tables")]
-static TABLES: AtomicU64 = AtomicU64::new(0);
-#[unsafe(export_name = "further_stack")]
-static STACK: AtomicU64 = AtomicU64::new(0);
-#[unsafe(export_name = "further_number")]
-static NUMBER: AtomicU64 = AtomicU64::new(0);
-
 /// CPUs that are up, the boot CPU included.
 static ONLINE: AtomicU32 = AtomicU32::new(1);
-
-unsafe extern "C" {
-    static trampoline: u8;
-    static trampoline_end: u8;
-}
 
 /// Returns how many CPUs run tasks. Their numbers are those below.
 pub fn online() -> u32 {
@@ -51,9 +37,11 @@ pub fn start_all() -> u32 {
         .filter(|id| *id != own);
     // One that is listed twice runs already the second time, and must not be reset.
     let runs = |id| (0..online()).any(|cpu| executor::apic_id(cpu) == Some(id));
-    place_trampoline();
-    let (tables, _) = Cr3::read();
-    TABLES.store(tables.start_address().as_u64(), Ordering::Relaxed);
+    if memory::place_trampoline(further::code()).is_none() {
+        exit::fail(format_args!(
+            "no memory to map what further CPUs begin with"
+        ));
+    }
     let mut missing = 0;
     for id in others {
         if runs(id) {
@@ -68,11 +56,8 @@ pub fn start_all() -> u32 {
             missing += 1;
             continue;
         }
-        STACK.store(
-            memory::allocate_stack(STACK_PAGES).as_u64(),
-            Ordering::Relaxed,
-        );
-        NUMBER.store(u64::from(number), Ordering::Relaxed);
+        let stack = memory::allocate_stack(STACK_PAGES);
+        further::prepare(stack, number.into(), further_main);
         start(id);
         let deadline_ns = time::now_ns() + LIMIT_NS;
         while online() == number && time::now_ns() < deadline_ns {
@@ -104,26 +89,13 @@ fn start(id: u32) {
     apic::send_init(id);
     time::spin_ns(10_000_000);
     for _ in 0..2 {
-        apic::send_startup(id, (boot::TRAMPOLINE >> 12) as u8);
+        apic::send_startup(id, (TRAMPOLINE >> 12) as u8);
         time::spin_ns(200_000);
     }
 }
 
-fn place_trampoline() {
-    let (start, end) = (&raw const trampoline, &raw const trampoline_end);
-    let len_bytes = end as usize - start as usize;
-    let Some(page) = memory::map_trampoline() else {
-        exit::fail(format_args!(
-            "no memory to map what further CPUs begin with"
-        ));
-    };
-    // SAFETY: the page lies below the memory that the allocator has, and the firmware has done with
-    // it; the code is `len_bytes` long by its own labels, less than a page.
-    unsafe { core::ptr::copy_nonoverlapping(start, page.as_ptr(), len_bytes) };
-}
-
 /// A further CPU's first Rust, on its own stack, with the final tables.
-pub(crate) extern "C" fn further_main(number: u64) -> ! {
+extern "C" fn further_main(number: u64) -> ! {
     cpu::prepare(number as usize);
     cpu::load_tables();
     idt::load();

@@ -23,7 +23,7 @@ use kernel::{
         idle::{Choice, Sum, Way},
     },
     interrupts::{apic, idt, vectors},
-    memory::{self, heap, paging},
+    memory::{self, heap, layout},
     sync::SpinLock,
     task::executor,
     time::{
@@ -84,7 +84,7 @@ kernel::tests! {
 
 fn no_page_is_writable_and_executable() {
     let mut pages = 0;
-    paging::for_each_mapping(|address, flags| {
+    memory::for_each_mapping(|address, flags| {
         pages += 1;
         let writable = flags.contains(PageTableFlags::WRITABLE);
         let executable = !flags.contains(PageTableFlags::NO_EXECUTE);
@@ -97,9 +97,9 @@ fn no_page_is_writable_and_executable() {
 }
 
 fn guard_pages_are_not_mapped() {
-    let top = memory::allocate_stack(2).as_u64();
+    let top = memory::allocate_stack(2).top().as_u64();
     let mut mapped = Vec::new();
-    paging::for_each_mapping(|address, _| {
+    memory::for_each_mapping(|address, _| {
         if (top - 4 * 4096..top).contains(&address.as_u64()) {
             mapped.push(address.as_u64());
         }
@@ -116,8 +116,11 @@ fn frames_come_back() {
     let one = memory::allocate_frames(1).unwrap();
     let many = memory::allocate_frames(33).unwrap();
     assert_eq!(memory::free_frame_count(), before - 34);
-    memory::free_frames(many, 33);
-    memory::free_frames(one, 1);
+    // SAFETY: just allocated, and used by nobody.
+    unsafe {
+        memory::free_frames(many, 33);
+        memory::free_frames(one, 1);
+    }
     assert_eq!(memory::free_frame_count(), before);
     assert_eq!(memory::allocate_frames(usize::MAX / 8192), None);
 }
@@ -130,7 +133,8 @@ fn large_frames_are_contiguous_and_zeroed() {
     let slice = unsafe { core::slice::from_raw_parts_mut(bytes, count * memory::FRAME_LEN) };
     assert!(slice.iter().all(|byte| *byte == 0));
     slice.fill(0xa5);
-    memory::free_frames(start, count);
+    // SAFETY: allocated above, and the slice is used no more.
+    unsafe { memory::free_frames(start, count) };
     let again = memory::allocate_frames(count).unwrap();
     let bytes: *mut u8 = memory::physical(again).as_mut_ptr();
     // SAFETY: as above.
@@ -139,7 +143,8 @@ fn large_frames_are_contiguous_and_zeroed() {
         slice.iter().all(|byte| *byte == 0),
         "frames are not zeroed the second time"
     );
-    memory::free_frames(again, count);
+    // SAFETY: the same.
+    unsafe { memory::free_frames(again, count) };
 }
 
 fn heap_gives_back_what_it_takes() {
@@ -335,7 +340,7 @@ fn registers_are_where_nothing_else_is() {
         memory::map_registers(bar, 4096)
     );
     let frame = memory::allocate_frames(1).unwrap();
-    let (image, image_end) = boot::image();
+    let (image, image_end) = layout::image();
     let tables = crypto::tables();
     let widest = 1 << 52;
     let mut bad = vec![
@@ -345,7 +350,7 @@ fn registers_are_where_nothing_else_is() {
         ("the image", image, 64),
         ("the image's end", image_end - 1, 2),
         ("page 0", 0, 4096),
-        ("the trampoline", boot::TRAMPOLINE.into(), 4096),
+        ("the trampoline", layout::TRAMPOLINE.into(), 4096),
         ("the screen", 0xb8000, 4096),
         ("the firmware below 1 MiB", 0xf_0000, 0x1_0000),
         ("across 1 MiB", 0xf_f000, 0x2000),
@@ -372,7 +377,8 @@ fn registers_are_where_nothing_else_is() {
         let mapped = memory::map_registers(address, len_bytes);
         assert_eq!(mapped, None, "{what}: {len_bytes:#x} bytes at {address:#x}");
     }
-    memory::free_frames(frame, 1);
+    // SAFETY: allocated above, and used by nobody.
+    unsafe { memory::free_frames(frame, 1) };
     // What the kernel keeps is not in memory either.
     assert_eq!(memory::map_own_registers(frame, 4096), None);
     assert_eq!(memory::map_own_registers(widest, 4096), None);
@@ -384,11 +390,11 @@ fn registers_are_mapped_page_by_page() {
     let place = 0xc1_2345_6000;
     let mapped = || {
         let mut pages = Vec::new();
-        paging::for_each_mapping(|address, _| {
-            let window = paging::DEVICE_OFFSET + place - 0x10_0000
-                ..=paging::DEVICE_OFFSET + place + 0x10_0000;
+        memory::for_each_mapping(|address, _| {
+            let window = layout::DEVICE_OFFSET + place - 0x10_0000
+                ..=layout::DEVICE_OFFSET + place + 0x10_0000;
             if window.contains(&address.as_u64()) {
-                pages.push(address.as_u64() - paging::DEVICE_OFFSET - place);
+                pages.push(address.as_u64() - layout::DEVICE_OFFSET - place);
             }
         });
         pages

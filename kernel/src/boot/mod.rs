@@ -6,6 +6,7 @@
 //! mode; `boot_main` turns the start info into a `BootInfo`. Rights come with the final tables
 //! (`memory`).
 
+pub(crate) mod further;
 mod needs;
 
 use core::{arch::global_asm, cell::UnsafeCell, slice};
@@ -15,13 +16,10 @@ use bootloader_api::{
     info::{MemoryRegion, MemoryRegionKind, MemoryRegions, Optional},
 };
 
-use crate::cpu;
-
-/// Where physical memory is mapped.
-pub const PHYSICAL_OFFSET: u64 = 0xffff_8000_0000_0000;
-
-/// The page below 1 MiB at which further CPUs begin.
-pub const TRAMPOLINE: u32 = 0x8000;
+use crate::{
+    cpu,
+    memory::layout::{PHYSICAL_OFFSET, image},
+};
 
 /// Bytes of the boot CPU's stack.
 pub const BOOT_STACK_LEN: usize = 128 * 1024;
@@ -49,6 +47,7 @@ boot_stack_top:
 
     .section .bss.boot_tables, "aw", @nobits
     .align 4096
+    .global boot_pml4           // `further` begins with it too
 boot_pml4: .skip 4096
 boot_pdpt: .skip 4096
 boot_pd:   .skip 4 * 4096
@@ -100,6 +99,7 @@ pvh_start:
     ljmp $8, $long_start
 
     .align 8
+    .global boot_gdt            // and with this one
 boot_gdt:
     .quad 0
     .quad 0x00af9b000000ffff    // 64-bit code
@@ -122,66 +122,9 @@ long_start:
     movl %ebx, %edi
     call {boot_main}
     ud2
-
-    // A further CPU begins here, in real mode, at the page that its start-up interrupt names.
-    // Copied there: nothing but the jump out of it may depend on where it is linked.
-    .code16
-    .global trampoline
-trampoline:
-    cli
-    cld
-    xorw %ax, %ax
-    movw %ax, %ds
-    lgdtl {trampoline_page} + trampoline_gdt_pointer - trampoline
-    movl %cr0, %eax
-    orl $1, %eax
-    movl %eax, %cr0
-    ljmpl $24, $further_start
-trampoline_gdt_pointer:
-    .word 31
-    .long boot_gdt
-    .global trampoline_end
-trampoline_end:
-
-    .code32
-further_start:
-    movw $16, %ax
-    movw %ax, %ds
-    movw %ax, %ss
-    movl $boot_pml4, %eax
-    movl %eax, %cr3
-    movl %cr4, %eax
-    orl $0x20, %eax
-    movl %eax, %cr4
-    movl $0xc0000080, %ecx
-    rdmsr
-    orl $0x900, %eax
-    wrmsr
-    movl %cr0, %eax
-    orl $0x80010000, %eax
-    movl %eax, %cr0
-    ljmp $8, $further_long
-
-    .code64
-further_long:
-    xorl %eax, %eax
-    movw %ax, %ds
-    movw %ax, %es
-    movw %ax, %fs
-    movw %ax, %gs
-    // The final tables first: the stack is mapped in them alone.
-    movq further_tables, %rax
-    movq %rax, %cr3
-    movq further_stack, %rsp
-    xorl %ebp, %ebp
-    movq further_number, %rdi
-    call {further_main}
-    ud2
 "#,
     stack_len = const BOOT_STACK_LEN,
     boot_main = sym boot_main,
-    trampoline_page = const TRAMPOLINE,
-    further_main = sym crate::smp::further_main,
     options(att_syntax)
 );
 
@@ -248,15 +191,8 @@ static BOOT: BootCell = BootCell(UnsafeCell::new(BootData {
     reason = "both sides are Rust of one build; `entry_point!` chose the ABI"
 )]
 unsafe extern "C" {
-    static image_start: u8;
-    static image_end: u8;
     /// What `entry_point!` declares.
     fn _start(info: &'static mut BootInfo) -> !;
-}
-
-/// Returns the kernel image's physical start and end: it is linked where it is loaded.
-pub fn image() -> (u64, u64) {
-    (&raw const image_start as u64, &raw const image_end as u64)
 }
 
 /// Returns the words after `-append`.

@@ -6,7 +6,11 @@ use core::ops::RangeInclusive;
 use virtio_drivers::transport::pci::bus::{ConfigurationAccess, DeviceFunction};
 use x86_64::instructions::port::Port;
 
-use crate::{bus::acpi::Ecam, memory, sync::SpinLock};
+use crate::{
+    bus::acpi::Ecam,
+    memory::{self, Registers},
+    sync::SpinLock,
+};
 
 /// A way to configuration space. Copies are independent of each other: in memory every register
 /// has its own address, and the ports have a lock.
@@ -17,8 +21,8 @@ pub struct Access(Way);
 enum Way {
     /// Registers in memory, mapped for good by [`Access::new`].
     Ecam {
-        /// Where bus 0's part is, or would be.
-        mapped: u64,
+        /// From the first bus's part on.
+        registers: Registers,
         first_bus: u8,
         last_bus: u8,
     },
@@ -51,8 +55,8 @@ impl Access {
         let len_bytes = (u64::from(last_bus.saturating_sub(first_bus)) + 1) * BUS_LEN;
         let start = address.checked_add(before);
         match start.and_then(|start| memory::map_own_registers(start, len_bytes as usize)) {
-            Some(mapped) => Self(Way::Ecam {
-                mapped: (mapped.as_ptr() as u64).wrapping_sub(before),
+            Some(registers) => Self(Way::Ecam {
+                registers,
                 first_bus,
                 last_bus,
             }),
@@ -77,10 +81,10 @@ impl Access {
         }
     }
 
-    /// Returns where a register is in memory.
-    fn register(&self, function: DeviceFunction, offset: u8) -> Option<*mut u32> {
+    /// Returns a function's register in memory: whose it is, and its offset there.
+    fn register(&self, function: DeviceFunction, offset: u8) -> Option<(Registers, u64)> {
         let Way::Ecam {
-            mapped,
+            registers,
             first_bus,
             last_bus,
         } = self.0
@@ -90,11 +94,11 @@ impl Access {
         if !(first_bus..=last_bus).contains(&function.bus) {
             return None;
         }
-        let place = u64::from(function.bus) << 20
+        let place = u64::from(function.bus - first_bus) << 20
             | u64::from(function.device) << 15
             | u64::from(function.function) << 12
             | u64::from(offset & 0xfc);
-        Some(mapped.wrapping_add(place) as *mut u32)
+        Some((registers, place))
     }
 }
 
@@ -118,11 +122,10 @@ impl ConfigurationAccess for Access {
             });
         }
         // A bus that is not there reads as nothing, like on the bus itself.
-        let Some(register) = self.register(function, offset) else {
-            return u32::MAX;
-        };
-        // SAFETY: inside the space mapped by `new`, and aligned.
-        unsafe { register.read_volatile() }
+        match self.register(function, offset) {
+            Some((registers, place)) => registers.read(place),
+            None => u32::MAX,
+        }
     }
 
     fn write_word(&mut self, function: DeviceFunction, offset: u8, value: u32) {
@@ -135,11 +138,9 @@ impl ConfigurationAccess for Access {
                 }
             });
         }
-        let Some(register) = self.register(function, offset) else {
-            return;
-        };
-        // SAFETY: as in `read_word`.
-        unsafe { register.write_volatile(value) }
+        if let Some((registers, place)) = self.register(function, offset) {
+            registers.write(place, value);
+        }
     }
 
     unsafe fn unsafe_clone(&self) -> Self {

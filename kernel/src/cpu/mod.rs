@@ -86,7 +86,7 @@ pub(crate) fn prepare(cpu: usize) {
 pub fn load_tables() {
     let tss = Box::leak(Box::new(TaskStateSegment::new()));
     for place in [DOUBLE_FAULT_STACK, NMI_STACK, MACHINE_CHECK_STACK] {
-        tss.interrupt_stack_table[usize::from(place)] = memory::allocate_stack(STACK_PAGES);
+        tss.interrupt_stack_table[usize::from(place)] = memory::allocate_stack(STACK_PAGES).top();
     }
     let gdt = Box::leak(Box::new(GlobalDescriptorTable::new()));
     let code = gdt.append(Descriptor::kernel_code_segment());

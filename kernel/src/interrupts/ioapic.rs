@@ -7,7 +7,7 @@ use core::{
 
 use crate::{
     bus::acpi::{IoApic, Override, Tables},
-    memory,
+    memory::{self, Registers},
     sync::SpinLock,
 };
 
@@ -37,37 +37,32 @@ impl fmt::Display for NoPin {
 /// A pin of an I/O APIC.
 #[derive(Clone, Copy, Debug)]
 pub struct Pin {
-    registers: u64,
+    registers: Registers,
     index: u32,
     low: u32,
     high: u32,
 }
 
 /// Select and window belong together.
-static REGISTERS: SpinLock<()> = SpinLock::new("I/O APIC", ());
+static WINDOWS: SpinLock<()> = SpinLock::new("I/O APIC", ());
 static ROUTED: AtomicU64 = AtomicU64::new(0);
 
-fn access(registers: u64, index: u32, value: Option<u32>) -> u32 {
-    REGISTERS.with(|()| {
-        // SAFETY: `find` mapped both registers for good, and the lock keeps them together.
-        unsafe {
-            ((registers + SELECT) as *mut u32).write_volatile(index);
-            let window = (registers + WINDOW) as *mut u32;
-            match value {
-                Some(value) => {
-                    window.write_volatile(value);
-                    value
-                }
-                None => window.read_volatile(),
+fn access(registers: Registers, index: u32, value: Option<u32>) -> u32 {
+    WINDOWS.with(|()| {
+        registers.write(SELECT, index);
+        match value {
+            Some(value) => {
+                registers.write(WINDOW, value);
+                value
             }
+            None => registers.read(WINDOW),
         }
     })
 }
 
-/// Maps an I/O APIC, and returns where its registers are and how many pins it has.
-fn find(io_apic: &IoApic) -> Option<(u64, u32)> {
+/// Maps an I/O APIC, and returns its registers and how many pins it has.
+fn find(io_apic: &IoApic) -> Option<(Registers, u32)> {
     let registers = memory::map_own_registers(u64::from(io_apic.address), 32)?;
-    let registers = registers.as_ptr() as u64;
     let pins = (access(registers, VERSION, None) >> 16 & 0xff) + 1;
     Some((registers, pins))
 }

@@ -1,15 +1,11 @@
 //! Which frames are free: one bit each.
 
-use super::physical;
-
-/// Bytes of a frame.
-pub const FRAME_LEN: usize = 4096;
+use crate::memory::layout::{FRAME_LEN, physical};
 
 const BITS: usize = u64::BITS as usize;
 
 /// Allocates contiguous frames, first fit.
-#[derive(Debug)]
-pub struct Frames {
+pub(super) struct Frames {
     /// A set bit is a free frame.
     free: &'static mut [u64],
     /// Frames below it are taken.
@@ -20,7 +16,7 @@ pub struct Frames {
 impl Frames {
     /// Makes an allocator of the usable regions. Its bits lie in the first of them that has room
     /// below 4 GiB, which is all that is mapped yet.
-    pub fn new(usable: impl Iterator<Item = (u64, u64)> + Clone) -> Self {
+    pub(super) fn new(usable: impl Iterator<Item = (u64, u64)> + Clone) -> Self {
         let frame = |address: u64| (address / FRAME_LEN as u64) as usize;
         let count = usable.clone().map(|(_, end)| frame(end)).max().unwrap_or(0);
         let words = count.div_ceil(BITS);
@@ -74,7 +70,7 @@ impl Frames {
     }
 
     /// Takes `count` contiguous frames and returns the address of the first.
-    pub fn allocate(&mut self, count: usize) -> Option<u64> {
+    pub(super) fn allocate(&mut self, count: usize) -> Option<u64> {
         let end = self.free.len() * BITS;
         let mut start = self.first;
         let mut all_taken_so_far = true;
@@ -100,7 +96,7 @@ impl Frames {
     }
 
     /// Gives frames back.
-    pub fn free(&mut self, start: u64, count: usize) {
+    pub(super) fn free(&mut self, start: u64, count: usize) {
         assert!(
             start.is_multiple_of(FRAME_LEN as u64),
             "frame address {start:#x}"
@@ -112,7 +108,7 @@ impl Frames {
     }
 
     /// Returns how many frames are free.
-    pub fn free_count(&self) -> usize {
+    pub(super) fn free_count(&self) -> usize {
         self.free_count
     }
 }

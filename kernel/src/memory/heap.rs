@@ -10,7 +10,10 @@ use core::{
 use linked_list_allocator::Heap;
 
 use crate::{
-    memory::{self, FRAME_LEN},
+    memory::{
+        layout::{self, FRAME_LEN},
+        manager,
+    },
     sync::SpinLock,
 };
 
@@ -24,11 +27,11 @@ static HEAP: KernelHeap = KernelHeap(SpinLock::new("heap", Heap::empty()));
 
 static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
 
-pub(crate) fn init() {
-    let Some(start) = memory::allocate_frames(HEAP_LEN / FRAME_LEN) else {
+pub(super) fn init() {
+    let Some(start) = manager::allocate_frames(HEAP_LEN / FRAME_LEN) else {
         panic!("no memory for the heap");
     };
-    let start = memory::physical(start).as_mut_ptr();
+    let start = layout::physical(start).as_mut_ptr();
     // SAFETY: frames taken for the heap alone, mapped for good.
     HEAP.0.with(|heap| unsafe { heap.init(start, HEAP_LEN) });
 }

@@ -10,8 +10,13 @@ use alloc::vec::Vec;
 use bootloader_api::info::{MemoryRegion, MemoryRegionKind};
 use spin::Once;
 
-use super::{FIRST_BYTE, FRAME_LEN, FRAMES, paging};
-use crate::{boot::TRAMPOLINE, sync::SpinLock};
+use crate::{
+    memory::{
+        layout::{self, FIRST_BYTE, FRAME_LEN, TRAMPOLINE},
+        manager,
+    },
+    sync::SpinLock,
+};
 
 /// Where writes are messages to local APICs (Intel SDM volume 3, 12.11.1).
 const MESSAGES: Range<u64> = 0xfee0_0000..0xfef0_0000;
@@ -20,6 +25,51 @@ const RESERVED: MemoryRegionKind = MemoryRegionKind::UnknownBios(2);
 
 /// Most stretches of registers that the kernel keeps for itself.
 const MAX_OWN: usize = 64;
+
+/// Registers that the kernel keeps for itself, mapped for good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Registers {
+    start: u64,
+    len_bytes: u64,
+}
+
+impl Registers {
+    /// Returns where the first is.
+    pub fn as_ptr(self) -> *mut u8 {
+        self.start as *mut u8
+    }
+
+    /// Reads the register at `offset`.
+    ///
+    /// # Panics
+    ///
+    /// If it does not lie within, or unaligned.
+    #[inline]
+    pub(crate) fn read(self, offset: u64) -> u32 {
+        // SAFETY: aligned, and within registers that are mapped for good: no Rust object is there.
+        unsafe { self.register(offset).read_volatile() }
+    }
+
+    /// Writes the register at `offset`. What the device does of it the caller answers for.
+    ///
+    /// # Panics
+    ///
+    /// As [`read`](Self::read) does.
+    #[inline]
+    pub(crate) fn write(self, offset: u64, value: u32) {
+        // SAFETY: as in `read`.
+        unsafe { self.register(offset).write_volatile(value) }
+    }
+
+    #[inline]
+    fn register(self, offset: u64) -> *mut u32 {
+        let len_bytes = size_of::<u32>() as u64;
+        assert!(self.len_bytes >= len_bytes && offset <= self.len_bytes - len_bytes);
+        let place = (self.start + offset) as *mut u32;
+        assert!(place.is_aligned());
+        place
+    }
+}
 
 /// What the kernel has mapped for itself.
 struct Own {
@@ -49,7 +99,7 @@ fn overlap(one: &Range<u64>, other: &Range<u64>) -> bool {
 fn pages(address: u64, len_bytes: usize) -> Option<Range<u64>> {
     let frame = FRAME_LEN as u64;
     let end = address.checked_add(len_bytes as u64)?;
-    let limit = (1 << address_bits()).min(paging::DEVICE_LEN);
+    let limit = (1 << address_bits()).min(layout::DEVICE_LEN);
     (len_bytes > 0 && end <= limit).then(|| address / frame * frame..end.next_multiple_of(frame))
 }
 
@@ -100,7 +150,7 @@ pub fn map_registers(address: u64, len_bytes: usize) -> Option<NonNull<u8>> {
 ///
 /// `None` where there is memory, for nothing, past what the CPU can address, and when there is no
 /// memory for page tables or no room to remember it.
-pub fn map_own_registers(address: u64, len_bytes: usize) -> Option<NonNull<u8>> {
+pub fn map_own_registers(address: u64, len_bytes: usize) -> Option<Registers> {
     let pages = pages(address, len_bytes)?;
     if pages.start < FIRST_BYTE || is_named(&pages, |kind| kind != RESERVED) {
         return None;
@@ -119,14 +169,36 @@ pub fn map_own_registers(address: u64, len_bytes: usize) -> Option<NonNull<u8>> 
     if !is_kept {
         return None;
     }
-    FRAMES.with(|frames| paging::map_device_largely(pages, frames.as_mut()?))?;
-    in_window(address)
+    manager::map_device_largely(pages)?;
+    let start = in_window(address)?.as_ptr() as u64;
+    Some(Registers {
+        start,
+        len_bytes: len_bytes as u64,
+    })
 }
 
-/// Maps the page that further CPUs begin at: memory that the allocator does not have.
-pub(crate) fn map_trampoline() -> Option<NonNull<u8>> {
+/// Copies the code at which further CPUs begin to its page: memory that the allocator does not
+/// have. `None` when there is no memory to map it.
+///
+/// # Panics
+///
+/// If it is longer than a page.
+pub(crate) fn place_trampoline(code: &[u8]) -> Option<()> {
+    assert!(
+        code.len() <= FRAME_LEN,
+        "{} bytes of trampoline",
+        code.len()
+    );
     let page = u64::from(TRAMPOLINE);
-    map(page, page..page + FRAME_LEN as u64)
+    let start = map(page, page..page + FRAME_LEN as u64)?;
+    // SAFETY: the page was mapped just now. It lies below the memory that the allocator has, the
+    // firmware has done with it, and the code is no longer than it.
+    unsafe {
+        start
+            .as_ptr()
+            .copy_from_nonoverlapping(code.as_ptr(), code.len())
+    };
+    Some(())
 }
 
 /// Copies a firmware table.
@@ -160,10 +232,10 @@ pub(crate) fn read_firmware(address: u64, len_bytes: usize) -> Option<Vec<u8>> {
 }
 
 fn map(address: u64, pages: Range<u64>) -> Option<NonNull<u8>> {
-    FRAMES.with(|frames| paging::map_device(pages, frames.as_mut()?))?;
+    manager::map_device(pages)?;
     in_window(address)
 }
 
 fn in_window(address: u64) -> Option<NonNull<u8>> {
-    NonNull::new((paging::DEVICE_OFFSET + address) as *mut u8)
+    NonNull::new((layout::DEVICE_OFFSET + address) as *mut u8)
 }

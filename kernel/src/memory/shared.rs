@@ -1,6 +1,9 @@
 //! Memory that a device may write at any time, for rings that are filled by hand.
 
-use super::{FRAME_LEN, allocate_frames, physical};
+use crate::memory::{
+    layout::{FRAME_LEN, physical},
+    manager::allocate_frames,
+};
 
 /// Frames that are kept for good, or a part of them: touched by volatile accesses only.
 #[derive(Clone, Copy, Debug)]

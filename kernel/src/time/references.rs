@@ -16,7 +16,7 @@ use crate::{
     bus::acpi::{PmTimer, Tables},
     cpu,
     interrupts::apic,
-    memory,
+    memory::{self, Registers},
 };
 
 /// Who says how fast the TSC is.
@@ -117,10 +117,9 @@ const PIT_OUT: u8 = 1 << 5;
 
 /// How a counter is read.
 #[derive(Debug)]
-enum Registers {
+enum Counting {
     PmTimer(Port<u32>),
-    /// Where they are mapped.
-    Hpet(u64),
+    Hpet(Registers),
     Pit,
     LocalApic,
 }
@@ -128,7 +127,7 @@ enum Registers {
 /// A counter of the machine's.
 #[derive(Debug)]
 pub(crate) struct Counter {
-    registers: Registers,
+    by: Counting,
     /// Ticks a second; 0 where nobody knows.
     pub(crate) hz: u64,
     /// It begins anew after so many bits.
@@ -162,7 +161,7 @@ impl Counter {
         let hpet = tables.hpet.and_then(Self::hpet);
         let pm_timer = tables.pm_timer.map(Self::pm_timer);
         let pit = Self {
-            registers: Registers::Pit,
+            by: Counting::Pit,
             hz: PIT_HZ,
             bits: 16,
         };
@@ -171,18 +170,17 @@ impl Counter {
 
     fn pm_timer(timer: PmTimer) -> Self {
         Self {
-            registers: Registers::PmTimer(Port::new(timer.port)),
+            by: Counting::PmTimer(Port::new(timer.port)),
             hz: PM_TIMER_HZ,
             bits: if timer.has_32_bits { 32 } else { 24 },
         }
     }
 
     fn hpet(address: u64) -> Option<Self> {
-        let mapped = memory::map_own_registers(address, 0x400)?.as_ptr() as u64;
-        // SAFETY: the block of registers, just mapped for good; reading this one does nothing.
-        let period_fs = unsafe { ((mapped + HPET_PERIOD) as *const u32).read_volatile() };
+        let registers = memory::map_own_registers(address, 0x400)?;
+        let period_fs = registers.read(HPET_PERIOD);
         (1..=MAX_HPET_PERIOD_FS).contains(&period_fs).then(|| Self {
-            registers: Registers::Hpet(mapped),
+            by: Counting::Hpet(registers),
             hz: FS_PER_S / u64::from(period_fs),
             bits: 32,
         })
@@ -191,7 +189,7 @@ impl Counter {
     /// The local APIC's timer, whose rate is to be found out too.
     pub(crate) fn local_apic() -> Self {
         Self {
-            registers: Registers::LocalApic,
+            by: Counting::LocalApic,
             hz: 0,
             bits: 32,
         }
@@ -199,50 +197,46 @@ impl Counter {
 
     /// Returns whose it is; `None` for the local APIC's, which is no reference.
     pub(crate) fn reference(&self) -> Option<Reference> {
-        match self.registers {
-            Registers::PmTimer(_) => Some(Reference::PmTimer),
-            Registers::Hpet(_) => Some(Reference::Hpet),
-            Registers::Pit => Some(Reference::Pit),
-            Registers::LocalApic => None,
+        match self.by {
+            Counting::PmTimer(_) => Some(Reference::PmTimer),
+            Counting::Hpet(_) => Some(Reference::Hpet),
+            Counting::Pit => Some(Reference::Pit),
+            Counting::LocalApic => None,
         }
     }
 
     /// Lets it count; one that counts once begins anew.
     pub(crate) fn start(&mut self) {
-        match self.registers {
-            Registers::PmTimer(_) => {}
-            Registers::Hpet(mapped) => enable_hpet(mapped, true),
-            Registers::Pit => start_pit(),
-            Registers::LocalApic => apic::start_count(),
+        match self.by {
+            Counting::PmTimer(_) => {}
+            Counting::Hpet(registers) => enable_hpet(registers, true),
+            Counting::Pit => start_pit(),
+            Counting::LocalApic => apic::start_count(),
         }
     }
 
     /// Leaves it as it was.
     pub(crate) fn stop(&mut self) {
-        match self.registers {
-            Registers::PmTimer(_) => {}
-            Registers::Hpet(mapped) => enable_hpet(mapped, false),
-            Registers::Pit => gate_pit(false),
-            Registers::LocalApic => apic::start_timer(0),
+        match self.by {
+            Counting::PmTimer(_) => {}
+            Counting::Hpet(registers) => enable_hpet(registers, false),
+            Counting::Pit => gate_pit(false),
+            Counting::LocalApic => apic::start_timer(0),
         }
     }
 
     /// Reads it; `None` when it has counted to its end, or is not there.
     pub(crate) fn read(&mut self) -> Option<Reading> {
         let before = ticks_in_order();
-        let value = match &mut self.registers {
+        let value = match &mut self.by {
             // SAFETY: the port that the FADT names; reading it does nothing.
-            Registers::PmTimer(port) => Some(u64::from(unsafe { port.read() })),
-            Registers::Hpet(mapped) => {
-                let counter = (*mapped + HPET_COUNTER) as *const u32;
-                // SAFETY: as in `hpet`.
-                Some(u64::from(unsafe { counter.read_volatile() }))
-            }
-            Registers::Pit => Some(latch_pit()),
-            Registers::LocalApic => Some(u64::from(apic::counted())),
+            Counting::PmTimer(port) => Some(u64::from(unsafe { port.read() })),
+            Counting::Hpet(registers) => Some(u64::from(registers.read(HPET_COUNTER))),
+            Counting::Pit => Some(latch_pit()),
+            Counting::LocalApic => Some(u64::from(apic::counted())),
         };
         let after = ticks_in_order();
-        if matches!(self.registers, Registers::Pit) && !pit_counts() {
+        if matches!(self.by, Counting::Pit) && !pit_counts() {
             return None;
         }
         let width = after.wrapping_sub(before);
@@ -259,14 +253,11 @@ impl Counter {
     }
 }
 
-fn enable_hpet(mapped: u64, enable: bool) {
-    let register = (mapped + HPET_CONFIGURATION) as *mut u32;
-    // SAFETY: mapped for good by `Counter::hpet`. None of its timers is armed: the firmware's are
-    // not, and nobody else uses it.
-    unsafe {
-        let others = register.read_volatile() & !HPET_ENABLE;
-        register.write_volatile(others | u32::from(enable));
-    }
+/// Lets the HPET count or stop. None of its timers is armed: the firmware's are not, and nobody else
+/// uses it.
+fn enable_hpet(registers: Registers, enable: bool) {
+    let others = registers.read(HPET_CONFIGURATION) & !HPET_ENABLE;
+    registers.write(HPET_CONFIGURATION, others | u32::from(enable));
 }
 
 /// Opens or closes the gate of channel 2; the speaker stays off.
