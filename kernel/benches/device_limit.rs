@@ -22,7 +22,7 @@ use kernel::{
     exit::{self, ExitCode, exit},
     interrupts::vectors,
     memory::{self, FRAME_LEN, Shared},
-    platform::KernelPlatform,
+    platform::{self, KernelPlatform},
     println, time,
 };
 use virtio_crypto::{
@@ -368,7 +368,7 @@ fn bring_up(transport: &dyn Transport) -> (Flood, Flood) {
     transport.set_msix_enabled(true);
     // The message ends a sleep, and that is all.
     let vector = measure::expect(vectors::allocate(|_| ()));
-    transport.set_msix_message(MsixEntry(0), vectors::message_here(vector));
+    transport.set_msix_message(MsixEntry(0), platform::message_here(vector));
     let data = Flood::new(transport, QueueIndex(0), 0);
     let control = Flood::new(transport, QueueIndex(u32::from_le_bytes(index) as u16), 0);
     status |= DeviceStatus::DRIVER_OK;

@@ -31,7 +31,10 @@ use kernel::{
     command_line,
     crypto::{self, CryptoDevice, Reach, Wiring},
     exit::{self, ExitCode, exit},
-    interrupts::{apic, vectors},
+    interrupts::{
+        apic,
+        vectors::{self, Vector},
+    },
     memory,
     platform::KernelPlatform,
     println, smp,
@@ -116,7 +119,7 @@ fn inject(device: &CryptoDevice, send: impl Fn()) {
     }
 }
 
-fn vector(device: &CryptoDevice) -> u8 {
+fn vector(device: &CryptoDevice) -> Vector {
     match crypto::vector_of(device, DATA_ENTRY) {
         Some(vector) => vector,
         None => exit::fail(format_args!("no vector for the data queue: vectors=3")),
@@ -124,8 +127,8 @@ fn vector(device: &CryptoDevice) -> u8 {
 }
 
 /// A message as a device sends it: a write to the local APICs' address.
-fn write_message(vector: u8) {
-    let Some(message) = apic::message(apic::id(), vector) else {
+fn write_message(vector: Vector) {
+    let Some(message) = vectors::message_here(vector) else {
         exit::fail(format_args!("no message can name this CPU"));
     };
     let Some(place) = memory::map_own_registers(message.address(), 4) else {
@@ -177,7 +180,7 @@ fn injected(device: &Arc<CryptoDevice>, session: &Session) {
 
     rate(session);
     let injections: [(&str, &dyn Fn()); 2] = [
-        ("settled-ipi", &|| apic::send(apic::id(), vector)),
+        ("settled-ipi", &|| apic::send(apic::id(), vector.number())),
         ("settled-message", &|| write_message(vector)),
     ];
     for (how, send) in injections {
@@ -193,7 +196,7 @@ fn injected(device: &Arc<CryptoDevice>, session: &Session) {
     settle(device);
     let before = device.interrupt_stats();
     for _ in 0..STORM {
-        inject(device, || apic::send(apic::id(), vector));
+        inject(device, || apic::send(apic::id(), vector.number()));
     }
     report_injected("storm", STORM, before, device.interrupt_stats());
     let after_storm = rate(session);
@@ -235,7 +238,7 @@ fn under_traffic(device: &Arc<CryptoDevice>, session: &Session, injected: u64) {
         .collect();
     executor::block_on(async {
         for number in 0..injected {
-            apic::send(apic::id(), second);
+            apic::send(apic::id(), second.number());
             while ARRIVED.load(Ordering::Relaxed) <= number {
                 executor::yield_now().await;
             }

@@ -34,7 +34,7 @@ pub fn init(info: &'static BootInfo) {
             memory::LEAST_USABLE_BYTES >> 10,
         ));
     }
-    cpu::load_tables();
+    interrupts::tables::load();
     interrupts::idt::load();
     interrupts::apic::silence_legacy();
     interrupts::apic::init();

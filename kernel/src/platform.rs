@@ -2,12 +2,13 @@
 
 use core::ptr::NonNull;
 
-use virtio_crypto::Platform;
+use virtio_crypto::{Platform, transport::MsixMessage};
 use virtio_drivers::{BufferDirection, Hal, PhysAddr};
 use x86_64::{VirtAddr, instructions::interrupts};
 
 use crate::{
     cpu::{self, usage},
+    interrupts::vectors::{self, Message, Vector},
     memory, sync, time,
 };
 
@@ -87,4 +88,20 @@ unsafe impl Platform for KernelPlatform {
     fn now_ns() -> u64 {
         time::now_ns()
     }
+}
+
+/// Returns the message that delivers `vector` to the calling CPU.
+pub fn message_here(vector: Vector) -> Option<MsixMessage> {
+    vectors::message_here(vector).map(vouch_for)
+}
+
+/// Returns the message that delivers `vector` to CPU `cpu`, if that is up.
+pub fn message_for(cpu: u32, vector: Vector) -> Option<MsixMessage> {
+    vectors::message_for(cpu, vector).map(vouch_for)
+}
+
+fn vouch_for(message: Message) -> MsixMessage {
+    // SAFETY: it raises a vector that was given out, whose handler may be called at any time, and
+    // its address is in the range of messages: it reaches no memory.
+    unsafe { MsixMessage::new(message.address(), message.data()) }
 }

@@ -5,7 +5,7 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use crate::{
     boot::further,
     cpu, crypto, exit,
-    interrupts::{apic, idt},
+    interrupts::{apic, idt, tables},
     memory::{self, layout::TRAMPOLINE},
     task::executor,
     time,
@@ -36,7 +36,7 @@ pub fn start_all() -> u32 {
         .copied()
         .filter(|id| *id != own);
     // One that is listed twice runs already the second time, and must not be reset.
-    let runs = |id| (0..online()).any(|cpu| executor::apic_id(cpu) == Some(id));
+    let runs = |id| (0..online()).any(|cpu| cpu::apic_id(cpu) == Some(id));
     if memory::place_trampoline(further::code()).is_none() {
         exit::fail(format_args!(
             "no memory to map what further CPUs begin with"
@@ -97,7 +97,7 @@ fn start(id: u32) {
 /// A further CPU's first Rust, on its own stack, with the final tables.
 extern "C" fn further_main(number: u64) -> ! {
     cpu::prepare(number as usize);
-    cpu::load_tables();
+    tables::load();
     idt::load();
     apic::init();
     executor::prepare();

@@ -190,7 +190,7 @@ fn hold_without_masking() {
     let vector = vectors::allocate(|_| LOCK.with(|()| ())).unwrap();
     x86_64::instructions::interrupts::enable();
     LOCK.with(|()| {
-        apic::send(apic::id(), vector);
+        apic::send(apic::id(), vector.number());
         let end_ns = time::now_ns() + 100_000_000;
         while time::now_ns() < end_ns {
             core::hint::spin_loop();

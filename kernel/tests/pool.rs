@@ -16,7 +16,7 @@ use kernel::{
     crypto::{self, CryptoDevice, Reach, Wiring},
     interrupts::vectors,
     memory,
-    platform::KernelPlatform,
+    platform::{self, KernelPlatform},
     println, smp,
     task::executor,
     time,
@@ -104,7 +104,7 @@ fn move_interrupts(devices: &[Arc<CryptoDevice>]) {
         };
         for (entry, handler) in (0..).zip(&HANDLERS[index][..entries]) {
             let vector = vectors::allocate(*handler).unwrap();
-            let message = vectors::message_for(cpu_of(index), vector).unwrap();
+            let message = platform::message_for(cpu_of(index), vector).unwrap();
             device.move_interrupt(MsixEntry(entry), message).unwrap();
         }
     }

@@ -14,7 +14,7 @@ use kernel::{
     cpu,
     crypto::{self, CryptoDevice, Reach, Wiring, idle},
     interrupts::vectors,
-    platform::KernelPlatform,
+    platform::{self, KernelPlatform},
     smp,
     task::executor,
     time,
@@ -397,7 +397,7 @@ fn vectors_move_between_cpus_and_lose_nothing() {
     ];
     let move_to = |cpu| {
         for (entry, vector) in vectors {
-            let message = vectors::message_for(cpu, vector).unwrap();
+            let message = platform::message_for(cpu, vector).unwrap();
             device().move_interrupt(MsixEntry(entry), message).unwrap();
         }
     };

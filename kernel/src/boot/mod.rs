@@ -204,7 +204,7 @@ pub fn command_line() -> &'static str {
 
 /// Runs on the boot CPU, on the boot stack, with everything below 4 GiB mapped.
 extern "C" fn boot_main(start_info: u32) -> ! {
-    cpu::prepare_boot_cpu();
+    cpu::prepare(0);
     // SAFETY: nothing else runs yet (see `BootCell`).
     let data = unsafe { &mut *BOOT.0.get() };
     // SAFETY: the boot ABI puts the address of a start info into EBX, below 4 GiB, where all of

@@ -8,6 +8,7 @@ use spin::Once;
 use crate::{
     crypto::{self, CryptoDevice},
     interrupts::{
+        apic,
         ioapic::{self, Pin},
         vectors,
     },
@@ -44,16 +45,11 @@ impl Line {
                 return None;
             }
         };
-        match ioapic::route(
-            crypto::tables(),
-            number,
-            vector,
-            crate::interrupts::apic::id(),
-        ) {
+        match ioapic::route(crypto::tables(), number, vector, apic::id()) {
             Ok(pin) => {
                 let devices = Once::new();
                 let line = &*Box::leak(Box::new(Self { pin, devices }));
-                BY_VECTOR[usize::from(vector)].call_once(|| line);
+                BY_VECTOR[usize::from(vector.number())].call_once(|| line);
                 Some(line)
             }
             Err(error) => {

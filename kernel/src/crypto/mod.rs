@@ -26,9 +26,12 @@ use crate::{
     },
     crypto::lines::Held,
     exit,
-    interrupts::{ioapic, vectors},
+    interrupts::{
+        ioapic,
+        vectors::{self, Vector},
+    },
     memory,
-    platform::KernelPlatform,
+    platform::{self, KernelPlatform},
     task::executor,
     time,
 };
@@ -82,6 +85,7 @@ pub type DeviceOrNone = Result<Option<Arc<CryptoDevice>>, Error>;
 struct Source {
     device: Arc<CryptoDevice>,
     entry: MsixEntry,
+    vector: Vector,
 }
 
 /// By vector.
@@ -115,12 +119,10 @@ fn handler_of(entry: MsixEntry) -> fn(u8) {
 }
 
 /// Returns the vector that this kernel gave an MSI-X entry of a device's.
-pub fn vector_of(device: &CryptoDevice, entry: MsixEntry) -> Option<u8> {
-    let is_it = |source: &Source| ptr::eq(&*source.device, device) && source.entry == entry;
-    let vector = SOURCES
-        .iter()
-        .position(|source| source.get().is_some_and(is_it));
-    vector.and_then(|vector| u8::try_from(vector).ok())
+pub fn vector_of(device: &CryptoDevice, entry: MsixEntry) -> Option<Vector> {
+    let is_it = |source: &&Source| ptr::eq(&*source.device, device) && source.entry == entry;
+    let source = SOURCES.iter().filter_map(Once::get).find(is_it);
+    source.map(|source| source.vector)
 }
 
 /// The configuration field `max_dataqueues` (Virtio 1.3, 5.9.4).
@@ -139,7 +141,7 @@ fn useful_entries(transport: &dyn Transport, options: &Options) -> usize {
 
 /// Takes so many vectors, or as many as there are, which is said in a line: the driver does with
 /// fewer.
-fn take_vectors(function: DeviceFunction, wanted: usize) -> Vec<u8> {
+fn take_vectors(function: DeviceFunction, wanted: usize) -> Vec<Vector> {
     let mut taken = Vec::new();
     for entry in (0..).map(MsixEntry).take(wanted) {
         match vectors::allocate(handler_of(entry)) {
@@ -268,13 +270,14 @@ fn set_up(
     };
     let messages = vectors
         .iter()
-        .filter_map(|vector| vectors::message_here(*vector));
+        .filter_map(|vector| platform::message_here(*vector));
     options.messages.extend(messages);
     let device = Arc::new(Device::new(transport, options)?);
     for (entry, vector) in (0..).map(MsixEntry).zip(vectors) {
-        SOURCES[usize::from(vector)].call_once(|| Source {
+        SOURCES[usize::from(vector.number())].call_once(|| Source {
             device: device.clone(),
             entry,
+            vector,
         });
     }
     Ok(device)

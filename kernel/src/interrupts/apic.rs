@@ -6,11 +6,12 @@ use core::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use virtio_crypto::transport::MsixMessage;
 use x86_64::{instructions::port::Port, registers::model_specific::Msr};
 
-use crate::{exit, memory};
+use crate::{cpu, exit, memory};
 
+/// The first vector that is not an exception.
+pub const FIRST_VECTOR: u8 = 32;
 /// Comes when an interrupt went away before it was taken; wants no end-of-interrupt.
 pub const SPURIOUS_VECTOR: u8 = 0xff;
 /// The local APIC's own errors.
@@ -125,6 +126,7 @@ pub fn init() {
     write(ERROR_STATUS, 0);
     write(TIMER_DIVIDE, DIVIDE_BY_16);
     write(SPURIOUS, SOFTWARE_ENABLE | u32::from(SPURIOUS_VECTOR));
+    cpu::set_apic_id(id());
 }
 
 /// Returns the calling CPU's local APIC id.
@@ -158,8 +160,20 @@ const DELIVERY_INIT: u32 = 0b101 << 8;
 const DELIVERY_STARTUP: u32 = 0b110 << 8;
 
 /// Sends `vector` to the CPU with local APIC `id`.
+///
+/// # Panics
+///
+/// If it is an exception's.
 pub fn send(id: u32, vector: u8) {
+    assert!(vector >= FIRST_VECTOR, "vector {vector} is an exception");
     command(id, ASSERT | u32::from(vector));
+}
+
+/// Ends the sleep of CPU `cpu`, if that is up.
+pub(crate) fn wake(cpu: u32) {
+    if let Some(id) = cpu::apic_id(cpu) {
+        send(id, WAKE_VECTOR);
+    }
 }
 
 /// Resets the CPU with local APIC `id` and lets it wait for its start-up interrupt.
@@ -186,17 +200,6 @@ fn command(id: u32, command: u32) {
             core::hint::spin_loop();
         }
     });
-}
-
-/// Returns the message that delivers `vector` to the CPU with local APIC `id`: fixed delivery,
-/// physical destination, edge. `None` for an id that a message cannot name, and for the vectors of
-/// exceptions.
-pub fn message(id: u32, vector: u8) -> Option<MsixMessage> {
-    let id = u8::try_from(id).ok()?;
-    let address = 0xfee0_0000 | u64::from(id) << 12;
-    // SAFETY: writes to this range raise interrupts and reach no memory; the vector is one whose
-    // handler may be called at any time, as those of all interrupts.
-    (vector >= 0x20).then(|| unsafe { MsixMessage::new(address, u32::from(vector)) })
 }
 
 /// Starts the timer: one interrupt after `count` ticks; 0 stops it.

@@ -14,11 +14,12 @@ use crate::{
     console,
     cpu::{self, usage},
     exit,
-    interrupts::apic,
+    interrupts::{
+        apic::{self, FIRST_VECTOR},
+        tables,
+    },
 };
 
-/// The first vector that is not an exception.
-pub const FIRST_VECTOR: u8 = 32;
 const VECTORS: usize = 256;
 
 global_asm!(
@@ -153,13 +154,13 @@ fn build() -> InterruptDescriptorTable {
     // SAFETY: an array of stubs of 16 bytes each, in the image; only addresses are taken.
     let stub = |vector: usize| VirtAddr::from_ptr(unsafe { &raw const interrupt_stubs[vector] });
     // SAFETY: each address is the stub of its vector, which pushes what `ExceptionFrame` says or
-    // returns by `iretq`; the stack indices are those that `cpu::load_tables` fills.
+    // returns by `iretq`; the stack indices are those that `tables::load` fills.
     unsafe {
         idt.divide_error.set_handler_addr(stub(0));
         idt.debug.set_handler_addr(stub(1));
         idt.non_maskable_interrupt
             .set_handler_addr(stub(2))
-            .set_stack_index(cpu::NMI_STACK);
+            .set_stack_index(tables::NMI_STACK);
         idt.breakpoint.set_handler_addr(stub(3));
         idt.overflow.set_handler_addr(stub(4));
         idt.bound_range_exceeded.set_handler_addr(stub(5));
@@ -167,7 +168,7 @@ fn build() -> InterruptDescriptorTable {
         idt.device_not_available.set_handler_addr(stub(7));
         idt.double_fault
             .set_handler_addr(stub(8))
-            .set_stack_index(cpu::DOUBLE_FAULT_STACK);
+            .set_stack_index(tables::DOUBLE_FAULT_STACK);
         idt.invalid_tss.set_handler_addr(stub(10));
         idt.segment_not_present.set_handler_addr(stub(11));
         idt.stack_segment_fault.set_handler_addr(stub(12));
@@ -177,7 +178,7 @@ fn build() -> InterruptDescriptorTable {
         idt.alignment_check.set_handler_addr(stub(17));
         idt.machine_check
             .set_handler_addr(stub(18))
-            .set_stack_index(cpu::MACHINE_CHECK_STACK);
+            .set_stack_index(tables::MACHINE_CHECK_STACK);
         idt.simd_floating_point.set_handler_addr(stub(19));
         idt.virtualization.set_handler_addr(stub(20));
         idt.cp_protection_exception.set_handler_addr(stub(21));

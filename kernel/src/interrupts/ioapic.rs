@@ -7,6 +7,7 @@ use core::{
 
 use crate::{
     bus::acpi::{IoApic, Override, Tables},
+    interrupts::vectors::Vector,
     memory::{self, Registers},
     sync::SpinLock,
 };
@@ -86,7 +87,7 @@ pub fn mask_all(tables: &Tables) {
 /// # Errors
 ///
 /// [`NoPin`] when no I/O APIC has it.
-pub fn route(tables: &Tables, line: u8, vector: u8, id: u32) -> Result<Pin, NoPin> {
+pub fn route(tables: &Tables, line: u8, vector: Vector, id: u32) -> Result<Pin, NoPin> {
     let found = tables.overrides.iter().find(|entry| entry.isa == line);
     let entry = Override {
         isa: line,
@@ -108,7 +109,7 @@ pub fn route(tables: &Tables, line: u8, vector: u8, id: u32) -> Result<Pin, NoPi
         };
         // The chipset's router inverts PCI's active-low pins, unless an override says "low".
         let low = if flags & 0b11 == 0b11 { ACTIVE_LOW } else { 0 };
-        let low = low | LEVEL | MASKED | u32::from(vector);
+        let low = low | LEVEL | MASKED | u32::from(vector.number());
         let pin = Pin {
             registers,
             index: FIRST_REDIRECTION + 2 * pin,

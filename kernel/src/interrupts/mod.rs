@@ -3,4 +3,5 @@
 pub mod apic;
 pub mod idt;
 pub mod ioapic;
+pub(crate) mod tables;
 pub mod vectors;

@@ -1,15 +1,16 @@
-//! Which interrupt vectors are free.
+//! Which interrupt vectors are free, and the messages that raise those that are given out.
+//!
+//! For whoever has a device that interrupts. The one rule: what a device or a pin raises is a
+//! [`Vector`], and only [`allocate`] makes one, so it is never an exception's or the kernel's own.
 
-use core::sync::atomic::{AtomicU8, Ordering};
-
-use virtio_crypto::transport::MsixMessage;
+use core::{
+    fmt,
+    sync::atomic::{AtomicU8, Ordering},
+};
 
 use crate::{
-    interrupts::{
-        apic,
-        idt::{self, Handler},
-    },
-    task::executor,
+    cpu,
+    interrupts::idt::{self, Handler},
 };
 
 /// Vectors below are exceptions; the next 16 are where the 8259s are parked.
@@ -19,12 +20,23 @@ const END: u8 = 0xe0;
 
 static NEXT: AtomicU8 = AtomicU8::new(FIRST);
 
+/// A vector that has been given out, with its handler.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Vector(u8);
+
+impl Vector {
+    /// Returns its number.
+    pub fn number(self) -> u8 {
+        self.0
+    }
+}
+
 /// Every vector has been given out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoVector;
 
-impl core::fmt::Display for NoVector {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+impl fmt::Display for NoVector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "all {} interrupt vectors are taken", END - FIRST)
     }
 }
@@ -34,12 +46,12 @@ impl core::fmt::Display for NoVector {
 /// # Errors
 ///
 /// [`NoVector`] when all are taken.
-pub fn allocate(handler: Handler) -> Result<u8, NoVector> {
+pub fn allocate(handler: Handler) -> Result<Vector, NoVector> {
     let take = |next| (next < END).then(|| next + 1);
     let vector = NEXT.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take);
     let vector = vector.map_err(|_| NoVector)?;
     idt::set_handler(vector, handler);
-    Ok(vector)
+    Ok(Vector(vector))
 }
 
 /// Returns how many are left.
@@ -47,12 +59,38 @@ pub fn left() -> usize {
     usize::from(END - NEXT.load(Ordering::Relaxed))
 }
 
-/// Returns the message that delivers `vector` to the calling CPU.
-pub fn message_here(vector: u8) -> Option<MsixMessage> {
-    apic::message(apic::id(), vector)
+/// A message that raises a vector: what a device writes, and where. The address is no memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Message {
+    address: u64,
+    data: u32,
 }
 
-/// Returns the message that delivers `vector` to CPU `cpu`, if that is up.
-pub fn message_for(cpu: u32, vector: u8) -> Option<MsixMessage> {
-    apic::message(executor::apic_id(cpu)?, vector)
+impl Message {
+    /// Returns the bus address.
+    pub fn address(self) -> u64 {
+        self.address
+    }
+
+    /// Returns what is written there.
+    pub fn data(self) -> u32 {
+        self.data
+    }
+}
+
+/// Returns the message that delivers `vector` to the calling CPU. `None` if its local APIC has an
+/// id that a message cannot name.
+pub fn message_here(vector: Vector) -> Option<Message> {
+    message_for(cpu::number(), vector)
+}
+
+/// Returns the message that delivers `vector` to CPU `cpu`: fixed delivery, physical destination,
+/// edge (Intel SDM volume 3, 12.11). `None` if that is not up, or its local APIC has an id that a
+/// message cannot name.
+pub fn message_for(cpu: u32, vector: Vector) -> Option<Message> {
+    let id = u8::try_from(cpu::apic_id(cpu)?).ok()?;
+    Some(Message {
+        address: 0xfee0_0000 | u64::from(id) << 12,
+        data: vector.0.into(),
+    })
 }

@@ -31,8 +31,6 @@ struct Executor {
     /// The CPU sleeps, or is about to: whoever gives it something to do has to wake it.
     sleeping: AtomicBool,
     cpu: u32,
-    /// Its local APIC.
-    apic_id: u32,
     /// Taken by this CPU alone, and never while it runs something.
     idle: Mutex<Idle>,
 }
@@ -48,7 +46,6 @@ pub(crate) fn prepare() {
             live: AtomicUsize::new(0),
             sleeping: AtomicBool::new(false),
             cpu: cpu::number(),
-            apic_id: apic::id(),
             idle: Mutex::new(Idle::new()),
         })
     });
@@ -59,11 +56,6 @@ fn of(cpu: u32) -> Option<&'static Executor> {
         .get(cpu as usize)?
         .get()
         .map(|executor| &**executor)
-}
-
-/// Returns the local APIC of a CPU that runs tasks.
-pub(crate) fn apic_id(cpu: u32) -> Option<u32> {
-    of(cpu).map(|executor| executor.apic_id)
 }
 
 fn here() -> &'static Executor {
@@ -81,7 +73,7 @@ impl Executor {
         // one in `sleep`, between saying so and looking whether there is something.
         fence(Ordering::SeqCst);
         if self.sleeping.load(Ordering::Relaxed) && self.cpu != cpu::number() {
-            apic::send(self.apic_id, apic::WAKE_VECTOR);
+            apic::wake(self.cpu);
         }
     }
 
