@@ -14,7 +14,7 @@ use kernel::{
         measure::{self, Micros, Ratio},
     },
     command_line,
-    crypto::{self, CryptoDevice, Reach, Wiring, idle},
+    crypto::{self, CryptoDevice, Reach, Wiring},
     exit::{ExitCode, exit},
     platform::KernelPlatform,
     println, smp,
@@ -89,7 +89,7 @@ fn main() -> ! {
     let decrypt = executor::block_on(RsaDecryptor::open(&device, &key));
     let encrypt = Work::Encrypt(Arc::new(measure::expect(encrypt)));
     let decrypt = Work::Decrypt(Arc::new(measure::expect(decrypt)));
-    let idle = idle::by_command_line(&device);
+    let idle = measure::idle_by_word(&device);
     for workers in measure::numbers_in("workers", &[1, 8], 1..=MAX_WORKERS) {
         let encrypts = run(
             &device,

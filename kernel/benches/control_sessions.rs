@@ -27,7 +27,7 @@ use kernel::{
         sessions::{self, Mode, Plan},
     },
     command_line,
-    crypto::{self, CryptoDevice, Reach, Wiring, idle},
+    crypto::{self, CryptoDevice, Reach, Wiring},
     exit::{self, ExitCode, exit},
     println, smp,
     task::executor,
@@ -122,7 +122,7 @@ fn main() -> ! {
     let case = Case {
         mode,
         name,
-        idle: idle::by_command_line(&device),
+        idle: measure::idle_by_word(&device),
         cpus: measure::number_in("cpus", vcpus, 1..=vcpus),
         batch: measure::number_in("batch", 1, 1..=MAX_SESSIONS),
     };

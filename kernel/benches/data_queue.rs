@@ -19,7 +19,7 @@ use kernel::{
         measure::{self, Micros, Ratio},
     },
     command_line,
-    crypto::{self, CryptoDevice, Reach, Wiring, idle},
+    crypto::{self, CryptoDevice, Reach, Wiring},
     exit::{self, ExitCode, exit},
     platform::KernelPlatform,
     println, smp,
@@ -154,7 +154,7 @@ fn main() -> ! {
     let mut options = Options::default();
     options.data_slots = MAX_IN_FLIGHT as u16;
     let device = measure::expect_device(crypto::open_crypto(0, Reach::Pci, Wiring::Best, options));
-    let idle = idle::by_command_line(&device);
+    let idle = measure::idle_by_word(&device);
     for key_bits in measure::numbers("key_bits", &[128]) {
         if !matches!(key_bits, 128 | 256) {
             exit::fail(format_args!("key_bits={key_bits}: known are 128 and 256"));

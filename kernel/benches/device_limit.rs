@@ -18,7 +18,7 @@ use core::sync::atomic::{Ordering, fence};
 
 use kernel::{
     bench::measure::{self, Ratio},
-    command_line, crypto,
+    bus, command_line, crypto,
     exit::{self, ExitCode, exit},
     interrupts::vectors,
     memory::{self, FRAME_LEN, Shared},
@@ -303,7 +303,7 @@ fn main() -> ! {
     let Some(&function) = crypto::find_crypto().first() else {
         exit::fail(format_args!("no virtio-crypto device"));
     };
-    let access = crypto::pci_access();
+    let access = bus::pci_access();
     // SAFETY: the bus's own configuration space; nobody else drives a device in this program.
     let transport = unsafe { PciTransport::<KernelPlatform, _>::new(access, function) };
     let transport = measure::expect(transport);

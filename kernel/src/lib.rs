@@ -38,11 +38,15 @@ pub fn init(info: &'static BootInfo) {
     interrupts::idt::load();
     interrupts::apic::silence_legacy();
     interrupts::apic::init();
-    crypto::init(info.rsdp_addr.into_option().unwrap_or(0));
-    if let Err(error) = time::init(crypto::tables()) {
+    if let Err(error) = bus::init(info.rsdp_addr.into_option().unwrap_or(0)) {
+        exit::fail(format_args!("{error}"));
+    }
+    interrupts::ioapic::mask_all(bus::tables());
+    if let Err(error) = time::init(bus::tables()) {
         exit::fail(format_args!("{error}"));
     }
     task::executor::prepare();
+    crypto::init();
 }
 
 #[panic_handler]

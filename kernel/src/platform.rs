@@ -2,7 +2,7 @@
 
 use core::ptr::NonNull;
 
-use virtio_crypto::{Platform, transport::MsixMessage};
+use virtio_crypto::{Device, Platform, transport::MsixMessage};
 use virtio_drivers::{BufferDirection, Hal, PhysAddr};
 use x86_64::{VirtAddr, instructions::interrupts};
 
@@ -15,6 +15,9 @@ use crate::{
 /// This kernel, as the driver knows it.
 #[derive(Clone, Copy, Debug)]
 pub struct KernelPlatform;
+
+/// A crypto device of this kernel.
+pub type CryptoDevice = Device<KernelPlatform>;
 
 // SAFETY: frames come zeroed, page aligned and contiguous from the frame allocator, which hands
 // out each once, and are reached through the physical map only; registers stay mapped for good.

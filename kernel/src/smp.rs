@@ -4,7 +4,7 @@ use core::sync::atomic::{AtomicU32, Ordering};
 
 use crate::{
     boot::further,
-    cpu, crypto, exit,
+    bus, cpu, exit,
     interrupts::{apic, idt, tables},
     memory::{self, layout::TRAMPOLINE},
     task::executor,
@@ -30,11 +30,7 @@ pub fn online() -> u32 {
 /// On the boot CPU, once.
 pub fn start_all() -> u32 {
     let own = apic::id();
-    let others = crypto::tables()
-        .cpus
-        .iter()
-        .copied()
-        .filter(|id| *id != own);
+    let others = bus::tables().cpus.iter().copied().filter(|id| *id != own);
     // One that is listed twice runs already the second time, and must not be reset.
     let runs = |id| (0..online()).any(|cpu| cpu::apic_id(cpu) == Some(id));
     if memory::place_trampoline(further::code()).is_none() {

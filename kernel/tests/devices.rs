@@ -8,7 +8,7 @@ extern crate alloc;
 use alloc::{sync::Arc, vec::Vec};
 
 use kernel::{
-    bus::pci,
+    bus::{self, pci},
     command_line,
     crypto::{self, CryptoDevice, Reach, Wiring},
     interrupts::vectors,
@@ -100,7 +100,7 @@ fn use_all(rounds: u8) {
 fn every_device_is_found() {
     let found = crypto::find_crypto();
     assert_eq!(found.len(), count(), "{found:?}");
-    let access = crypto::pci_access();
+    let access = bus::pci_access();
     let mut lines: Vec<_> = found
         .iter()
         .map(|function| pci::interrupt_line(&access, *function))

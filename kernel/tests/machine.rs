@@ -14,13 +14,14 @@ use core::{
 use kernel::{
     boot,
     bus::{
+        self,
         acpi::{self, AcpiError, Firmware},
         pci,
     },
     cpu,
     crypto::{
         self,
-        idle::{Choice, Sum, Way},
+        halt_polling::{Choice, Sum, Way},
     },
     interrupts::{apic, idt, vectors},
     memory::{self, heap, layout},
@@ -162,7 +163,7 @@ fn heap_gives_back_what_it_takes() {
 }
 
 fn acpi_lists_this_cpu() {
-    let tables = crypto::tables();
+    let tables = bus::tables();
     assert!(tables.cpus.contains(&apic::id()), "{tables:?}");
     assert!(!tables.io_apics.is_empty());
     assert_eq!(cpu::number(), 0);
@@ -312,15 +313,15 @@ fn pci_ways_agree() {
         ports.contains(&(0x1af4, 0x1054)),
         "no virtio-crypto among {ports:x?}"
     );
-    if crypto::tables().ecam.is_some() {
-        assert_ne!(crypto::pci_access(), pci::Access::PORTS);
+    if bus::tables().ecam.is_some() {
+        assert_ne!(bus::pci_access(), pci::Access::PORTS);
     }
-    assert_eq!(ids(crypto::pci_access()), ports);
+    assert_eq!(ids(bus::pci_access()), ports);
 }
 
 /// Returns where the crypto device's first memory BAR is.
 fn bar() -> u64 {
-    let (access, function) = (crypto::pci_access(), crypto::find_crypto()[0]);
+    let (access, function) = (bus::pci_access(), crypto::find_crypto()[0]);
     let bar = |index: u8| access.read_word(function, 0x10 + 4 * index);
     let index = (0..6).find(|index| bar(*index) & !0xf != 0 && bar(*index) & 1 == 0);
     let index = index.expect("a memory BAR");
@@ -341,7 +342,7 @@ fn registers_are_where_nothing_else_is() {
     );
     let frame = memory::allocate_frames(1).unwrap();
     let (image, image_end) = layout::image();
-    let tables = crypto::tables();
+    let tables = bus::tables();
     let widest = 1 << 52;
     let mut bad = vec![
         ("nothing", bar, 0),
@@ -593,8 +594,8 @@ fn idle_cpus_do_what_costs_less() {
         let mut looks = 0;
         for _ in 0..10_000 {
             match choice.way() {
-                Way::Sleep => choice.note(slept),
-                Way::Look => {
+                Way::Halt => choice.note(slept),
+                Way::Poll => {
                     looks += 1;
                     choice.note(looked);
                 }

@@ -8,7 +8,12 @@ extern crate alloc;
 use alloc::{string::String, sync::Arc};
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use kernel::{bus::pci::Access, crypto, memory, platform::KernelPlatform, println};
+use kernel::{
+    bus::{self, pci::Access},
+    crypto, memory,
+    platform::KernelPlatform,
+    println,
+};
 use virtio_crypto::transport::{
     Doorbell, MsixEntry, MsixMessage, Notify, QueueAddresses, QueueIndex, Transport,
     TransportError, pci::PciTransport,
@@ -223,7 +228,7 @@ unsafe impl Transport for Faulty {
 fn rig() -> (Raw, Arc<Switch>, Session) {
     let function = crypto::find_crypto()[0];
     // SAFETY: the bus's own configuration space; one rig drives the device after the other.
-    let transport = unsafe { PciTransport::new(crypto::pci_access(), function) };
+    let transport = unsafe { PciTransport::new(bus::pci_access(), function) };
     let switch = Arc::new(Switch {
         fault: AtomicU32::new(0),
         touches: AtomicU32::new(0),

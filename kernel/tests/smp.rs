@@ -11,8 +11,8 @@ use core::{
 };
 
 use kernel::{
-    cpu,
-    crypto::{self, CryptoDevice, Reach, Wiring, idle},
+    bus, cpu,
+    crypto::{self, CryptoDevice, Reach, Wiring, halt_polling},
     interrupts::vectors,
     platform::{self, KernelPlatform},
     smp,
@@ -90,12 +90,14 @@ fn device() -> &'static Arc<CryptoDevice> {
         let device = crypto::open_crypto(0, Reach::Pci, wiring, options)
             .unwrap()
             .expect("a device");
-        idle::by_command_line(&device);
+        if idle_cpus_poll() {
+            halt_polling::enable(device.clone());
+        }
         device
     })
 }
 
-fn idle_cpus_look() -> bool {
+fn idle_cpus_poll() -> bool {
     kernel::command_line::value("idle") == Some("poll")
 }
 
@@ -105,7 +107,7 @@ fn listed_cpus_come_up() {
         .parse()
         .unwrap();
     assert_eq!(cpus(), expected);
-    assert_eq!(crypto::tables().cpus.len(), expected as usize);
+    assert_eq!(bus::tables().cpus.len(), expected as usize);
 }
 
 fn tasks_run_where_they_are_put() {
@@ -335,7 +337,7 @@ fn rings_that_are_looked_at_send_no_interrupts() {
     // Without the looker they come again, or nothing would ever be answered.
     LEFT.store(cpus(), Ordering::Relaxed);
     let interrupts = use_it_everywhere();
-    let is_asked = device().interrupt_mode() != InterruptMode::Polling && !idle_cpus_look();
+    let is_asked = device().interrupt_mode() != InterruptMode::Polling && !idle_cpus_poll();
     assert!(interrupts > 2 || !is_asked, "{interrupts} interrupts");
     settle();
     check_interrupts();
@@ -436,7 +438,7 @@ fn vectors_move_between_cpus_and_lose_nothing() {
         rounds
     });
     assert!(rounds > 0);
-    if idle_cpus_look() {
+    if idle_cpus_poll() {
         // Then interrupts are asked for now and then only.
         settle();
         check_interrupts();

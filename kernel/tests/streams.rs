@@ -19,7 +19,7 @@ use aes::{
     cipher::{BlockCipherEncrypt, BlockModeEncrypt, KeyInit, KeyIvInit, block_padding::NoPadding},
 };
 use kernel::{
-    command_line,
+    bus, command_line,
     crypto::{self, CryptoDevice, Reach, Wiring, join_all},
     platform::KernelPlatform,
     task::executor,
@@ -466,7 +466,7 @@ fn nothing_survives_a_shutdown() {
     drop(kept);
 
     let function = crypto::find_crypto()[0];
-    let access = crypto::pci_access();
+    let access = bus::pci_access();
     // SAFETY: the bus's own configuration space; the driver before has shut down.
     let transport = unsafe { PciTransport::<KernelPlatform, _>::new(access, function) };
     let second = Device::<KernelPlatform>::new(transport.unwrap(), options()).unwrap();

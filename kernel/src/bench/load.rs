@@ -103,13 +103,13 @@ impl Load {
 
         time::sleep_ns(WARM_UP_NS).await;
         mark("begin");
-        usage::take_max_masked_ns();
+        usage::take_max_masked_ticks();
         let before = Counts::read(device);
         self.is_counted.store(true, Ordering::Relaxed);
         time::sleep_ns(ms * 1_000_000).await;
         self.is_counted.store(false, Ordering::Relaxed);
         let counts = Counts::read(device).since(&before);
-        let max_masked_ns = usage::take_max_masked_ns();
+        let max_masked_ticks = u128::from(usage::take_max_masked_ticks());
         mark("end");
 
         self.is_over.store(true, Ordering::Relaxed);
@@ -123,7 +123,8 @@ impl Load {
         let done = u128::from(self.latencies.count());
         Measured {
             counts,
-            max_masked_ns,
+            max_masked_ns: (max_masked_ticks * 1_000_000_000 / u128::from(time::tsc_hz().max(1)))
+                as u64,
             per_s: (done * 1_000_000_000 / u128::from(counts.now_ns.max(1))) as u64,
         }
     }

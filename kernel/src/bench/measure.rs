@@ -1,7 +1,7 @@
 //! What the benchmarks measure with: the words that say how much, a histogram of latencies, the
 //! time that CPUs were busy, and figures with decimals.
 
-use alloc::vec::Vec;
+use alloc::{sync::Arc, vec::Vec};
 use core::{
     fmt,
     ops::RangeInclusive,
@@ -11,7 +11,7 @@ use core::{
 use crate::{
     command_line,
     cpu::{self, usage},
-    crypto::{CryptoDevice, DeviceOrNone},
+    crypto::{CryptoDevice, DeviceOrNone, halt_polling},
     exit, println, smp, time,
 };
 
@@ -64,7 +64,7 @@ pub fn choice(key: &str, names: &[&'static str]) -> &'static str {
 }
 
 /// Returns the device, or ends the run.
-pub fn expect_device(device: DeviceOrNone) -> alloc::sync::Arc<CryptoDevice> {
+pub fn expect_device(device: DeviceOrNone) -> Arc<CryptoDevice> {
     match device {
         Ok(Some(device)) => device,
         Ok(None) => exit::fail(format_args!("no virtio-crypto device")),
@@ -78,6 +78,16 @@ pub fn expect<T, E: fmt::Display>(outcome: Result<T, E>) -> T {
         Ok(value) => value,
         Err(error) => exit::fail(format_args!("virtio-crypto: {error}")),
     }
+}
+
+/// Lets CPUs with nothing to do wait as the word `idle=` says: `halt`, which is the default, or
+/// `poll` for [halt polling](halt_polling) of `device`. Returns the word.
+pub fn idle_by_word(device: &Arc<CryptoDevice>) -> &'static str {
+    let name = choice("idle", &["halt", "poll"]);
+    if name == "poll" {
+        halt_polling::enable(device.clone());
+    }
+    name
 }
 
 /// A quotient with two decimals.

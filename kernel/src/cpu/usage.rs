@@ -5,10 +5,7 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use crate::{
-    cpu::{self},
-    time,
-};
+use crate::cpu;
 
 const ON: bool = cfg!(feature = "usage");
 
@@ -89,8 +86,7 @@ pub fn idle_ticks() -> u64 {
 }
 
 /// Returns the longest time since the last call that one of the driver's locks kept interrupts
-/// masked, waiting for the lock included, in nanoseconds.
-pub fn take_max_masked_ns() -> u64 {
-    let ticks = MAX_MASKED.swap(0, Ordering::Relaxed);
-    (u128::from(ticks) * 1_000_000_000 / u128::from(time::tsc_hz().max(1))) as u64
+/// masked, waiting for the lock included, in counter ticks.
+pub fn take_max_masked_ticks() -> u64 {
+    MAX_MASKED.swap(0, Ordering::Relaxed)
 }

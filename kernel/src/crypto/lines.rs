@@ -6,12 +6,13 @@ use alloc::{boxed::Box, sync::Arc};
 use spin::Once;
 
 use crate::{
-    crypto::{self, CryptoDevice},
+    bus,
     interrupts::{
         apic,
         ioapic::{self, Pin},
         vectors,
     },
+    platform::CryptoDevice,
 };
 
 /// A line that is routed.
@@ -45,7 +46,7 @@ impl Line {
                 return None;
             }
         };
-        match ioapic::route(crypto::tables(), number, vector, apic::id()) {
+        match ioapic::route(bus::tables(), number, vector, apic::id()) {
             Ok(pin) => {
                 let devices = Once::new();
                 let line = &*Box::leak(Box::new(Self { pin, devices }));

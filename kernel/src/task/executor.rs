@@ -13,12 +13,11 @@ use core::{
 
 use async_task::{Runnable, Task};
 use crossbeam_queue::ArrayQueue;
-use spin::{Mutex, Once};
+use spin::Once;
 use x86_64::instructions::interrupts as hardware;
 
 use crate::{
     cpu::{self, usage},
-    crypto::idle::{self, Idle},
     interrupts::{apic, idt},
 };
 
@@ -31,8 +30,6 @@ struct Executor {
     /// The CPU sleeps, or is about to: whoever gives it something to do has to wake it.
     sleeping: AtomicBool,
     cpu: u32,
-    /// Taken by this CPU alone, and never while it runs something.
-    idle: Mutex<Idle>,
 }
 
 static EXECUTORS: [Once<Box<Executor>>; cpu::MAX_CPUS] = [const { Once::new() }; cpu::MAX_CPUS];
@@ -46,9 +43,34 @@ pub(crate) fn prepare() {
             live: AtomicUsize::new(0),
             sleeping: AtomicBool::new(false),
             cpu: cpu::number(),
-            idle: Mutex::new(Idle::new()),
         })
     });
+}
+
+/// What a CPU does besides sleeping when it has nothing to run, for a room above that knows of
+/// something.
+#[derive(Clone, Copy, Debug)]
+pub struct IdleHook {
+    /// Waits until the first function says that there is something to do, or for an interrupt, by
+    /// the second, which does not sleep if the first says so.
+    pub wait: fn(busy: &dyn Fn() -> bool, sleep: &dyn Fn()),
+    /// Runs so many tasks by the function.
+    pub run: fn(tasks: usize, run: &dyn Fn()),
+    /// Ends what [`wait`](Self::wait) keeps up between waits: the CPU goes on with no task.
+    pub leave: fn(),
+}
+
+static IDLE: Once<IdleHook> = Once::new();
+static BEFORE_WAIT: Once<fn()> = Once::new();
+
+/// Has every CPU wait and run tasks by `hook`. The first one that is set stays.
+pub fn set_idle(hook: IdleHook) {
+    IDLE.call_once(|| hook);
+}
+
+/// Has `before_wait` called before a [`block_on`] waits. The first one that is set stays.
+pub fn set_before_wait(before_wait: fn()) {
+    BEFORE_WAIT.call_once(|| before_wait);
 }
 
 fn of(cpu: u32) -> Option<&'static Executor> {
@@ -205,10 +227,11 @@ impl Wake for Woken {
 }
 
 /// Runs `future` to its end on the calling CPU, with the CPU's tasks beside it, and waits when
-/// there is nothing to do, as [`idle`] has it. Interrupts are enabled meanwhile.
+/// there is nothing to do, as the [`IdleHook`] has it. Interrupts are enabled meanwhile.
 pub fn block_on<F: Future>(future: F) -> F::Output {
-    // Within a batch of a task's the device might not have been notified yet.
-    virtio_crypto::begin_wait();
+    if let Some(before_wait) = BEFORE_WAIT.get() {
+        before_wait();
+    }
     let mut future = pin!(future);
     let executor = here();
     let woken = Arc::new(Woken(AtomicBool::new(true), executor));
@@ -220,15 +243,23 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
             && let Poll::Ready(output) = future.as_mut().poll(&mut context)
         {
             // Whatever the caller does next, interrupts come again.
-            idle::leave(&executor.idle);
+            if let Some(hook) = IDLE.get() {
+                (hook.leave)();
+            }
             return output;
         }
         let busy = || woken.0.load(Ordering::Acquire) || !executor.ready.is_empty();
-        idle::wait(&executor.idle, busy, || executor.sleep(busy));
+        match IDLE.get() {
+            Some(hook) => (hook.wait)(&busy, &|| executor.sleep(busy)),
+            None => executor.sleep(busy),
+        }
         // One round: what these tasks wake waits for the next, after the future had its turn.
         if !executor.ready.is_empty() {
             let tasks = executor.ready.len();
-            idle::run(&executor.idle, tasks, || executor.run_round(tasks));
+            match IDLE.get() {
+                Some(hook) => (hook.run)(tasks, &|| executor.run_round(tasks)),
+                None => executor.run_round(tasks),
+            }
         }
     }
 }

@@ -15,7 +15,7 @@ mod rules;
 use alloc::{format, string::String, vec::Vec};
 
 use kernel::{
-    command_line,
+    bus, command_line,
     crypto::{self, CryptoDevice, Reach, Wiring},
     exit::{self, ExitCode, exit},
     platform::KernelPlatform,
@@ -43,7 +43,7 @@ fn main() -> ! {
         exit::fail(format_args!("no virtio-crypto device"));
     };
     let mut report = Report::default();
-    let access = crypto::pci_access();
+    let access = bus::pci_access();
     // SAFETY: the bus's own configuration space; nobody else drives a device in this program.
     let transport = unsafe { PciTransport::<KernelPlatform, _>::new(access, function) };
     let raw = match transport {

@@ -1,25 +1,29 @@
-//! What a CPU does that has nothing to do: it sleeps until an interrupt, or first looks at a
-//! device's rings for a while.
+//! Adaptive halt polling: a CPU that has nothing to do polls a device's rings for a while before it
+//! halts, where that makes its tasks cost less.
 //!
-//! Where CPU and device each have a core, looking ends a wait sooner, because nobody has to be
-//! woken; where they share one, it keeps the device from working. Which it is nobody tells the
-//! guest, so each CPU measures: it keeps to the way by which a task lately cost less time, waiting
+//! Where CPU and device each have a core, polling ends a wait sooner, because nobody has to be
+//! woken; where they share one, it keeps the device from working. Nobody tells the guest which it
+//! is, so each CPU measures: it keeps to the way by which a task lately cost less time, waiting
 //! and running together, and now and then tries both.
 //!
-//! While a CPU looks the device sends no interrupts, not for what other CPUs wait for either: they
-//! are woken by the one that looks. So tasks have to be short: one that computes between two looks
-//! keeps everybody's answers waiting. Where that happened the CPU has interrupts sent again before
-//! it runs on.
+//! While a CPU polls, the device sends no interrupts, not for what other CPUs wait for either: the
+//! CPU that polls wakes them. So the one rule for tasks is to be short: one that computes between
+//! two polls keeps everybody's answers waiting. Where that happened the CPU has interrupts sent
+//! again before it runs on.
 
 use alloc::sync::Arc;
-use core::sync::atomic::{AtomicU64, Ordering};
 
 use spin::{Mutex, Once};
 use virtio_crypto::Poller;
 
-use crate::{bench::measure, cpu, crypto::CryptoDevice, platform::KernelPlatform, time};
+use crate::{
+    cpu,
+    platform::{CryptoDevice, KernelPlatform},
+    task::executor::{self, IdleHook},
+    time,
+};
 
-/// How long a CPU looks before it sleeps after all.
+/// How long a CPU polls before it halts after all.
 const WINDOW_NS: u64 = 100_000;
 /// What runs for longer than so many windows runs for long: others' answers wait for it.
 const LONG_WINDOWS: u64 = 10;
@@ -31,39 +35,39 @@ const KEPT_AT_FIRST: u32 = 128;
 /// Most turns that it is kept for.
 const KEPT_AT_MOST: u32 = 4096;
 
-static DEVICE: Once<Arc<CryptoDevice>> = Once::new();
-/// [`WINDOW_NS`] in ticks; 0 until there is a device to look at.
-static WINDOW_TICKS: AtomicU64 = AtomicU64::new(0);
+/// What is polled.
+struct Polled {
+    device: Arc<CryptoDevice>,
+    /// [`WINDOW_NS`] in ticks.
+    window: u64,
+}
 
-/// Lets CPUs with nothing to do look at `device`'s rings, as far as that makes their tasks cost
-/// less. The first device that this is called with is the one.
+static POLLED: Once<Polled> = Once::new();
+/// By CPU. Taken by that CPU alone, and never while it runs something.
+static IDLE: [Mutex<Idle>; cpu::MAX_CPUS] = [const { Mutex::new(Idle::new()) }; cpu::MAX_CPUS];
+
+/// Lets CPUs with nothing to do poll `device`'s rings, as far as that makes their tasks cost less.
+/// The first device that this is called with is the one.
 ///
 /// From here on tasks must not wait by a way of their own, such as `virtio_crypto::block_on`: no
 /// interrupt may come of what they wait for. By
 /// [`executor::block_on`](crate::task::executor::block_on) they may.
-pub fn look_at(device: Arc<CryptoDevice>) {
-    let ticks = u128::from(WINDOW_NS) * u128::from(time::tsc_hz()) / 1_000_000_000;
-    DEVICE.call_once(|| device);
-    WINDOW_TICKS.store(ticks as u64, Ordering::Relaxed);
-}
-
-/// Does as the word `idle=` says: `halt`, which is the default, or `poll`, to
-/// [`look_at`] `device`. Returns the word.
-pub fn by_command_line(device: &Arc<CryptoDevice>) -> &'static str {
-    let name = measure::choice("idle", &["halt", "poll"]);
-    if name == "poll" {
-        look_at(device.clone());
-    }
-    name
+pub fn enable(device: Arc<CryptoDevice>) {
+    let window = u128::from(WINDOW_NS) * u128::from(time::tsc_hz()) / 1_000_000_000;
+    POLLED.call_once(|| Polled {
+        device,
+        window: window as u64,
+    });
+    executor::set_idle(IdleHook { wait, run, leave });
 }
 
 /// How a CPU waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
-    /// It sleeps at once.
-    Sleep,
-    /// It looks first.
-    Look,
+    /// It halts at once.
+    Halt,
+    /// It polls first.
+    Poll,
 }
 
 /// What the turns at hand are for: a turn is a wait and what is run afterwards.
@@ -74,7 +78,7 @@ enum Phase {
 }
 
 /// What turns have taken and done.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Sum {
     /// Time, waiting and running.
     pub ticks: u64,
@@ -83,6 +87,8 @@ pub struct Sum {
 }
 
 impl Sum {
+    const ZERO: Self = Self { ticks: 0, tasks: 0 };
+
     fn add(&mut self, turn: Self) {
         self.ticks += turn.ticks;
         self.tasks += turn.tasks;
@@ -101,8 +107,8 @@ pub struct Choice {
     phase: Phase,
     /// Turns until the next phase.
     left: u32,
-    slept: Sum,
-    looked: Sum,
+    halted: Sum,
+    polled: Sum,
     better: Way,
     kept: u32,
 }
@@ -110,13 +116,13 @@ pub struct Choice {
 impl Choice {
     /// Begins to try.
     #[expect(clippy::new_without_default, reason = "it is no empty value")]
-    pub fn new() -> Self {
+    pub const fn new() -> Self {
         Self {
-            phase: Phase::Try(Way::Sleep),
+            phase: Phase::Try(Way::Halt),
             left: TRIAL,
-            slept: Sum::default(),
-            looked: Sum::default(),
-            better: Way::Sleep,
+            halted: Sum::ZERO,
+            polled: Sum::ZERO,
+            better: Way::Halt,
             kept: KEPT_AT_FIRST,
         }
     }
@@ -130,8 +136,8 @@ impl Choice {
     /// Takes note of a turn that went [`way`](Self::way).
     pub fn note(&mut self, turn: Sum) {
         match self.phase {
-            Phase::Try(Way::Sleep) => self.slept.add(turn),
-            Phase::Try(Way::Look) => self.looked.add(turn),
+            Phase::Try(Way::Halt) => self.halted.add(turn),
+            Phase::Try(Way::Poll) => self.polled.add(turn),
             Phase::Keep(_) => {}
         }
         self.left -= 1;
@@ -139,23 +145,23 @@ impl Choice {
             return;
         }
         (self.phase, self.left) = match self.phase {
-            Phase::Try(Way::Sleep) => (Phase::Try(Way::Look), TRIAL),
-            Phase::Try(Way::Look) => {
+            Phase::Try(Way::Halt) => (Phase::Try(Way::Poll), TRIAL),
+            Phase::Try(Way::Poll) => {
                 self.judge();
                 (Phase::Keep(self.better), self.kept)
             }
             Phase::Keep(_) => {
-                (self.slept, self.looked) = (Sum::default(), Sum::default());
-                (Phase::Try(Way::Sleep), TRIAL)
+                (self.halted, self.polled) = (Sum::ZERO, Sum::ZERO);
+                (Phase::Try(Way::Halt), TRIAL)
             }
         };
     }
 
     fn judge(&mut self) {
-        let better = if self.looked.is_better(self.slept) {
-            Way::Look
+        let better = if self.polled.is_better(self.halted) {
+            Way::Poll
         } else {
-            Way::Sleep
+            Way::Halt
         };
         self.kept = if better == self.better {
             (self.kept * 2).min(KEPT_AT_MOST)
@@ -166,9 +172,8 @@ impl Choice {
     }
 }
 
-/// What one CPU has found out, and its way of looking.
-#[derive(Debug)]
-pub(crate) struct Idle {
+/// What one CPU has found out, and its way of polling.
+struct Idle {
     choice: Choice,
     /// When the last wait was over, if it was timed.
     since: Option<u64>,
@@ -176,50 +181,45 @@ pub(crate) struct Idle {
     turn: Sum,
     /// What ran last ran for long.
     ran_long: bool,
-    /// While tasks run, too, as long as it keeps looking and they are short.
+    /// While tasks run, too, as long as the CPU keeps polling and they are short.
     poller: Option<Poller<KernelPlatform>>,
 }
 
 impl Idle {
-    pub(crate) fn new() -> Self {
+    const fn new() -> Self {
         Self {
             choice: Choice::new(),
             since: None,
-            turn: Sum::default(),
+            turn: Sum::ZERO,
             ran_long: false,
             poller: None,
         }
     }
 
-    fn wait(&mut self, window: u64, busy: impl Fn() -> bool, sleep: impl FnOnce()) {
+    fn wait(&mut self, polled: &Polled, busy: &dyn Fn() -> bool, sleep: &dyn Fn()) {
         let start = cpu::ticks();
         if let Some(since) = self.since {
             let ran_ticks = start.saturating_sub(since);
-            self.ran_long = ran_ticks > LONG_WINDOWS * window;
+            self.ran_long = ran_ticks > LONG_WINDOWS * polled.window;
             self.turn.ticks += ran_ticks;
             self.choice.note(self.turn);
         }
-        if self.choice.way() == Way::Sleep || !self.look(busy, start + window) {
-            self.get_ready_to_sleep();
+        if self.choice.way() == Way::Halt || !self.poll(polled, busy, start + polled.window) {
+            self.get_ready_to_halt(polled);
             sleep();
         }
         let end = cpu::ticks();
         self.since = Some(end);
         self.turn = Sum {
             // A wait for something that is far off says nothing of either way.
-            ticks: end.saturating_sub(start).min(window),
+            ticks: end.saturating_sub(start).min(polled.window),
             tasks: 0,
         };
     }
 
-    /// Looks until there is something to do; `false` when there was nothing until `end`.
-    fn look(&mut self, busy: impl Fn() -> bool, end: u64) -> bool {
-        if self.poller.is_none() {
-            self.poller = DEVICE.get().map(|device| device.poller());
-        }
-        let Some(poller) = &self.poller else {
-            return false;
-        };
+    /// Polls until there is something to do; `false` when there was nothing until `end`.
+    fn poll(&mut self, polled: &Polled, busy: &dyn Fn() -> bool, end: u64) -> bool {
+        let poller = self.poller.get_or_insert_with(|| polled.device.poller());
         loop {
             // Notifies of what was put off, too, where this waits within `run`.
             poller.drain();
@@ -233,39 +233,34 @@ impl Idle {
         }
     }
 
-    /// Asks for interrupts again, and notifies of what was put off. What has come before is found
-    /// by who is about to sleep.
-    fn get_ready_to_sleep(&mut self) {
+    /// Asks for interrupts again, and notifies of what was put off. Whoever is about to halt finds
+    /// what has come before.
+    fn get_ready_to_halt(&mut self, polled: &Polled) {
         match self.poller.take() {
             Some(poller) => drop(poller),
-            None => {
-                if let Some(device) = DEVICE.get() {
-                    device.drain();
-                }
-            }
+            None => polled.device.drain(),
         }
     }
 }
 
+fn idle() -> &'static Mutex<Idle> {
+    &IDLE[cpu::number() as usize]
+}
+
 /// Waits until `busy` says that there is something to do, or for an interrupt: `sleep` does that,
 /// unless it finds `busy`.
-#[inline]
-pub(crate) fn wait(idle: &Mutex<Idle>, busy: impl Fn() -> bool, sleep: impl FnOnce()) {
-    match WINDOW_TICKS.load(Ordering::Relaxed) {
-        0 => sleep(),
-        window => idle.lock().wait(window, busy, sleep),
+fn wait(busy: &dyn Fn() -> bool, sleep: &dyn Fn()) {
+    match POLLED.get() {
+        Some(polled) => idle().lock().wait(polled, busy, sleep),
+        None => sleep(),
     }
 }
 
-/// Runs tasks, which share their kicks if there are several and the CPU looks for answers.
-#[inline]
-pub(crate) fn run(idle: &Mutex<Idle>, tasks: usize, run: impl FnOnce()) {
-    if WINDOW_TICKS.load(Ordering::Relaxed) == 0 {
-        return run();
-    }
+/// Runs tasks, which share their kicks if there are several and the CPU polls for answers.
+fn run(tasks: usize, run: &dyn Fn()) {
     // The lock is free again when the tasks run: one of them may wait by itself.
-    let looks = {
-        let mut idle = idle.lock();
+    let polls = {
+        let mut idle = idle().lock();
         idle.turn.tasks += tasks as u64;
         if idle.ran_long {
             // Others' answers need not wait for that again.
@@ -273,16 +268,13 @@ pub(crate) fn run(idle: &Mutex<Idle>, tasks: usize, run: impl FnOnce()) {
         }
         idle.poller.is_some()
     };
-    match DEVICE.get() {
-        Some(device) if looks && tasks > 1 => device.share_kicks(run),
+    match POLLED.get() {
+        Some(polled) if polls && tasks > 1 => polled.device.share_kicks(run),
         _ => run(),
     }
 }
 
-/// Looks no more.
-#[inline]
-pub(crate) fn leave(idle: &Mutex<Idle>) {
-    if WINDOW_TICKS.load(Ordering::Relaxed) != 0 {
-        idle.lock().poller = None;
-    }
+/// Polls no more.
+fn leave() {
+    idle().lock().poller = None;
 }

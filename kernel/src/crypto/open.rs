@@ -1,0 +1,169 @@
+//! Crypto devices, found on the bus and set up with their interrupts.
+//!
+//! For every program that uses one. The one rule: a device is set up once.
+#![expect(
+    unsafe_code,
+    reason = "vouches for the transports of devices on the bus"
+)]
+
+use alloc::{sync::Arc, vec::Vec};
+
+use spin::Mutex;
+use virtio_crypto::{
+    Device, Error, InterruptMode, Options,
+    transport::{
+        Transport, VirtioDriversTransport,
+        pci::{PciTransport, is_crypto_device},
+    },
+};
+use virtio_drivers::transport::pci::{
+    PciTransport as TheirPciTransport,
+    bus::{DeviceFunction, PciRoot},
+};
+
+use crate::{
+    bus::{self, pci},
+    crypto::{lines::Held, messages},
+    platform::{self, CryptoDevice, KernelPlatform},
+};
+
+/// What looking for one gives.
+pub type DeviceOrNone = Result<Option<Arc<CryptoDevice>>, Error>;
+
+/// The configuration field `max_dataqueues` (Virtio 1.3, 5.9.4).
+const MAX_DATAQUEUES: usize = 4;
+
+/// Returns how many MSI-X entries the driver can use of the device's.
+fn useful_entries(transport: &dyn Transport, options: &Options) -> usize {
+    let mut max_data_queues = [0; 4];
+    // What cannot be read the driver will say.
+    let _ = transport.read_config(MAX_DATAQUEUES, &mut max_data_queues);
+    let most = u32::from(options.data_queues).max(1);
+    let data_queues = u32::from_le_bytes(max_data_queues).clamp(1, most);
+    // Configuration and control queue have one each.
+    usize::from(transport.msix_entries()).min(2 + data_queues as usize)
+}
+
+/// How a device's interrupts are to reach the kernel at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wiring {
+    /// MSI-X as far as the device has entries, else INTx.
+    Best,
+    /// INTx.
+    Intx,
+    /// None at all.
+    Polling,
+}
+
+/// Which transport reaches the device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// The driver's own.
+    Pci,
+    /// One of `virtio_drivers`, through the driver's adapter: no MSI-X.
+    VirtioDrivers,
+}
+
+/// The functions that have been set up.
+static TAKEN: Mutex<Vec<DeviceFunction>> = Mutex::new(Vec::new());
+
+/// Lists the crypto devices on the bus.
+pub fn find_crypto() -> Vec<DeviceFunction> {
+    let found = pci::enumerate(&bus::pci_access());
+    let crypto = found
+        .iter()
+        .filter(|found| is_crypto_device(found.vendor, found.device));
+    crypto.map(|found| found.function).collect()
+}
+
+/// Sets up crypto device number `index` of the bus, with its interrupts on the calling CPU.
+/// `None` when there is none.
+///
+/// # Errors
+///
+/// Those of [`Device::new`] and of its transport.
+///
+/// # Panics
+///
+/// If it is set up a second time: its interrupts are taken.
+pub fn open_crypto(index: usize, reach: Reach, wiring: Wiring, options: Options) -> DeviceOrNone {
+    let Some(&function) = find_crypto().get(index) else {
+        return Ok(None);
+    };
+    {
+        let mut taken = TAKEN.lock();
+        let is_new = !taken.contains(&function);
+        assert!(is_new, "crypto device {index} is set up already");
+        taken.push(function);
+    }
+    let device = open(function, reach, wiring, options);
+    if device.is_err() {
+        TAKEN.lock().retain(|taken| *taken != function);
+    }
+    device.map(Some)
+}
+
+/// Sets up a function that nobody else does.
+fn open(
+    function: DeviceFunction,
+    reach: Reach,
+    wiring: Wiring,
+    mut options: Options,
+) -> Result<Arc<CryptoDevice>, Error> {
+    let access = bus::pci_access();
+    // Before its own vectors: the line's stands for all devices on it.
+    let line = match (wiring, pci::interrupt_line(&access, function)) {
+        (Wiring::Best | Wiring::Intx, Some(line)) => Held::new(line),
+        _ => None,
+    };
+    options.intx = line.is_some();
+    // QEMU's own devices send their messages under the lock that the answer to a register read
+    // takes.
+    options.message_travel_ns = 0;
+    let device = match reach {
+        Reach::Pci => {
+            // SAFETY: the bus's own configuration space; a function is set up once (`open_crypto`),
+            // and QEMU's keep to the memory that they are given.
+            let transport = unsafe { PciTransport::<KernelPlatform, _>::new(access, function)? };
+            set_up(transport, wiring, options, function)?
+        }
+        Reach::VirtioDrivers => {
+            let mut root = PciRoot::new(access);
+            let theirs = TheirPciTransport::new::<KernelPlatform, _>(&mut root, function);
+            let transport = match theirs {
+                // SAFETY: as above; theirs reads and writes the same registers.
+                Ok(transport) => unsafe {
+                    VirtioDriversTransport::<KernelPlatform, _>::new(transport)?
+                },
+                Err(error) => panic!("virtio_drivers: {error}"),
+            };
+            set_up(transport, wiring, options, function)?
+        }
+    };
+    if device.interrupt_mode() == InterruptMode::Intx
+        && let Some(line) = line
+    {
+        line.add(device.clone());
+    }
+    Ok(device)
+}
+
+/// Sets the device up with vectors of its own, if it is to have any.
+fn set_up(
+    transport: impl Transport + 'static,
+    wiring: Wiring,
+    mut options: Options,
+    function: DeviceFunction,
+) -> Result<Arc<CryptoDevice>, Error> {
+    let vectors = match wiring {
+        Wiring::Best => messages::take_vectors(function, useful_entries(&transport, &options)),
+        Wiring::Intx | Wiring::Polling => Vec::new(),
+    };
+    let messages = vectors
+        .iter()
+        .filter_map(|vector| platform::message_here(*vector));
+    options.messages.extend(messages);
+    let device = Arc::new(Device::new(transport, options)?);
+    messages::connect(vectors, &device);
+    Ok(device)
+}
