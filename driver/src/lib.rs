@@ -117,7 +117,7 @@ mod virtqueue;
 mod wire;
 
 pub use self::{
-    capabilities::{Algorithm, Capabilities, Proved},
+    capabilities::{Algorithm, AlgorithmSet, Capabilities, Proved},
     device::{
         Device,
         ladder::{Interrupt, InterruptMode},

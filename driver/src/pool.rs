@@ -12,7 +12,7 @@ use alloc::{sync::Arc, vec::Vec};
 
 use crate::{
     Error, Platform,
-    capabilities::{Algorithm, Capabilities},
+    capabilities::{Algorithm, AlgorithmSet},
     device::{Device, recovery::ShutdownReport},
     service::cipher::Cipher,
     sync::IrqMutex,
@@ -37,7 +37,7 @@ type Members<P> = Arc<Vec<Member<P>>>;
 struct Member<P: Platform> {
     device: Arc<Device<P>>,
     node: u32,
-    serves: Capabilities,
+    serves: AlgorithmSet,
 }
 
 impl<P: Platform> Clone for Member<P> {
@@ -63,10 +63,10 @@ impl<P: Platform> DevicePool<P> {
 
     /// Adds a device on a node, or says something else about one that is here already.
     ///
-    /// `serves` is what it is chosen for: [`Device::capabilities`] to believe what it advertises,
-    /// [`as_proved`](Capabilities::as_proved) to believe [`Device::prove`], or
-    /// [`with`](Capabilities::with) and [`without`](Capabilities::without) what has turned out.
-    pub fn add(&self, device: Arc<Device<P>>, node: u32, serves: Capabilities) {
+    /// `serves` is what it is chosen for: [`advertised`](crate::Capabilities::advertised) to believe what
+    /// it says, [`Proved::algorithms`](crate::Proved::algorithms) to believe [`Device::prove`], or either
+    /// [`with`](AlgorithmSet::with) and [`without`](AlgorithmSet::without) what has turned out.
+    pub fn add(&self, device: Arc<Device<P>>, node: u32, serves: AlgorithmSet) {
         let added = Member {
             device,
             node,
@@ -119,7 +119,7 @@ impl<P: Platform> DevicePool<P> {
         let members = self.members();
         let able = members
             .iter()
-            .filter(|member| member.serves.advertises(algorithm) && member.is_up());
+            .filter(|member| member.serves.contains(algorithm) && member.is_up());
         let best = able.min_by_key(|member| {
             let distance = (self.distance)(cpu, member.node);
             let epoch = member.device.epoch();

@@ -116,7 +116,7 @@ type TestPool = DevicePool<KernelPlatform>;
 fn pool(distance: fn(u32, u32) -> u32) -> TestPool {
     let pool = DevicePool::new(distance);
     for (node, device) in (0..).zip(devices()) {
-        pool.add(device.clone(), node, device.capabilities());
+        pool.add(device.clone(), node, device.capabilities().advertised());
     }
     pool
 }
@@ -243,7 +243,11 @@ fn proof_and_claim_decide_who_serves_what() {
     let pool = pool(|_, _| 0);
     assert_eq!(pool.device_for(ctr).err(), Some(Error::NoDevice));
     let device = &devices()[1];
-    pool.add(device.clone(), 1, device.capabilities().with(ctr));
+    pool.add(
+        device.clone(),
+        1,
+        device.capabilities().advertised().with(ctr),
+    );
     let before = device.control_stats().submitted;
     let session = executor::block_on(pool.open_cipher(ctr, Direction::Encrypt, &KEY)).unwrap();
     executor::block_on(session.process_slice(&IV, &mut [0; 32])).unwrap();
@@ -343,7 +347,11 @@ fn devices_leave_and_come_back_under_traffic() {
                 time::sleep_ns(SECOND_NS / 1000).await;
             }
             device.recover(SECOND_NS).unwrap();
-            pool.add(device.clone(), index as u32, device.capabilities());
+            pool.add(
+                device.clone(),
+                index as u32,
+                device.capabilities().advertised(),
+            );
             assert_eq!(unhandled_by_others(), before);
         }
         STOP.store(true, Ordering::Relaxed);

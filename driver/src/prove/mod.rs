@@ -8,7 +8,7 @@ use self::answers::{
 };
 use crate::{
     Error, Platform,
-    capabilities::{Capabilities, Proved},
+    capabilities::{AlgorithmSet, Proved},
     device::{Device, trial::Sample},
     request::{mode::Mode, session::Session},
     service::{
@@ -53,10 +53,11 @@ impl<P: Platform> Device<P> {
     ///
     /// Dropped, no session stays behind, and what was kept before is kept.
     pub async fn prove(&self) -> Result<Proved, Error> {
-        let mut proved = Proved::default();
+        let mut algorithms = AlgorithmSet::EMPTY;
         for answer in CIPHERS {
-            let is_given = is_given(answer.ask(self).await)?;
-            proved.cipher_algorithms |= u64::from(is_given) << answer.algorithm as u32;
+            if is_given(answer.ask(self).await)? {
+                algorithms.insert(answer.algorithm);
+            }
         }
         for (algorithm, digest) in HASHES {
             let mut result = [0; MAX_RESULT_LEN];
@@ -67,27 +68,35 @@ impl<P: Platform> Device<P> {
                 session.close().await?;
                 Ok(result == *digest)
             };
-            let is_given = is_given(asked.await)?;
-            proved.hash_algorithms |= u32::from(is_given) << *algorithm as u32;
+            if is_given(asked.await)? {
+                algorithms.insert(*algorithm);
+            }
         }
         for answer in MACS {
-            let is_given = is_given(answer.ask(self).await)?;
-            proved.mac_algorithms |= u64::from(is_given) << answer.algorithm as u32;
+            if is_given(answer.ask(self).await)? {
+                algorithms.insert(answer.algorithm);
+            }
         }
         for answer in AEADS {
-            let is_given = is_given(answer.ask(self).await)?;
-            proved.aead_algorithms |= u32::from(is_given) << answer.algorithm as u32;
+            if is_given(answer.ask(self).await)? {
+                algorithms.insert(answer.algorithm);
+            }
         }
-        let is_rsa_given = is_given(ask_rsa(self).await)?;
-        proved.akcipher_algorithms |= u32::from(is_rsa_given) << AkcipherAlgorithm::Rsa as u32;
+        if is_given(ask_rsa(self).await)? {
+            algorithms.insert(AkcipherAlgorithm::Rsa);
+        }
         for (number, algorithm) in [
             (EcdsaNumber::Specification, AkcipherAlgorithm::Ecdsa),
             (EcdsaNumber::Linux, AkcipherAlgorithm::EcdsaLinux),
         ] {
-            let is_given = is_given(ask_ecdsa(self, number).await)?;
-            proved.akcipher_algorithms |= u32::from(is_given) << algorithm as u32;
+            if is_given(ask_ecdsa(self, number).await)? {
+                algorithms.insert(algorithm);
+            }
         }
-        proved.data_queues = prove_queues(self, proved).await?;
+        let proved = Proved {
+            algorithms,
+            data_queues: prove_queues(self, algorithms).await?,
+        };
         self.proved.with(|kept| *kept = proved);
         Ok(proved)
     }
@@ -95,15 +104,10 @@ impl<P: Platform> Device<P> {
 
 /// Asks each data queue in use for what was proved; where nothing was, for what the device
 /// advertises, since all that was asked may have gone to a queue that is not served.
-async fn prove_queues<P: Platform>(device: &Device<P>, proved: Proved) -> Result<u64, Error> {
+async fn prove_queues<P: Platform>(device: &Device<P>, proved: AlgorithmSet) -> Result<u64, Error> {
     let epoch = device.epoch();
-    let advertised = *epoch.capabilities;
-    let capabilities = Capabilities {
-        proved,
-        ..advertised
-    };
-    let as_proved = capabilities.as_proved();
-    for sample in Sample::advertised(&as_proved).chain(Sample::advertised(&advertised)) {
+    let advertised = epoch.capabilities.advertised();
+    for sample in Sample::of(proved).chain(Sample::of(advertised)) {
         let (parameters, keys) = (sample.parameters(), [sample.key(), &[]]);
         let session = match Session::create(epoch.clone(), &parameters, &keys).await {
             Err(Error::Refused(_)) => continue,

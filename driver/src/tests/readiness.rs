@@ -340,7 +340,11 @@ fn device_that_breaks_or_is_shut_down_meanwhile_gives_the_buffers_back() {
 fn manager_passes_over_a_device_whose_hardware_is_away() {
     let rig = Rig::simple();
     let pool = DevicePool::new(|_, _| 0);
-    pool.add(rig.device.clone(), 0, rig.device.capabilities());
+    pool.add(
+        rig.device.clone(),
+        0,
+        rig.device.capabilities().advertised(),
+    );
     let chosen = || pool.device_for(CipherAlgorithm::AesCbc).map(drop);
     assert_eq!(chosen(), Ok(()));
     set_ready(&rig, false);

@@ -4,8 +4,7 @@ use core::ops::RangeInclusive;
 
 /// A symmetric cipher by its number (Virtio 1.3, 5.9.4.1 "CIPHER services").
 ///
-/// The number is also the algorithm's bit in
-/// [`Capabilities::cipher_algorithms`](crate::Capabilities::cipher_algorithms).
+/// The number is also the algorithm's bit in the device's configuration space (5.9.5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 #[repr(u32)]

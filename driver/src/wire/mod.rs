@@ -234,6 +234,12 @@ bitflags! {
     }
 }
 
+impl From<Service> for Services {
+    fn from(service: Service) -> Self {
+        Self::from_bits_retain(1 << service as u32)
+    }
+}
+
 /// The direction of a session of a cipher, plain, chained or authenticated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]

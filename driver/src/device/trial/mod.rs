@@ -38,7 +38,7 @@ pub(crate) fn served_queues<P: Platform>(
 }
 
 fn try_samples<P: Platform>(epoch: &Arc<Epoch<P>>, deadline: &mut Deadline) -> Option<Vec<usize>> {
-    for sample in Sample::advertised(&epoch.capabilities) {
+    for sample in Sample::of(epoch.capabilities.advertised()) {
         let (parameters, keys) = (sample.parameters(), [sample.key(), &[]]);
         let mut open = pin!(Session::create(epoch.clone(), &parameters, &keys));
         // Dropped without an answer; should that come yet, the session is ended by the queue.

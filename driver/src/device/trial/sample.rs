@@ -2,7 +2,7 @@
 
 use crate::{
     Error, Platform,
-    capabilities::Capabilities,
+    capabilities::{Algorithm, AlgorithmSet},
     queue::{INLINE, InFlight, Intent, Queue, Reserved},
     request::{
         Admission, Body, check_answer, complete, publish, reserve_in_line, session::Session,
@@ -42,24 +42,23 @@ pub(crate) enum Sample {
 }
 
 impl Sample {
-    /// Lists those whose algorithms a device advertises, the commonest first.
-    pub(crate) fn advertised(capabilities: &Capabilities) -> impl Iterator<Item = Self> {
-        let commonest = CipherAlgorithm::AesCbc;
-        let others = CipherAlgorithm::ALL.into_iter();
-        let others = others.filter(move |algorithm| *algorithm != commonest);
-        let ciphers = [commonest].into_iter().chain(others);
-        let ciphers = ciphers.filter(|algorithm| capabilities.advertises(*algorithm));
-        let hashes = HashAlgorithm::ALL.into_iter();
-        let hashes = hashes.filter(|algorithm| capabilities.advertises(*algorithm));
-        let macs = MacAlgorithm::ALL.into_iter();
-        let macs = macs.filter(|algorithm| capabilities.advertises(*algorithm));
-        let aeads = AeadAlgorithm::ALL.into_iter();
-        let aeads = aeads.filter(|algorithm| capabilities.advertises(*algorithm));
-        ciphers
-            .map(Self::Cipher)
-            .chain(hashes.map(Self::Hash))
-            .chain(macs.map(Self::Mac))
-            .chain(aeads.map(Self::Aead))
+    /// Lists those of a set of algorithms, the commonest first.
+    pub(crate) fn of(algorithms: AlgorithmSet) -> impl Iterator<Item = Self> {
+        let commonest = AlgorithmSet::EMPTY.with(CipherAlgorithm::AesCbc);
+        let first = algorithms.intersection(commonest).iter();
+        let others = algorithms.difference(commonest).iter();
+        first.chain(others).filter_map(Self::ask_for)
+    }
+
+    /// Returns what is asked of an algorithm; nothing of public keys.
+    fn ask_for(algorithm: Algorithm) -> Option<Self> {
+        match algorithm {
+            Algorithm::Cipher(algorithm) => Some(Self::Cipher(algorithm)),
+            Algorithm::Hash(algorithm) => Some(Self::Hash(algorithm)),
+            Algorithm::Mac(algorithm) => Some(Self::Mac(algorithm)),
+            Algorithm::Aead(algorithm) => Some(Self::Aead(algorithm)),
+            Algorithm::Akcipher(_) => None,
+        }
     }
 
     /// Returns the key of its session.

@@ -22,8 +22,7 @@ use kernel::{
     println,
 };
 use virtio_crypto::{
-    AeadAlgorithm, AkcipherAlgorithm, Algorithm, CipherAlgorithm, Features, Framing, HashAlgorithm,
-    MacAlgorithm, Options, Services, transport::pci::PciTransport,
+    Algorithm, Features, Framing, Options, Services, transport::pci::PciTransport,
 };
 
 use crate::{
@@ -147,14 +146,9 @@ fn through_the_driver(framing: Framing, report: &mut Report) -> Option<String> {
 /// Lists what the device does and does not say, or says and does not do.
 fn not_as_advertised(device: &CryptoDevice) -> Vec<Algorithm> {
     let capabilities = device.capabilities();
-    let ciphers = CipherAlgorithm::ALL.into_iter().map(Algorithm::from);
-    let hashes = HashAlgorithm::ALL.into_iter().map(Algorithm::from);
-    let macs = MacAlgorithm::ALL.into_iter().map(Algorithm::from);
-    let aeads = AeadAlgorithm::ALL.into_iter().map(Algorithm::from);
-    let keys = AkcipherAlgorithm::ALL.into_iter().map(Algorithm::from);
-    let all = ciphers.chain(hashes).chain(macs).chain(aeads).chain(keys);
-    let differs = |algorithm: &Algorithm| {
-        capabilities.proves(*algorithm) != capabilities.advertises(*algorithm)
-    };
-    all.filter(differs).collect()
+    let (proved, advertised) = (capabilities.proved.algorithms, capabilities.advertised());
+    let differ = proved
+        .union(advertised)
+        .difference(proved.intersection(advertised));
+    differ.iter().collect()
 }

@@ -1,17 +1,20 @@
-//! What a device advertises, read once.
+//! What a device advertises, read once, and what was proved of it.
+//!
+//! For set-up, which reads it, and for the services, which check lengths against it before they
+//! send anything. The one rule: it is a claim, so nothing is refused because it is not advertised.
+
+mod algorithms;
 
 use core::ops::RangeInclusive;
 
 use zerocopy::IntoBytes;
 
+pub use self::algorithms::{Algorithm, AlgorithmSet};
 use crate::{
     Error,
     error::{check_at_most, check_one_of_lens},
     transport::Transport,
-    wire::{
-        AeadAlgorithm, AkcipherAlgorithm, CipherAlgorithm, Config, HashAlgorithm, MacAlgorithm,
-        Services,
-    },
+    wire::{AeadAlgorithm, CipherAlgorithm, Config, MacAlgorithm, Services},
 };
 
 /// The device's configuration space as it was when the device was set up (Virtio 1.3, 5.9.5).
@@ -26,16 +29,9 @@ pub struct Capabilities {
     pub max_data_queues: u32,
     /// Services that it advertises.
     pub services: Services,
-    /// Cipher algorithms that it advertises: bit *n* for algorithm number *n*.
-    pub cipher_algorithms: u64,
-    /// Hash algorithms.
-    pub hash_algorithms: u32,
-    /// Message authentication codes.
-    pub mac_algorithms: u64,
-    /// Authenticated ciphers.
-    pub aead_algorithms: u32,
-    /// Public-key algorithms.
-    pub akcipher_algorithms: u32,
+    /// Algorithms that it names, also of services that it does not advertise:
+    /// [`advertised`](Self::advertised) goes by both.
+    pub algorithms: AlgorithmSet,
     /// Longest cipher key in bytes.
     pub max_cipher_key_len_bytes: u32,
     /// Longest authentication key in bytes.
@@ -48,21 +44,12 @@ pub struct Capabilities {
     pub proved: Proved,
 }
 
-/// What a device was seen to do right, by
-/// [`Device::prove`](crate::Device::prove): bit *n* for algorithm number *n*.
+/// What a device was seen to do right, by [`Device::prove`](crate::Device::prove).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Proved {
-    /// Cipher algorithms.
-    pub cipher_algorithms: u64,
-    /// Hash algorithms.
-    pub hash_algorithms: u32,
-    /// Message authentication codes.
-    pub mac_algorithms: u64,
-    /// Authenticated ciphers.
-    pub aead_algorithms: u32,
-    /// Public-key algorithms.
-    pub akcipher_algorithms: u32,
+    /// Algorithms whose known answer it gave.
+    pub algorithms: AlgorithmSet,
     /// Data queues in use that served a request: bit *n* for the one with the number *n*
     /// ([`Device::data_queue_stats`](crate::Device::data_queue_stats)). Queues from 64 on are not asked.
     pub data_queues: u64,
@@ -105,45 +92,12 @@ impl Capabilities {
 
     /// Tells whether the device advertises an algorithm, and the service that it belongs to.
     pub fn advertises(&self, algorithm: impl Into<Algorithm>) -> bool {
-        let algorithm = algorithm.into();
-        let (service, number) = algorithm.service_and_number();
-        let algorithms = match algorithm {
-            Algorithm::Cipher(_) => self.cipher_algorithms,
-            Algorithm::Hash(_) => self.hash_algorithms.into(),
-            Algorithm::Mac(_) => self.mac_algorithms,
-            Algorithm::Aead(_) => self.aead_algorithms.into(),
-            Algorithm::Akcipher(_) => self.akcipher_algorithms.into(),
-        };
-        self.services.contains(service) && algorithms & (1 << number) != 0
+        self.advertised().contains(algorithm)
     }
 
-    /// Returns these as if the device advertised an algorithm, and the service that it belongs to:
-    /// for one that was found to work.
-    #[must_use]
-    pub fn with(self, algorithm: impl Into<Algorithm>) -> Self {
-        self.set(algorithm.into(), true)
-    }
-
-    /// Returns these as if the device did not advertise an algorithm: for one that was found not to
-    /// work.
-    #[must_use]
-    pub fn without(self, algorithm: impl Into<Algorithm>) -> Self {
-        self.set(algorithm.into(), false)
-    }
-
-    fn set(mut self, algorithm: Algorithm, works: bool) -> Self {
-        let (service, number) = algorithm.service_and_number();
-        self.services |= if works { service } else { Services::empty() };
-        let narrow = |bits: &mut u32| *bits = *bits & !(1 << number) | u32::from(works) << number;
-        let wide = |bits: &mut u64| *bits = *bits & !(1 << number) | u64::from(works) << number;
-        match algorithm {
-            Algorithm::Cipher(_) => wide(&mut self.cipher_algorithms),
-            Algorithm::Hash(_) => narrow(&mut self.hash_algorithms),
-            Algorithm::Mac(_) => wide(&mut self.mac_algorithms),
-            Algorithm::Aead(_) => narrow(&mut self.aead_algorithms),
-            Algorithm::Akcipher(_) => narrow(&mut self.akcipher_algorithms),
-        }
-        self
+    /// Returns the algorithms that the device advertises together with their services.
+    pub fn advertised(&self) -> AlgorithmSet {
+        self.algorithms.of(self.services)
     }
 
     /// Checks the key of a message authentication code, and returns its length.
@@ -207,82 +161,9 @@ impl Capabilities {
     /// Tells whether the device gave an algorithm's known answer, whatever it advertises
     /// ([`Device::prove`](crate::Device::prove)).
     pub fn proves(&self, algorithm: impl Into<Algorithm>) -> bool {
-        self.as_proved().advertises(algorithm)
-    }
-
-    /// Returns these with the algorithms that were proved in place of those that are advertised.
-    #[must_use]
-    pub fn as_proved(self) -> Self {
-        let Proved {
-            cipher_algorithms,
-            hash_algorithms,
-            mac_algorithms,
-            aead_algorithms,
-            akcipher_algorithms,
-            data_queues: _,
-        } = self.proved;
-        let mut services = Services::empty();
-        services.set(Services::CIPHER, cipher_algorithms != 0);
-        services.set(Services::HASH, hash_algorithms != 0);
-        services.set(Services::MAC, mac_algorithms != 0);
-        services.set(Services::AEAD, aead_algorithms != 0);
-        services.set(Services::AKCIPHER, akcipher_algorithms != 0);
-        Self {
-            services,
-            cipher_algorithms,
-            hash_algorithms,
-            mac_algorithms,
-            aead_algorithms,
-            akcipher_algorithms,
-            ..self
-        }
+        self.proved.algorithms.contains(algorithm)
     }
 }
-
-/// An algorithm of any service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Algorithm {
-    /// Of the CIPHER service.
-    Cipher(CipherAlgorithm),
-    /// Of the HASH service.
-    Hash(HashAlgorithm),
-    /// Of the MAC service.
-    Mac(MacAlgorithm),
-    /// Of the AEAD service.
-    Aead(AeadAlgorithm),
-    /// Of the AKCIPHER service.
-    Akcipher(AkcipherAlgorithm),
-}
-
-impl Algorithm {
-    fn service_and_number(self) -> (Services, u32) {
-        match self {
-            Self::Cipher(algorithm) => (Services::CIPHER, algorithm as u32),
-            Self::Hash(algorithm) => (Services::HASH, algorithm as u32),
-            Self::Mac(algorithm) => (Services::MAC, algorithm as u32),
-            Self::Aead(algorithm) => (Services::AEAD, algorithm as u32),
-            Self::Akcipher(algorithm) => (Services::AKCIPHER, algorithm as u32),
-        }
-    }
-}
-
-macro_rules! algorithm_from {
-    ($($service:ident($algorithm:ident)),*) => {
-        $(impl From<$algorithm> for Algorithm {
-            fn from(algorithm: $algorithm) -> Self {
-                Self::$service(algorithm)
-            }
-        })*
-    };
-}
-algorithm_from!(
-    Cipher(CipherAlgorithm),
-    Hash(HashAlgorithm),
-    Mac(MacAlgorithm),
-    Aead(AeadAlgorithm),
-    Akcipher(AkcipherAlgorithm)
-);
 
 /// Checks a key against what the algorithm and the device take, and returns its length.
 fn check_key(
@@ -301,11 +182,13 @@ impl From<&Config> for Capabilities {
         Self {
             max_data_queues: config.max_dataqueues.get(),
             services: Services::from_bits_retain(config.crypto_services.get()),
-            cipher_algorithms: wide(config.cipher_algo_l.get(), config.cipher_algo_h.get()),
-            hash_algorithms: config.hash_algo.get(),
-            mac_algorithms: wide(config.mac_algo_l.get(), config.mac_algo_h.get()),
-            aead_algorithms: config.aead_algo.get(),
-            akcipher_algorithms: config.akcipher_algo.get(),
+            algorithms: AlgorithmSet::from_registers([
+                wide(config.cipher_algo_l.get(), config.cipher_algo_h.get()),
+                config.hash_algo.get().into(),
+                wide(config.mac_algo_l.get(), config.mac_algo_h.get()),
+                config.aead_algo.get().into(),
+                config.akcipher_algo.get().into(),
+            ]),
             max_cipher_key_len_bytes: config.max_cipher_key_len.get(),
             max_auth_key_len_bytes: config.max_auth_key_len.get(),
             // 0 would say that nothing fits, which no device means.
