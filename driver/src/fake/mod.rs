@@ -15,6 +15,8 @@ mod ring;
 #[cfg(not(loom))]
 mod services;
 #[cfg(not(loom))]
+mod setup;
+#[cfg(not(loom))]
 mod transport;
 
 #[cfg(loom)]
@@ -26,7 +28,7 @@ pub(crate) use self::platform::{
 };
 #[cfg(not(loom))]
 pub(crate) use self::{
-    device::{FakeDevice, Fault, Gone, Served},
+    device::{FakeDevice, Served},
     rig::{Alone, IV, KEY, Rig, Wakes, oracle, poll_once, request, run},
     services::{
         akcipher::{Results, ecdsa_public, is_ecdsa_scalar},
@@ -34,5 +36,6 @@ pub(crate) use self::{
         hash::digest as compute_digest,
         mac::tag as compute_tag,
     },
-    transport::{FakeTransport, MAX_AUTH_KEY_LEN, Setup},
+    setup::{Fault, Gone, MAX_AUTH_KEY_LEN, Setup},
+    transport::FakeTransport,
 };

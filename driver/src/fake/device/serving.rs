@@ -1,0 +1,186 @@
+//! How the device takes chains from its rings, and uses them: by its thread, eagerly, or by hand.
+
+use std::sync::MutexGuard;
+
+use virtio_queue::{Queue, QueueT};
+
+use super::{FakeDevice, Served, State};
+use crate::fake::{heap::unwatched, platform::memory, ring::Ring, setup::Fault};
+
+impl FakeDevice {
+    pub(in crate::fake) fn kick(&self, queue: usize) {
+        let mut state = self.state();
+        state.kicks += 1;
+        state.kicked.insert(queue);
+        let eager = state.eager;
+        drop(state);
+        self.doorbell.notify_all();
+        if eager {
+            self.serve_eagerly(queue);
+        }
+    }
+
+    pub(super) fn serve_eagerly(&self, queue: usize) {
+        loop {
+            self.serve(queue, usize::MAX);
+            let more = self.enabled_ring(queue).is_some_and(|ring| ring.enable());
+            if !more {
+                return;
+            }
+        }
+    }
+
+    /// Takes what is available in a queue, and completes up to `most`; returns how many.
+    pub(crate) fn serve(&self, queue: usize, most: usize) -> usize {
+        let mut completed = 0;
+        while completed < most && self.serve_one(queue) {
+            completed += 1;
+        }
+        completed
+    }
+
+    /// Takes what is available and completes nothing.
+    pub(crate) fn take(&self, queue: usize) -> usize {
+        let mut state = self.state();
+        let Some(ring) = state.rings.get_mut(&queue) else {
+            return 0;
+        };
+        ring.take();
+        ring.taken.len()
+    }
+
+    fn serve_one(&self, queue: usize) -> bool {
+        let mut state = self.state();
+        state.rings.values_mut().for_each(Ring::take);
+        let count = state.rings.get(&queue).map_or(0, |ring| ring.taken.len());
+        if count == 0 || state.silent.contains(&queue) {
+            return false;
+        }
+        match &mut state.away_after {
+            Some(0) => {
+                state.ready = false;
+                return false;
+            }
+            Some(left) => *left -= 1,
+            None => {}
+        }
+        let which = if state.shuffle == 0 {
+            0
+        } else {
+            state.shuffle ^= state.shuffle << 13;
+            state.shuffle ^= state.shuffle >> 7;
+            state.shuffle ^= state.shuffle << 17;
+            state.shuffle as usize % count
+        };
+        let chain = state.rings.get_mut(&queue).unwrap().taken.remove(which);
+        if state.one_per_field && !unwatched(|| state.begins_fields(queue, &chain)) {
+            state.log.push(Served::Dropped);
+            return true;
+        }
+        let fault = state.fault.take();
+        // The device's own memory is none of the driver's.
+        let (served, written) = unwatched(|| state.serve(queue, &chain, fault));
+        state.log.push(served);
+        let ring = state.rings.get_mut(&queue).unwrap();
+        let head = u32::from(chain.head);
+        match fault {
+            Some(Fault::Id(id)) => ring.use_raw(id, written, 1),
+            Some(Fault::Twice) => {
+                ring.use_raw(head, written, 1);
+                ring.use_raw(head, written, 1);
+            }
+            Some(Fault::IndexJump(by)) => ring.use_raw(head, written, 1 + by),
+            Some(Fault::Length(len)) => ring.use_raw(head, len, 1),
+            Some(Fault::NoStatus | Fault::Status(_)) | None => {
+                ring.queue.add_used(memory(), chain.head, written).unwrap();
+            }
+        }
+        let raw = !matches!(fault, Some(Fault::NoStatus | Fault::Status(_)) | None);
+        let interrupt = raw || ring.needs_notification();
+        state.messages += u64::from(interrupt);
+        let deliver = interrupt && !state.hold;
+        if interrupt && state.hold {
+            state.held.push(queue);
+        }
+        drop(state);
+        if deliver {
+            self.interrupt(queue);
+        }
+        true
+    }
+
+    /// Uses the chain with this head, whatever it is, without having served it.
+    pub(crate) fn use_unserved(&self, queue: usize, head: u32) {
+        let mut state = self.state();
+        let ring = state.rings.get_mut(&queue).unwrap();
+        ring.use_raw(head, 1 << 10, 1);
+        drop(state);
+        self.interrupt(queue);
+    }
+
+    /// The device's thread: serves what is kicked, and relies on the kick as a real one does.
+    pub(in crate::fake) fn run(&self) {
+        loop {
+            let mut state = self.state();
+            while !state.stop && (state.manual || state.kicked.is_empty()) {
+                state = self.doorbell.wait(state).unwrap();
+            }
+            if state.stop {
+                return;
+            }
+            let kicked = core::mem::take(&mut state.kicked);
+            drop(state);
+            for queue in kicked.into_iter().rev() {
+                loop {
+                    if let Some(ring) = self.enabled_ring(queue) {
+                        ring.disable();
+                    }
+                    while self.serve_one(queue) {}
+                    let Some(ring) = self.enabled_ring(queue) else {
+                        break;
+                    };
+                    if !ring.enable() {
+                        break;
+                    }
+                }
+            }
+        }
+    }
+
+    fn enabled_ring(&self, queue: usize) -> Option<Suppression<'_>> {
+        let state = self.state();
+        let enabled = state.rings.get(&queue).is_some_and(|ring| ring.enabled);
+        enabled.then_some(Suppression { state, queue })
+    }
+
+    pub(in crate::fake) fn stop(&self) {
+        self.state().stop = true;
+        self.doorbell.notify_all();
+    }
+
+    pub(in crate::fake) fn go(&self) {
+        self.state().manual = false;
+        self.doorbell.notify_all();
+    }
+}
+
+/// The device's wish for kicks.
+struct Suppression<'a> {
+    state: MutexGuard<'a, State>,
+    queue: usize,
+}
+
+impl Suppression<'_> {
+    fn ring(&mut self) -> &mut Queue {
+        &mut self.state.rings.get_mut(&self.queue).unwrap().queue
+    }
+
+    fn disable(mut self) {
+        self.ring().disable_notification(memory()).unwrap();
+    }
+
+    /// `true`: something was made available meanwhile.
+    fn enable(mut self) -> bool {
+        self.ring().enable_notification(memory()).unwrap()
+    }
+}
