@@ -1,20 +1,22 @@
-//! A time limit that ends, whatever the clock does.
+//! A time limit for loops that read registers or rings.
+//!
+//! The one rule: it ends, whatever the clock does.
 
 use crate::Platform;
 
-/// So many looks at a clock that does not go forward end the wait: seconds where each look reads a
-/// register too, and many times what a coarse clock takes to its next tick.
-const MAX_LOOKS: u32 = if cfg!(test) { 1 << 14 } else { 1 << 22 };
+/// So many readings of a clock that does not go forward end the wait: seconds where a register is
+/// read each time, too, and many times what a coarse clock takes to its next tick.
+const MAX_READINGS: u32 = if cfg!(test) { 1 << 14 } else { 1 << 22 };
 
-/// When somebody who looks again and again stops waiting.
+/// When a loop stops waiting.
 #[derive(Debug)]
 pub(crate) struct Deadline {
     start_ns: u64,
     limit_ns: u64,
     /// The latest time seen.
     last_ns: u64,
-    /// Looks since then.
-    looks: u32,
+    /// Readings since then.
+    readings: u32,
 }
 
 impl Deadline {
@@ -25,26 +27,26 @@ impl Deadline {
             start_ns,
             limit_ns,
             last_ns: start_ns,
-            looks: 0,
+            readings: 0,
         }
     }
 
     /// Tells whether the time is up.
     pub(crate) fn is_over<P: Platform>(&mut self) -> bool {
         let now_ns = P::now_ns();
-        if now_ns > self.last_ns && self.looks < MAX_LOOKS {
+        if now_ns > self.last_ns && self.readings < MAX_READINGS {
             self.last_ns = now_ns;
-            self.looks = 0;
+            self.readings = 0;
         } else {
-            self.looks = self.looks.saturating_add(1);
+            self.readings = self.readings.saturating_add(1);
         }
-        self.looks >= MAX_LOOKS || self.waited_ns() >= self.limit_ns
+        self.readings >= MAX_READINGS || self.waited_ns() >= self.limit_ns
     }
 
     /// Waits for `more_ns` from now on at least.
     pub(crate) fn extend(&mut self, more_ns: u64) {
         self.limit_ns = self.limit_ns.max(self.waited_ns().saturating_add(more_ns));
-        self.looks = 0;
+        self.readings = 0;
     }
 
     /// Returns how long it has been, by the clock.

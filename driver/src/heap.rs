@@ -1,4 +1,6 @@
-//! Heap memory whose size a caller or a device chooses: where there is none, that is an error.
+//! Heap memory whose size a caller or a device chooses.
+//!
+//! The one rule: where there is none, that is an error and never an abort.
 
 use alloc::{boxed::Box, vec::Vec};
 

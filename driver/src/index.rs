@@ -1,4 +1,6 @@
 //! Which queue, and which interrupt vector: numbers that the device counts by.
+//!
+//! For errors, transports and set-up, which all name them. The one rule: numbers, and nothing else.
 
 /// The number of a virtqueue of the device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,4 +1,6 @@
-//! What a host kernel provides.
+//! What a host kernel provides: one trait, and its promises.
+//!
+//! The one rule: all that the driver cannot do by itself is asked for here or by [`Hal`].
 
 use core::ptr::NonNull;
 
@@ -58,7 +60,7 @@ pub unsafe trait Platform: Hal + Send + Sync + 'static {
     fn map_registers(address: u64, len_bytes: usize) -> Option<NonNull<u8>>;
 
     /// Returns nanoseconds of a clock that never goes backwards, from any starting point. Where it
-    /// does not go forward, time limits end after a number of looks.
+    /// does not go forward, time limits end after a number of readings.
     ///
     /// Used for the time limits of set-up, reset and shutdown, and by
     /// [`settle`](crate::Device::settle): never on the way of a request.

@@ -5,8 +5,8 @@
 //! again as it is far away from the calling CPU. Among equals it is the one with the fewest
 //! sessions.
 //!
-//! The list of devices is replaced, never changed: who chooses looks at the one of now without
-//! holding a lock, and [`DevicePool::remove`] takes a device out before it shuts it down.
+//! The one rule: the list of devices is replaced, never changed. A caller reads the list of now
+//! without holding a lock, and [`DevicePool::remove`] takes a device out before it shuts it down.
 
 use alloc::{sync::Arc, vec::Vec};
 
@@ -63,9 +63,10 @@ impl<P: Platform> DevicePool<P> {
 
     /// Adds a device on a node, or says something else about one that is here already.
     ///
-    /// `serves` is what it is chosen for: [`advertised`](crate::Capabilities::advertised) to believe what
-    /// it says, [`Proved::algorithms`](crate::Proved::algorithms) to believe [`Device::prove`], or either
-    /// [`with`](AlgorithmSet::with) and [`without`](AlgorithmSet::without) what has turned out.
+    /// `serves` is what it is chosen for: [`advertised`](crate::Capabilities::advertised) to
+    /// believe what it says, [`Proved::algorithms`](crate::Proved::algorithms) to believe
+    /// [`Device::prove`], or either [`with`](AlgorithmSet::with) and
+    /// [`without`](AlgorithmSet::without) what has turned out.
     pub fn add(&self, device: Arc<Device<P>>, node: u32, serves: AlgorithmSet) {
         let added = Member {
             device,
@@ -85,8 +86,8 @@ impl<P: Platform> DevicePool<P> {
     /// # Errors
     ///
     /// [`Error::NoDevice`] when it is not here, and nothing is done. Those of [`Device::shutdown`],
-    /// such as [`DeviceFault::Gone`](crate::DeviceFault::Gone) in [`Error::Broken`] when the device has
-    /// been pulled out: it is out of here all the same.
+    /// such as [`DeviceFault::Gone`](crate::DeviceFault::Gone) in [`Error::Broken`] when the device
+    /// has been pulled out: it is out of here all the same.
     pub fn remove(&self, device: &Arc<Device<P>>, limit_ns: u64) -> Result<ShutdownReport, Error> {
         let was_here = self.change(|members| {
             let others = members.iter().filter(|member| !member.is(device));
@@ -104,8 +105,8 @@ impl<P: Platform> DevicePool<P> {
         members.iter().map(|member| member.device.clone()).collect()
     }
 
-    /// Chooses a device for a session of an algorithm. Looks at each queue of each device; reads no
-    /// register, so a device that has vanished is passed over once
+    /// Chooses a device for a session of an algorithm. Reads the counters of each queue of each
+    /// device; reads no register, so a device that has vanished is passed over once
     /// [`poll`](Device::poll) or an interrupt has noticed.
     ///
     /// It may be removed before the caller opens its session, which then fails with

@@ -1,4 +1,7 @@
 //! Counters: what the driver and the device have done.
+//!
+//! For callers that search for trouble, and for benchmarks. The one rule: they only grow, but for
+//! what is in flight and what is owed.
 
 use core::iter::Sum;
 

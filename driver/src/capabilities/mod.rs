@@ -51,7 +51,8 @@ pub struct Proved {
     /// Algorithms whose known answer it gave.
     pub algorithms: AlgorithmSet,
     /// Data queues in use that served a request: bit *n* for the one with the number *n*
-    /// ([`Device::data_queue_stats`](crate::Device::data_queue_stats)). Queues from 64 on are not asked.
+    /// ([`Device::data_queue_stats`](crate::Device::data_queue_stats)). Queues from 64 on are not
+    /// asked.
     pub data_queues: u64,
 }
 

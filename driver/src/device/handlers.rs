@@ -44,7 +44,7 @@ impl<P: Platform> Device<P> {
     /// on, to another CPU for instance, also after a [`recover`](Self::recover).
     ///
     /// Nothing is lost: what the device sends meanwhile is sent when the entry is unmasked, and the
-    /// rings are looked at afterwards. A message that was sent before still arrives where the entry
+    /// rings are drained afterwards. A message that was sent before still arrives where the entry
     /// pointed until now, so the kernel keeps the old vector's handler for a while; up to two such
     /// messages a move are owed, beside those of the new place, until the next
     /// [`settle`](Self::settle). Not from an interrupt handler.
@@ -53,8 +53,8 @@ impl<P: Platform> Device<P> {
     ///
     /// [`Error::NoSuchVector`] when the driver does not use that entry ([`InterruptMode`] tells);
     /// [`Error::Resetting`] while another caller changes the device;
-    /// [`DeviceFault::Gone`](crate::DeviceFault::Gone) in [`Error::Broken`] when the device is. Nothing
-    /// has moved then.
+    /// [`DeviceFault::Gone`](crate::DeviceFault::Gone) in [`Error::Broken`] when the device is.
+    /// Nothing has moved then.
     pub fn move_interrupt(&self, entry: MsixEntry, message: MsixMessage) -> Result<(), Error> {
         let _alone = self.changing.begin(Change::Vector)?;
         let transport = self.attached().confirm()?;

@@ -25,7 +25,7 @@ pub enum InterruptMode {
     Shared = 2,
     /// The INTx pin, with the ISR register.
     Intx = 3,
-    /// None: whoever waits drains, and [`Device::poll`] does.
+    /// None: whoever waits drains, and [`Device::poll`](crate::Device::poll) does.
     Polling = 4,
 }
 

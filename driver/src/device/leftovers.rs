@@ -2,8 +2,10 @@
 //!
 //! A device may keep its sessions over a reset (QEMU does): those of a machine that was rebooted
 //! stay, until there is no room for new ones. Their ids are small numbers that nobody has any more,
-//! so each number is tried, and the device says whether it knew it. No session may be opened
-//! meanwhile: it would get an id that is about to be ended.
+//! so each number is tried, and the device says whether it knew it.
+//!
+//! The one rule: no session is opened meanwhile, since it would get an id that is about to be
+//! ended.
 
 use core::{ops::Range, sync::atomic::Ordering};
 
@@ -41,8 +43,8 @@ impl<P: Platform> Drop for Closed<'_, P> {
 impl<P: Platform> Device<P> {
     /// Ends the sessions that an owner before has left on the device (a machine that was rebooted,
     /// a driver that crashed), as far as their ids are below `ids`, and returns how many the device
-    /// knew (QEMU has 256). To be called before any session is opened, and after a forced reset with
-    /// care: a request from before it may still use its session.
+    /// knew (QEMU has 256). To be called before any session is opened, and after a forced reset
+    /// with care: a request from before it may still use its session.
     ///
     /// Each id is tried, one *destroy* for each service that the device advertises until one is
     /// accepted.

@@ -1,4 +1,7 @@
-//! A device: what it is doing.
+//! A device: what it is, and what it is doing.
+//!
+//! For users, who hold a [`Device`], and for the services, which open sessions on it. The one rule:
+//! it leads to the epoch of now; requests and queues belong to that, and end with it.
 
 mod alone;
 mod handlers;
@@ -209,8 +212,8 @@ impl<P: Platform> Device<P> {
         }
     }
 
-    /// Looks at the rings by itself from here on, as long as what this returns lives: see
-    /// [`Poller`].
+    /// Begins to poll the rings instead of being interrupted, as long as what this returns lives:
+    /// see [`Poller`].
     pub fn poller(&self) -> Poller<P> {
         Poller::new(self.epoch())
     }
@@ -220,9 +223,9 @@ impl<P: Platform> Device<P> {
     ///
     /// Where `f` waits for an answer by [`block_on`](crate::block_on), or by a kernel's own way
     /// that calls [`begin_wait`](crate::begin_wait), nothing is put off from there on. Without
-    /// either the device would not know yet of what is waited for; who looks at the rings
-    /// meanwhile, by [`drain`](Self::drain), [`poll`](Self::poll) or a [`Poller`], notifies it.
-    /// Requests of other CPUs are not put off.
+    /// either the device would not know yet of what is waited for; who polls the rings meanwhile,
+    /// by [`drain`](Self::drain), [`poll`](Self::poll) or a [`Poller`], notifies it. Requests of
+    /// other CPUs are not put off.
     pub fn share_kicks<R>(&self, f: impl FnOnce() -> R) -> R {
         let _deferred = AllDeferred::new(self.epoch());
         f()
@@ -268,13 +271,13 @@ impl<P: Platform> Device<P> {
         self.epochs.read(|epoch| epoch.control.is_ready())
     }
 
-    /// Looks whether the device is there and well, and ends every request if it is not; `Ok` if it
+    /// Checks whether the device is there and well, and ends every request if it is not; `Ok` if it
     /// takes requests. Two register reads; any context but an interrupt handler.
     ///
     /// A device whose process has died or whose memory accesses are not translated (see
     /// [`Options::require`]) does not say so by an interrupt: a kernel calls this now and then, ten
     /// times a second for instance, for a device that has requests in flight. [`poll`](Self::poll)
-    /// looks too.
+    /// checks it, too.
     ///
     /// # Errors
     ///

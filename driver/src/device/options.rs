@@ -1,4 +1,7 @@
 //! What a caller says about a device before it is set up.
+//!
+//! The one rule: the defaults are safe for any device; what saves time or memory at a risk is asked
+//! for.
 
 use alloc::vec::Vec;
 
@@ -47,10 +50,10 @@ pub struct Options {
     pub framing: Framing,
     /// Features to refuse although they are offered.
     pub refuse: Features,
-    /// Features that the device has to offer: [`FeatureMissing`](crate::Error::FeatureMissing) without. On a machine whose
-    /// IOMMU translates what the device reads and writes that is [`Features::ACCESS_PLATFORM`],
-    /// without which a device takes addresses for physical ones, reaches other memory or none, and
-    /// is silent.
+    /// Features that the device has to offer: [`FeatureMissing`](crate::Error::FeatureMissing)
+    /// without. On a machine whose IOMMU translates what the device reads and writes that is
+    /// [`Features::ACCESS_PLATFORM`], without which a device takes addresses for physical ones,
+    /// reaches other memory or none, and is silent.
     pub require: Features,
     /// What becomes of requests while the device says that its hardware is not ready.
     pub when_not_ready: WhenNotReady,

@@ -1,9 +1,9 @@
-//! Looking at the rings instead of being interrupted, for a while.
+//! Polling the rings instead of being interrupted, for a while.
 //!
-//! An interrupt is the cheapest way to learn of a completion for a CPU that has something else to do,
-//! or that sleeps long. One that has nothing to do for a moment learns of it sooner by looking, and
-//! spares the device the message and itself the handler. So a kernel's idle loop has a [`Poller`] for
-//! as long as it looks, and drops it before it sleeps:
+//! An interrupt is the cheapest way to learn of a completion for a CPU that has something else to
+//! do, or that sleeps long. One that has nothing to do for a moment learns of it sooner by polling,
+//! and spares the device the message and itself the handler. So a kernel's idle loop has a
+//! [`Poller`] for as long as it polls, and drops it before it sleeps:
 //!
 //! ```
 //! # use virtio_crypto::{Device, Platform};
@@ -25,28 +25,32 @@
 //! # }
 //! ```
 //!
-//! Whoever drains wakes who waits, also those of other CPUs: their wakers have to end that CPU's sleep.
+//! Whoever drains wakes who waits, also those of other CPUs: their wakers have to end that CPU's
+//! sleep.
 //!
-//! Where it keeps finding work the kernel may keep the poller while its tasks run, so that no interrupt
-//! comes between two looks.
+//! Where it keeps finding work the kernel may keep the poller while its tasks run, so that no
+//! interrupt comes between two polls.
+//!
+//! The one rule: whoever has a poller drains, for every CPU.
 
 use alloc::sync::Arc;
 
 use crate::{Platform, epoch::Epoch};
 
-/// A caller that looks at a device's rings by itself; see [`Device::poller`](crate::Device::poller).
+/// A caller that polls a device's rings by itself; see
+/// [`Device::poller`](crate::Device::poller).
 ///
-/// While there is one the driver asks the device for no interrupts of its queues (Virtio 1.3, 2.7.7),
-/// and **whoever has it drains**: what waits for a completion waits for the next
-/// [`drain`](Self::drain), on every CPU. Any number of CPUs may have one each; interrupts are asked for
-/// again when the last is dropped. Not asking is a hint: interrupts that come all the same are answered
-/// and accounted for as ever, and those of the configuration are not affected.
+/// While there is one the driver asks the device for no interrupts of its queues (Virtio 1.3,
+/// 2.7.7), and **whoever has it drains**: what waits for a completion waits for the next
+/// [`drain`](Self::drain), on every CPU. Any number of CPUs may have one each; interrupts are asked
+/// for again when the last is dropped. Not asking is a hint: interrupts that come all the same are
+/// answered and accounted for as ever, and those of the configuration are not affected.
 ///
 /// It belongs to the device as it is now: a [`recover`](crate::Device::recover) goes on with
 /// interrupts, and a poller from before finds nothing any more.
 ///
-/// Dropping it drains, and wakes who waits; forgetting it leaves the rings to be drained by hand until
-/// the device is recovered.
+/// Dropping it drains, and wakes who waits; forgetting it leaves the rings to be drained by hand
+/// until the device is recovered.
 #[derive(Debug)]
 #[must_use = "the rings have to be drained as long as it lives"]
 pub struct Poller<P: Platform> {

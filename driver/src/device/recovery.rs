@@ -1,4 +1,7 @@
-//! The end of a device's life, and the next one: shutdown, recovery.
+//! The end of a device's life, and the next one: shutdown, recovery, drop.
+//!
+//! The one rule: requests and sessions are given a bounded time to end before the reset, and what
+//! the device still has then is given up or vouched for.
 
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
@@ -60,8 +63,8 @@ impl<P: Platform> Device<P> {
     /// [`sessions_left_behind`](Self::sessions_left_behind) counts these.
     ///
     /// Interrupts from before the reset may arrive after it, so each queue goes on with what was
-    /// owed to it, two at most, four where messages travel. None of them counts as *unhandled*; until
-    /// [`settle`](Self::settle) as many spurious ones may not either.
+    /// owed to it, two at most, four where messages travel. None of them counts as *unhandled*;
+    /// until [`settle`](Self::settle) as many spurious ones may not either.
     ///
     /// # Errors
     ///

@@ -1,4 +1,7 @@
-//! From a device in whatever state to one that is ready: how it is set up, and in which order.
+//! From a device in whatever state to one that is ready, in the order of Virtio 1.3, 3.1.1.
+//!
+//! For [`Device::new`](crate::Device::new) and for a recovery. The one rule: after an error the
+//! device has been told to reset, so none stays half set up.
 
 use alloc::{sync::Arc, vec::Vec};
 

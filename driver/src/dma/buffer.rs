@@ -1,4 +1,6 @@
 //! Callers' buffers, which move into requests and come back.
+//!
+//! The one rule: whoever has a buffer owns its bytes alone, and it is wiped when it is dropped.
 
 use alloc::sync::Arc;
 use core::{fmt, mem::ManuallyDrop, ptr, slice};

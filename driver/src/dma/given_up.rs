@@ -1,4 +1,6 @@
 //! How much device memory has been given up for good.
+//!
+//! For recovery, which refuses beyond a limit. The one rule: it only grows.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 

@@ -1,4 +1,6 @@
 //! Device memory of the driver itself, reached by copies and by pointers alone.
+//!
+//! For rings and slots. The one rule: no Rust reference ever points into it.
 
 use core::{
     fmt,

@@ -1,4 +1,6 @@
 //! Checks of lengths, for whoever sends something.
+//!
+//! The one rule: what fails here was not sent.
 
 use core::ops::RangeInclusive;
 

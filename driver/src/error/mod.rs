@@ -1,4 +1,8 @@
 //! What can go wrong, and what to do about it.
+//!
+//! For callers, who get an [`Error`] from everything, and for every room of the driver. The one
+//! rule: an error says what the caller can do next, and whoever gets one gets the buffers back that
+//! the device does not have ([`Failed`]).
 
 mod check;
 mod reason;
@@ -171,7 +175,8 @@ pub enum Error {
     TooMuchGivenUp {
         /// How much that is.
         given_up_bytes: u64,
-        /// How much it may be ([`Options::given_up_limit_bytes`](crate::Options::given_up_limit_bytes)).
+        /// How much it may be
+        /// ([`Options::given_up_limit_bytes`](crate::Options::given_up_limit_bytes)).
         limit_bytes: u64,
     },
     /// The caller stopped waiting; or, of a device,

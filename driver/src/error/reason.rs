@@ -1,4 +1,4 @@
-//! What errors say of a length, a key, an answer, a broken device.
+//! What errors say more: of a length, a key, a broken device.
 
 use core::{fmt, ops::RangeInclusive};
 

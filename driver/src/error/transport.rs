@@ -1,4 +1,4 @@
-//! Why a device cannot be reached.
+//! Why a transport could not be made or used.
 
 use core::fmt;
 

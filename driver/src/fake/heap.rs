@@ -1,10 +1,10 @@
-//! The heap of the test build: tells whether a secret stands in what was freed or in what is live, and
-//! refuses one thread's large allocations.
+//! The heap of the test build: tells whether a secret stands in what was freed or in what is live,
+//! and refuses one thread's large allocations.
 //!
-//! A [`Watch`] notes the blocks that its own thread allocates while it lives, but for those that the
-//! fake device and the test itself ask for ([`unwatched`]); it looks into each when it is freed, by
-//! whatever thread, and on request into all that are left. Tests in other threads are not looked at,
-//! and there is one watch at a time.
+//! A [`Watch`] notes the blocks that its own thread allocates while it lives, but for those that
+//! the fake device and the test itself ask for ([`unwatched`]); it looks into each when it is
+//! freed, by whatever thread, and on request into all that are left. Tests in other threads are not
+//! looked at, and there is one watch at a time.
 //!
 //! Nothing here allocates: the allocator calls it.
 #![expect(unsafe_code, reason = "an allocator")]
@@ -149,8 +149,9 @@ struct Heap;
 #[global_allocator]
 static HEAP: Heap = Heap;
 
-// SAFETY: the system's allocator, which answers for every block; a refusal is a null pointer. Of blocks
-// it gives out under a watch this knows the start and the length, and reads them before they go back.
+// SAFETY: the system's allocator, which answers for every block; a refusal is a null pointer. Of
+// blocks it gives out under a watch this knows the start and the length, and reads them before they
+// go back.
 unsafe impl GlobalAlloc for Heap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         if layout.size() > LIMIT.get() {
@@ -251,8 +252,8 @@ impl Watch {
         freed
     }
 
-    /// Returns how many live blocks hold a secret. For a time at which no other thread has a part in
-    /// the test.
+    /// Returns how many live blocks hold a secret. For a time at which no other thread has a part
+    /// in the test.
     pub(crate) fn live_with_secret(&self) -> usize {
         SHARED.with(|watched| {
             let noted = &watched.blocks[..watched.noted];

@@ -48,8 +48,8 @@ pub(crate) fn live_pages() -> usize {
 }
 
 #[cfg(not(loom))]
-/// Starts counting anew. What is allocated now is nobody else's before it has been freed: a session may
-/// outlive its test's rig for a moment.
+/// Starts counting anew. What is allocated now is nobody else's before it has been freed: a session
+/// may outlive its test's rig for a moment.
 pub(crate) fn forget_live_pages() {
     for allocation in LIVE.lock().unwrap().values_mut() {
         allocation.forgotten = true;
@@ -131,8 +131,8 @@ pub(crate) fn is_live(bus_address: u64, len_bytes: u32) -> bool {
 /// Registers of fake functions by their address, and how many bytes each has.
 static REGISTERS: Mutex<BTreeMap<u64, usize>> = Mutex::new(BTreeMap::new());
 
-/// Makes registers, zeroed, for a BAR of a function: leaked memory, which nothing else ever is, at the
-/// address that it has on the bus.
+/// Makes registers, zeroed, for a BAR of a function: leaked memory, which nothing else ever is, at
+/// the address that it has on the bus.
 #[cfg(not(loom))]
 pub(crate) fn new_registers(len_bytes: usize, align: usize) -> u64 {
     let memory = std::vec![0u128; (len_bytes + align) / 16]

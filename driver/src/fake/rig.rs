@@ -1,4 +1,4 @@
-//! A driver and a fake device, put together.
+//! A driver and a fake device, put together, for tests.
 
 use alloc::{boxed::Box, sync::Arc, task::Wake, vec, vec::Vec};
 use core::{
@@ -91,8 +91,8 @@ impl Rig {
         Self::put_together(self.alone.clone(), setup, options)
     }
 
-    /// Sets up another driver on the same device, as after the machine has been rebooted: this one is
-    /// forgotten.
+    /// Sets up another driver on the same device, as after the machine has been rebooted: this one
+    /// is forgotten.
     pub(crate) fn reboot(&self, setup: Setup, options: Options) -> Result<Self, Error> {
         core::mem::forget(self.device.clone());
         self.succeed(setup, options)

@@ -94,8 +94,8 @@ impl Ring {
         }
     }
 
-    /// Tells whether the driver wants to hear of what has just been used. `virtio_queue` knows about
-    /// EVENT_IDX, not about the flag that there is without (Virtio 1.3, 2.7.7.2).
+    /// Tells whether the driver wants to hear of what has just been used. `virtio_queue` knows
+    /// about EVENT_IDX, not about the flag that there is without (Virtio 1.3, 2.7.7.2).
     pub(super) fn needs_notification(&mut self) -> bool {
         let needed = self.queue.needs_notification(memory()).unwrap();
         // Pairs with the driver's barrier between allowing interrupts and looking at `idx`.

@@ -95,7 +95,8 @@ impl FakeTransport {
     }
 }
 
-// SAFETY: the fake device keeps to the memory that descriptors give it, in a mapping that lives for ever.
+// SAFETY: the fake device keeps to the memory that descriptors give it, in a mapping that lives for
+// ever.
 unsafe impl Transport for FakeTransport {
     fn read_device_features(&self) -> u64 {
         if let Some(byte) = self.read() {

@@ -1,4 +1,7 @@
 //! Known answers: what a device does, whatever it advertises.
+//!
+//! For kernels that choose by what works ([`Device::prove`]), and for the probe. The one rule: an
+//! answer counts as given when it is the published one, and when a wrong one is refused.
 
 mod answers;
 

@@ -373,7 +373,7 @@ pub(crate) fn check_answer_up_to<P: Platform>(
 #[inline(always)]
 pub(crate) fn look<P: Platform>(epoch: &Epoch<P>) {
     if epoch.is_polled() {
-        epoch.look();
+        epoch.busy_poll();
     }
 }
 

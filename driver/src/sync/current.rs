@@ -1,4 +1,7 @@
 //! A value that is read on every interrupt and replaced at every recovery.
+//!
+//! For the epochs of a device. The one rule: an old value is freed by whoever sweeps, never by an
+//! interrupt handler that was reading it.
 
 use alloc::{sync::Arc, vec::Vec};
 use core::fmt;

@@ -266,7 +266,7 @@ impl<P: Platform, T> IrqMutex<P, T> {
         f(held.guard.value())
     }
 
-    /// Runs `f` on the value if the lock comes free within `tries` looks; else returns `None`.
+    /// Runs `f` on the value if the lock comes free within so many `tries`; else returns `None`.
     ///
     /// For a caller that must go on whatever holds the lock, such as the printer of a panic; it may
     /// hold another lock.

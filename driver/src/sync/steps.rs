@@ -1,4 +1,6 @@
 //! Steps that run code of callers', which may panic.
+//!
+//! The one rule: a step that panics costs no other step its turn.
 
 /// Runs `step` until it returns `false`, past a panic too: the wakers and destructors of one caller
 /// cost no other caller its turn. The steps that are left then run while the panic goes on,

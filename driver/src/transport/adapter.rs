@@ -1,4 +1,6 @@
 //! Any transport of `virtio_drivers`, for a kernel that has one already.
+//!
+//! The one rule: its methods take `&mut self`, so all go through one lock, the doorbell too.
 
 use alloc::sync::Arc;
 use core::{fmt, mem::ManuallyDrop};

@@ -1,4 +1,7 @@
 //! The way to a device's registers, for as long as the device is there.
+//!
+//! For everybody who reads or writes a register. The one rule: once a device is known to be gone,
+//! none of its registers is touched any more.
 
 use alloc::boxed::Box;
 use core::sync::atomic::{AtomicBool, Ordering};

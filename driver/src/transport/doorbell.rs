@@ -1,4 +1,7 @@
-//! How a queue's device is notified.
+//! How a device is notified of a queue: one register write, computed once.
+//!
+//! For queues, which kick without their lock. The one rule: it may be rung at any time, also after
+//! a reset and after the transport is gone.
 
 use alloc::sync::Arc;
 use core::fmt;

@@ -1,9 +1,13 @@
-//! How the driver reaches a device: registers, vectors, doorbells.
+//! How the driver reaches a device: registers, interrupt vectors, doorbells.
 //!
-//! A [`Transport`] takes `&self` everywhere, because an interrupt handler reads the device's
-//! status while a task rings a doorbell. The driver makes its set-up calls (features, queues,
-//! vectors, status writes) from one place at a time; a transport only has to keep memory safe
-//! when they race, not to make them meaningful.
+//! For set-up, for the interrupt handlers, and for queues that kick. A [`Transport`] takes `&self`
+//! everywhere, because an interrupt handler reads the device's status while a task rings a
+//! doorbell. The driver makes its set-up calls (features, queues, vectors, status writes) from one
+//! place at a time; a transport only has to keep memory safe when they race, not to make them
+//! meaningful.
+//!
+//! The one rule: whatever a device says is checked here or where it is used, and what cannot be
+//! checked is vouched for by an `unsafe fn`.
 
 #![expect(unsafe_code, reason = "device registers")]
 

@@ -1,4 +1,7 @@
 //! A reset while the device has requests: what becomes of the memory that it was given.
+//!
+//! The one rule: that memory is never used again, unless somebody has vouched for the device
+//! ([`TrustedReset`]).
 
 /// What becomes of memory that the device still had when it was reset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

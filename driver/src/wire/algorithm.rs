@@ -380,8 +380,8 @@ impl AeadAlgorithm {
         }
     }
 
-    /// Returns the most bytes of data under a nonce of that length: for CCM it leaves fewer than four
-    /// bytes to count them (NIST SP 800-38C, A.1).
+    /// Returns the most bytes of data under a nonce of that length: for CCM it leaves fewer than
+    /// four bytes to count them (NIST SP 800-38C, A.1).
     pub(crate) const fn max_len_bytes(self, nonce_len_bytes: usize) -> usize {
         match (self, nonce_len_bytes) {
             (Self::Ccm, 13) => 0xffff,

@@ -1,5 +1,7 @@
-//! The bytes of Virtio 1.3, section 5.9: structures, opcodes, status codes. Little-endian; no
-//! `unsafe`, no input or output.
+//! The bytes of Virtio 1.3, section 5.9: structures, opcodes, status codes.
+//!
+//! For requests, which are encoded here, and for answers, which are parsed here. The one rule:
+//! bytes in, bytes out, little-endian; no `unsafe`, no input or output, nothing of a queue.
 
 mod akcipher;
 mod algorithm;

@@ -2,11 +2,10 @@
 //!
 //! QEMU's `cryptodev-vhost-user` advertises as many as it was told and serves the first one alone;
 //! a request on another is refused, or never answered. So where a device has several, each gets a
-//! small request before anybody else has the device. It is known to be right, since another queue
-//! has served it, so a queue that does not is one that does not work.
+//! small request before anybody else has the device. The request is known to be right, since
+//! another queue has served it, so a queue that does not serve it does not work.
 //!
-//! All of it is bounded in time, and done by looking: the device is asked for no interrupts
-//! meanwhile.
+//! The one rule: all of it is bounded in time, and done by busy polling, without interrupts.
 
 mod sample;
 
@@ -42,13 +41,13 @@ fn try_samples<P: Platform>(epoch: &Arc<Epoch<P>>, deadline: &mut Deadline) -> O
         let (parameters, keys) = (sample.parameters(), [sample.key(), &[]]);
         let mut open = pin!(Session::create(epoch.clone(), &parameters, &keys));
         // Dropped without an answer; should that come yet, the session is ended by the queue.
-        let Ok(session) = look_until(epoch, deadline, || poll_once(open.as_mut())).ok()? else {
+        let Ok(session) = drain_until(epoch, deadline, || poll_once(open.as_mut())).ok()? else {
             continue;
         };
         let served = ask_all(epoch, sample, &session, deadline)?;
         drop(session);
         // Its *destroy*; where a queue is silent there is none.
-        let _ = look_until(epoch, deadline, || match epoch.control.is_busy() {
+        let _ = drain_until(epoch, deadline, || match epoch.control.is_busy() {
             true => Poll::Pending,
             false => Poll::Ready(()),
         });
@@ -74,7 +73,7 @@ fn ask_all<P: Platform>(
             .map(|queue| sample.send(session, queue).ok()),
     );
     let mut served = room_for(epoch.data.len()).ok()?;
-    let looked = look_until(epoch, deadline, || {
+    let drained = drain_until(epoch, deadline, || {
         let mut all = Poll::Ready(());
         for (position, place) in asked.iter_mut().enumerate() {
             let Some(in_flight) = place else { continue };
@@ -83,7 +82,7 @@ fn ask_all<P: Platform>(
                 Poll::Ready(Err(_)) => *place = None,
                 Poll::Ready(Ok(())) => {
                     let answered = place.take();
-                    if answered.is_some_and(|answered| sample.judge(answered).is_ok()) {
+                    if answered.is_some_and(|answered| sample.finish(answered).is_ok()) {
                         served.push(position);
                     }
                 }
@@ -91,14 +90,14 @@ fn ask_all<P: Platform>(
         }
         all
     });
-    match looked {
+    match drained {
         Ok(()) | Err(Over::Time) => Some(served),
         // A queue that has not served may have had no time to.
         Err(Over::Changed) => None,
     }
 }
 
-/// Why nothing came of a look at the rings.
+/// Why the rings were drained no longer.
 enum Over {
     /// The time is up.
     Time,
@@ -110,8 +109,8 @@ fn poll_once<F: Future + ?Sized>(future: Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
 }
 
-/// Looks at the rings until `poll` is ready.
-fn look_until<P: Platform, T>(
+/// Drains the rings until `poll` is ready.
+fn drain_until<P: Platform, T>(
     epoch: &Epoch<P>,
     deadline: &mut Deadline,
     mut poll: impl FnMut() -> Poll<T>,

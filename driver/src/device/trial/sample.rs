@@ -1,4 +1,6 @@
-//! A small request of some service that a device advertises.
+//! A small request of some service, for the trial and for the proof of data queues.
+//!
+//! The one rule: it is right whatever the device serves, so only a queue can be at fault.
 
 use crate::{
     Error, Platform,
@@ -146,10 +148,10 @@ impl Sample {
         };
         let mut in_flight = self.publish(session, reserved)?;
         complete(epoch, &mut in_flight).await?;
-        self.judge(in_flight)
+        self.finish(in_flight)
     }
 
-    /// Sends it; [`judge`](Self::judge) tells what the answer is worth.
+    /// Sends it; [`finish`](Self::finish) tells what the answer is worth.
     ///
     /// # Errors
     ///
@@ -211,7 +213,7 @@ impl Sample {
     /// # Errors
     ///
     /// As the device says.
-    pub(crate) fn judge<P: Platform>(self, in_flight: InFlight<'_, P>) -> Result<(), Error> {
+    pub(crate) fn finish<P: Platform>(self, in_flight: InFlight<'_, P>) -> Result<(), Error> {
         let output_len = self.output_len();
         let status_at = INLINE + self.iv().len() + DATA.len() + output_len;
         let outcome = check_answer(&in_flight, status_at, output_len);

@@ -1,7 +1,7 @@
 //! The AEAD service.
 //!
-//! GCM and CCM are put together of blocks here, for every length of nonce and tag; tests compare them
-//! with libraries that know some.
+//! GCM and CCM are put together of blocks here, for every length of nonce and tag; tests compare
+//! them with libraries that know some.
 
 use alloc::vec::Vec;
 

@@ -213,8 +213,8 @@ impl Session {
             CipherAlgorithm::TripleDesCtr => {
                 stream::<ctr::Ctr64BE<TdesEde3>>(key, iv, data_ref);
             }
-            // No library at hand computes these: the device answers with the bytes reversed, so that
-            // what is sent and what comes back can be told apart.
+            // No library at hand computes these: the device answers with the bytes reversed, so
+            // that what is sent and what comes back can be told apart.
             _ => data_ref.reverse(),
         }
         Ok(data)

@@ -1,4 +1,6 @@
 //! The configuration space of one PCI function.
+//!
+//! The one rule: the function is read and written through one access, which nobody else has.
 
 use virtio_drivers::transport::pci::bus::{Command, ConfigurationAccess, DeviceFunction};
 

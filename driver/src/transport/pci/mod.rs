@@ -1,4 +1,6 @@
 //! Virtio over PCI, modern devices only, with MSI-X (Virtio 1.3, 4.1).
+//!
+//! The one rule: a register is touched only where the platform has judged its address to be one.
 
 mod capabilities;
 mod function;

@@ -1,4 +1,7 @@
 //! Device registers, mapped.
+//!
+//! The one rule: every access is volatile, within the mapping, and ordered with memory as a device
+//! sees it.
 
 use core::{marker::PhantomData, ptr::NonNull};
 

@@ -52,9 +52,8 @@ impl ConfigurationAccess for Fake {
         if value == u32::MAX {
             self.sized.lock().unwrap().push(offset);
         }
-        // BAR 4 is a 64-bit memory BAR, so is BAR 2 where a test says so, BAR 0 an I/O BAR, the others do
-        // not exist. The status
-        // register is not written.
+        // BAR 4 is a 64-bit memory BAR, so is BAR 2 where a test says so, BAR 0 an I/O BAR, the
+        // others do not exist. The status register is not written.
         space[word] = match word {
             6 if space[6] != 0 => value & !(BAR_LEN as u32 - 1) | 0b1100,
             7 if space[6] != 0 => value,
@@ -298,8 +297,8 @@ fn reserved_bars_are_passed_over_and_others_checked() {
 /// Places for more capabilities behind the good ones.
 const ROOM: [u8; 5] = [0xa0, 0xb4, 0xc8, 0xdc, 0xf0];
 
-/// Structures that no driver can use, each for a reason of its own: registers that are reached by ports,
-/// a BAR that is not there, one that is shorter, an odd address.
+/// Structures that no driver can use, each for a reason of its own: registers that are reached by
+/// ports, a BAR that is not there, one that is shorter, an odd address.
 fn useless(kind: u8, len: u32) -> Vec<(Vec<u32>, &'static str)> {
     let list = |bar, offset, len| match kind {
         2 => notify(bar, offset, len, 8),

@@ -1,0 +1,129 @@
+//! Draining the queues of an epoch: for interrupts, for who polls, and for who waits.
+//!
+//! The one rule: sessions are ended before anybody is woken, since a waker may panic.
+
+use super::Epoch;
+use crate::{
+    Platform,
+    queue::{Batch, DrainReport, Queue},
+    sync::{atomic::Ordering, run_all},
+};
+
+/// Of so many busy polls one reads the device's status too: a register costs a guest
+/// thousands of instructions.
+const BUSY_POLLS_A_STATUS: u32 = 1024;
+impl<P: Platform> Epoch<P> {
+    /// Takes whatever the device has used, in all queues.
+    pub(crate) fn drain(&self) {
+        let mut queues = self.queues();
+        run_all(|| {
+            let queue = queues.next();
+            queue.map(|queue| self.interrupt(queue, false)).is_some()
+        });
+    }
+
+    /// Like [`drain`](Self::drain), for a kernel that polls, and so waits for what its CPU has put
+    /// off, too.
+    pub(crate) fn notify_and_drain(&self) {
+        for queue in self.queues() {
+            queue.notify_deferred();
+        }
+        self.drain();
+    }
+
+    /// Notifies of what this CPU has put off, on all queues, where a caller is about to wait
+    /// within.
+    pub(crate) fn notify_before_wait(&self) {
+        self.queues().for_each(Queue::notify_before_wait);
+    }
+
+    /// Like [`drain`](Self::drain), for who waits where no interrupt comes, not even one that tells
+    /// of a device that has broken.
+    #[cold]
+    pub(crate) fn busy_poll(&self) {
+        self.drain();
+        let polls = self.busy_polls.fetch_add(1, Ordering::Relaxed);
+        if polls.is_multiple_of(BUSY_POLLS_A_STATUS) {
+            self.check_presence();
+        }
+    }
+
+    /// Drains `queue`, for an interrupt, which spends a credit if `spend` says so, or for a caller
+    /// that polls.
+    pub(crate) fn interrupt(&self, queue: &Queue<P>, spend: bool) -> DrainReport {
+        let start = DrainReport {
+            more: true,
+            ..DrainReport::default()
+        };
+        self.drain_on(queue, spend, start, &mut Batch::default())
+    }
+
+    /// Like [`interrupt`](Self::interrupt), spending a credit, for the one place that nearly all
+    /// interrupts come by: how many elements it took, and whether it spent one.
+    ///
+    /// # Errors
+    ///
+    /// The whole report, where there was more to it.
+    #[inline(always)]
+    pub(crate) fn interrupt_in_place(&self, queue: &Queue<P>) -> Result<(u32, bool), DrainReport> {
+        let mut batch = Batch::default();
+        match queue.interrupt_in_place(&mut batch) {
+            Ok(taken) => {
+                self.finish(queue, &mut batch);
+                Ok(taken)
+            }
+            Err(first) => Err(self.drain_on(queue, true, first, &mut batch)),
+        }
+    }
+
+    /// Goes on as long as there is more than one batch holds, and tells everybody where the queue
+    /// has ended.
+    ///
+    /// The device uses a request once, so this ends when it has used what was in flight, and what
+    /// callers have sent since: it goes on for as long as they do, a batch of them for each pass.
+    #[inline(never)]
+    fn drain_on(
+        &self,
+        queue: &Queue<P>,
+        spend: bool,
+        first: DrainReport,
+        batch: &mut Batch,
+    ) -> DrainReport {
+        let mut total = first;
+        run_all(|| {
+            self.finish(queue, batch);
+            if !total.more {
+                if total.ended {
+                    self.spread_end(total.broke);
+                }
+                return false;
+            }
+            let report = queue.interrupt(batch, spend && !total.spent);
+            total = DrainReport {
+                drained: total.drained.saturating_add(report.drained),
+                spent: total.spent | report.spent,
+                more: report.more,
+                ended: total.ended | report.ended,
+                broke: total.broke | report.broke,
+            };
+            true
+        });
+        total
+    }
+
+    /// Ends sessions before anybody is woken, since a waker may panic.
+    #[inline(always)]
+    fn finish(&self, queue: &Queue<P>, batch: &mut Batch) {
+        if batch.ends_sessions() {
+            self.end_sessions(batch);
+        }
+        queue.finish(batch);
+    }
+
+    #[cold]
+    fn end_sessions(&self, batch: &mut Batch) {
+        while let Some(session) = batch.take_unused() {
+            self.control.destroy_unused(session);
+        }
+    }
+}
