@@ -135,4 +135,13 @@ impl Report {
         }
         println!();
     }
+
+    /// Prints the closing line: that the probe came to its end, and what of the requirements.
+    pub fn close(&self) {
+        match self.failed.len() {
+            0 => println!("probe: pass, every requirement that was tried held"),
+            1 => println!("probe: pass, but 1 requirement did not hold (see above)"),
+            count => println!("probe: pass, but {count} requirements did not hold (see above)"),
+        }
+    }
 }
