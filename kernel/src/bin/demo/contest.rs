@@ -77,17 +77,13 @@ pub fn run(device: &Arc<CryptoDevice>) -> [Row; 2] {
         println!("            sleep, so the workers poll in turn");
         ("in turn", Mode::ReleasedSpin)
     } else {
-        println!(
-            "   waiting: the queue is locked only to send; then the worker sleeps until its own"
-        );
-        println!("            answer has come, as with this driver");
+        println!("   waiting: the queue is locked only to send; then the worker sleeps until its");
+        println!("            own answer has come, as with this driver");
         ("waiting", Mode::Wait)
     };
     if smp::online() == 1 {
-        println!(
-            "   On one CPU no worker spins for another's lock, so the two differ little; SMP=2"
-        );
-        println!("   gives the machine a second one.");
+        println!("   On one CPU no worker spins for another's lock, so the two differ little;");
+        println!("   SMP=2 gives the machine a second one.");
     }
     let ways = [
         measure(device, "polling", Mode::Poll),

@@ -45,10 +45,10 @@ pub fn tell(device: &Arc<CryptoDevice>, rows: [Row; 2]) {
         "   racing:  a task sends {REQUESTS} requests one by one, and takes each answer before"
     );
     println!("            the interrupt of that answer has come");
-    println!("   exact:   this driver calls an interrupt unhandled if nothing that the device has");
-    println!("            published accounts for it");
-    println!("   naive:   a driver that looks at the ring alone calls it so if the ring is empty;");
-    println!("            a kernel disables an interrupt that is unhandled too often");
+    println!("   exact:   this driver calls an interrupt unhandled if nothing that the device");
+    println!("            has published accounts for it");
+    println!("   naive:   a driver that looks at the ring alone calls it so if the ring is");
+    println!("            empty; a kernel disables an interrupt that is unhandled too often");
     println!();
     println!("             interrupts  handled  already drained  unhandled,  unhandled,");
     println!("                   came                                exact       naive");
