@@ -1,7 +1,7 @@
 //! The demonstration: what this is about, told in a minute on one machine.
 //!
 //! It says what the device offers ([`device`]), checks an encryption against NIST's example
-//! ([`example`]), has workers open sessions in two ways ([`contest`]), and tells what became of the
+//! ([`example`]), has workers open sessions in two ways ([`workers`]), and tells what became of the
 //! interrupts ([`interrupts`]). `./run.sh` starts it. Figures come from the run that prints them.
 #![no_std]
 #![no_main]
@@ -9,11 +9,11 @@
 extern crate alloc;
 
 mod chart;
-mod contest;
 mod device;
 mod example;
 mod interrupts;
 mod names;
+mod workers;
 
 use kernel::{
     command_line,
@@ -60,8 +60,8 @@ fn main() -> ! {
         exit::fail(format_args!("virtio-crypto: {error}"));
     }
 
-    println!("\n3. {} workers open and close sessions", contest::WORKERS);
-    let rows = contest::run(&device);
+    println!("\n3. {} workers open and close sessions", workers::WORKERS);
+    let rows = workers::run(&device);
 
     println!("\n4. The interrupts of this run");
     interrupts::tell(&device, rows);
