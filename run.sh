@@ -173,12 +173,16 @@ setup() {
     setup_crates
     find_qemu || { apt_install "no QEMU" qemu-system-x86 && find_qemu; }
     case "$*" in
-    lint) [ $toolchain = native ] || [ -x /usr/bin/cargo-clippy ] ||
-        apt_install "no clippy beside $debian_rustc" rust-web-clippy ;;
-    linux-guest* | "bench --peer linux"*) [ -e "$(target_directory)/peer/modules.list" ] || {
+    lint)
+        command -v cargo-fmt >/dev/null || apt_install "no rustfmt" rustfmt-web
+        [ $toolchain = native ] || [ -x /usr/bin/cargo-clippy ] ||
+            apt_install "no clippy beside $debian_rustc" rust-web-clippy
+        ;;
+    linux-guest* | "bench --peer linux"*)
+        [ -e "$(target_directory)/peer/modules.list" ] && return
         command -v cpio >/dev/null || ! command -v apt-get >/dev/null || apt_install "no cpio" cpio
         can_be_root && apt_update >/dev/null 2>&1
-    } ;;
+        ;;
     esac
 }
 
