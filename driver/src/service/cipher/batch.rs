@@ -9,7 +9,7 @@ use core::{
 
 use super::{
     Cipher,
-    long::{Iv, iv_of},
+    chaining::{Iv, iv_of},
 };
 use crate::{
     Error, Platform,

@@ -1,6 +1,7 @@
 //! Symmetric ciphers, each alone: the CIPHER service (Virtio 1.3, 5.9.7.6).
 
 mod batch;
+mod chaining;
 mod check;
 mod long;
 mod stream;

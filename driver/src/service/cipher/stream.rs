@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::{
     Cipher, MAX_IV_LEN,
-    long::{Chaining, add_to_counter, last_block},
+    chaining::{Chaining, add_to_counter, last_block},
 };
 use crate::{Error, Platform, request::INLINE_PAYLOAD_LEN, wire::Direction};
 

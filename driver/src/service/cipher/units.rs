@@ -3,7 +3,7 @@
 use super::{
     Cipher, MAX_IV_LEN,
     batch::{Entry, rejoin},
-    long::Iv,
+    chaining::Iv,
 };
 use crate::{
     Error, Platform,
