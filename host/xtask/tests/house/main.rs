@@ -1,0 +1,118 @@
+//! Every room imports from rooms below it: the order of the rooms, and the test that keeps it.
+//!
+//! A room is a file or a folder of a `src`. It may import from itself and from the rooms that
+//! stand below it in its list. Files of one room do not import each other in a circle. `unsafe`
+//! stands in the rooms that are named for it, and what has a module is imported by that module's
+//! path. Tests (`cfg(test)`) are left out.
+//!
+//! Alone: `cargo test -p xtask --target host-tuple --test house`.
+
+mod conditions;
+mod graph;
+mod rooms;
+mod rules;
+mod source;
+#[cfg(test)]
+mod tests;
+mod tokens;
+
+use std::{fs, path::Path};
+
+use graph::Files;
+use rooms::House;
+use rules::faults;
+
+const DRIVER: House = House {
+    src: "driver/src",
+    library: "virtio_crypto",
+    roots: &["lib.rs"],
+    rooms: &[
+        // What users see; nobody in here does.
+        "lib",
+        // What needs whole devices.
+        "pool",
+        "prove",
+        // What a user calls.
+        "service/cache",
+        "service/akcipher",
+        "service/chain",
+        "service/aead",
+        "service/mac",
+        "service/hash",
+        "service/cipher",
+        // The forms of data, and the roles of a session, for all of them.
+        "service/data",
+        "service/role",
+        // A device: what becomes of it, and what it is made of.
+        "device/handlers",
+        "device/leftovers",
+        "device/recovery",
+        "device",
+        "device/poller",
+        "device/setup",
+        "device/trial",
+        "device/ladder",
+        "device/options",
+        "device/alone",
+        // One way to send and to wait.
+        "request",
+        // The queues and sessions of one life of the device.
+        "epoch",
+        // Slots and waiters behind the lock.
+        "queue",
+        // What the device offers.
+        "capabilities",
+        // Rings: device memory and indices.
+        "virtqueue",
+        // Registers.
+        "transport",
+        // Memory, locks, time.
+        "dma",
+        "sync",
+        "deadline",
+        "heap",
+        "platform",
+        // Words that everybody uses.
+        "stats",
+        "error",
+        "wire",
+        "index",
+    ],
+    by_root: &["Error", "Result", "Platform"],
+    unsafe_rooms: &["dma", "virtqueue", "transport", "sync", "platform"],
+};
+
+#[test]
+fn driver_imports_downward_only() {
+    check(&DRIVER);
+}
+
+/// Fails with all that is wrong with a house, a line each.
+fn check(house: &House) {
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let src = repository.join(house.src);
+    let mut files = Files::new();
+    collect(&src, "", &mut files);
+    assert!(!files.is_empty(), "no files in {}", src.display());
+    let faults = faults(house, &files);
+    assert!(
+        faults.is_empty(),
+        "{} faults:\n{}",
+        faults.len(),
+        faults.join("\n")
+    );
+}
+
+/// Reads every Rust file below a folder.
+fn collect(folder: &Path, prefix: &str, files: &mut Files) {
+    for entry in fs::read_dir(folder).expect("a folder of the repository") {
+        let path = entry.expect("an entry of a folder").path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let name = format!("{prefix}{name}");
+        if path.is_dir() {
+            collect(&path, &format!("{name}/"), files);
+        } else if name.ends_with(".rs") {
+            files.insert(name, fs::read_to_string(&path).expect("a file of text"));
+        }
+    }
+}
