@@ -82,6 +82,64 @@ const DRIVER: House = House {
     unsafe_rooms: &["dma", "virtqueue", "transport", "sync", "platform"],
 };
 
+const KERNEL: House = House {
+    src: "kernel/src",
+    library: "kernel",
+    roots: &["lib.rs", "bin/demo/main.rs", "bin/probe/main.rs"],
+    rooms: &[
+        // What boots.
+        "bin/demo",
+        "bin/probe/main",
+        "bin/probe/rules",
+        "bin/probe/report",
+        "bin/probe/requests",
+        "bin/probe/answers",
+        // What tests and benchmarks begin with, and how a machine is brought up.
+        "testing",
+        "lib",
+        "bench",
+        // Further CPUs, devices, tasks.
+        "smp",
+        "command_line",
+        "boot",
+        "crypto",
+        "task",
+        // What the driver is given.
+        "platform",
+        // The machine.
+        "time",
+        "interrupts",
+        "bus",
+        "memory",
+        "exit",
+        "console",
+        // One CPU, and the lock between them.
+        "sync",
+        "cpu",
+    ],
+    by_root: &["entry", "tests", "entry_point", "BootInfo", "init"],
+    unsafe_rooms: &[
+        "bin/probe/main",
+        "bin/probe/requests",
+        "boot",
+        "bus/pci",
+        "console",
+        "cpu",
+        "crypto/open",
+        "exit",
+        "interrupts",
+        "memory",
+        "platform",
+        "sync",
+        "time/references",
+    ],
+};
+
+#[test]
+fn kernel_imports_downward_only() {
+    check(&KERNEL);
+}
+
 #[test]
 fn driver_imports_downward_only() {
     check(&DRIVER);
