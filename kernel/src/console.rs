@@ -5,21 +5,16 @@ use core::fmt::{self, Write};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use uart_16550::{Config, Uart16550, backend::PioBackend};
 
-use crate::sync::SpinLock;
-
-const COM1: u16 = 0x3f8;
+use crate::{cpu::ports, sync::SpinLock};
 
 struct Console(Uart16550<PioBackend>);
 
 static CONSOLE: SpinLock<Console> = SpinLock::new("serial console", open());
 
+/// The kernel's serial line. There is one value that is used for it, but for a panic that cannot get
+/// the lock.
 const fn open() -> Console {
-    // SAFETY: the kernel owns COM1, and this is the only value that is used for it, but for a
-    // panic that cannot get the lock.
-    match unsafe { Uart16550::new_port(COM1) } {
-        Ok(uart) => Console(uart),
-        Err(_) => panic!("COM1 is a valid port"),
-    }
+    Console(ports::serial_line())
 }
 
 impl Write for Console {

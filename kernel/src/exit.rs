@@ -10,9 +10,9 @@ use core::{
 };
 
 use spin::Once;
-use x86_64::instructions::{hlt, interrupts, port::Port};
+use x86_64::instructions::{hlt, interrupts};
 
-use crate::console;
+use crate::{console, cpu::ports};
 
 /// How a run ends. QEMU's exit status is twice the value plus one: 33 or 35. A reset ends QEMU with
 /// 0, which is therefore a failure.
@@ -25,13 +25,9 @@ pub enum ExitCode {
     Failure = 0x11,
 }
 
-/// The port of `isa-debug-exit` on the machines that `run.sh` starts.
-pub(crate) const PORT: u8 = 0xf4;
-
 /// Ends the run.
 pub fn exit(code: ExitCode) -> ! {
-    // SAFETY: the port belongs to nothing on other machines.
-    unsafe { Port::new(PORT.into()).write(code as u32) };
+    ports::EXIT.write(code as u32);
     // Without that device: stop here, `run.sh`'s time limit ends the run.
     interrupts::disable();
     loop {

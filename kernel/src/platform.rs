@@ -1,4 +1,11 @@
-//! What this kernel gives the driver: memory, registers, interrupt masking, a clock.
+//! What this kernel gives the driver: memory, registers, interrupt masking, a clock, messages.
+//!
+//! For the driver, and for whoever names its types with this kernel. The one rule: everything here
+//! is a promise of the kernel's, and the rooms below keep it.
+#![expect(
+    unsafe_code,
+    reason = "the contracts of `Hal`, `Platform` and `MsixMessage`"
+)]
 
 use core::ptr::NonNull;
 

@@ -5,6 +5,17 @@
 //! maps the first 4 GiB twice with large pages, at 0 and at [`PHYSICAL_OFFSET`], and enters long
 //! mode; `boot_main` turns the start info into a `BootInfo`. Rights come with the final tables
 //! (`memory`).
+//!
+//! The one rule: nothing here runs again once `_start` does, but for what a further CPU begins with.
+//!
+//! # Invariant
+//!
+//! *Alone*: until `_start`, the boot CPU runs this and nothing else, with all of the first 4 GiB
+//! mapped.
+#![expect(
+    unsafe_code,
+    reason = "the first instructions, and what the loader left in memory"
+)]
 
 pub(crate) mod further;
 mod needs;

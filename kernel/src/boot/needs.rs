@@ -3,7 +3,7 @@
 
 use core::arch::global_asm;
 
-use crate::exit::ExitCode;
+use crate::{cpu::ports::EXIT, exit::ExitCode};
 
 global_asm!(
     r#"
@@ -96,6 +96,6 @@ print_early:
 5:  ret
 "#,
     failure = const ExitCode::Failure as u32,
-    exit_port = const crate::exit::PORT,
+    exit_port = const EXIT.number(),
     options(att_syntax)
 );

@@ -4,10 +4,10 @@ use alloc::vec::Vec;
 use core::ops::RangeInclusive;
 
 use virtio_drivers::transport::pci::bus::{ConfigurationAccess, DeviceFunction};
-use x86_64::instructions::port::Port;
 
 use crate::{
     bus::acpi::Ecam,
+    cpu::ports,
     memory::{self, Registers},
     sync::SpinLock,
 };
@@ -31,8 +31,7 @@ enum Way {
 }
 
 /// Address and data belong together.
-static PORTS: SpinLock<(Port<u32>, Port<u32>)> =
-    SpinLock::new("PCI ports", (Port::new(0xcf8), Port::new(0xcfc)));
+static PORTS: SpinLock<()> = SpinLock::new("PCI ports", ());
 
 /// Bytes of a bus in ECAM.
 const BUS_LEN: u64 = 1 << 20;
@@ -113,12 +112,9 @@ fn port_address(function: DeviceFunction, offset: u8) -> u32 {
 impl ConfigurationAccess for Access {
     fn read_word(&self, function: DeviceFunction, offset: u8) -> u32 {
         if *self == Self::PORTS {
-            return PORTS.with(|(address, data)| {
-                // SAFETY: the lock keeps both together; reading configuration space is harmless.
-                unsafe {
-                    address.write(port_address(function, offset));
-                    data.read()
-                }
+            return PORTS.with(|()| {
+                ports::PCI_ADDRESS.write(port_address(function, offset));
+                ports::PCI_DATA.read()
             });
         }
         // A bus that is not there reads as nothing, like on the bus itself.
@@ -130,12 +126,9 @@ impl ConfigurationAccess for Access {
 
     fn write_word(&mut self, function: DeviceFunction, offset: u8, value: u32) {
         if *self == Self::PORTS {
-            return PORTS.with(|(address, data)| {
-                // SAFETY: the lock keeps both together; the caller answers for what it configures.
-                unsafe {
-                    address.write(port_address(function, offset));
-                    data.write(value);
-                }
+            return PORTS.with(|()| {
+                ports::PCI_ADDRESS.write(port_address(function, offset));
+                ports::PCI_DATA.write(value);
             });
         }
         if let Some((registers, place)) = self.register(function, offset) {
@@ -143,6 +136,10 @@ impl ConfigurationAccess for Access {
         }
     }
 
+    #[expect(
+        unsafe_code,
+        reason = "as the trait declares it; copies are independent"
+    )]
     unsafe fn unsafe_clone(&self) -> Self {
         *self
     }

@@ -1,7 +1,17 @@
 //! What a CPU is before anything else works: its number, its local APIC's id, its counter.
 //!
 //! For every room above. The one rule: nothing here needs memory, a lock or another CPU.
+//!
+//! # Invariant
+//!
+//! *Own*: the GS base of a CPU that runs Rust points to its own entry of `PER_CPU`, from
+//! [`prepare`] on.
+#![expect(
+    unsafe_code,
+    reason = "instructions and ports that Rust has no name for"
+)]
 
+pub(crate) mod ports;
 pub mod usage;
 
 use core::{
@@ -38,8 +48,7 @@ static PER_CPU: [PerCpu; MAX_CPUS] = [const {
 #[inline]
 pub fn number() -> u32 {
     let number;
-    // SAFETY: the GS base points to this CPU's `PerCpu` from the first instruction of Rust on
-    // (`prepare`), whose first field is the number.
+    // SAFETY: *Own*; the entry's first field is the number, which never changes.
     unsafe {
         asm!("mov {0:e}, gs:[0]", out(reg) number, options(nostack, preserves_flags, readonly));
     }
@@ -71,4 +80,15 @@ pub(crate) fn set_apic_id(id: u32) {
 pub fn ticks() -> u64 {
     // SAFETY: the instruction exists on every x86-64.
     unsafe { _rdtsc() }
+}
+
+/// Returns the time-stamp counter, neither before what comes before nor after what comes after.
+pub(crate) fn ticks_in_order() -> u64 {
+    // SAFETY: an instruction of every x86-64 that only waits; it keeps `rdtsc` behind the loads
+    // before, and loads behind `rdtsc` (Intel SDM volume 2, RDTSC).
+    unsafe { asm!("lfence", options(nostack, preserves_flags)) };
+    let now = ticks();
+    // SAFETY: the same.
+    unsafe { asm!("lfence", options(nostack, preserves_flags)) };
+    now
 }

@@ -6,9 +6,12 @@ use core::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use x86_64::{instructions::port::Port, registers::model_specific::Msr};
+use x86_64::registers::model_specific::Msr;
 
-use crate::{cpu, exit, memory};
+use crate::{
+    cpu::{self, ports},
+    exit, memory,
+};
 
 /// The first vector that is not an exception.
 pub const FIRST_VECTOR: u8 = 32;
@@ -78,27 +81,26 @@ fn write(offset: u32, value: u32) {
 /// Silences the older controllers, once for the machine.
 pub fn silence_legacy() {
     // The 8259s go to vectors of their own, in case one fires before it is masked, then all their
-    // pins are masked. Ports and words as in the 8259A's data sheet.
-    let words: [(u16, u8); 10] = [
-        (0x20, 0x11),
-        (0xa0, 0x11),
-        (0x21, 0xe0),
-        (0xa1, 0xe8),
-        (0x21, 4),
-        (0xa1, 2),
-        (0x21, 1),
-        (0xa1, 1),
-        (0x21, 0xff),
-        (0xa1, 0xff),
+    // pins are masked. Words as in the 8259A's data sheet.
+    let (command_1, mask_1) = ports::PIC_1;
+    let (command_2, mask_2) = ports::PIC_2;
+    let words = [
+        (command_1, 0x11),
+        (command_2, 0x11),
+        (mask_1, 0xe0),
+        (mask_2, 0xe8),
+        (mask_1, 4),
+        (mask_2, 2),
+        (mask_1, 1),
+        (mask_2, 1),
+        (mask_1, 0xff),
+        (mask_2, 0xff),
     ];
-    for (port, value) in words {
-        // SAFETY: the PC's interrupt controllers are where they always are, and nobody else uses
-        // them.
-        unsafe { Port::new(port).write(value) };
+    for (port, word) in words {
+        port.write(word);
     }
     // The firmware leaves timer channel 0 running: a mode that wants a count stops it.
-    // SAFETY: the PC's interval timer, which nobody else uses.
-    unsafe { Port::new(0x43).write(0x30u8) };
+    ports::PIT_MODE.write(0x30);
 }
 
 /// Switches the calling CPU's local APIC on: x2APIC where the CPU has it.

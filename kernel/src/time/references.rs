@@ -2,19 +2,15 @@
 //! itself. Which of them a machine has, and which of those can be believed, nobody knows before.
 
 use core::{
-    arch::{
-        asm,
-        x86_64::{__cpuid, __cpuid_count},
-    },
+    arch::x86_64::{__cpuid, __cpuid_count},
     fmt,
 };
 
 use alloc::vec::Vec;
-use x86_64::instructions::port::Port;
 
 use crate::{
     bus::acpi::{PmTimer, Tables},
-    cpu,
+    cpu::{self, ports},
     interrupts::apic,
     memory::{self, Registers},
 };
@@ -111,14 +107,14 @@ const HPET_CONFIGURATION: u64 = 0x10;
 const HPET_COUNTER: u64 = 0xf0;
 const HPET_ENABLE: u32 = 1;
 
-/// The speaker's port, which gates and shows the interval timer's channel 2.
-const PIT_GATE: u16 = 0x61;
+/// Of [`ports::PIT_GATE`]: the output of channel 2.
 const PIT_OUT: u8 = 1 << 5;
 
 /// How a counter is read.
 #[derive(Debug)]
 enum Counting {
-    PmTimer(Port<u32>),
+    /// Its port.
+    PmTimer(u16),
     Hpet(Registers),
     Pit,
     LocalApic,
@@ -144,17 +140,6 @@ pub(crate) struct Reading {
     pub(crate) width: u64,
 }
 
-/// Returns the TSC, neither before what comes before nor after what comes after.
-fn ticks_in_order() -> u64 {
-    // SAFETY: an instruction of every x86-64 that only waits; it keeps `rdtsc` behind the loads
-    // before, and loads behind `rdtsc` (Intel SDM volume 2, RDTSC).
-    unsafe { asm!("lfence", options(nostack, preserves_flags)) };
-    let now = cpu::ticks();
-    // SAFETY: the same.
-    unsafe { asm!("lfence", options(nostack, preserves_flags)) };
-    now
-}
-
 impl Counter {
     /// Returns the counters that `tables` name, and the interval timer, whether it is there or not.
     pub(crate) fn all(tables: &Tables) -> Vec<Self> {
@@ -170,7 +155,7 @@ impl Counter {
 
     fn pm_timer(timer: PmTimer) -> Self {
         Self {
-            by: Counting::PmTimer(Port::new(timer.port)),
+            by: Counting::PmTimer(timer.port),
             hz: PM_TIMER_HZ,
             bits: if timer.has_32_bits { 32 } else { 24 },
         }
@@ -227,15 +212,14 @@ impl Counter {
 
     /// Reads it; `None` when it has counted to its end, or is not there.
     pub(crate) fn read(&mut self) -> Option<Reading> {
-        let before = ticks_in_order();
+        let before = cpu::ticks_in_order();
         let value = match &mut self.by {
-            // SAFETY: the port that the FADT names; reading it does nothing.
-            Counting::PmTimer(port) => Some(u64::from(unsafe { port.read() })),
+            Counting::PmTimer(port) => Some(u64::from(ports::read_long(*port))),
             Counting::Hpet(registers) => Some(u64::from(registers.read(HPET_COUNTER))),
             Counting::Pit => Some(latch_pit()),
             Counting::LocalApic => Some(u64::from(apic::counted())),
         };
-        let after = ticks_in_order();
+        let after = cpu::ticks_in_order();
         if matches!(self.by, Counting::Pit) && !pit_counts() {
             return None;
         }
@@ -262,41 +246,29 @@ fn enable_hpet(registers: Registers, enable: bool) {
 
 /// Opens or closes the gate of channel 2; the speaker stays off.
 fn gate_pit(open: bool) {
-    let mut gate = Port::<u8>::new(PIT_GATE);
-    // SAFETY: the PC's port for that, which nobody else uses.
-    unsafe {
-        let others = gate.read() & !0b11;
-        gate.write(others | u8::from(open));
-    }
+    let others = ports::PIT_GATE.read() & !0b11;
+    ports::PIT_GATE.write(others | u8::from(open));
 }
 
 /// Tells whether channel 2 is there and has not come to its end, where it goes on from the top: the
 /// output is low until then.
 fn pit_counts() -> bool {
-    // SAFETY: reading the port does nothing.
-    unsafe { Port::<u8>::new(PIT_GATE).read() & PIT_OUT == 0 }
+    ports::PIT_GATE.read() & PIT_OUT == 0
 }
 
 /// Lets channel 2 count down from its most.
 fn start_pit() {
     gate_pit(false);
-    let (mut mode, mut channel) = (Port::<u8>::new(0x43), Port::<u8>::new(0x42));
-    // SAFETY: the PC's interval timer, whose channel 2 nobody else uses.
-    unsafe {
-        mode.write(0xb0); // channel 2, both bytes, interrupt on terminal count
-        channel.write(0xff);
-        channel.write(0xff);
-    }
+    ports::PIT_MODE.write(0xb0); // channel 2, both bytes, interrupt on terminal count
+    ports::PIT_CHANNEL_2.write(0xff);
+    ports::PIT_CHANNEL_2.write(0xff);
     gate_pit(true);
 }
 
 /// Returns how far channel 2 has counted since [`start_pit`].
 fn latch_pit() -> u64 {
-    let (mut mode, mut channel) = (Port::<u8>::new(0x43), Port::<u8>::new(0x42));
-    // SAFETY: as in `start_pit`; the count is latched, so its two bytes belong together.
-    let count = unsafe {
-        mode.write(0x80);
-        u16::from_le_bytes([channel.read(), channel.read()])
-    };
-    u64::from(u16::MAX - count)
+    // The count is latched, so its two bytes belong together.
+    ports::PIT_MODE.write(0x80);
+    let bytes = [ports::PIT_CHANNEL_2.read(), ports::PIT_CHANNEL_2.read()];
+    u64::from(u16::MAX - u16::from_le_bytes(bytes))
 }
