@@ -1,6 +1,6 @@
-//! RSA requests a second: encryptions and decryptions with a key of 2048 bits, which the device holds,
-//! from one and several workers that await their answers. With `idle=poll` CPUs look at the rings
-//! before they sleep, where that helps.
+//! RSA requests a second: encryptions and decryptions with a key of 2048 bits, which the device
+//! holds, from one and several workers that await their answers. With `idle=poll` CPUs look at the
+//! rings before they sleep, where that helps.
 #![no_std]
 #![no_main]
 
@@ -69,7 +69,8 @@ async fn run(device: &CryptoDevice, (name, idle): (&str, &str), work: Work, work
     let Measured { counts, per_s, .. } = LOAD.run(device, ms, tasks).await;
     println!(
         "bench: name={name} impl=virtio-crypto workers={workers} vcpus={vcpus} \
-         idle={idle} requests_per_s={per_s} guest_cpu_percent={} p50_us={} p99_us={} kicks_per_request={} \
+         idle={idle} requests_per_s={per_s} guest_cpu_percent={} p50_us={} p99_us={} \
+         kicks_per_request={} \
          interrupts_per_request={}",
         counts.cpu_percent(),
         Micros(LOAD.latencies.percentile_ns(500)),

@@ -11,8 +11,8 @@
 //!
 //! The driver is the same in all of them; its own lock is held for adding alone. A worker is a
 //! task, and worker *n* stays on CPU *n* modulo their number, or modulo `cpus=`. An operation is
-//! one control request. With `batch=` a worker opens so many sessions with one kick, then closes them
-//! with one. With `idle=poll` CPUs look at the rings before they sleep, where that helps.
+//! one control request. With `batch=` a worker opens so many sessions with one kick, then closes
+//! them with one. With `idle=poll` CPUs look at the rings before they sleep, where that helps.
 #![no_std]
 #![no_main]
 

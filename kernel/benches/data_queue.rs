@@ -95,7 +95,8 @@ async fn run(device: &CryptoDevice, case: Case) {
     let Measured { counts, per_s, .. } = LOAD.run(device, duration_ms(), lanes).await;
     println!(
         "bench: name=aes-cbc impl=virtio-crypto key_bits={} size={} workers={} depth={} \
-         vcpus={vcpus} idle={} requests_per_s={per_s} mb_per_s={} guest_cpu_percent={} p50_us={} p99_us={} \
+         vcpus={vcpus} idle={} requests_per_s={per_s} mb_per_s={} guest_cpu_percent={} \
+         p50_us={} p99_us={} \
          kicks_per_request={} interrupts_per_request={}",
         case.key_bits,
         case.size,

@@ -1,4 +1,6 @@
-//! The words after `-append`.
+//! The words after `-append`: flags, and `key=value`.
+//!
+//! For programs. The one rule: a word that nobody knows ends the run ([`expect`]).
 
 use crate::{boot, exit};
 
@@ -16,8 +18,8 @@ pub fn value(key: &str) -> Option<&'static str> {
         .map(|(_, v)| v)
 }
 
-/// Checks that every word is known; the first one that is not ends the run. One that ends in `=` takes a
-/// value.
+/// Checks that every word is known; the first one that is not ends the run. One that ends in `=`
+/// takes a value.
 pub fn expect(known: &[&str]) {
     let is_known = |word: &str| match word.split_once('=') {
         Some((key, _)) => known

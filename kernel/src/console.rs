@@ -1,4 +1,7 @@
 //! The serial console, the log and the printer of last resort.
+//!
+//! For every room. The one rule: what is printed at once stays together, whatever other CPUs print;
+//! a CPU that is about to end the run prints even if the lock never comes free.
 
 use core::fmt::{self, Write};
 
@@ -11,8 +14,8 @@ struct Console(Uart16550<PioBackend>);
 
 static CONSOLE: SpinLock<Console> = SpinLock::new("serial console", open());
 
-/// The kernel's serial line. There is one value that is used for it, but for a panic that cannot get
-/// the lock.
+/// The kernel's serial line. There is one value that is used for it, but for a panic that cannot
+/// get the lock.
 const fn open() -> Console {
     Console(ports::serial_line())
 }

@@ -60,7 +60,8 @@ pub fn fail(reason: fmt::Arguments) -> ! {
 }
 
 /// Ends a run that a panic ends, with the panic's message.
-pub(crate) fn on_panic(info: &PanicInfo) -> ! {
+#[panic_handler]
+fn on_panic(info: &PanicInfo) -> ! {
     interrupts::disable();
     console::print_last(format_args!("\n{info}\n"));
     fail(format_args!("panic: {}", info.message()));

@@ -1,6 +1,7 @@
 //! A small SMP kernel: everything a machine needs before the driver can run on it.
 //!
-//! A program declares its entry with [`entry!`] or [`tests!`]; [`init`] has run by then.
+//! A program declares its entry with [`entry!`] or [`tests!`]; [`start::init`] has run by
+//! then.
 //!
 //! # Rooms
 //!
@@ -11,6 +12,7 @@
 //! bin/          programs: the demonstration, the probe; beside them tests/ and benches/
 //! bench/        loads, and what they are measured with
 //! testing/      what tests run in: names, a watchdog, closing lines
+//! start         brings the machine up, room by room
 //! crypto/       crypto devices: opening, their interrupts, watching, halt polling
 //! platform      what the driver is given
 //! smp           starts further CPUs
@@ -27,13 +29,14 @@
 //! cpu/          a CPU's number, counter and ports
 //! ```
 //!
-//! `platform`, `crypto` and `bench` know the driver; no room below them does. What a room below has
+//! `platform`, `crypto` and `bench` know the driver; the others do not. What a room below has
 //! to call, it is given: the executor by halt polling, the end of a run by the tests.
 //!
 //! # Unsafe
 //!
 //! Code that the compiler cannot check stands in `cpu`, `sync`, `memory`, `boot`, `interrupts` and
-//! `platform`, and in `crypto` where a transport is vouched for. Each says its invariant once.
+//! `platform`. Where another makes a promise (`bus/pci`, `crypto/open`, `start`), the promise alone
+//! is marked. Each room says its invariant once.
 #![no_std]
 #![deny(unsafe_code)]
 
@@ -51,39 +54,8 @@ pub mod interrupts;
 pub mod memory;
 pub mod platform;
 pub mod smp;
+pub mod start;
 pub mod sync;
 pub mod task;
 pub mod testing;
 pub mod time;
-
-pub use bootloader_api::{BootInfo, entry_point};
-
-/// Brings up the boot CPU and everything that the machine has one of.
-pub fn init(info: &'static BootInfo) {
-    console::init();
-    if let Err(usable_bytes) = memory::init(info) {
-        exit::fail(format_args!(
-            "memory: {} KiB usable, at least {} KiB needed: give the machine more (MEM=32M)",
-            usable_bytes >> 10,
-            memory::LEAST_USABLE_BYTES >> 10,
-        ));
-    }
-    interrupts::tables::load();
-    interrupts::idt::load();
-    interrupts::apic::silence_legacy();
-    interrupts::apic::init();
-    if let Err(error) = bus::init(info.rsdp_addr.into_option().unwrap_or(0)) {
-        exit::fail(format_args!("{error}"));
-    }
-    interrupts::ioapic::mask_all(bus::tables());
-    if let Err(error) = time::init(bus::tables()) {
-        exit::fail(format_args!("{error}"));
-    }
-    task::executor::prepare();
-    crypto::init();
-}
-
-#[panic_handler]
-fn panic(info: &core::panic::PanicInfo) -> ! {
-    exit::on_panic(info)
-}

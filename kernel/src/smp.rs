@@ -1,4 +1,7 @@
 //! Further CPUs: each is started, one after the other, and then runs its own tasks.
+//!
+//! For programs that want more than the boot CPU. The one rule: the next CPU is started when the
+//! one before runs tasks or is held in reset, so no two find the same stack.
 
 use core::sync::atomic::{AtomicU32, Ordering};
 

@@ -447,7 +447,8 @@ fn what_the_device_refuses_is_an_error() {
     settle();
 }
 
-/// A session's id is given to the next one at once: requests never meet a session of another service.
+/// A session's id is given to the next one at once: requests never meet a session of another
+/// service.
 fn cipher_sessions_come_and_go_beside() {
     async fn ciphers(rounds: u32) {
         for _ in 0..rounds {

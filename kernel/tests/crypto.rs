@@ -1,6 +1,7 @@
 //! The driver on a real device, on every rung of the interrupt ladder.
 //!
-//! Words of the command line: `reach=virtio-drivers`, `wiring=intx|polling`, `refuse=indirect,event`, `slots=N`.
+//! Words of the command line: `reach=virtio-drivers`, `wiring=intx|polling`,
+//! `refuse=indirect,event`, `slots=N`.
 #![no_std]
 #![no_main]
 

@@ -1,5 +1,5 @@
-//! Several devices: on lines that they share, with more vectors than they need or fewer, and on buses
-//! that no bridge leads to.
+//! Several devices: on lines that they share, with more vectors than they need or fewer, and on
+//! buses that no bridge leads to.
 #![no_std]
 #![no_main]
 
@@ -77,7 +77,8 @@ async fn use_it(device: &Arc<CryptoDevice>, rounds: u8) {
     decrypt.close().await.unwrap();
 }
 
-/// Uses all that are open at the same time. Nobody polls: where one's interrupts go astray it never ends.
+/// Uses all that are open at the same time. Nobody polls: where one's interrupts go astray it never
+/// ends.
 fn use_all(rounds: u8) {
     let devices = devices();
     let all = crypto::join_all(devices.iter().map(|device| use_it(device, rounds)));
@@ -137,8 +138,8 @@ fn vectors_that_are_left_are_enough() {
     while vectors::left() > 2 {
         vectors::allocate(|_| ()).unwrap();
     }
-    // For the first that comes now two are left: one for the configuration, one for all queues. The second
-    // has to do with its line, which it shares with devices before.
+    // For the first that comes now two are left: one for the configuration, one for all queues. The
+    // second has to do with its line, which it shares with devices before.
     open_up_to(count());
     use_all(20);
     let devices = devices();

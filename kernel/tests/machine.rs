@@ -268,8 +268,8 @@ fn acpi_finds_the_timers() {
         fix_checksum(&mut bytes.0[256..256 + len], 9);
         acpi::read(&bytes, 64).unwrap()
     };
-    // By the old port; by the generic address, which wins; in memory, where it is not looked for; and
-    // none: no length, no port, a table that ends before.
+    // By the old port; by the generic address, which wins; in memory, where it is not looked for;
+    // and none: no length, no port, a table that ends before.
     let fadt = |port: u32, len: u8, flags: u32, space: u8, address: u64| {
         let mut body = vec![0; 244 - 36];
         body[76 - 36..80 - 36].copy_from_slice(&port.to_le_bytes());
@@ -426,8 +426,8 @@ fn clock_goes_forward() {
     assert!(time::tsc_hz() > 1_000_000);
 }
 
-/// Waits until the calendar clock's second changes, and returns when by the TSC's clock, and how long
-/// it was not looked at before.
+/// Waits until the calendar clock's second changes, and returns when by the TSC's clock, and how
+/// long it was not looked at before.
 fn calendar_second() -> (u64, u64) {
     let (mut index, mut data) = (Port::<u8>::new(0x70), Port::<u8>::new(0x71));
     let mut second = || {
@@ -448,8 +448,8 @@ fn calendar_second() -> (u64, u64) {
 }
 
 fn clock_keeps_step_with_the_calendar() {
-    // A clock of the host's that the TSC is not measured by. Where the host was busy at an edge it was
-    // seen too late, so there are several goes.
+    // A clock of the host's that the TSC is not measured by. Where the host was busy at an edge it
+    // was seen too late, so there are several goes.
     const SECOND_NS: u64 = 1_000_000_000;
     const CLOSE_NS: u64 = SECOND_NS / 50;
     let mut seen = Vec::new();

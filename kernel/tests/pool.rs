@@ -374,7 +374,8 @@ fn free_frames() -> usize {
     for device in devices() {
         device.recover(SECOND_NS).unwrap();
     }
-    // An interrupt that was answered meanwhile has kept what was before it, until somebody looks again.
+    // An interrupt that was answered meanwhile has kept what was before it, until somebody looks
+    // again.
     executor::block_on(time::sleep_ns(SECOND_NS / 1000));
     devices().iter().for_each(|device| device.poll());
     memory::free_frame_count()

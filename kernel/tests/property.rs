@@ -83,7 +83,8 @@ fn random_sequences_leave_the_device_whole() {
     no_session_stayed(&device);
     assert_eq!(device.interrupt_stats().unhandled, 0);
     println!(
-        "\nproperty: sequences={count} seeds={first}..{} calls={} answered={} refused={} dropped={} \
+        "\nproperty: sequences={count} seeds={first}..{} calls={} answered={} refused={} \
+         dropped={} \
          forgotten={} recoveries={} ms={}",
         first + count,
         total.calls,
@@ -96,7 +97,8 @@ fn random_sequences_leave_the_device_whole() {
     );
 }
 
-/// Awaits a sequence; says what the device is at if it has no end, or one that nobody was woken for.
+/// Awaits a sequence; says what the device is at if it has no end, or one that nobody was woken
+/// for.
 async fn in_time<F: Future>(device: &CryptoDevice, sequence: F) -> F::Output {
     let (mut sequence, mut limit) = (pin!(sequence), pin!(time::sleep_ns(LIMIT_NS)));
     poll_fn(|context| {

@@ -344,7 +344,8 @@ fn rings_that_are_looked_at_send_no_interrupts() {
 }
 
 fn waits_within_tasks_end() {
-    // Each waits twice: as a task, and by a wait of its own within, with the CPU's other tasks beside it.
+    // Each waits twice: as a task, and by a wait of its own within, with the CPU's other tasks
+    // beside it.
     async fn wait_twice(rounds: u8) {
         let session = Cipher::open(device(), CipherAlgorithm::AesCbc, Direction::Encrypt, &KEY)
             .await

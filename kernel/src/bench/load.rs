@@ -1,5 +1,8 @@
 //! What the benchmarks put on a device: tasks that do the same thing again and again, counted for a
 //! time.
+//!
+//! For the benchmarks and the demonstration. The one rule: nothing counts before the tasks have
+//! come up, nor after the end has been told.
 
 use alloc::vec::Vec;
 use core::{

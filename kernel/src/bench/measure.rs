@@ -1,5 +1,8 @@
 //! What the benchmarks measure with: the words that say how much, a histogram of latencies, the
 //! time that CPUs were busy, and figures with decimals.
+//!
+//! The one rule: a word that makes no sense ends the run, so no figure comes of a default that
+//! nobody asked for.
 
 use alloc::{sync::Arc, vec::Vec};
 use core::{

@@ -1,7 +1,7 @@
 //! Further CPUs: from their start-up interrupt to their first Rust.
 //!
 //! For `smp`, which starts them, one after the other: it copies [`code`] to its page and says
-//! by [`prepare`] what the next CPU finds.
+//! by [`prepare`] what the next CPU finds. The one rule: one CPU starts at a time.
 
 use core::{
     arch::global_asm,

@@ -6,7 +6,8 @@
 //! mode; `boot_main` turns the start info into a `BootInfo`. Rights come with the final tables
 //! (`memory`).
 //!
-//! The one rule: nothing here runs again once `_start` does, but for what a further CPU begins with.
+//! The one rule: nothing here runs again once `_start` does, but for what a further CPU begins
+//! with.
 //!
 //! # Invariant
 //!

@@ -1,4 +1,7 @@
 //! PCI configuration space: in memory where the MCFG table says so, else by the old ports.
+//!
+//! For the driver, and to find devices. The one rule: a register is reached by one way alone, so
+//! address and data of the ports never mix.
 
 use alloc::vec::Vec;
 use core::ops::RangeInclusive;

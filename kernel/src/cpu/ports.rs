@@ -1,7 +1,7 @@
 //! The ports of the PC's board, and who has them.
 //!
-//! For the console, the end of a run, timers, the old interrupt controllers and PCI. The one rule: a
-//! port is named here before anybody uses it, and has one user.
+//! For the console, the end of a run, timers, the old interrupt controllers and PCI. The one rule:
+//! a port is named here, with the room that has it.
 //!
 //! # Invariant
 //!

@@ -1,4 +1,5 @@
-//! Many futures awaited in one task.
+//! Many futures awaited in one task, for programs: the driver's
+//! [`join_all`](virtio_crypto::join_all) with a kernel that has memory enough.
 
 use alloc::{boxed::Box, vec::Vec};
 use core::future::Future;

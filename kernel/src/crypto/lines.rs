@@ -1,5 +1,8 @@
 //! PCI interrupt lines. Several devices may share one, so each has one vector, whose handler asks
 //! every device on it; the line is level triggered, so what one device leaves comes again.
+//!
+//! For [`open`](crate::crypto::open). The one rule: a line is held back while a device on it is set
+//! up.
 
 use alloc::{boxed::Box, sync::Arc};
 

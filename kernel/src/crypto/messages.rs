@@ -1,7 +1,7 @@
 //! Vectors of their own for a device's MSI-X entries.
 //!
-//! For [`open`](crate::crypto::open). The one rule: a vector has one sender for good, so its handler
-//! finds the device without a search.
+//! For [`open`](crate::crypto::open). The one rule: a vector has one sender for good, so its
+//! handler finds the device without a search.
 
 use alloc::{sync::Arc, vec::Vec};
 use core::ptr;

@@ -1,5 +1,5 @@
-//! Crypto devices: how they are opened, how their interrupts arrive, what a CPU does about them when
-//! it has nothing else to do.
+//! Crypto devices: how they are opened, how their interrupts arrive, what a CPU does about them
+//! when it has nothing else to do.
 //!
 //! For programs: tests, benchmarks, the demonstration. The one rule: here the driver meets the
 //! kernel, and no room below knows of it, but for [`platform`](crate::platform).

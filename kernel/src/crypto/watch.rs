@@ -1,4 +1,6 @@
 //! Devices that are checked now and then, or waited for.
+//!
+//! For programs. The one rule: a wait ends, with the device or with a panic.
 
 use alloc::sync::Arc;
 

@@ -1,5 +1,8 @@
 //! The local APIC, by registers in memory (xAPIC) or by MSRs (x2APIC), and the older controllers
 //! that have to keep quiet beside it (Intel SDM volume 3, chapter 12).
+//!
+//! For the timer, for waking and starting CPUs. The one rule: a CPU writes its own local APIC
+//! alone.
 
 use core::{
     arch::x86_64::__cpuid,

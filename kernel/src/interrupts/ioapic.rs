@@ -1,4 +1,4 @@
-//! The I/O APIC, for a device's INTx pin.
+//! The I/O APIC, for a device's INTx pin. The one rule: a pin is masked until its handler is there.
 
 use core::{
     fmt,

@@ -1,4 +1,6 @@
 //! A CPU's own descriptor tables: the GDT, and the TSS with stacks for the worst exceptions.
+//!
+//! The one rule: double fault, NMI and machine check have a stack that nothing else uses.
 
 use alloc::boxed::Box;
 

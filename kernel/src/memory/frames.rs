@@ -1,4 +1,5 @@
-//! Which frames are free: one bit each.
+//! Which frames are free: one bit each. For the manager alone. The one rule: a frame that is given
+//! out or comes back twice is a panic.
 
 use crate::memory::layout::{FRAME_LEN, physical};
 

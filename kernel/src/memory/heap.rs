@@ -1,5 +1,8 @@
 //! The heap: `linked_list_allocator` behind the interrupt-disabling lock, because a waker that an
 //! interrupt drops may free.
+//!
+//! For `alloc`. The one rule: it has its frames from the start and never grows, so it takes no lock
+//! but its own.
 
 use core::{
     alloc::{GlobalAlloc, Layout},

@@ -5,7 +5,7 @@
 //! |---|---|---|
 //! | where it is linked | the image: code, constants, data | RX, R, RW |
 //! | [`PHYSICAL_OFFSET`] | usable memory, without the image | RW |
-//! | [`DEVICE_OFFSET`] | device registers and firmware tables, as they are asked for | RW, uncached |
+//! | [`DEVICE_OFFSET`] | device registers, firmware tables, as they are asked for | RW, uncached |
 //! | [`STACKS`] | stacks, each above a page that is not mapped | RW |
 //!
 //! The page below the boot stack is not mapped either, nor is page 0.

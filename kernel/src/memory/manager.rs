@@ -24,7 +24,12 @@ struct Memory {
 static MEMORY: SpinLock<Option<Memory>> = SpinLock::new("memory", None);
 
 /// Takes over the usable regions, and goes over to the final page tables.
+///
+/// # Panics
+///
+/// When called again.
 pub(super) fn init(usable: impl Iterator<Item = (u64, u64)> + Clone) {
+    MEMORY.with(|memory| assert!(memory.is_none(), "memory is taken over once"));
     let mut frames = Frames::new(usable.clone());
     let tables = Tables::switch(usable, &mut frames);
     MEMORY.with(|memory| *memory = Some(Memory { frames, tables }));

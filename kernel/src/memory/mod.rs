@@ -1,14 +1,14 @@
 //! Physical memory, page tables, stacks, device registers.
 //!
 //! For every room above: frames, stacks and the heap to have, registers to reach. The one rule: who
-//! is given memory or registers has them alone; nothing is mapped that both Rust objects and devices
-//! could lie in, but for frames that somebody shares with a device himself.
+//! is given memory or registers has them alone; nothing is mapped that both Rust objects and
+//! devices could lie in, but for frames that somebody shares with a device himself.
 //!
 //! # Invariant
 //!
 //! *Once*: each frame is handed out once until it comes back. Every frame that is handed out is
-//! mapped in the physical map for good, writable, and registers and stacks are mapped for good where
-//! no frame is.
+//! mapped in the physical map for good, writable, and registers and stacks are mapped for good
+//! where no frame is.
 #![expect(unsafe_code, reason = "memory itself")]
 
 mod frames;

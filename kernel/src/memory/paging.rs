@@ -74,14 +74,14 @@ impl Tables {
             panic!("no frame for the page tables")
         };
         let table: *mut PageTable = physical(top.start_address().as_u64()).as_mut_ptr();
-        // SAFETY: a free frame just taken, mapped by the boot tables; any bits make a table, and it is
-        // cleared before use.
+        // SAFETY: a free frame just taken, mapped by the boot tables; any bits make a table, and it
+        // is cleared before use.
         let table = unsafe {
             table.write(PageTable::new());
             &mut *table
         };
-        // SAFETY: all frames handed out so far lie in the part that the boot tables map there: first
-        // fit begins at the bottom.
+        // SAFETY: all frames handed out so far lie in the part that the boot tables map there:
+        // first fit begins at the bottom.
         let mapper = unsafe { OffsetPageTable::new(table, VirtAddr::new(PHYSICAL_OFFSET)) };
         let mut tables = Self {
             mapper,
@@ -162,8 +162,8 @@ impl Tables {
         }
     }
 
-    /// Maps whole pages into the device window, and nothing beside them. `None` when the page tables
-    /// would take too much memory.
+    /// Maps whole pages into the device window, and nothing beside them. `None` when the page
+    /// tables would take too much memory.
     pub(super) fn map_device(&mut self, pages: Range<u64>, frames: &mut Frames) -> Option<()> {
         expect_room(&pages, frames)?;
         for page in pages.step_by(FRAME_LEN) {
@@ -216,8 +216,8 @@ impl Tables {
         self.mapper.translate_addr(address).map(PhysAddr::as_u64)
     }
 
-    /// Returns a copy of the table that the entries of `path` lead to from the top; `None` where one
-    /// of them leads to none.
+    /// Returns a copy of the table that the entries of `path` lead to from the top; `None` where
+    /// one of them leads to none.
     pub(super) fn copy_of(&self, path: &[usize]) -> Option<PageTable> {
         let mut table = self.mapper.level_4_table();
         for &index in path {

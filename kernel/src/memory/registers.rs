@@ -3,6 +3,9 @@
 //! Where things are is said by devices and by firmware, which may lie or be mistaken. What decides
 //! is the boot memory map, the CPU's width, and what the kernel keeps for itself: registers of a
 //! driver's device lie where all of these know nothing.
+//!
+//! For rooms that drive a device of the board, and for the driver. The one rule: what the kernel
+//! keeps for itself no driver gets.
 
 use core::{arch::x86_64::__cpuid, ops::Range, ptr::NonNull};
 

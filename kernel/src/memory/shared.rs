@@ -1,4 +1,5 @@
-//! Memory that a device may write at any time, for rings that are filled by hand.
+//! Memory that a device may write at any time, for rings that are filled by hand: the probe's, and
+//! a benchmark's. The one rule: no reference to it exists.
 
 use crate::memory::{
     layout::{FRAME_LEN, physical},

@@ -2,6 +2,9 @@
 //!
 //! A task is queued at most once, so a queue with room for every live task never fails to take a
 //! wake; one task too many is refused when it is spawned.
+//!
+//! For programs, on every CPU. The one rule: a task stays on its CPU, is not preempted and should
+//! be short.
 
 use alloc::{boxed::Box, sync::Arc, task::Wake};
 use core::{

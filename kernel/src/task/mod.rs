@@ -1,3 +1,3 @@
-//! What runs on a CPU: tasks, and what it does when there are none.
+//! What runs on a CPU: tasks.
 
 pub mod executor;

@@ -1,4 +1,7 @@
 //! What tests run in: names, a watchdog, the closing line.
+//!
+//! For test binaries, by [`tests!`](crate::tests). The one rule: a test passes if it returns in
+//! time; the first that does not ends the run.
 
 use core::{
     fmt,
@@ -77,38 +80,6 @@ fn print_failure(reason: fmt::Arguments) {
     }
     let passed = PASSED.load(Ordering::Relaxed);
     console::print_last(format_args!("{passed} passed, 1 failed\n"));
-}
-
-/// Declares a binary's entry and the machines that it wants to be run on.
-///
-/// `run.sh` finds the machines in the ELF and boots the binary once on each. A machine is words of
-/// `smp=`, `mem=`, `vectors=`, `devices=`, `machine=`.
-#[macro_export]
-macro_rules! entry {
-    ($main:path $(, machine: $machine:literal)* $(,)?) => {
-        $(
-            const _: () = {
-                const TEXT: &str = concat!("qemu-machine:{", $machine, "}");
-                #[used]
-                #[unsafe(link_section = ".qemu-machine")]
-                static MACHINE: [u8; TEXT.len()] = {
-                    let mut bytes = [0; TEXT.len()];
-                    let mut i = 0;
-                    while i < bytes.len() {
-                        bytes[i] = TEXT.as_bytes()[i];
-                        i += 1;
-                    }
-                    bytes
-                };
-            };
-        )*
-
-        fn start(info: &'static mut $crate::BootInfo) -> ! {
-            $crate::init(info);
-            $main()
-        }
-        $crate::entry_point!(start);
-    };
 }
 
 /// Declares a test binary: the machines it is run on and its tests, in order.

@@ -205,7 +205,7 @@ impl Window<'_> {
 }
 
 /// Measures by all of `counters` at the same time.
-fn look(counters: &mut [Counter]) -> Vec<Vote> {
+fn measure(counters: &mut [Counter]) -> Vec<Vote> {
     let mut windows: Vec<_> = counters
         .iter_mut()
         .filter_map(|counter| {
@@ -250,7 +250,7 @@ pub(crate) fn calibrate(mut counters: Vec<Counter>) -> Result<Calibration, NoClo
         let mut timer = Counter::local_apic();
         timer.start();
         let from = tightest(&mut timer);
-        votes.extend(look(&mut counters));
+        votes.extend(measure(&mut counters));
         let to = tightest(&mut timer);
         timer.stop();
         let Some(Vote { hz: tsc_hz, .. }) = winner(&votes) else {

@@ -1,7 +1,8 @@
 //! The clock (the TSC) and the timer (the local APIC's), whose rates
-//! [`mod@crate::calibration`] finds out.
+//! [`calibration`] finds out.
 //!
-//! There is no tick: the timer is armed for the earliest deadline, if there is one.
+//! For tasks that sleep, for time limits and for the watchdog. The one rule: there is no tick, the
+//! timer is armed for the earliest deadline, if there is one.
 
 pub mod calibration;
 pub mod references;

@@ -1,5 +1,8 @@
 //! What the TSC can be measured against: counters whose rate is known, and what the CPU says of
 //! itself. Which of them a machine has, and which of those can be believed, nobody knows before.
+//!
+//! For [`calibration`](crate::time::calibration). The one rule: a reference only counts; who is
+//! right is decided there.
 
 use core::{
     arch::x86_64::{__cpuid, __cpuid_count},
@@ -237,8 +240,8 @@ impl Counter {
     }
 }
 
-/// Lets the HPET count or stop. None of its timers is armed: the firmware's are not, and nobody else
-/// uses it.
+/// Lets the HPET count or stop. None of its timers is armed: the firmware's are not, and nobody
+/// else uses it.
 fn enable_hpet(registers: Registers, enable: bool) {
     let others = registers.read(HPET_CONFIGURATION) & !HPET_ENABLE;
     registers.write(HPET_CONFIGURATION, others | u32::from(enable));
