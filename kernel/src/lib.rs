@@ -35,7 +35,7 @@
 //! # Unsafe
 //!
 //! Code that the compiler cannot check stands in `cpu`, `sync`, `memory`, `boot`, `interrupts` and
-//! `platform`. Where another makes a promise (`bus/pci`, `crypto/open`, `start`), the promise alone
+//! `platform`. Where another makes a promise (`bus/pci`, `crypto/open`), the promise alone
 //! is marked. Each room says its invariant once.
 #![no_std]
 #![deny(unsafe_code)]
