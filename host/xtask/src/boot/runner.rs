@@ -30,8 +30,8 @@ pub fn run(elf: &str, words: &[String]) -> Result {
     variables.check()?;
     let asked = machines(&fs::read(elf)?)?;
     let given = env::var("MACHINE_WORDS").ok();
-    // Whoever gave the machine's words, or names a binary that asks for none, has what repeats it.
-    let has_choice = given.is_none() && !asked.is_empty();
+    // Whoever gave the machine's words, or names a binary with one machine, has what repeats it.
+    let has_choice = given.is_none() && asked.len() > 1;
     let machines = match given {
         Some(words) => vec![words],
         None if asked.is_empty() => vec![String::new()],
