@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::{
     ecdsa_keys::{EcdsaPrivateKey, EcdsaPublicKey},
-    half::{EcdsaHalf, Holder},
+    half::{EcdsaHalf, Keys},
     key::Key,
     numbers::is_in_range,
 };
@@ -69,7 +69,7 @@ impl TryFrom<&[u8]> for EcdsaSignature {
 /// [`EcdsaSigner`] and [`EcdsaVerifier`].
 #[derive(Debug)]
 pub struct Ecdsa<P: Platform, K: EcdsaHalf> {
-    inner: K::Holder<P>,
+    keys: K::Keys<P>,
     kept: K::Kept,
 }
 
@@ -93,9 +93,9 @@ impl<P: Platform, K: EcdsaHalf> Ecdsa<P, K> {
     ///
     /// Dropped before it is ready, the session does not stay behind on the device.
     pub async fn open(device: &Device<P>, key: &K, number: EcdsaNumber) -> Result<Self, Error> {
-        let scheme = AkcipherScheme::Ecdsa(key.on_curve(), number);
-        let inner = Key::open(device.epoch(), scheme, K::TYPE, key.encoding()).await?;
-        Ok(Self::new(inner, key))
+        let scheme = AkcipherScheme::Ecdsa(key.curve(), number);
+        let opened = Key::open(device.epoch(), scheme, K::TYPE, key.encoding()).await?;
+        Ok(Self::new(opened, key))
     }
 
     /// Makes requests without a session: each brings the key. The driver keeps a copy of it, which
@@ -106,14 +106,14 @@ impl<P: Platform, K: EcdsaHalf> Ecdsa<P, K> {
     /// [`Error::FeatureMissing`] where `VIRTIO_CRYPTO_F_AKCIPHER_STATELESS_MODE` has not been
     /// agreed on.
     pub fn stateless(device: &Device<P>, key: &K, number: EcdsaNumber) -> Result<Self, Error> {
-        let scheme = AkcipherScheme::Ecdsa(key.on_curve(), number);
-        let inner = Key::stateless(device.epoch(), scheme, K::TYPE, key.encoding())?;
-        Ok(Self::new(inner, key))
+        let scheme = AkcipherScheme::Ecdsa(key.curve(), number);
+        let opened = Key::stateless(device.epoch(), scheme, K::TYPE, key.encoding())?;
+        Ok(Self::new(opened, key))
     }
 
-    fn new(inner: Key<P>, key: &K) -> Self {
+    fn new(opened: Key<P>, key: &K) -> Self {
         Self {
-            inner: inner.into(),
+            keys: opened.into(),
             kept: key.kept(),
         }
     }
@@ -129,7 +129,7 @@ impl<P: Platform, K: EcdsaHalf> Ecdsa<P, K> {
     ///
     /// Dropped, the session ends all the same.
     pub async fn close(self) -> Result<(), Error> {
-        self.inner.close().await
+        self.keys.close().await
     }
 }
 
@@ -157,7 +157,7 @@ impl<P: Platform> EcdsaSigner<P> {
         if key.curve != self.kept {
             return Err(KeyFault::Algorithm.into());
         }
-        self.inner.verify_signatures(&key.point).await
+        self.keys.verify_signatures(&key.point).await
     }
 
     /// Signs a digest, of the length of one of the SHA family's (FIPS 186-5, 6.4.1).
@@ -177,7 +177,7 @@ impl<P: Platform> EcdsaSigner<P> {
         let mut made = Zeroizing::new([0; MAX_SIGNATURE_LEN]);
         let made = &mut made[..self.kept.max_signature_len_bytes()];
         let sent = self
-            .inner
+            .keys
             .private
             .transform(AkcipherOperation::Sign, digest, made);
         let len_bytes = sent.await?;
@@ -185,7 +185,7 @@ impl<P: Platform> EcdsaSigner<P> {
         if !is_signature_of(self.kept, made) {
             return Err(Error::InvalidAnswer);
         }
-        self.inner.check(digest, made).await?;
+        self.keys.check(digest, made).await?;
         Ok(EcdsaSignature(made.iter().copied().collect()))
     }
 }
@@ -213,7 +213,7 @@ impl<P: Platform> EcdsaVerifier<P> {
         if !is_signature_of(self.kept.curve, signature) {
             return Err(Error::InvalidSignature);
         }
-        self.inner.verify(digest, signature).await
+        self.keys.verify(digest, signature).await
     }
 }
 

@@ -21,8 +21,8 @@ pub trait Half: Debug {
     /// Which half it is.
     const TYPE: KeyType;
 
-    /// What signs or verifies with it.
-    type Holder<P: Platform>: Holder<P>;
+    /// The keys that are held to sign or verify with it.
+    type Keys<P: Platform>: Keys<P>;
 
     /// Returns it as a device takes it.
     fn encoding(&self) -> &[u8];
@@ -40,25 +40,25 @@ pub trait EcdsaHalf: Half {
     type Kept: Debug;
 
     /// Returns the curve.
-    fn on_curve(&self) -> Curve;
+    fn curve(&self) -> Curve;
 
     /// Returns what is kept of it.
     fn kept(&self) -> Self::Kept;
 }
 
-/// Holds the key of a session, and ends the session.
-pub trait Holder<P: Platform>: From<Key<P>> {
-    /// Ends every session that is held, and waits for the device's answers.
+/// A key or two of one pair, each with its session or without.
+pub trait Keys<P: Platform>: From<Key<P>> {
+    /// Ends their sessions and waits for the device's answers.
     fn close(self) -> impl Future<Output = Result<(), Error>>;
 }
 
-impl<P: Platform> Holder<P> for Key<P> {
+impl<P: Platform> Keys<P> for Key<P> {
     fn close(self) -> impl Future<Output = Result<(), Error>> {
         self.close()
     }
 }
 
-impl<P: Platform> Holder<P> for Signing<P> {
+impl<P: Platform> Keys<P> for Signing<P> {
     fn close(self) -> impl Future<Output = Result<(), Error>> {
         self.close()
     }
@@ -66,7 +66,7 @@ impl<P: Platform> Holder<P> for Signing<P> {
 
 impl Half for RsaPublicKey {
     const TYPE: KeyType = KeyType::Public;
-    type Holder<P: Platform> = Key<P>;
+    type Keys<P: Platform> = Key<P>;
 
     fn encoding(&self) -> &[u8] {
         self.as_pkcs1_der()
@@ -81,7 +81,7 @@ impl RsaHalf for RsaPublicKey {
 
 impl Half for RsaPrivateKey {
     const TYPE: KeyType = KeyType::Private;
-    type Holder<P: Platform> = Signing<P>;
+    type Keys<P: Platform> = Signing<P>;
 
     fn encoding(&self) -> &[u8] {
         self.as_pkcs1_der()
@@ -96,7 +96,7 @@ impl RsaHalf for RsaPrivateKey {
 
 impl Half for EcdsaPublicKey {
     const TYPE: KeyType = KeyType::Public;
-    type Holder<P: Platform> = Key<P>;
+    type Keys<P: Platform> = Key<P>;
 
     fn encoding(&self) -> &[u8] {
         &self.point
@@ -106,7 +106,7 @@ impl Half for EcdsaPublicKey {
 impl EcdsaHalf for EcdsaPublicKey {
     type Kept = Self;
 
-    fn on_curve(&self) -> Curve {
+    fn curve(&self) -> Curve {
         self.curve
     }
 
@@ -117,7 +117,7 @@ impl EcdsaHalf for EcdsaPublicKey {
 
 impl Half for EcdsaPrivateKey {
     const TYPE: KeyType = KeyType::Private;
-    type Holder<P: Platform> = Signing<P>;
+    type Keys<P: Platform> = Signing<P>;
 
     fn encoding(&self) -> &[u8] {
         &self.der
@@ -127,7 +127,7 @@ impl Half for EcdsaPrivateKey {
 impl EcdsaHalf for EcdsaPrivateKey {
     type Kept = Curve;
 
-    fn on_curve(&self) -> Curve {
+    fn curve(&self) -> Curve {
         self.curve
     }
 

@@ -43,8 +43,8 @@ const ENCRYPTION_TRIES: usize = 16;
 /// [`RsaRawEncryptor`] and [`RsaRawDecryptor`].
 #[derive(Debug)]
 pub struct Rsa<P: Platform, R: RsaRole> {
-    inner: Key<P>,
-    key: RsaPublicKey,
+    key: Key<P>,
+    public_key: RsaPublicKey,
     role: PhantomData<R>,
 }
 
@@ -122,8 +122,8 @@ impl<P: Platform, R: RsaRole> Rsa<P, R> {
     /// Dropped before it is ready, the session does not stay behind on the device.
     pub async fn open(device: &Device<P>, key: &R::Key) -> Result<Self, Error> {
         let encoding = R::encoding(key)?;
-        let inner = Key::open(device.epoch(), R::SCHEME, R::Key::TYPE, &encoding).await?;
-        Ok(Self::new(inner, key))
+        let opened = Key::open(device.epoch(), R::SCHEME, R::Key::TYPE, &encoding).await?;
+        Ok(Self::new(opened, key))
     }
 
     /// Makes requests without a session: each brings the key. The driver keeps a copy of it, which
@@ -136,21 +136,21 @@ impl<P: Platform, R: RsaRole> Rsa<P, R> {
     /// in a slot, and [`Error::TooManyBuffers`] on a queue of a few entries.
     pub fn stateless(device: &Device<P>, key: &R::Key) -> Result<Self, Error> {
         let encoding = R::encoding(key)?;
-        let inner = Key::stateless(device.epoch(), R::SCHEME, R::Key::TYPE, &encoding)?;
-        Ok(Self::new(inner, key))
+        let opened = Key::stateless(device.epoch(), R::SCHEME, R::Key::TYPE, &encoding)?;
+        Ok(Self::new(opened, key))
     }
 
-    fn new(inner: Key<P>, key: &R::Key) -> Self {
+    fn new(opened: Key<P>, key: &R::Key) -> Self {
         Self {
-            inner,
-            key: key.public_half().clone(),
+            key: opened,
+            public_key: key.public_half().clone(),
             role: PhantomData,
         }
     }
 
     /// Returns the public key, or the public half of the private one.
     pub fn public_key(&self) -> &RsaPublicKey {
-        &self.key
+        &self.public_key
     }
 
     /// Ends the session and waits for the device's answer; without one, wipes the key.
@@ -164,7 +164,7 @@ impl<P: Platform, R: RsaRole> Rsa<P, R> {
     ///
     /// Dropped, the session ends all the same.
     pub async fn close(self) -> Result<(), Error> {
-        self.inner.close().await
+        self.key.close().await
     }
 
     /// Raises a number below the modulus to an exponent.
@@ -174,9 +174,9 @@ impl<P: Platform, R: RsaRole> Rsa<P, R> {
         number: &[u8],
         result: &mut [u8],
     ) -> Result<(), Error> {
-        self.key.check_number("number", number)?;
+        self.public_key.check_number("number", number)?;
         check_exact_len("result", result.len(), number.len())?;
-        let len_bytes = self.inner.transform(operation, number, result).await?;
+        let len_bytes = self.key.transform(operation, number, result).await?;
         check_whole(len_bytes, result)
     }
 }
@@ -184,7 +184,7 @@ impl<P: Platform, R: RsaRole> Rsa<P, R> {
 impl<P: Platform> RsaEncryptor<P> {
     /// Returns the length of the longest message in bytes.
     pub fn max_message_len_bytes(&self) -> usize {
-        self.key.modulus_len_bytes() - ENCRYPTION_PADDING_LEN
+        self.public_key.modulus_len_bytes() - ENCRYPTION_PADDING_LEN
     }
 
     /// Encrypts a message of 1 to [`max_message_len_bytes`](Self::max_message_len_bytes) bytes into
@@ -203,15 +203,19 @@ impl<P: Platform> RsaEncryptor<P> {
         let max_bytes = self.max_message_len_bytes();
         check_at_least("message", message.len(), 1)?;
         check_at_most("message", message.len(), max_bytes as u64)?;
-        check_exact_len("ciphertext", ciphertext.len(), self.key.modulus_len_bytes())?;
+        check_exact_len(
+            "ciphertext",
+            ciphertext.len(),
+            self.public_key.modulus_len_bytes(),
+        )?;
         let mut outcome = Ok(());
         for _ in 0..ENCRYPTION_TRIES {
             let sent = self
-                .inner
+                .key
                 .transform(AkcipherOperation::Encrypt, message, ciphertext);
             outcome = check_whole(sent.await?, ciphertext);
             if outcome.is_ok() {
-                reduce(ciphertext, self.key.modulus());
+                reduce(ciphertext, self.public_key.modulus());
                 break;
             }
         }
@@ -238,13 +242,13 @@ impl<P: Platform> RsaDecryptor<P> {
     ///
     /// Dropped, `message` is unchanged.
     pub async fn decrypt(&self, ciphertext: &[u8], message: &mut [u8]) -> Result<usize, Error> {
-        self.key.check_number("ciphertext", ciphertext)?;
+        self.public_key.check_number("ciphertext", ciphertext)?;
         let max_len_bytes = ciphertext.len() - ENCRYPTION_PADDING_LEN;
         check_at_least("message", message.len(), max_len_bytes)?;
         let mut result = Zeroizing::new([0; MAX_MODULUS_LEN]);
         let result = &mut result[..ciphertext.len()];
         let sent = self
-            .inner
+            .key
             .transform(AkcipherOperation::Decrypt, ciphertext, result);
         let mut len_bytes = sent.await?;
         // QEMU says nothing of an empty message, and leaves the count at all that is writable

@@ -4,7 +4,7 @@ use arrayvec::ArrayVec;
 use zeroize::Zeroizing;
 
 use super::{
-    half::{Holder, RsaHalf},
+    half::{Keys, RsaHalf},
     key::Key,
     numbers::{MAX_MODULUS_LEN, is_zero},
     rsa::short_answer,
@@ -30,8 +30,8 @@ const _: () = assert!(2 * MAX_MODULUS_LEN + 32 + 64 < INLINE_LEN);
 /// [`RsaSigner`] and [`RsaVerifier`].
 #[derive(Debug)]
 pub struct RsaSignatures<P: Platform, K: RsaHalf> {
-    inner: K::Holder<P>,
-    key: RsaPublicKey,
+    keys: K::Keys<P>,
+    public_key: RsaPublicKey,
     hash: RsaHash,
 }
 
@@ -57,8 +57,8 @@ impl<P: Platform, K: RsaHalf> RsaSignatures<P, K> {
     /// Dropped before it is ready, the session does not stay behind on the device.
     pub async fn open(device: &Device<P>, key: &K, hash: RsaHash) -> Result<Self, Error> {
         let scheme = AkcipherScheme::RsaPkcs1(hash);
-        let inner = Key::open(device.epoch(), scheme, K::TYPE, key.encoding()).await?;
-        Ok(Self::new(inner, key, hash))
+        let opened = Key::open(device.epoch(), scheme, K::TYPE, key.encoding()).await?;
+        Ok(Self::new(opened, key, hash))
     }
 
     /// Makes requests without a session: each brings the key. The driver keeps a copy of it, which
@@ -71,21 +71,21 @@ impl<P: Platform, K: RsaHalf> RsaSignatures<P, K> {
     /// in a slot, and [`Error::TooManyBuffers`] on a queue of a few entries.
     pub fn stateless(device: &Device<P>, key: &K, hash: RsaHash) -> Result<Self, Error> {
         let scheme = AkcipherScheme::RsaPkcs1(hash);
-        let inner = Key::stateless(device.epoch(), scheme, K::TYPE, key.encoding())?;
-        Ok(Self::new(inner, key, hash))
+        let opened = Key::stateless(device.epoch(), scheme, K::TYPE, key.encoding())?;
+        Ok(Self::new(opened, key, hash))
     }
 
-    fn new(inner: Key<P>, key: &K, hash: RsaHash) -> Self {
+    fn new(opened: Key<P>, key: &K, hash: RsaHash) -> Self {
         Self {
-            inner: inner.into(),
-            key: key.public_half().clone(),
+            keys: opened.into(),
+            public_key: key.public_half().clone(),
             hash,
         }
     }
 
     /// Returns the public key, or the public half of the private one.
     pub fn public_key(&self) -> &RsaPublicKey {
-        &self.key
+        &self.public_key
     }
 
     /// Returns the hash that the session was opened for.
@@ -104,7 +104,7 @@ impl<P: Platform, K: RsaHalf> RsaSignatures<P, K> {
     ///
     /// Dropped, the session ends all the same.
     pub async fn close(self) -> Result<(), Error> {
-        self.inner.close().await
+        self.keys.close().await
     }
 }
 
@@ -146,8 +146,8 @@ impl<P: Platform> RsaSigner<P> {
     ///
     /// Dropped, signatures are made as before, and no session stays behind.
     pub async fn verify_signatures(&mut self) -> Result<(), Error> {
-        let key = self.key.as_pkcs1_der();
-        self.inner.verify_signatures(key).await
+        let key = self.public_key.as_pkcs1_der();
+        self.keys.verify_signatures(key).await
     }
 
     /// Signs a digest, which has the length of the session's hash (RFC 8017, 8.2.1).
@@ -177,19 +177,19 @@ impl<P: Platform> RsaSigner<P> {
     pub async fn sign(&self, digest: &[u8]) -> Result<RsaSignature, Error> {
         check_exact_len("digest", digest.len(), self.hash.digest_len_bytes())?;
         let mut made = Zeroizing::new([0; MAX_MODULUS_LEN]);
-        let made = &mut made[..self.key.modulus_len_bytes()];
+        let made = &mut made[..self.public_key.modulus_len_bytes()];
         let sent = self
-            .inner
+            .keys
             .private
             .transform(AkcipherOperation::Sign, digest, made);
         let made_len_bytes = sent.await?;
         let missing = made.len() - made_len_bytes;
         if missing > 0 {
             self.complete(digest, made, missing).await?;
-        } else if self.inner.public.is_some() {
-            let in_range = self.key.check_number("signature", made);
+        } else if self.keys.public.is_some() {
+            let in_range = self.public_key.check_number("signature", made);
             in_range.map_err(|_| Error::FaultySignature)?;
-            self.inner.check(digest, made).await?;
+            self.keys.check(digest, made).await?;
         }
         Ok(RsaSignature(made.iter().copied().collect()))
     }
@@ -208,17 +208,17 @@ impl<P: Platform> RsaSigner<P> {
             made.rotate_right(missing);
             0
         };
-        let opened = match &self.inner.public {
+        let opened = match &self.keys.public {
             Some(_) => None,
             None => Some(
-                self.inner
+                self.keys
                     .private
-                    .public_half(self.key.as_pkcs1_der())
+                    .public_half(self.public_key.as_pkcs1_der())
                     .await?,
             ),
         };
         let mut is_found = false;
-        if let Some(public) = self.inner.public.as_ref().or(opened.as_ref()) {
+        if let Some(public) = self.keys.public.as_ref().or(opened.as_ref()) {
             is_found = public.find_end(digest, made, unknown_bytes).await?;
         }
         if let Some(opened) = opened {
@@ -243,10 +243,10 @@ impl<P: Platform> RsaVerifier<P> {
     /// Dropped, the device finishes the request for nobody.
     pub async fn verify(&self, digest: &[u8], signature: &[u8]) -> Result<(), Error> {
         check_exact_len("digest", digest.len(), self.hash.digest_len_bytes())?;
-        match self.key.check_number("signature", signature) {
+        match self.public_key.check_number("signature", signature) {
             Err(Error::NotBelowModulus { .. }) => Err(Error::InvalidSignature),
             Err(error) => Err(error),
-            Ok(()) => self.inner.verify(digest, signature).await,
+            Ok(()) => self.keys.verify(digest, signature).await,
         }
     }
 }
