@@ -44,7 +44,7 @@ pub struct Aead<P: Platform, R: AeadRole> {
     role: PhantomData<R>,
 }
 
-/// Authenticated encryption with a key.
+/// Authenticated encryption with a key, opened and closed as [`Aead`] says.
 ///
 /// A nonce that comes twice with one key gives away what both hide, and with GCM and
 /// ChaCha20-Poly1305 lets others forge tags. How long nonces and tags are is up to the algorithm
@@ -58,7 +58,8 @@ pub struct Aead<P: Platform, R: AeadRole> {
 /// to it is freed when the device has let go of it. Slices and tag are then untouched.
 pub type AeadEncrypt<P> = Aead<P, Encryption>;
 
-/// Authenticated decryption with a key: the opposite of [`AeadEncrypt`].
+/// Authenticated decryption with a key, opened and closed as [`Aead`] says: the opposite of
+/// [`AeadEncrypt`].
 ///
 /// Data whose tag is wrong is [`Error::TagMismatch`], and whatever the device made of it is wiped:
 /// buffers come back with zeros.

@@ -73,10 +73,11 @@ pub struct Ecdsa<P: Platform, K: EcdsaHalf> {
     kept: K::Kept,
 }
 
-/// Signatures of ECDSA with a private key, which the device holds or, stateless, the driver.
+/// Signatures of ECDSA with a private key, which the device holds or, stateless, the driver. Opened
+/// and closed as [`Ecdsa`] says.
 pub type EcdsaSigner<P> = Ecdsa<P, EcdsaPrivateKey>;
 
-/// Verification of signatures of ECDSA with a public key.
+/// Verification of signatures of ECDSA with a public key, opened and closed as [`Ecdsa`] says.
 pub type EcdsaVerifier<P> = Ecdsa<P, EcdsaPublicKey>;
 
 impl<P: Platform, K: EcdsaHalf> Ecdsa<P, K> {

@@ -48,18 +48,19 @@ pub struct Rsa<P: Platform, R: RsaRole> {
     role: PhantomData<R>,
 }
 
-/// Encryption with a public key.
+/// Encryption with a public key, opened and closed as [`Rsa`] says.
 pub type RsaEncryptor<P> = Rsa<P, Encryption>;
 
-/// Decryption with a private key, which the device holds or, stateless, the driver.
+/// Decryption with a private key, which the device holds or, stateless, the driver. Opened and
+/// closed as [`Rsa`] says.
 pub type RsaDecryptor<P> = Rsa<P, Decryption>;
 
 /// RSAEP, the encryption primitive (RFC 8017, 5.1.1): no padding, so no security by itself. QEMU
-/// with nettle opens its session and refuses the operations.
+/// with nettle opens its session and refuses the operations. Opened and closed as [`Rsa`] says.
 pub type RsaRawEncryptor<P> = Rsa<P, RawEncryption>;
 
 /// RSADP, the decryption primitive (RFC 8017, 5.1.2): no padding, so no security by itself. QEMU
-/// with nettle opens its session and refuses the operations.
+/// with nettle opens its session and refuses the operations. Opened and closed as [`Rsa`] says.
 pub type RsaRawDecryptor<P> = Rsa<P, RawDecryption>;
 
 /// The hash of a session that has no use for one: QEMU refuses it without, and knows this one.

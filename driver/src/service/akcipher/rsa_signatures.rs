@@ -35,10 +35,11 @@ pub struct RsaSignatures<P: Platform, K: RsaHalf> {
     hash: RsaHash,
 }
 
-/// Signatures with a private key, which the device holds or, stateless, the driver.
+/// Signatures with a private key, which the device holds or, stateless, the driver. Opened and
+/// closed as [`RsaSignatures`] says.
 pub type RsaSigner<P> = RsaSignatures<P, RsaPrivateKey>;
 
-/// Verification of signatures with a public key.
+/// Verification of signatures with a public key, opened and closed as [`RsaSignatures`] says.
 pub type RsaVerifier<P> = RsaSignatures<P, RsaPublicKey>;
 
 impl<P: Platform, K: RsaHalf> RsaSignatures<P, K> {
