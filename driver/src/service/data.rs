@@ -1,9 +1,9 @@
 //! What a request is about, in each form in which a caller has it: a buffer, a list of buffers, a
 //! slice.
 //!
-//! For the services: HASH, MAC, AEAD and chaining write each operation once, over [`Data`], and offer it in every
-//! form. The rule: data goes back to the caller whatever becomes of the request, unless the device
-//! may still touch it.
+//! For the services: HASH, MAC, AEAD and chaining write each operation once, over [`Data`], and
+//! offer it in every form. The rule: data goes back to the caller whatever becomes of the request,
+//! unless the device may still touch it.
 
 use alloc::vec::Vec;
 use core::marker::PhantomData;

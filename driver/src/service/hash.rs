@@ -1,7 +1,7 @@
 //! Hashes: the HASH service (Virtio 1.3, 5.9.7.4).
 //!
-//! The simplest service, and the pattern for a new one. The rule: a message is whole in one request,
-//! since a device keeps nothing of it for the next.
+//! The simplest service, and the pattern for a new one. The rule: a message is whole in one
+//! request, since a device keeps nothing of it for the next.
 
 use alloc::vec::Vec;
 

@@ -29,9 +29,9 @@
 //! 3. The message. One function checks the lengths of a request, against the algorithm and against
 //!    the device's limits, and returns a `Message`: the head, what goes before the data, what goes
 //!    behind it, and where the result goes.
-//! 4. The calls. One generic `send` takes data in any form (`data::Data`), sends the message, judges
-//!    the outcome and gives the data back. Each public call is one line over it: `Held::read_only`
-//!    or `Held::in_place` for buffers and lists, `Payload` for slices.
+//! 4. The calls. One generic `send` takes data in any form (`data::Data`), sends the message,
+//!    judges the outcome and gives the data back. Each public call is one line over it:
+//!    `Held::read_only` or `Held::in_place` for buffers and lists, `Payload` for slices.
 //! 5. The proof. The type is named in `lib.rs`. The fake device computes the service in software
 //!    (`fake/services/`), `prove/` asks for a known answer of the standard, and `tests/` holds the
 //!    service to both, in every mode and form. `kernel/tests/services.rs` does so in QEMU.

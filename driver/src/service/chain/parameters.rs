@@ -101,30 +101,24 @@ pub(super) fn parse<'k, P: Platform>(
         direction,
         key_len_bytes: epoch.capabilities.check_cipher_key(algorithm, cipher_key)?,
     };
-    let (hash, key): (_, &[u8]) = match parameters.hash {
-        ChainedHash::Plain(algorithm) => {
-            let result_len_bytes = hash::check_digest_len(algorithm, digest_len_bytes)?;
-            let hash = ChainHash::Plain {
-                algorithm,
-                result_len_bytes,
-            };
-            (hash, &[])
-        }
-        ChainedHash::Nested(algorithm) => {
-            let result_len_bytes = hash::check_digest_len(algorithm, digest_len_bytes)?;
-            let hash = ChainHash::Nested {
-                algorithm,
-                result_len_bytes,
-            };
-            (hash, &[])
-        }
-        ChainedHash::Authenticated(algorithm, key) => {
-            let hash = ChainHash::Authenticated {
+    let digest = |algorithm| hash::check_digest_len(algorithm, digest_len_bytes);
+    let mut key: &[u8] = &[];
+    let hash = match parameters.hash {
+        ChainedHash::Plain(algorithm) => ChainHash::Plain {
+            algorithm,
+            result_len_bytes: digest(algorithm)?,
+        },
+        ChainedHash::Nested(algorithm) => ChainHash::Nested {
+            algorithm,
+            result_len_bytes: digest(algorithm)?,
+        },
+        ChainedHash::Authenticated(algorithm, hash_key) => {
+            key = hash_key;
+            ChainHash::Authenticated {
                 algorithm,
                 result_len_bytes: mac::check_tag_len(algorithm, digest_len_bytes)?,
                 key_len_bytes: epoch.capabilities.check_mac_key(algorithm, key)?,
-            };
-            (hash, key)
+            }
         }
     };
     Ok((cipher, hash, [cipher_key, key]))
