@@ -3,8 +3,6 @@
 #[cfg(not(loom))]
 mod aead;
 #[cfg(not(loom))]
-mod akcipher;
-#[cfg(not(loom))]
 mod bad_faith;
 #[cfg(not(loom))]
 mod batch;
@@ -21,6 +19,8 @@ mod chain;
 mod checks;
 #[cfg(not(loom))]
 mod ciphers;
+#[cfg(not(loom))]
+mod ecdsa;
 #[cfg(not(loom))]
 mod examples;
 #[cfg(not(loom))]
@@ -67,6 +67,8 @@ mod removal;
 mod requests;
 #[cfg(not(loom))]
 mod ring;
+#[cfg(not(loom))]
+mod rsa;
 #[cfg(not(loom))]
 mod secrets;
 #[cfg(not(loom))]

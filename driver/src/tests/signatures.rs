@@ -7,7 +7,8 @@ use core::task::Poll;
 use sha1::{Digest, Sha1};
 
 use super::{
-    akcipher::{ecdsa_keys, open, requests},
+    ecdsa::ecdsa_keys,
+    rsa::{open, requests},
     services::EVERY_WAY,
 };
 use crate::{
