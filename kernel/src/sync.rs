@@ -22,7 +22,7 @@ use core::{
 
 use x86_64::instructions::interrupts::without_interrupts;
 
-use crate::cpu::{self, MAX_CPUS};
+use crate::cpu;
 
 /// No CPU holds the lock.
 const NOBODY: u32 = u32::MAX;
@@ -140,7 +140,8 @@ pub(crate) fn unbar() {
 /// Checks *One at a time*.
 #[cfg(debug_assertions)]
 mod check {
-    use super::{AtomicU32, MAX_CPUS, Ordering};
+    use super::{AtomicU32, Ordering};
+    use crate::cpu::MAX_CPUS;
 
     /// How many locks of the driver's each CPU holds, and [`HELD`] if it holds one of the kernel's.
     /// Relaxed: only the CPU itself touches its own, with interrupts masked.
