@@ -6,6 +6,7 @@ use core::fmt::{self, Write};
 
 use kernel::{
     bench::{
+        measure::Ratio,
         race,
         sessions::{self, Mode, Plan},
     },
@@ -127,7 +128,7 @@ fn draw(ways: &[Way; 2]) {
     let [first, second] = ways;
     let times = Tenths(second.per_s * 10 / first.per_s.max(1));
     if COUNTS_CPU_TIME {
-        let used = Tenths(second.cpu_percent * 10 / first.cpu_percent.max(1));
+        let used = Ratio(second.cpu_percent, first.cpu_percent);
         println!(
             "   {}: {times} times as many requests, with {used} times the CPU time",
             second.name
