@@ -284,7 +284,8 @@ impl fmt::Display for Error {
             Self::InvalidAnswer => f.write_str("the device's answer cannot be one to the request"),
             Self::InvalidSignature => f.write_str("the signature is not that of digest and key"),
             Self::FaultySignature => f.write_str(
-                "the device made a signature that does not verify: use the key elsewhere, not there",
+                "the device made a signature that does not verify: use the key elsewhere, not \
+                 there",
             ),
             Self::NotBelowModulus { field } => {
                 write!(f, "{field} is 0, or not smaller than the key's modulus")
@@ -308,8 +309,8 @@ impl fmt::Display for Error {
                 limit_bytes,
             } => write!(
                 f,
-                "{given_up_bytes} bytes are given up to a device that keeps breaking, {limit_bytes} may be: \
-                 replace it, or set it up anew with a higher limit"
+                "{given_up_bytes} bytes are given up to a device that keeps breaking, \
+                 {limit_bytes} may be: replace it, or set it up anew with a higher limit"
             ),
             Self::GaveUp => f.write_str("the caller stopped waiting"),
         }

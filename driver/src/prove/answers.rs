@@ -126,13 +126,15 @@ pub(super) const HASHES: &[(HashAlgorithm, &[u8])] = &[
     (
         HashAlgorithm::Sha384,
         hex!(
-            "cb00753f45a35e8bb5a03d699ac65007272c32ab0eded1631a8b605a43ff5bed8086072ba1e7cc2358baeca134c825a7"
+            "cb00753f45a35e8bb5a03d699ac65007272c32ab0eded1631a8b605a43ff5bed8086072ba1e7cc23\
+             58baeca134c825a7"
         ),
     ),
     (
         HashAlgorithm::Sha512,
         hex!(
-            "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f"
+            "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a2192992a274fc1a8\
+             36ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f"
         ),
     ),
     (
@@ -146,13 +148,15 @@ pub(super) const HASHES: &[(HashAlgorithm, &[u8])] = &[
     (
         HashAlgorithm::Sha3_384,
         hex!(
-            "ec01498288516fc926459f58e2c6ad8df9b473cb0fc08c2596da7cf0e49be4b298d88cea927ac7f539f1edf228376d25"
+            "ec01498288516fc926459f58e2c6ad8df9b473cb0fc08c2596da7cf0e49be4b298d88cea927ac7f5\
+             39f1edf228376d25"
         ),
     ),
     (
         HashAlgorithm::Sha3_512,
         hex!(
-            "b751850b1a57168a5693cd924b6b096e08f621827444f70d884f5d0240d2712e10e116e9192af3c91a7ec57647e3934057340b4cf408d5a56592f8274eec53f0"
+            "b751850b1a57168a5693cd924b6b096e08f621827444f70d884f5d0240d2712e10e116e9192af3c9\
+             1a7ec57647e3934057340b4cf408d5a56592f8274eec53f0"
         ),
     ),
     // The first 32 bytes.
@@ -208,7 +212,8 @@ pub(super) const MACS: &[Mac] = &[
         key: b"Jefe",
         message: b"what do ya want for nothing?",
         tag: hex!(
-            "af45d2e376484031617f78d2b58a6b1b9c7ef464f5a01b47e42ec3736322445e8e2240ca5e69e2c78b3239ecfab21649"
+            "af45d2e376484031617f78d2b58a6b1b9c7ef464f5a01b47e42ec3736322445e8e2240ca5e69e2c7\
+             8b3239ecfab21649"
         ),
     },
     Mac {
@@ -216,7 +221,8 @@ pub(super) const MACS: &[Mac] = &[
         key: b"Jefe",
         message: b"what do ya want for nothing?",
         tag: hex!(
-            "164b7a7bfcf819e2e395fbe73b56e0a387bd64222e831fd610270cd7ea2505549758bf75c05a994a6d034f65f8f0e6fdcaeab1a34d4a6b4b636e070a38bce737"
+            "164b7a7bfcf819e2e395fbe73b56e0a387bd64222e831fd610270cd7ea2505549758bf75c05a994a\
+             6d034f65f8f0e6fdcaeab1a34d4a6b4b636e070a38bce737"
         ),
     },
     // NIST SP 800-38B, examples with three-key triple DES.

@@ -336,7 +336,8 @@ fn ecdsa_sign(curve: Curve, scalar: &[u8], digest: &[u8]) -> Vec<u8> {
     with_curve!(curve, C => {
         let key = elliptic_curve::SecretKey::<C>::from_slice(scalar).unwrap();
         let scalar = key.to_nonzero_scalar();
-        let (signature, _) = ecdsa::hazmat::sign_prehashed_rfc6979::<C, Sha256>(&scalar, digest, &[]);
+        let sign = ecdsa::hazmat::sign_prehashed_rfc6979::<C, Sha256>;
+        let (signature, _) = sign(&scalar, digest, &[]);
         signature.to_der().as_bytes().to_vec()
     })
 }

@@ -1,7 +1,7 @@
 //! What a Rust file imports and names, for [`graph`](crate::graph).
 //!
-//! It knows attributes, `mod`, `use` and paths, and nothing else of the language. Its one rule: what
-//! is there for tests alone is left out.
+//! It knows attributes, `mod`, `use` and paths, and nothing else of the language. Its one rule:
+//! what is there for tests alone is left out.
 
 use std::collections::BTreeMap;
 
