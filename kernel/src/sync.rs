@@ -4,11 +4,11 @@
 //! sleepers. Closures instead of guards keep a lock from living across an `await`.
 //!
 //! *One at a time*, the one rule: a CPU that holds a lock takes no other, so there is no order to
-//! get wrong. Builds with debug assertions check it, also for a lock of the driver's ([`bar`]).
+//! get wrong. Builds with debug assertions check it, also for a lock of the driver's (`bar`).
 //!
 //! # Invariant
 //!
-//! *Exclusive*: from the compare-exchange that replaces [`NOBODY`] in `holder` to the store that
+//! *Exclusive*: from the compare-exchange that replaces `NOBODY` in `holder` to the store that
 //! puts it back, one closure runs, and only it reaches `value`. Interrupts stay masked meanwhile,
 //! so no handler of the same CPU comes between. A panic in the closure ends the run.
 #![expect(unsafe_code, reason = "the lock's inside")]

@@ -5,7 +5,7 @@
 //! # Invariant
 //!
 //! *Own*: the GS base of a CPU that runs Rust points to its own entry of `PER_CPU`, from
-//! [`prepare`] on.
+//! `prepare` on.
 #![expect(
     unsafe_code,
     reason = "instructions and ports that Rust has no name for"

@@ -51,7 +51,7 @@ static IDLE: [Mutex<Idle>; cpu::MAX_CPUS] = [const { Mutex::new(Idle::new()) }; 
 ///
 /// From here on tasks must not wait by a way of their own, such as `virtio_crypto::block_on`: no
 /// interrupt may come of what they wait for. By
-/// [`executor::block_on`](crate::task::executor::block_on) they may.
+/// [`executor::block_on`] they may.
 pub fn enable(device: Arc<CryptoDevice>) {
     let window = u128::from(WINDOW_NS) * u128::from(time::tsc_hz()) / 1_000_000_000;
     POLLED.call_once(|| Polled {

@@ -1,5 +1,5 @@
 //! The clock (the TSC) and the timer (the local APIC's), whose rates
-//! [`calibration`] finds out.
+//! [`mod@calibration`] finds out.
 //!
 //! For tasks that sleep, for time limits and for the watchdog. The one rule: there is no tick, the
 //! timer is armed for the earliest deadline, if there is one.

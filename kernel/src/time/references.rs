@@ -1,7 +1,7 @@
 //! What the TSC can be measured against: counters whose rate is known, and what the CPU says of
 //! itself. Which of them a machine has, and which of those can be believed, nobody knows before.
 //!
-//! For [`calibration`](crate::time::calibration). The one rule: a reference only counts; who is
+//! For [`calibration`](mod@crate::time::calibration). The one rule: a reference only counts; who is
 //! right is decided there.
 
 use core::{
