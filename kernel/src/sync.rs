@@ -128,20 +128,20 @@ impl<T> fmt::Debug for SpinLock<T> {
 /// it takes a lock of the driver's, under which it allocates, frees and logs nothing.
 #[inline]
 pub(crate) fn bar() {
-    check::bar(cpu::number());
+    check::bar();
 }
 
 /// Ends what [`bar`] began.
 #[inline]
 pub(crate) fn unbar() {
-    check::unbar(cpu::number());
+    check::unbar();
 }
 
 /// Checks *One at a time*.
 #[cfg(debug_assertions)]
 mod check {
     use super::{AtomicU32, Ordering};
-    use crate::cpu::MAX_CPUS;
+    use crate::cpu::{self, MAX_CPUS};
 
     /// How many locks of the driver's each CPU holds, and [`HELD`] if it holds one of the kernel's.
     /// Relaxed: only the CPU itself touches its own, with interrupts masked.
@@ -160,7 +160,8 @@ mod check {
         HOLDS[cpu as usize].fetch_and(!HELD, Ordering::Relaxed);
     }
 
-    pub(super) fn bar(cpu: u32) {
+    pub(super) fn bar() {
+        let cpu = cpu::number();
         let holds = HOLDS[cpu as usize].fetch_add(1, Ordering::Relaxed);
         assert!(
             holds & HELD == 0,
@@ -168,8 +169,8 @@ mod check {
         );
     }
 
-    pub(super) fn unbar(cpu: u32) {
-        HOLDS[cpu as usize].fetch_sub(1, Ordering::Relaxed);
+    pub(super) fn unbar() {
+        HOLDS[cpu::number() as usize].fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -180,7 +181,7 @@ mod check {
     #[inline]
     pub(super) fn end_hold(_cpu: u32) {}
     #[inline]
-    pub(super) fn bar(_cpu: u32) {}
+    pub(super) fn bar() {}
     #[inline]
-    pub(super) fn unbar(_cpu: u32) {}
+    pub(super) fn unbar() {}
 }
