@@ -82,22 +82,22 @@ impl<P: Platform> Device<P> {
         self.epochs.read(|epoch| {
             let Some(queue) = epoch.queue_at(position) else {
                 let spent = epoch.spend_for_left_out(position);
-                let answer = DrainReport {
+                let report = DrainReport {
                     spent,
                     ..DrainReport::default()
                 };
-                return self.classify(answer, false);
+                return self.classify(report, false);
             };
-            match epoch.interrupt_in_place(queue) {
+            match epoch.drain_queue_fast(queue) {
                 Ok((1.., _)) => Interrupt::Handled,
                 Ok((0, spent)) => {
-                    let answer = DrainReport {
+                    let report = DrainReport {
                         spent,
                         ..DrainReport::default()
                     };
-                    self.classify(answer, false)
+                    self.classify(report, false)
                 }
-                Err(answer) => self.classify(answer, false),
+                Err(report) => self.classify(report, false),
             }
         })
     }
@@ -138,9 +138,9 @@ impl<P: Platform> Device<P> {
         let total = self.epochs.read(|epoch| {
             let mut total = DrainReport::default();
             for queue in epoch.queues().filter(|_| queues) {
-                let answer = epoch.interrupt(queue, !total.spent);
-                total.drained += answer.drained;
-                total.spent |= answer.spent;
+                let report = epoch.drain_queue(queue, !total.spent);
+                total.drained += report.drained;
+                total.spent |= report.spent;
             }
             total
         });
@@ -151,10 +151,10 @@ impl<P: Platform> Device<P> {
 
     /// Tells what an interrupt was by what it found.
     #[inline(always)]
-    fn classify(&self, answer: DrainReport, news: bool) -> Interrupt {
-        if answer.drained > 0 || news {
+    fn classify(&self, report: DrainReport, news: bool) -> Interrupt {
+        if report.drained > 0 || news {
             Interrupt::Handled
-        } else if answer.spent || self.is_resetting() {
+        } else if report.spent || self.is_resetting() {
             // Around a reset, messages of the life before and of the one to come may arrive while
             // neither is the current one; no credit can tell them apart.
             Interrupt::AlreadyDrained

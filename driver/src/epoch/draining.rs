@@ -18,7 +18,7 @@ impl<P: Platform> Epoch<P> {
         let mut queues = self.queues();
         run_all(|| {
             let queue = queues.next();
-            queue.map(|queue| self.interrupt(queue, false)).is_some()
+            queue.map(|queue| self.drain_queue(queue, false)).is_some()
         });
     }
 
@@ -50,7 +50,7 @@ impl<P: Platform> Epoch<P> {
 
     /// Drains `queue`, for an interrupt, which spends a credit if `spend` says so, or for a caller
     /// that polls.
-    pub(crate) fn interrupt(&self, queue: &Queue<P>, spend: bool) -> DrainReport {
+    pub(crate) fn drain_queue(&self, queue: &Queue<P>, spend: bool) -> DrainReport {
         let start = DrainReport {
             more: true,
             ..DrainReport::default()
@@ -58,16 +58,16 @@ impl<P: Platform> Epoch<P> {
         self.drain_on(queue, spend, start, &mut Batch::default())
     }
 
-    /// Like [`interrupt`](Self::interrupt), spending a credit, for the one place that nearly all
+    /// Like [`drain_queue`](Self::drain_queue), spending a credit, for the one place that nearly all
     /// interrupts come by: how many elements it took, and whether it spent one.
     ///
     /// # Errors
     ///
     /// The whole report, where there was more to it.
     #[inline(always)]
-    pub(crate) fn interrupt_in_place(&self, queue: &Queue<P>) -> Result<(u32, bool), DrainReport> {
+    pub(crate) fn drain_queue_fast(&self, queue: &Queue<P>) -> Result<(u32, bool), DrainReport> {
         let mut batch = Batch::default();
-        match queue.interrupt_in_place(&mut batch) {
+        match queue.drain_fast(&mut batch) {
             Ok(taken) => {
                 self.finish(queue, &mut batch);
                 Ok(taken)
@@ -98,7 +98,7 @@ impl<P: Platform> Epoch<P> {
                 }
                 return false;
             }
-            let report = queue.interrupt(batch, spend && !total.spent);
+            let report = queue.drain(batch, spend && !total.spent);
             total = DrainReport {
                 drained: total.drained.saturating_add(report.drained),
                 spent: total.spent | report.spent,

@@ -86,7 +86,7 @@ impl<P: Platform> Epoch<P> {
             queue.end(error);
         }
         let mut queues = self.queues();
-        run_all(|| queues.next().map(Queue::tell).is_some());
+        run_all(|| queues.next().map(Queue::wake_waiters).is_some());
     }
 
     /// The device, which takes nothing more, has confirmed its reset: takes back the memory of

@@ -100,10 +100,21 @@ pub(crate) fn ring_field(bus_address: u64) -> &'static core::sync::atomic::Atomi
     unsafe { core::sync::atomic::AtomicU16::from_ptr(field.cast()) }
 }
 
-/// Uses the chain with this head as the first element of a ring, with one byte written.
+/// Uses the chain in the indirect table of this head as the first element of a ring: writes its
+/// last byte, the status, and nothing else.
 #[cfg(loom)]
-pub(crate) fn use_chain(addresses: crate::transport::QueueAddresses, _entries: u16, head: u16) {
+pub(crate) fn use_chain(addresses: crate::transport::QueueAddresses, head: u16) {
     use vm_memory::Bytes;
+    let read = |address: u64| -> u64 {
+        let word: u64 = memory().read_obj(GuestAddress(address)).unwrap();
+        u64::from_le(word)
+    };
+    let mut descriptor = read(addresses.descriptors() + 16 * u64::from(head));
+    while read(descriptor + 8) >> 32 & 1 != 0 {
+        descriptor += 16;
+    }
+    let last = read(descriptor) + (read(descriptor + 8) & 0xffff_ffff) - 1;
+    memory().write_obj(0u8, GuestAddress(last)).unwrap();
     let element = (1u64 << 32 | u64::from(head)).to_le();
     memory()
         .write_obj(element, GuestAddress(addresses.used() + 4))

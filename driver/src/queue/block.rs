@@ -24,28 +24,45 @@ const BLOCK_LEN: usize = 2048;
 /// Where the indirect table lies.
 const TABLE: usize = 0;
 /// Most descriptors of one request.
-pub(crate) const MAX_SEGMENTS: usize = 16;
+pub(super) const MAX_SEGMENTS: usize = 16;
 /// Where the answer to a control request lies.
-pub(crate) const ANSWER: usize = TABLE + MAX_SEGMENTS * DESCRIPTOR_LEN;
+const ANSWER: usize = TABLE + MAX_SEGMENTS * DESCRIPTOR_LEN;
 /// Bytes kept for the answer.
-pub(crate) const ANSWER_LEN: usize = 16;
+pub(super) const ANSWER_LEN: usize = 16;
 /// Where the status of a *create* lies: behind the session id. That of a *destroy* comes first.
-pub(super) const CREATE_STATUS: usize = ANSWER + 8;
+const CREATE_STATUS: usize = ANSWER + 8;
 /// What a status holds until the device has written it: one that no device means.
-pub(crate) const NO_ANSWER: u8 = 0xff;
+const NO_ANSWER: u8 = 0xff;
 /// Where inline bytes begin, and the head ends.
-pub(crate) const INLINE: usize = (ANSWER + ANSWER_LEN + MAX_HEAD_LEN).next_multiple_of(WIPE_LEN);
-/// How many inline bytes fit.
+const INLINE: usize = (ANSWER + ANSWER_LEN + MAX_HEAD_LEN).next_multiple_of(WIPE_LEN);
+/// How many inline bytes fit, the status of a data request among them.
 pub(crate) const INLINE_LEN: usize = BLOCK_LEN - INLINE;
+
+/// Where in a block the device writes a request's status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct StatusAt(u16);
+
+impl StatusAt {
+    /// That of a *create*.
+    pub(super) const CREATE: Self = Self(CREATE_STATUS as u16);
+    /// That of a *destroy*.
+    pub(super) const DESTROY: Self = Self(ANSWER as u16);
+
+    /// That of a data request with so many inline bytes: right behind them.
+    #[inline(always)]
+    pub(super) fn behind(inline_bytes: u16) -> Self {
+        Self(INLINE as u16 + inline_bytes)
+    }
+}
 
 /// The blocks of a queue's slots.
 #[derive(Debug)]
-pub(crate) struct Blocks<P: Platform> {
+pub(super) struct Blocks<P: Platform> {
     memory: DmaRegion<P>,
 }
 
 impl<P: Platform> Blocks<P> {
-    pub(crate) fn new(slots: u16) -> Result<Self, Error> {
+    pub(super) fn new(slots: u16) -> Result<Self, Error> {
         Ok(Self {
             memory: DmaRegion::new(usize::from(slots) * BLOCK_LEN)?,
         })
@@ -53,44 +70,87 @@ impl<P: Platform> Blocks<P> {
 
     /// Returns the block of `slot`.
     #[inline]
-    pub(crate) fn block(&self, slot: u16) -> Block<'_> {
+    pub(super) fn block(&self, slot: u16) -> Block<'_> {
         Block {
             memory: self.memory.part(usize::from(slot) * BLOCK_LEN),
         }
     }
 
     /// Gives the memory up for good.
-    pub(crate) fn give_up(&self, total: &GivenUp) {
+    pub(super) fn give_up(&self, total: &GivenUp) {
         self.memory.give_up(total);
     }
 }
 
 /// One block, for whoever owns its slot at the time.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Block<'q> {
+pub(super) struct Block<'q> {
     memory: DmaPart<'q, BLOCK_LEN>,
 }
 
 impl Block<'_> {
+    /// Writes inline bytes, from their byte `at` on.
     #[inline(always)]
-    pub(crate) fn write(&self, offset: usize, bytes: &[u8]) {
-        self.memory.write(offset, bytes);
+    pub(super) fn write_inline(&self, at: usize, bytes: &[u8]) {
+        self.memory.write(INLINE + at, bytes);
     }
 
+    /// Writes parts one behind the other, from inline byte `at` on; returns their end.
     #[inline(always)]
-    pub(crate) fn read(&self, offset: usize, bytes: &mut [u8]) {
-        self.memory.read(offset, bytes);
+    pub(super) fn write_parts(&self, mut at: usize, parts: &[&[u8]]) -> usize {
+        for part in parts {
+            self.write_inline(at, part);
+            at += part.len();
+        }
+        at
     }
 
-    /// Tells whether the device has written the status at `offset`.
+    /// Reads inline bytes, from their byte `at` on.
     #[inline(always)]
-    pub(super) fn is_answered(&self, offset: u16) -> bool {
-        self.memory.read_byte(usize::from(offset)) != NO_ANSWER
+    pub(super) fn read_inline(&self, at: usize, bytes: &mut [u8]) {
+        self.memory.read(INLINE + at, bytes);
+    }
+
+    /// Makes a status one that the device has not written yet.
+    #[inline(always)]
+    pub(super) fn await_status(&self, at: StatusAt) {
+        self.memory.write(at.0.into(), &[NO_ANSWER]);
+    }
+
+    /// Makes the answer to a control request one that the device has not written yet.
+    #[inline(always)]
+    pub(super) fn await_answer(&self) {
+        self.memory.write(ANSWER, &[NO_ANSWER; ANSWER_LEN]);
+    }
+
+    /// Tells whether the device has written a status.
+    #[inline(always)]
+    pub(super) fn is_answered(&self, at: StatusAt) -> bool {
+        self.memory.read_byte(at.0.into()) != NO_ANSWER
+    }
+
+    /// Judges the answer to a data request, of `expected_bytes` with its status.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`], [`Error::ShortAnswer`]: nothing of the output counts.
+    #[inline(always)]
+    pub(super) fn check_status(
+        &self,
+        at: StatusAt,
+        written_bytes: u32,
+        expected_bytes: u32,
+    ) -> Result<(), Error> {
+        check_status(
+            written_bytes,
+            expected_bytes,
+            self.memory.read_byte(at.0.into()),
+        )
     }
 
     /// Wipes what a request left inline: keys, plaintext.
     #[inline]
-    pub(crate) fn wipe_inline(&self, len_bytes: usize) {
+    pub(super) fn wipe_inline(&self, len_bytes: usize) {
         if len_bytes == 0 {
             return;
         }
@@ -102,16 +162,33 @@ impl Block<'_> {
         }
     }
 
-    /// Describes bytes that the device reads.
+    /// Describes a head of so many bytes and the inline bytes right behind it, for the device to
+    /// read.
     #[inline]
-    pub(crate) fn readable(&self, offset: usize, len_bytes: usize) -> Segment {
-        self.segment(offset, len_bytes, false)
+    pub(super) fn head_segment(&self, head_len_bytes: usize, inline_bytes: usize) -> Segment {
+        self.segment(
+            INLINE - head_len_bytes,
+            head_len_bytes + inline_bytes,
+            false,
+        )
     }
 
-    /// Describes bytes that the device writes.
+    /// Describes inline bytes that the device reads.
     #[inline]
-    pub(crate) fn writable(&self, offset: usize, len_bytes: usize) -> Segment {
-        self.segment(offset, len_bytes, true)
+    pub(super) fn source_segment(&self, at: usize, len_bytes: usize) -> Segment {
+        self.segment(INLINE + at, len_bytes, false)
+    }
+
+    /// Describes inline bytes that the device writes.
+    #[inline]
+    pub(super) fn output_segment(&self, at: usize, len_bytes: usize) -> Segment {
+        self.segment(INLINE + at, len_bytes, true)
+    }
+
+    /// Describes where the device writes its answer to a control request.
+    #[inline]
+    pub(super) fn answer_segment(&self) -> Segment {
+        self.segment(ANSWER, ANSWER_LEN, true)
     }
 
     #[inline]
@@ -127,13 +204,13 @@ impl Block<'_> {
 
     /// Returns where the device finds the indirect table.
     #[inline]
-    pub(crate) fn table_address(&self) -> u64 {
+    pub(super) fn table_address(&self) -> u64 {
         self.memory.bus_address(TABLE)
     }
 
-    /// Writes a head, so that it ends where the inline bytes begin; returns where it begins.
+    /// Writes a head, so that it ends where the inline bytes begin.
     #[inline(always)]
-    pub(crate) fn write_head(&self, head: &[u8]) -> usize {
+    pub(super) fn write_head(&self, head: &[u8]) {
         let start = INLINE - head.len();
         if let Ok(head) = <&[u8; REQUEST_LEN]>::try_from(head) {
             // Word by word, which the compiler makes stores of what it knows: most of it is
@@ -145,12 +222,11 @@ impl Block<'_> {
         } else {
             self.memory.write(start, head);
         }
-        start
     }
 
     /// Writes the indirect table, of at most [`MAX_SEGMENTS`].
     #[inline(always)]
-    pub(crate) fn write_table(&self, segments: &[Segment]) {
+    pub(super) fn write_table(&self, segments: &[Segment]) {
         write_table(segments, |index, descriptor| {
             self.memory
                 .write(TABLE + index * DESCRIPTOR_LEN, descriptor);
@@ -161,7 +237,7 @@ impl Block<'_> {
     #[inline(always)]
     pub(super) fn created_session(&self, written_bytes: u32) -> Result<u64, Error> {
         let mut answer = [NO_ANSWER; ANSWER_LEN];
-        self.read(ANSWER, &mut answer);
+        self.memory.read(ANSWER, &mut answer);
         // Session id and status; the padding behind them says nothing.
         const NEEDED: u32 = 12;
         if written_bytes < NEEDED {
@@ -176,9 +252,7 @@ impl Block<'_> {
     /// Reads the answer to a *destroy*.
     #[inline(always)]
     pub(super) fn destroy_result(&self, written_bytes: u32) -> Result<(), Error> {
-        let mut status = [NO_ANSWER];
-        self.read(ANSWER, &mut status);
-        check_status(written_bytes, 1, status[0])
+        self.check_status(StatusAt::DESTROY, written_bytes, 1)
     }
 }
 
@@ -186,7 +260,7 @@ impl Block<'_> {
 impl PutHead for Block<'_> {
     #[inline(always)]
     fn put(&mut self, before_end_bytes: usize, part: &[u8]) {
-        self.write(INLINE - before_end_bytes, part);
+        self.memory.write(INLINE - before_end_bytes, part);
     }
 }
 

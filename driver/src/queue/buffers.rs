@@ -5,6 +5,7 @@ use core::slice;
 
 use zeroize::Zeroize;
 
+use super::{block::INLINE_LEN, body::len_bytes};
 use crate::{
     Error, Platform,
     dma::{DmaBuffer, GivenUp},
@@ -110,6 +111,23 @@ impl<P: Platform> Buffers<P> {
         }
     }
 
+    /// Returns a buffer with keys one after the other, if the slot's block has no room for them, as
+    /// it has not for a private key of RSA.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfDeviceMemory`].
+    pub(crate) fn of_keys(keys: &[&[u8]]) -> Result<Self, Error> {
+        let source = match len_bytes(keys) > INLINE_LEN {
+            true => joined(keys)?.map(List::One),
+            false => None,
+        };
+        Ok(Self {
+            source,
+            ..Self::default()
+        })
+    }
+
     /// Returns buffers that the device reads, then overwrites.
     pub(crate) fn in_place(source: List<P>) -> Self {
         Self {
@@ -128,17 +146,21 @@ impl<P: Platform> Buffers<P> {
         }
     }
 
-    /// Puts parts that the slot's block has no room for, or the result, into buffers of their own.
+    /// Puts parts and the result into buffers of their own, if the slot's block has no room for them.
     ///
     /// # Errors
     ///
     /// [`Error::OutOfDeviceMemory`].
-    pub(crate) fn spill(
+    pub(crate) fn spill_unless_short(
         &mut self,
         before: &[&[u8]],
         after: &[&[u8]],
         result_len_bytes: usize,
     ) -> Result<(), Error> {
+        // With the status right behind them.
+        if len_bytes(before) + len_bytes(after) + result_len_bytes < INLINE_LEN {
+            return Ok(());
+        }
         let result = match result_len_bytes {
             0 => None,
             len_bytes => Some(DmaBuffer::new(len_bytes)?),
@@ -246,8 +268,8 @@ impl<P: Platform> Buffers<P> {
 }
 
 /// Returns a buffer with the parts one after the other, if there is anything in them.
-pub(crate) fn joined<P: Platform>(parts: &[&[u8]]) -> Result<Option<DmaBuffer<P>>, Error> {
-    let len_bytes: usize = parts.iter().map(|part| part.len()).sum();
+fn joined<P: Platform>(parts: &[&[u8]]) -> Result<Option<DmaBuffer<P>>, Error> {
+    let len_bytes = len_bytes(parts);
     if len_bytes == 0 {
         return Ok(None);
     }

@@ -8,7 +8,8 @@ use core::task::{Context, Poll, Waker};
 
 use super::{
     Queue,
-    in_flight::{InFlight, Left},
+    body::Extent,
+    in_flight::{FirstPoll, InFlight},
     ledger::Ledger,
     sessions::SessionIndex,
     slot::State,
@@ -17,16 +18,16 @@ use crate::{Error, Platform, sync::atomic::Ordering};
 
 /// How the answer to a *destroy* comes. Dropped, the session ends all the same.
 #[derive(Debug)]
-pub(crate) enum Closing<'q, P: Platform> {
+pub(crate) enum CloseRequest<'q, P: Platform> {
     /// To this request, which was sent at once; see [`InFlight::take_destroyed`].
     Sent(InFlight<'q, P>),
     /// To whoever sends it.
-    Watched(Watch<'q, P>),
+    Queued(CloseWatch<'q, P>),
 }
 
 /// A closer's place in the ledger.
 #[derive(Debug)]
-pub(crate) struct Watch<'q, P: Platform> {
+pub(crate) struct CloseWatch<'q, P: Platform> {
     queue: &'q Queue<P>,
     /// `None` once the answer has been taken, and the place with it.
     session: Option<SessionIndex>,
@@ -36,7 +37,7 @@ impl<P: Platform> Queue<P> {
     /// Gives the caller's use of a session back, which ends it with the last use; `waker` is woken
     /// at the device's answer.
     #[inline(always)]
-    pub(crate) fn close_session(&self, session: SessionIndex, waker: Waker) -> Closing<'_, P> {
+    pub(crate) fn close_session(&self, session: SessionIndex, waker: Waker) -> CloseRequest<'_, P> {
         let mut waker = Some(waker);
         let sent = self.guarded.with(|guarded| {
             let sessions = &self.shared.sessions;
@@ -61,32 +62,32 @@ impl<P: Platform> Queue<P> {
         let Some((slot, kick)) = sent else {
             return self.watch(session);
         };
-        let in_flight = InFlight::new(self, slot, 0, Left::Waker);
+        let in_flight = InFlight::new(self, slot, Extent::NONE, FirstPoll::WakerRecorded);
         // A doorbell that panics leaves an orphan.
         if kick {
             self.doorbell.ring();
         }
-        Closing::Sent(in_flight)
+        CloseRequest::Sent(in_flight)
     }
 
     /// Returns why the end of a session is not waited for: nothing is sent, and callers are not to wait.
-    fn puts_off(&self, session: SessionIndex) -> Option<Error> {
+    fn refuses_closers(&self, session: SessionIndex) -> Option<Error> {
         self.guarded.with(|guarded| {
             let is_waiting = |ledger: &Ledger| ledger.is_waiting(session);
             guarded
-                .puts_off()
+                .refuses_closers()
                 .filter(|_| guarded.ledger.as_ref().is_some_and(is_waiting))
         })
     }
 
     #[cold]
-    fn watch(&self, session: SessionIndex) -> Closing<'_, P> {
+    fn watch(&self, session: SessionIndex) -> CloseRequest<'_, P> {
         self.start_backlog();
-        Closing::Watched(Watch::new(self, session))
+        CloseRequest::Queued(CloseWatch::new(self, session))
     }
 }
 
-impl<'q, P: Platform> Watch<'q, P> {
+impl<'q, P: Platform> CloseWatch<'q, P> {
     /// A place in the ledger that is watched by now.
     pub(super) fn new(queue: &'q Queue<P>, session: SessionIndex) -> Self {
         Self {
@@ -113,7 +114,7 @@ impl<'q, P: Platform> Watch<'q, P> {
                 Some(None) => {}
                 None => return Poll::Ready(Err(Error::ShutDown)),
             }
-            if let Some(error) = queue.ended().or_else(|| queue.puts_off(session)) {
+            if let Some(error) = queue.ended().or_else(|| queue.refuses_closers(session)) {
                 return Poll::Ready(Err(error));
             }
             waker = Some(context.waker().clone());
@@ -123,7 +124,7 @@ impl<'q, P: Platform> Watch<'q, P> {
     }
 }
 
-impl<P: Platform> Drop for Watch<'_, P> {
+impl<P: Platform> Drop for CloseWatch<'_, P> {
     #[inline(always)]
     fn drop(&mut self) {
         if let Some(session) = self.session {
@@ -132,7 +133,7 @@ impl<P: Platform> Drop for Watch<'_, P> {
     }
 }
 
-impl<P: Platform> Watch<'_, P> {
+impl<P: Platform> CloseWatch<'_, P> {
     #[cold]
     fn leave(&self, session: SessionIndex) {
         let waker = self.queue.with_ledger(|ledger| ledger.unwatch(session));

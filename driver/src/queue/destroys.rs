@@ -8,7 +8,7 @@ use super::{
     Queue,
     batch::Batch,
     block::ANSWER_LEN,
-    closing::Watch,
+    closing::CloseWatch,
     guarded::Guarded,
     ledger::Ledger,
     sessions::SessionIndex,
@@ -53,7 +53,7 @@ impl<P: Platform> Queue<P> {
         &self,
         id: u64,
         destroy_opcode: u32,
-    ) -> Result<Watch<'_, P>, Error> {
+    ) -> Result<CloseWatch<'_, P>, Error> {
         let place = self.with_ledger(|ledger| {
             let place = ledger.reserve()?;
             ledger.watch(place, None);
@@ -63,7 +63,7 @@ impl<P: Platform> Queue<P> {
         self.shared.sessions.prepare(place, destroy_opcode);
         self.shared.sessions.record(place, id);
         self.destroy(place);
-        Ok(Watch::new(self, place))
+        Ok(CloseWatch::new(self, place))
     }
 
     /// Gives out no more slots for a while, unless a session is open, being opened or still closing.

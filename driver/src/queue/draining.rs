@@ -10,61 +10,61 @@ use crate::{Platform, error::DeviceFault, sync::atomic::Ordering};
 impl<P: Platform> Queue<P> {
     /// Takes what the device has used, on behalf of an interrupt, which spends a credit if `spend` says so,
     /// or of a caller that looks. Who calls this hands the batch to [`finish`](Self::finish), and sees to
-    /// what the answer says.
+    /// what the report says.
     #[inline(never)]
-    pub(crate) fn interrupt(&self, batch: &mut Batch, spend: bool) -> DrainReport {
-        let mut answer = DrainReport::default();
+    pub(crate) fn drain(&self, batch: &mut Batch, spend: bool) -> DrainReport {
+        let mut report = DrainReport::default();
         self.guarded.with(|guarded| {
             // Of a queue that has ended the ring no longer counts; what was owed still does.
-            answer.ended = guarded.ended.is_some();
-            if !answer.ended
-                && let Err(breakage) = guarded.drain(&self.shared, batch, &mut answer)
+            report.ended = guarded.ended.is_some();
+            if !report.ended
+                && let Err(breakage) = guarded.drain(&self.shared, batch, &mut report)
             {
-                self.mark_broken(guarded, breakage, &mut answer);
+                self.mark_broken(guarded, breakage, &mut report);
             }
-            answer.spent = spend && guarded.accounting.spend();
+            report.spent = spend && guarded.accounting.spend();
         });
-        answer
+        report
     }
 
-    /// Like [`interrupt`](Self::interrupt), spending a credit, for the one place that nearly all
+    /// Like [`drain`](Self::drain), spending a credit, for the one place that nearly all
     /// interrupts come by: how many elements it took, and whether it spent one.
     ///
     /// # Errors
     ///
-    /// The whole answer, where there is more to it.
+    /// The whole report, where there is more to it.
     #[inline(always)]
-    pub(crate) fn interrupt_in_place(&self, batch: &mut Batch) -> Result<(u32, bool), DrainReport> {
+    pub(crate) fn drain_fast(&self, batch: &mut Batch) -> Result<(u32, bool), DrainReport> {
         self.guarded.with(|guarded| {
-            let mut answer = DrainReport::default();
+            let mut report = DrainReport::default();
             let outcome = match guarded.ended {
-                None => Some(guarded.drain(&self.shared, batch, &mut answer)),
+                None => Some(guarded.drain(&self.shared, batch, &mut report)),
                 Some(_) => None,
             };
             match outcome {
-                Some(Ok(())) if !answer.more => Ok((answer.drained, guarded.accounting.spend())),
-                rest => Err(self.answer_rest(guarded, rest, answer)),
+                Some(Ok(())) if !report.more => Ok((report.drained, guarded.accounting.spend())),
+                rest => Err(self.complete_report(guarded, rest, report)),
             }
         })
     }
 
-    /// Completes an answer that [`interrupt_in_place`](Self::interrupt_in_place) begins; `None` of
+    /// Completes a report that [`drain_fast`](Self::drain_fast) begins; `None` of
     /// a queue that had ended.
     #[cold]
     #[inline(never)]
-    fn answer_rest(
+    fn complete_report(
         &self,
         guarded: &mut Guarded<P>,
         drained: Option<Result<(), DeviceFault>>,
-        mut answer: DrainReport,
+        mut report: DrainReport,
     ) -> DrainReport {
         match drained {
-            None => answer.ended = true,
+            None => report.ended = true,
             Some(Ok(())) => {}
-            Some(Err(breakage)) => self.mark_broken(guarded, breakage, &mut answer),
+            Some(Err(breakage)) => self.mark_broken(guarded, breakage, &mut report),
         }
-        answer.spent = guarded.accounting.spend();
-        answer
+        report.spent = guarded.accounting.spend();
+        report
     }
 
     /// Does what a batch calls for, without the lock: notify, then wake. The sessions in it are
@@ -79,7 +79,7 @@ impl<P: Platform> Queue<P> {
 
     /// Takes note that no interrupt will come: whoever waits drains.
     pub(crate) fn set_polled(&self) {
-        self.special.fetch_or(POLLED, Ordering::Relaxed);
+        self.poll_flags.fetch_or(POLLED, Ordering::Relaxed);
     }
 
     /// Somebody looks at the ring from here on: asks for no interrupts until as many

@@ -18,11 +18,11 @@ impl<P: Platform> Queue<P> {
         &self,
         guarded: &mut Guarded<P>,
         breakage: DeviceFault,
-        answer: &mut DrainReport,
+        report: &mut DrainReport,
     ) {
         guarded.end(Error::Broken(breakage));
-        self.special.fetch_or(ENDED, Ordering::Release);
-        (answer.ended, answer.broke) = (true, true);
+        self.poll_flags.fetch_or(ENDED, Ordering::Release);
+        (report.ended, report.broke) = (true, true);
     }
 
     /// Ends the queue as [`end`](Self::end) does, unless the device has requests, or sessions still wait for
@@ -37,19 +37,19 @@ impl<P: Platform> Queue<P> {
         });
         if is_ended {
             // Release: as in `end`.
-            self.special.fetch_or(ENDED, Ordering::Release);
+            self.poll_flags.fetch_or(ENDED, Ordering::Release);
         }
         is_ended
     }
 
-    /// Ends the queue, for whoever looks; [`tell`](Self::tell) then wakes. What is in flight stays in its
+    /// Ends the queue, for whoever looks; [`wake_waiters`](Self::wake_waiters) then wakes. What is in flight stays in its
     /// slots. The first reason counts, but for a shutdown, which is the last.
     pub(crate) fn end(&self, error: Error) {
         // In one go: nothing is published on a queue that has ended.
         self.guarded.with(|guarded| guarded.end(error));
         // Release: pairs with the acquire in `ended`. A waiter that reads `false` there has left its
-        // waker under the lock, at its publish or by its poll, where `tell` finds it.
-        self.special.fetch_or(ENDED, Ordering::Release);
+        // waker under the lock, at its publish or by its poll, where `wake_waiters` finds it.
+        self.poll_flags.fetch_or(ENDED, Ordering::Release);
     }
 
     /// Gives out no more slots, and tells those who wait for one. What is in flight goes on.
@@ -62,13 +62,13 @@ impl<P: Platform> Queue<P> {
         if kick {
             self.doorbell.ring();
         }
-        self.tell();
+        self.wake_waiters();
     }
 
     /// Wakes those who wait in vain: for a slot of a queue that is closed; for anything, of one that has
     /// ended. One pass, which a waker that polls at once does not make longer: nobody begins to wait for
     /// what will not come.
-    pub(crate) fn tell(&self) {
+    pub(crate) fn wake_waiters(&self) {
         let mut from = 0;
         run_all(|| {
             let mut batch = Batch::default();
@@ -88,7 +88,7 @@ impl<P: Platform> Queue<P> {
     #[inline]
     pub(crate) fn ended(&self) -> Option<Error> {
         // Acquire: pairs with the release in `end`.
-        if self.special.load(Ordering::Acquire) & ENDED == 0 {
+        if self.poll_flags.load(Ordering::Acquire) & ENDED == 0 {
             return None;
         }
         self.guarded.with(|guarded| guarded.ended)

@@ -8,7 +8,7 @@
 use arrayvec::ArrayVec;
 
 use super::{
-    block::{ANSWER, ANSWER_LEN, Block, INLINE, MAX_SEGMENTS},
+    block::{Block, MAX_SEGMENTS},
     buffers::Buffers,
 };
 use crate::{Error, Platform, dma::DmaBuffer, virtqueue::Segment};
@@ -40,7 +40,7 @@ pub(super) type Chain = ArrayVec<Segment, MAX_SEGMENTS>;
 
 /// Descriptors of a request, of which each field begins one.
 #[derive(Debug)]
-pub(crate) struct Fields {
+pub(super) struct Fields {
     chain: Chain,
     /// How many there are, those too that there is no room for.
     count: usize,
@@ -52,7 +52,7 @@ impl Fields {
             chain: Chain::new(),
             count: 0,
         };
-        fields.push(block.readable(INLINE - head_len_bytes, head_len_bytes));
+        fields.push(block.head_segment(head_len_bytes, 0));
         fields
     }
 
@@ -82,7 +82,7 @@ impl Fields {
                     at_apart += len_bytes;
                 }
                 None => {
-                    self.push(block.readable(INLINE + at, len_bytes));
+                    self.push(block.source_segment(at, len_bytes));
                     at += len_bytes;
                 }
             }
@@ -98,10 +98,10 @@ impl Fields {
         start: usize,
         lens_bytes: impl IntoIterator<Item = usize>,
     ) {
-        let mut at = INLINE + start;
+        let mut at = start;
         for len_bytes in lens_bytes.into_iter().chain([1]) {
             if len_bytes > 0 {
-                self.push(block.writable(at, len_bytes));
+                self.push(block.output_segment(at, len_bytes));
                 at += len_bytes;
             }
         }
@@ -109,7 +109,7 @@ impl Fields {
 
     /// A control request, whose keys lie inline or in a buffer of their own.
     #[cold]
-    pub(crate) fn control<P: Platform>(
+    pub(super) fn control<P: Platform>(
         block: Block<'_>,
         head_len_bytes: usize,
         keys_lens_bytes: impl IntoIterator<Item = usize>,
@@ -117,13 +117,13 @@ impl Fields {
     ) -> Self {
         let mut fields = Self::begin(block, head_len_bytes);
         fields.push_parts((block, 0), apart, keys_lens_bytes);
-        fields.push(block.writable(ANSWER, ANSWER_LEN));
+        fields.push(block.answer_segment());
         fields
     }
 
     /// A data request in the slot's own memory, whose output lies from `output_at` on.
     #[cold]
-    pub(crate) fn inline<P: Platform>(
+    pub(super) fn inline<P: Platform>(
         block: Block<'_>,
         head_len_bytes: usize,
         parts: &[&[u8]],
@@ -139,7 +139,7 @@ impl Fields {
 
     /// A data request with a payload in buffers, whose other parts lie inline or were spilled.
     #[cold]
-    pub(crate) fn buffers<P: Platform>(
+    pub(super) fn buffers<P: Platform>(
         block: Block<'_>,
         head_len_bytes: usize,
         [before, after]: [&[&[u8]]; 2],

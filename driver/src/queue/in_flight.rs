@@ -5,7 +5,8 @@ use core::task::{Context, Poll, Waker};
 use super::{
     Queue,
     batch::Batch,
-    block::{Block, INLINE},
+    block::{Block, StatusAt},
+    body::Extent,
     buffers::Buffers,
     ledger::Ledger,
     sessions::SessionIndex,
@@ -13,12 +14,13 @@ use super::{
 };
 use crate::{Error, Platform, sync::atomic::Ordering};
 
-/// What was left with the slot of a request that was sent.
+/// What the first poll of a request that was sent has to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Left {
-    /// The waker of the task that polls the request next.
-    Waker,
-    Nothing,
+pub(super) enum FirstPoll {
+    /// Nothing: the slot has the waker of the task that polls next.
+    WakerRecorded,
+    /// Leave a waker with the slot.
+    NeedsWaker,
 }
 
 /// A request that the device has. Dropping it leaves everything with the slot, as an orphan.
@@ -27,34 +29,39 @@ pub(crate) struct InFlight<'q, P: Platform> {
     queue: &'q Queue<P>,
     word: &'q Word,
     slot: u16,
-    inline_bytes: u16,
-    /// The waker of the first poll has been left with the slot when it was published.
-    waker_is_left: bool,
+    extent: Extent,
+    /// The waker of the first poll was recorded when the request was sent.
+    waker_is_recorded: bool,
 }
 
 impl<'q, P: Platform> InFlight<'q, P> {
     /// A request that was sent, with the waker of the task that polls it next if there is one.
     #[inline(always)]
-    pub(super) fn new(queue: &'q Queue<P>, slot: u16, inline_bytes: u16, waker: Left) -> Self {
+    pub(super) fn new(
+        queue: &'q Queue<P>,
+        slot: u16,
+        extent: Extent,
+        first_poll: FirstPoll,
+    ) -> Self {
         Self {
             queue,
             word: &queue.shared.words[usize::from(slot)],
             slot,
-            inline_bytes,
-            waker_is_left: waker == Left::Waker,
+            extent,
+            waker_is_recorded: first_poll == FirstPoll::WakerRecorded,
         }
     }
 
     /// Like [`poll`](Self::poll), where all is as it mostly is; `None` where the queue has ended,
     /// where no interrupt comes, or where a waker has to be left.
     #[inline(always)]
-    pub(crate) fn poll_plainly(&mut self) -> Option<Poll<Result<(), Error>>> {
+    pub(crate) fn poll_fast(&mut self) -> Option<Poll<Result<(), Error>>> {
         if self.word.is(State::Completed) {
             return Some(Poll::Ready(Ok(())));
         }
         // Acquire: as in `Queue::ended`.
-        let is_plain = self.queue.special.load(Ordering::Acquire) == 0;
-        if !is_plain || !core::mem::take(&mut self.waker_is_left) {
+        let is_plain = self.queue.poll_flags.load(Ordering::Acquire) == 0;
+        if !is_plain || !core::mem::take(&mut self.waker_is_recorded) {
             return None;
         }
         self.queue.pending_polls.fetch_add(1, Ordering::Relaxed);
@@ -76,7 +83,7 @@ impl<'q, P: Platform> InFlight<'q, P> {
         if let Some(error) = self.queue.ended() {
             return Poll::Ready(Err(error));
         }
-        if !core::mem::take(&mut self.waker_is_left)
+        if !core::mem::take(&mut self.waker_is_recorded)
             && let Poll::Ready(outcome) = self.leave_waker(context)
         {
             return Poll::Ready(outcome);
@@ -125,32 +132,86 @@ impl<'q, P: Platform> InFlight<'q, P> {
     /// Returns how many bytes the device says that it wrote, which may be more than it was given. Once
     /// `poll` was ready.
     #[inline]
-    pub(crate) fn written_bytes(&self) -> u32 {
+    fn written_bytes(&self) -> u32 {
         self.word.written_bytes()
     }
 
-    /// Returns where the status of a data request lies in the slot's block.
-    pub(crate) fn status_at(&self) -> usize {
-        INLINE + usize::from(self.inline_bytes)
-    }
-
-    /// Returns the slot's device memory, for reading the answer. Once `poll` was ready.
     #[inline]
-    pub(crate) fn block(&self) -> Block<'q> {
+    fn block(&self) -> Block<'q> {
         self.queue.shared.blocks.block(self.slot)
     }
 
+    /// Judges the answer to a data request after `poll` was ready: whether there is one, its status,
+    /// then whether all of the output was written.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`], [`Error::ShortAnswer`]: nothing of the output counts.
+    #[inline(always)]
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        self.check_output(self.extent.output_len_bytes)
+    }
+
+    /// Like [`check`](Self::check), for an output whose length is up to the device; returns that
+    /// length.
+    pub(crate) fn check_up_to(&self) -> Result<usize, Error> {
+        self.check_output(0)?;
+        let len_bytes = self.written_bytes().saturating_sub(1);
+        Ok(len_bytes.min(self.extent.output_len_bytes) as usize)
+    }
+
+    #[inline(always)]
+    fn check_output(&self, len_bytes: u32) -> Result<(), Error> {
+        let status_at = StatusAt::behind(self.extent.inline_bytes);
+        let (written_bytes, expected_bytes) = (self.written_bytes(), len_bytes + 1);
+        self.block()
+            .check_status(status_at, written_bytes, expected_bytes)
+    }
+
+    /// Reads the output of a request whose output is inline, from byte `from` on.
+    #[inline(always)]
+    pub(crate) fn read_output(&self, from: usize, bytes: &mut [u8]) {
+        let Extent {
+            inline_bytes,
+            output_len_bytes,
+        } = self.extent;
+        debug_assert!(from + bytes.len() <= output_len_bytes as usize);
+        let output_at = usize::from(inline_bytes) - output_len_bytes as usize;
+        self.block().read_inline(output_at + from, bytes);
+    }
+
+    /// Reads the result, the last that the device writes before the status.
+    pub(crate) fn read_result(&self, result: &mut [u8]) {
+        let result_at = usize::from(self.extent.inline_bytes) - result.len();
+        self.block().read_inline(result_at, result);
+    }
+
     /// Ends the request after `poll` was ready, and gives back `buffers`: wiped wherever the device has
-    /// written unless `outcome`, which it returns, is good. Half an answer is none.
+    /// written unless `outcome`, which it returns, is good. Half an answer is none. What was spilled is
+    /// wiped and freed; `result` is what the device wrote behind the destination, if the outcome is
+    /// good, and unchanged otherwise.
     #[inline]
     pub(crate) fn finish_with_buffers<T>(
         self,
         outcome: Result<T, Error>,
         buffers: &mut Buffers<P>,
+        result: &mut [u8],
     ) -> Result<T, Error> {
+        let is_good = outcome.is_ok();
+        // Where it was spilled nothing is inline.
+        if is_good && usize::from(self.extent.inline_bytes) >= result.len() {
+            self.read_result(result);
+        }
         *buffers = self.take(|_, entry| core::mem::take(&mut entry.buffers));
-        if outcome.is_err() {
+        if !is_good {
             buffers.wipe_destinations();
+        }
+        let spilled = buffers.spilled.take();
+        if is_good
+            && let Some(spilled) = spilled.and_then(|spilled| spilled.result)
+            && let Some(spilled) = spilled.get(..result.len())
+        {
+            result.copy_from_slice(spilled);
         }
         outcome
     }
@@ -164,8 +225,8 @@ impl<'q, P: Platform> InFlight<'q, P> {
     /// Ends a request whose answer is an error, which it returns.
     #[cold]
     pub(crate) fn refuse(self, error: Error) -> Error {
-        let refused = self.finish_with_buffers(Err::<(), _>(error), &mut Buffers::default());
-        refused.err().unwrap_or(error)
+        self.finish();
+        error
     }
 
     /// Ends a *create* after `poll` was ready: the session, or why there is none.
@@ -224,7 +285,7 @@ impl<'q, P: Platform> InFlight<'q, P> {
         let Self {
             queue,
             slot,
-            inline_bytes,
+            extent,
             ..
         } = self;
         core::mem::forget(self);
@@ -232,7 +293,7 @@ impl<'q, P: Platform> InFlight<'q, P> {
             .shared
             .blocks
             .block(slot)
-            .wipe_inline(usize::from(inline_bytes));
+            .wipe_inline(usize::from(extent.inline_bytes));
         let (taken, is_free) = queue.guarded.with(|guarded| {
             let entry = &mut guarded.slots[usize::from(slot)];
             let taken = f(guarded.ledger.as_mut(), entry);

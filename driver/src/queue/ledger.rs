@@ -11,13 +11,13 @@ use crate::{
 
 /// How a session's end is going.
 #[derive(Debug)]
-enum Closing {
+enum Closer {
     /// Nobody waits for it.
-    Unwatched,
+    None,
     /// A closer waits.
-    Watched(Option<Waker>),
+    Waiting(Option<Waker>),
     /// The device has answered and the closer has not looked yet.
-    Done(Result<(), Error>),
+    Answered(Result<(), Error>),
 }
 
 /// Free places and sessions that wait for a slot to send their *destroy*; under the control
@@ -27,7 +27,7 @@ pub(crate) struct Ledger {
     free: Vec<SessionIndex>,
     /// First come first served. Never longer than the table, for which it has room.
     backlog: alloc::collections::VecDeque<SessionIndex>,
-    closing: Box<[Closing]>,
+    closers: Box<[Closer]>,
 }
 
 impl Ledger {
@@ -40,13 +40,13 @@ impl Ledger {
         Ok(Self {
             free,
             backlog: room_for(sessions.into())?.into(),
-            closing: boxed((0..sessions).map(|_| Closing::Unwatched))?,
+            closers: boxed((0..sessions).map(|_| Closer::None))?,
         })
     }
 
     /// Takes a place for a session that is about to be created.
     pub(crate) fn reserve(&mut self) -> Result<SessionIndex, Error> {
-        let max = self.closing.len() as u16;
+        let max = self.closers.len() as u16;
         self.take_place().ok_or(Error::TooManySessions { max })
     }
 
@@ -62,16 +62,16 @@ impl Ledger {
             self.free.len() < self.free.capacity(),
             "the ledger has room for all"
         );
-        let closing = &mut self.closing[usize::from(index.0)];
-        if !matches!(closing, Closing::Unwatched) {
-            *closing = Closing::Unwatched;
+        let closer = &mut self.closers[usize::from(index.0)];
+        if !matches!(closer, Closer::None) {
+            *closer = Closer::None;
         }
         self.free.push(index);
     }
 
     /// Returns how many places are taken.
     pub(crate) fn taken(&self) -> usize {
-        self.closing.len() - self.free.len()
+        self.closers.len() - self.free.len()
     }
 
     pub(crate) fn push_backlog(&mut self, index: SessionIndex) {
@@ -98,18 +98,18 @@ impl Ledger {
 
     /// Takes the waker of one closer whose *destroy* has not been sent.
     pub(crate) fn take_waiting(&mut self) -> Option<Waker> {
-        let closing = &mut self.closing;
+        let closer = &mut self.closers;
         self.backlog
             .iter()
-            .find_map(|index| match &mut closing[usize::from(index.0)] {
-                Closing::Watched(waker) => waker.take(),
-                Closing::Unwatched | Closing::Done(_) => None,
+            .find_map(|index| match &mut closer[usize::from(index.0)] {
+                Closer::Waiting(waker) => waker.take(),
+                Closer::None | Closer::Answered(_) => None,
             })
     }
 
     /// Lets a closer wait for the end of `index`.
     pub(crate) fn watch(&mut self, index: SessionIndex, waker: Option<Waker>) {
-        self.closing[usize::from(index.0)] = Closing::Watched(waker);
+        self.closers[usize::from(index.0)] = Closer::Waiting(waker);
     }
 
     /// Takes note that the device has answered a *destroy*; returns the closer to wake.
@@ -118,14 +118,14 @@ impl Ledger {
         index: SessionIndex,
         result: Result<(), Error>,
     ) -> Option<Waker> {
-        let closing = &mut self.closing[usize::from(index.0)];
-        match closing {
-            Closing::Watched(waker) => {
+        let closer = &mut self.closers[usize::from(index.0)];
+        match closer {
+            Closer::Waiting(waker) => {
                 let waker = waker.take();
-                *closing = Closing::Done(result);
+                *closer = Closer::Answered(result);
                 waker
             }
-            Closing::Unwatched | Closing::Done(_) => {
+            Closer::None | Closer::Answered(_) => {
                 self.free(index);
                 None
             }
@@ -140,41 +140,41 @@ impl Ledger {
         index: SessionIndex,
         waker: &mut Option<Waker>,
     ) -> Option<Result<(), Error>> {
-        match &mut self.closing[usize::from(index.0)] {
-            Closing::Done(result) => {
+        match &mut self.closers[usize::from(index.0)] {
+            Closer::Answered(result) => {
                 let result = *result;
                 self.free(index);
                 Some(result)
             }
-            Closing::Watched(kept) => {
+            Closer::Waiting(kept) => {
                 if waker.is_some() {
                     core::mem::swap(kept, waker);
                 }
                 None
             }
-            Closing::Unwatched => None,
+            Closer::None => None,
         }
     }
 
     /// The closer stops waiting; the end goes on without it. Returns its waker for dropping.
     pub(crate) fn unwatch(&mut self, index: SessionIndex) -> Option<Waker> {
-        let closing = &mut self.closing[usize::from(index.0)];
-        match core::mem::replace(closing, Closing::Unwatched) {
-            Closing::Watched(waker) => waker,
-            Closing::Done(_) => {
+        let closer = &mut self.closers[usize::from(index.0)];
+        match core::mem::replace(closer, Closer::None) {
+            Closer::Waiting(waker) => waker,
+            Closer::Answered(_) => {
                 self.free(index);
                 None
             }
-            Closing::Unwatched => None,
+            Closer::None => None,
         }
     }
 
     /// Takes the waker of the closer of a place, if one waits; `None` behind the last place.
     pub(crate) fn take_waker(&mut self, place: usize) -> Option<Option<Waker>> {
-        let closing = self.closing.get_mut(place)?;
-        Some(match closing {
-            Closing::Watched(waker) => waker.take(),
-            Closing::Unwatched | Closing::Done(_) => None,
+        let closer = self.closers.get_mut(place)?;
+        Some(match closer {
+            Closer::Waiting(waker) => waker.take(),
+            Closer::None | Closer::Answered(_) => None,
         })
     }
 }

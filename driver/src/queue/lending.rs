@@ -4,7 +4,7 @@
 use super::{
     Queue,
     batch::Batch,
-    block::{CREATE_STATUS, INLINE_LEN},
+    block::{INLINE_LEN, StatusAt},
     slot::{Content, State},
 };
 use crate::{Platform, sync::atomic::Ordering};
@@ -39,8 +39,7 @@ impl<P: Platform> Queue<P> {
             let left = self.guarded.with(|guarded| {
                 let entry = &mut guarded.slots[usize::from(slot)];
                 let is_in_flight = word.is_in_flight();
-                let is_created =
-                    word.is(State::Completed) && usize::from(entry.status_at) == CREATE_STATUS;
+                let is_created = word.is(State::Completed) && entry.status_at == StatusAt::CREATE;
                 // Handed to a caller that may not come. One that does takes the lock before it fills
                 // the slot, so all of them are wiped under it.
                 let is_left = word.is(State::Emptying);

@@ -10,12 +10,14 @@
 mod accounting;
 mod batch;
 mod block;
+mod body;
 mod buffers;
 mod closing;
 mod deferral;
 mod destroys;
 mod draining;
 mod ending;
+mod fast;
 mod framing;
 mod guarded;
 mod in_flight;
@@ -23,10 +25,8 @@ mod kicks;
 mod layout;
 mod ledger;
 mod lending;
-mod opening;
 mod readiness;
 mod reserved;
-mod sending;
 mod sessions;
 mod slot;
 mod waiting;
@@ -44,16 +44,16 @@ use self::{
 };
 pub(crate) use self::{
     batch::Batch,
-    block::{ANSWER, ANSWER_LEN, Block, INLINE, INLINE_LEN, MAX_SEGMENTS, NO_ANSWER},
-    buffers::{Buffers, List, joined},
-    closing::{Closing, Watch},
+    block::INLINE_LEN,
+    body::{Body, Inline, len_bytes},
+    buffers::{Buffers, List},
+    closing::{CloseRequest, CloseWatch},
     deferral::Place,
-    framing::Fields,
     guarded::DrainReport,
     in_flight::InFlight,
     kicks::Deferred,
     layout::Layout,
-    reserved::{Intent, Reserved, Submission},
+    reserved::Reserved,
     sessions::{SessionIndex, SessionTable},
     waiting::Reserve,
 };
@@ -83,7 +83,7 @@ pub(crate) struct Queue<P: Platform> {
     shared: Shared<P>,
     /// What a poll of a request in flight has to know, for a look without the lock: [`ENDED`],
     /// [`POLLED`].
-    special: AtomicU8,
+    poll_flags: AtomicU8,
     doorbell: Doorbell,
     addresses: QueueAddresses,
     entries: u16,
@@ -162,7 +162,7 @@ impl<P: Platform> Queue<P> {
                 blocks,
                 sessions,
             },
-            special: AtomicU8::new(0),
+            poll_flags: AtomicU8::new(0),
             doorbell,
             addresses,
             entries,

@@ -20,7 +20,7 @@ impl<P: Platform> Queue<P> {
             }
             guarded.close_or_open();
             // In one go with the opening: who comes from here on comes after those that wait.
-            let more = guarded.go_on_or_stop(&self.shared, &mut batch);
+            let more = guarded.serve_or_turn_away(&self.shared, &mut batch);
             batch.kick |= guarded.decide_deferred_kick();
             (true, more)
         });
@@ -39,7 +39,7 @@ impl<P: Platform> Queue<P> {
             let goes_on = more;
             if goes_on {
                 let pass =
-                    |guarded: &mut Guarded<P>| guarded.go_on_or_stop(&self.shared, &mut batch);
+                    |guarded: &mut Guarded<P>| guarded.serve_or_turn_away(&self.shared, &mut batch);
                 more = self.guarded.with(pass);
             }
             goes_on

@@ -4,10 +4,12 @@ use core::task::Waker;
 
 use super::{
     Queue,
-    block::{Block, CREATE_STATUS, INLINE, INLINE_LEN},
+    block::{Block, INLINE_LEN, StatusAt},
+    body::{Body, Extent, buffer_segment},
     buffers::Buffers,
-    framing::{Fields, Framing},
-    in_flight::{InFlight, Left},
+    framing::{Chain, Fields, Framing},
+    guarded::Guarded,
+    in_flight::{FirstPoll, InFlight},
     sessions::SessionIndex,
     slot::{Purpose, State},
 };
@@ -21,88 +23,160 @@ pub(crate) struct Reserved<'q, P: Platform> {
     pub(super) slot: u16,
 }
 
-/// What a request is about to do to the session table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Intent {
-    /// Use a session, which the caller holds.
-    Data(SessionIndex),
-    /// Bring its own key, and use no session.
-    Stateless,
-    /// Make one, of a service whose sessions end with this opcode.
-    Create {
-        /// The opcode.
-        destroy_opcode: u32,
-    },
-}
-
-/// What is sent in a slot, beside the bytes in its block.
+/// What is recorded with a slot whose request is sent.
 #[derive(Debug)]
-pub(crate) struct Submission<'a, P: Platform> {
-    /// Bytes after the header to wipe afterwards. Right behind them the device writes the status of a
-    /// data request.
-    pub(crate) inline_bytes: u16,
-    pub(crate) intent: Intent,
+struct Record<'a, P: Platform> {
+    status_at: StatusAt,
+    inline_bytes: u16,
     /// Taken, to be held by the slot until the device has used the request; left where they are
     /// if it is not sent.
-    pub(crate) buffers: Option<&'a mut Buffers<P>>,
+    buffers: Option<&'a mut Buffers<P>>,
     /// Woken when it has: the waker of the task that polls the request next.
-    pub(crate) waker: Option<Waker>,
+    waker: Option<Waker>,
 }
 
 impl<'q, P: Platform> Reserved<'q, P> {
-    /// Returns the slot's device memory, for filling.
-    #[inline]
-    pub(crate) fn block(&self) -> Block<'q> {
-        self.queue.shared.blocks.block(self.slot)
-    }
-
-    /// Returns how many segments a request can have.
-    pub(crate) fn max_segments(&self) -> usize {
-        usize::from(self.queue.max_segments)
-    }
-
-    /// Sends the request, of at most [`max_segments`](Self::max_segments), or of what `fields` makes of it
-    /// where each field begins a descriptor.
+    /// Sends a data request, of `session` if it uses one, which the caller holds; `waker` is that of
+    /// the task that polls it next, at once.
     ///
     /// # Errors
     ///
-    /// The reason for which the queue is closed, that all places for sessions are taken, or
-    /// [`Error::TooManyBuffers`]; the buffers are where they were.
+    /// The reason for which the queue is closed, or [`Error::TooManyBuffers`]; the buffers are where
+    /// they were.
     #[inline(always)]
-    pub(crate) fn publish(
+    pub(crate) fn submit(
         self,
-        segments: &[Segment],
-        fields: impl FnOnce(Option<&Buffers<P>>) -> Fields,
-        mut submission: Submission<'_, P>,
+        head: &[u8],
+        mut body: Body<'_, P>,
+        session: Option<SessionIndex>,
+        waker: Option<Waker>,
+    ) -> Result<InFlight<'q, P>, Error> {
+        let block = self.block();
+        block.write_head(head);
+        let extent = body.fill(block);
+        let status_at = StatusAt::behind(extent.inline_bytes);
+        block.await_status(status_at);
+        let segments = || body.compact(block, head.len(), self.queue.max_segments.into());
+        let fields = || body.fields(block, head.len());
+        let chain = self.chain(segments, fields)?;
+        let record = Record {
+            status_at,
+            inline_bytes: extent.inline_bytes,
+            buffers: body.buffers(),
+            waker,
+        };
+        let sessions = &self.queue.shared.sessions;
+        self.hand_over(&chain, extent, record, |_| {
+            let Some(session) = session else {
+                return Ok(Purpose::Nothing);
+            };
+            sessions.add_use(session);
+            Ok(Purpose::Data(session))
+        })
+    }
+
+    /// Sends the *create* of a session, of a service whose sessions end by `destroy_opcode`. The
+    /// key is `keys`, one behind the other, or the buffer in `buffers` if the slot has no room for
+    /// that.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`submit`](Self::submit), and that all places for sessions are taken.
+    pub(crate) fn submit_create(
+        self,
+        head: &[u8],
+        keys: &[&[u8]],
+        buffers: &mut Buffers<P>,
+        destroy_opcode: u32,
+        waker: Option<Waker>,
+    ) -> Result<InFlight<'q, P>, Error> {
+        let block = self.block();
+        block.write_head(head);
+        block.await_answer();
+        let apart = buffers.sources().first();
+        let inline_bytes = match apart {
+            None => block.write_parts(0, keys),
+            Some(_) => 0,
+        };
+        let segments = || {
+            let head = block.head_segment(head.len(), inline_bytes);
+            let apart = apart.map(|keys| buffer_segment(keys, false));
+            let answer = block.answer_segment();
+            Ok([Some(head), apart, Some(answer)]
+                .into_iter()
+                .flatten()
+                .collect())
+        };
+        let fields = || Fields::control(block, head.len(), keys.iter().map(|key| key.len()), apart);
+        let chain = self.chain(segments, fields)?;
+        let extent = Extent {
+            inline_bytes: inline_bytes as u16,
+            output_len_bytes: 0,
+        };
+        let record = Record {
+            status_at: StatusAt::CREATE,
+            inline_bytes: extent.inline_bytes,
+            buffers: Some(buffers),
+            waker,
+        };
+        let sessions = &self.queue.shared.sessions;
+        self.hand_over(&chain, extent, record, |guarded| {
+            let ledger = guarded.ledger.as_mut();
+            let ledger = ledger.ok_or(Error::TooManySessions { max: 0 })?;
+            let session = ledger.reserve()?;
+            sessions.prepare(session, destroy_opcode);
+            Ok(Purpose::Create(session))
+        })
+    }
+
+    /// Writes into the slot's block, as a body is filled in.
+    #[cfg(all(test, not(loom)))]
+    pub(crate) fn write_inline(&self, at: usize, bytes: &[u8]) {
+        self.block().write_inline(at, bytes);
+    }
+
+    #[inline]
+    fn block(&self) -> Block<'q> {
+        self.queue.shared.blocks.block(self.slot)
+    }
+
+    /// Chooses the descriptors by the queue's framing, and writes them if they go into the block:
+    /// what is left to write under the lock comes back.
+    #[inline(always)]
+    fn chain(
+        &self,
+        segments: impl FnOnce() -> Result<Chain, Error>,
+        fields: impl FnOnce() -> Fields,
+    ) -> Result<Chain, Error> {
+        let queue = self.queue;
+        match queue.framing {
+            _ if queue.is_plain => {
+                self.block().write_table(&segments()?);
+                Ok(Chain::new())
+            }
+            Framing::Compact => segments(),
+            Framing::OnePerField => fields().into_chain(queue.max_segments.into()),
+        }
+    }
+
+    /// Makes the request available, and notifies the device if that is due.
+    #[inline(always)]
+    fn hand_over(
+        self,
+        chain: &[Segment],
+        extent: Extent,
+        mut record: Record<'_, P>,
+        purpose: impl FnOnce(&mut Guarded<P>) -> Result<Purpose, Error>,
     ) -> Result<InFlight<'q, P>, Error> {
         let Self { queue, slot } = self;
-        let inline_bytes = submission.inline_bytes;
-        let waker = match submission.waker {
-            Some(_) => Left::Waker,
-            None => Left::Nothing,
-        };
-        let status_at = match submission.intent {
-            Intent::Create { .. } => CREATE_STATUS as u16,
-            Intent::Data(_) | Intent::Stateless => INLINE as u16 + inline_bytes,
+        let first_poll = match record.waker {
+            Some(_) => FirstPoll::WakerRecorded,
+            None => FirstPoll::NeedsWaker,
         };
         // A slot that was not sent is wiped and given back by the drop.
-        let kick = if queue.is_plain {
-            // Here and not in `send`: here the compiler knows how many segments there are.
-            self.block().write_table(segments);
-            queue.send(slot, status_at, &[], &mut submission)?
-        } else {
-            let chain = match queue.framing {
-                // A copy, so that where it is not needed the segments take no memory at all.
-                Framing::Compact => segments.iter().copied().collect(),
-                Framing::OnePerField => {
-                    let fields = fields(submission.buffers.as_deref());
-                    fields.into_chain(self.max_segments())?
-                }
-            };
-            queue.send(slot, status_at, &chain, &mut submission)?
-        };
+        let kick = queue.submit_chain(slot, chain, &mut record, purpose)?;
         core::mem::forget(self);
-        let in_flight = InFlight::new(queue, slot, inline_bytes, waker);
+        let in_flight = InFlight::new(queue, slot, extent, first_poll);
         // From here on the slot is the device's: a doorbell that panics leaves an orphan.
         if kick {
             queue.doorbell.ring();
@@ -115,49 +189,34 @@ impl<P: Platform> Queue<P> {
     /// Sends the request in `slot`, whose block is filled; `chain` is empty where the block's table
     /// is filled, too. `true` when the device has to be notified.
     #[inline(never)]
-    fn send(
+    fn submit_chain(
         &self,
         slot: u16,
-        status_at: u16,
         chain: &[Segment],
-        submission: &mut Submission<'_, P>,
+        record: &mut Record<'_, P>,
+        purpose: impl FnOnce(&mut Guarded<P>) -> Result<Purpose, Error>,
     ) -> Result<bool, Error> {
         self.guarded.with(|guarded| {
             // One that is willing to wait had its slot before the hardware was lost, a moment ago.
             if guarded.closed.is_some()
-                && let Some(error) = guarded.turns_away()
+                && let Some(error) = guarded.refuses_waiters()
             {
                 return Err(error);
             }
-            let purpose = match (submission.intent, &mut guarded.ledger) {
-                (Intent::Data(session), _) => {
-                    self.shared.sessions.add_use(session);
-                    Purpose::Data(session)
-                }
-                (Intent::Stateless, _) => Purpose::Nothing,
-                (Intent::Create { destroy_opcode }, Some(ledger)) => {
-                    let session = ledger.reserve()?;
-                    self.shared.sessions.prepare(session, destroy_opcode);
-                    Purpose::Create(session)
-                }
-                (Intent::Create { .. }, None) => return Err(Error::TooManySessions { max: 0 }),
-            };
+            let purpose = purpose(guarded)?;
             let entry = &mut guarded.slots[usize::from(slot)];
-            entry.purpose = purpose;
-            entry.status_at = status_at;
-            entry.inline_bytes = submission.inline_bytes;
+            entry.inline_bytes = record.inline_bytes;
             // A free slot holds nothing, so nothing is dropped here. Swapped only if there is
             // something: most requests have no buffers.
-            if let Some(buffers) = &mut submission.buffers
+            if let Some(buffers) = &mut record.buffers
                 && !buffers.is_none()
             {
                 core::mem::swap(&mut entry.buffers, *buffers);
             }
-            core::mem::swap(&mut entry.waker, &mut submission.waker);
-            self.shared.words[usize::from(slot)].set(State::Submitted);
+            core::mem::swap(&mut entry.waker, &mut record.waker);
             guarded.write_chain(&self.shared, slot, chain);
-            guarded.publish(slot);
-            Ok(guarded.decide_kick())
+            let status_at = record.status_at;
+            Ok(guarded.make_available(&self.shared, slot, purpose, status_at, State::Submitted))
         })
     }
 }

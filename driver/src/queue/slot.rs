@@ -20,7 +20,7 @@
 
 use core::task::Waker;
 
-use super::{buffers::Buffers, sessions::SessionIndex};
+use super::{block::StatusAt, buffers::Buffers, sessions::SessionIndex};
 use crate::{
     Platform,
     sync::atomic::{AtomicU8, AtomicU32, Ordering},
@@ -127,7 +127,7 @@ pub(super) struct Slot<P: Platform> {
     pub(super) waker: Option<Waker>,
     pub(super) buffers: Buffers<P>,
     /// Where in the block the device writes the status.
-    pub(super) status_at: u16,
+    pub(super) status_at: StatusAt,
     /// How much of the block's inline part has to be wiped.
     pub(super) inline_bytes: u16,
     /// Next in the list of free or of reapable slots.
@@ -140,7 +140,7 @@ impl<P: Platform> Slot<P> {
             purpose: Purpose::Nothing,
             waker: None,
             buffers: Buffers::default(),
-            status_at: 0,
+            status_at: StatusAt::DESTROY,
             inline_bytes: 0,
             next,
         }

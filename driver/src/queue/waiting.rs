@@ -70,7 +70,7 @@ enum Step {
 impl<P: Platform> Queue<P> {
     /// Reserves a slot if that is the matter of a moment: one is free, and none has to be emptied.
     #[inline(always)]
-    pub(crate) fn reserve_at_once(&self) -> Option<Reserved<'_, P>> {
+    pub(crate) fn reserve_fast(&self) -> Option<Reserved<'_, P>> {
         let slot = self.guarded.with(|guarded| {
             if guarded.reapable != NONE || guarded.closed.is_some() {
                 return None;
@@ -128,17 +128,19 @@ impl<'q, P: Platform> Future for Reserve<'q, P> {
             let step = queue.guarded.with(|guarded| {
                 if let Some(node) = this.node.as_mut().initialized_mut() {
                     match node.take_removed(&guarded.waiters) {
-                        Ok((Some(slot), ())) if guarded.is_put_off() => return Step::PutBack(slot),
+                        Ok((Some(slot), ())) if guarded.waits_for_hardware() => {
+                            return Step::PutBack(slot);
+                        }
                         Ok((Some(slot), ())) => return Step::Slot(slot),
                         // Turned away: the queue is closed.
                         Ok((None, ())) => {}
                         Err(node) => return guarded.stay(node, &mut waker, context.waker()),
                     }
                 }
-                if let Some(error) = guarded.turns_away() {
+                if let Some(error) = guarded.refuses_waiters() {
                     return Step::Ended(error, None);
                 }
-                if !guarded.is_put_off()
+                if !guarded.waits_for_hardware()
                     && let Some(slot) = guarded.take_any(&queue.shared)
                 {
                     return Step::Slot(slot);
@@ -187,7 +189,7 @@ impl<P: Platform> Guarded<P> {
         spare: &mut Option<Waker>,
         own: &Waker,
     ) -> Step {
-        if let Some(error) = self.turns_away() {
+        if let Some(error) = self.refuses_waiters() {
             let left = match node.reset(&mut self.waiters) {
                 (NodeData::Linked(kept), ()) => kept,
                 (NodeData::Removed(_), ()) => None,

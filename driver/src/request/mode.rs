@@ -11,11 +11,10 @@ use crate::{
     dma::DmaBuffer,
     epoch::Epoch,
     heap::room_for,
-    queue::{Buffers, Closing, INLINE, INLINE_LEN, InFlight, Intent, List},
+    queue::{Body, Buffers, CloseRequest, InFlight, Inline, List, SessionIndex, len_bytes},
     request::{
-        Admission, Body, INLINE_PAYLOAD_LEN, check_answer, complete, len_bytes, own_waker,
+        exchange::{Admission, INLINE_PAYLOAD_LEN, complete, exchange, own_waker},
         session::{Session, watched},
-        transact,
     },
     wire::{Features, Head, MAX_HEAD_LEN, REQUEST_LEN},
 };
@@ -104,8 +103,8 @@ impl StatelessFeature {
 
 /// A request of a service, but for its payload.
 #[derive(Debug)]
-pub(crate) struct Message<'a> {
-    pub(crate) head: Head,
+pub(crate) struct Message<'a, H = Head> {
+    pub(crate) head: H,
     /// What goes before the payload: the key in stateless mode, the IV, additional data.
     pub(crate) before: [&'a [u8]; 3],
     /// What goes behind the payload: a tag, additional data.
@@ -157,12 +156,12 @@ impl<P: Platform> Mode<P> {
         }
     }
 
-    /// Returns what a request does to the session table.
+    /// Returns the session that a request uses, if it uses one.
     #[inline]
-    pub(crate) fn intent(&self) -> Intent {
+    pub(crate) fn session(&self) -> Option<SessionIndex> {
         match self {
-            Self::Session(session) => Intent::Data(session.index),
-            Self::Stateless(_) => Intent::Stateless,
+            Self::Session(session) => Some(session.index),
+            Self::Stateless(_) => None,
         }
     }
 
@@ -187,11 +186,11 @@ impl<P: Platform> Mode<P> {
         let waker = own_waker().await;
         let (epoch, closing) = session.end(waker);
         match closing {
-            Closing::Sent(mut in_flight) => {
+            CloseRequest::Sent(mut in_flight) => {
                 complete(epoch, &mut in_flight).await?;
                 in_flight.take_destroyed()
             }
-            Closing::Watched(watch) => watched(epoch, watch).await,
+            CloseRequest::Queued(watch) => watched(epoch, watch).await,
         }
     }
 
@@ -199,16 +198,22 @@ impl<P: Platform> Mode<P> {
     ///
     /// # Cancellation
     ///
-    /// That of [`transact`].
-    pub(crate) fn request<'s, 'b>(
+    /// That of [`exchange`].
+    pub(crate) fn request<'s, 'b, H: AsRef<[u8]>>(
         &'s self,
-        head: &'b Head,
+        head: &'b H,
         body: Body<'b, P>,
         admission: Admission,
-    ) -> impl Future<Output = Result<InFlight<'s, P>, Error>> + use<'s, 'b, P> {
-        let intent = self.intent();
-        let epoch = self.epoch();
-        transact(epoch, epoch.data_queue(), head, body, intent, admission)
+    ) -> impl Future<Output = Result<InFlight<'s, P>, Error>> + use<'s, 'b, H, P> {
+        let epoch = &**self.epoch();
+        exchange(
+            epoch,
+            epoch.data_queue(),
+            self.session(),
+            head,
+            body,
+            admission,
+        )
     }
 
     /// Sends a request about a slice, through a copy in device memory: the slot's own, if there is
@@ -223,39 +228,89 @@ impl<P: Platform> Mode<P> {
         payload: Payload<'_>,
     ) -> Result<(), Error> {
         let source = payload.source();
-        let result_len_bytes = message.result.len();
-        let parts_len_bytes = len_bytes(&message.before) + source.len() + len_bytes(&message.after);
-        let output_len_bytes = payload.output_len_bytes() + result_len_bytes;
-        if source.len() > INLINE_PAYLOAD_LEN || parts_len_bytes + output_len_bytes + 1 > INLINE_LEN
-        {
+        if source.len() > INLINE_PAYLOAD_LEN {
             return self.send_copy(message, payload).await;
         }
         let in_flight = {
             let [key, iv, aad_before] = message.before;
             let [tag, aad_behind] = message.after;
             let parts = [key, iv, aad_before, source, tag, aad_behind];
-            let body = Body::Inline {
-                parts: &parts,
-                output_at: parts_len_bytes,
-                output_len_bytes,
-                result_len_bytes,
-            };
-            self.request(&message.head, body, Admission::Wait).await?
+            let result_len_bytes = message.result.len();
+            let output_len_bytes = payload.output_len_bytes() + result_len_bytes;
+            match Inline::new(&parts, parts.len(), output_len_bytes, result_len_bytes) {
+                None => None,
+                Some(inline) => {
+                    let body = Body::Inline(inline);
+                    Some(self.request(&message.head, body, Admission::Wait).await?)
+                }
+            }
         };
-        let output = INLINE + parts_len_bytes;
-        let outcome = check_answer(&in_flight, output + output_len_bytes, output_len_bytes);
+        let Some(in_flight) = in_flight else {
+            return self.send_copy(message, payload).await;
+        };
+        let outcome = in_flight.check();
         if outcome.is_ok() {
-            let block = in_flight.block();
             if let Payload::InPlace(data, counts) = payload
                 && let Some(data) = data.get_mut(counts.clone())
             {
-                block.read(output + counts.start, data);
+                in_flight.read_output(counts.start, data);
             }
-            let result = output + output_len_bytes - result_len_bytes;
-            block.read(result, message.result);
+            in_flight.read_result(message.result);
         }
         in_flight.finish();
         outcome
+    }
+
+    /// Sends a request about these parts, behind the key. The device writes up to `result.len()`
+    /// bytes, over the parts if it likes; returns how many it says it wrote. Beyond them `result` is
+    /// unchanged, and all of it after an error.
+    ///
+    /// # Errors
+    ///
+    /// Those of the queue and of the device; [`Error::OutOfDeviceMemory`].
+    pub(crate) async fn send_up_to(
+        &self,
+        head: &Head,
+        [first, second]: [&[u8]; 2],
+        result: &mut [u8],
+    ) -> Result<usize, Error> {
+        let parts = [self.key(), first, second];
+        // Never over the key.
+        let Some(inline) = Inline::new(&parts, 1, result.len(), 0) else {
+            return self.send_up_to_spilled(head, &parts, result).await;
+        };
+        let body = Body::Inline(inline);
+        let in_flight = self.request(head, body, Admission::Wait).await?;
+        let outcome = in_flight.check_up_to();
+        if let Ok(len_bytes) = outcome
+            && let Some(result) = result.get_mut(..len_bytes)
+        {
+            in_flight.read_output(0, result);
+        }
+        in_flight.finish();
+        outcome
+    }
+
+    /// The same where the key leaves too little room in the slot, so that everything but the status
+    /// is in buffers.
+    async fn send_up_to_spilled(
+        &self,
+        head: &Head,
+        parts: &[&[u8]],
+        result: &mut [u8],
+    ) -> Result<usize, Error> {
+        let mut buffers = Buffers::default();
+        buffers.spill_unless_short(parts, &[], result.len())?;
+        let body = Body::Buffers {
+            before: parts,
+            buffers: &mut buffers,
+            after: &[],
+            result_len_bytes: result.len(),
+        };
+        let in_flight = self.request(head, body, Admission::Wait).await?;
+        let outcome = in_flight.check_up_to();
+        let len_bytes = outcome.unwrap_or(0);
+        in_flight.finish_with_buffers(outcome, &mut buffers, &mut result[..len_bytes])
     }
 
     /// Sends a request about a slice through a buffer.
@@ -287,24 +342,24 @@ impl<P: Platform> Mode<P> {
     /// Those of the queue and of the device; [`Error::InvalidLength`] for an empty buffer among
     /// others, [`Error::TooManyBuffers`], [`Error::OutOfDeviceMemory`]. What the device has written
     /// into `buffers` without being done is wiped.
-    pub(crate) async fn send(
+    pub(crate) async fn send<H: AsRef<[u8]>>(
         &self,
-        message: Message<'_>,
+        message: Message<'_, H>,
         buffers: &mut Buffers<P>,
         admission: Admission,
     ) -> Result<(), Error> {
         if buffers.source_len_bytes() == 0 {
             // An empty descriptor stops some devices.
             let mut nothing = Buffers::default();
-            return self.exchange(message, &mut nothing, admission).await;
+            return self.send_buffers(message, &mut nothing, admission).await;
         }
         buffers.check_none_empty()?;
-        self.exchange(message, buffers, admission).await
+        self.send_buffers(message, buffers, admission).await
     }
 
-    async fn exchange(
+    async fn send_buffers<H: AsRef<[u8]>>(
         &self,
-        message: Message<'_>,
+        message: Message<'_, H>,
         buffers: &mut Buffers<P>,
         admission: Admission,
     ) -> Result<(), Error> {
@@ -314,14 +369,7 @@ impl<P: Platform> Mode<P> {
             after,
             result,
         } = message;
-        let parts_len_bytes = len_bytes(&before) + len_bytes(&after);
-        let (mut result_at, mut status_at) = (parts_len_bytes, parts_len_bytes + result.len());
-        if status_at + 1 > INLINE_LEN {
-            buffers.spill(&before, &after, result.len())?;
-            (result_at, status_at) = (0, 0);
-        }
-        let destinations = buffers.destinations().iter();
-        let destination_len_bytes: usize = destinations.map(|buffer| buffer.len()).sum();
+        buffers.spill_unless_short(&before, &after, result.len())?;
         let body = Body::Buffers {
             before: &before,
             buffers,
@@ -329,19 +377,7 @@ impl<P: Platform> Mode<P> {
             result_len_bytes: result.len(),
         };
         let in_flight = self.request(&head, body, admission).await?;
-        let output_len_bytes = destination_len_bytes + result.len();
-        let outcome = check_answer(&in_flight, INLINE + status_at, output_len_bytes);
-        if outcome.is_ok() && status_at > result_at {
-            in_flight.block().read(INLINE + result_at, result);
-        }
-        let outcome = in_flight.finish_with_buffers(outcome, buffers);
-        // Whatever was spilled is wiped and freed here.
-        let spilled = buffers.spilled.take();
-        if outcome.is_ok()
-            && let Some(spilled) = spilled.and_then(|spilled| spilled.result)
-        {
-            result.copy_from_slice(&spilled);
-        }
-        outcome
+        let outcome = in_flight.check();
+        in_flight.finish_with_buffers(outcome, buffers, result)
     }
 }

@@ -1,16 +1,13 @@
 //! Sessions: created and destroyed on the control queue.
 
 use alloc::sync::Arc;
-use core::{
-    future::{Future, poll_fn},
-    task::Waker,
-};
+use core::{future::poll_fn, task::Waker};
 
 use crate::{
     Error, Platform,
     epoch::Epoch,
-    queue::{Buffers, Closing, INLINE_LEN, InFlight, Intent, List, SessionIndex, Watch, joined},
-    request::{Admission, Body, complete, len_bytes, look, look_again, own_waker, transact},
+    queue::{Buffers, CloseRequest, CloseWatch, InFlight, SessionIndex},
+    request::exchange::{Admission, complete, own_waker, poll_driven, reserve},
     wire::SessionParameters,
 };
 
@@ -37,11 +34,10 @@ impl<P: Platform> Session<P> {
         keys: &[&[u8]; 2],
     ) -> Result<Self, Error> {
         let waker = own_waker().await;
-        let mut created = match epoch.control.create_at_once(parameters, keys, waker) {
+        let mut created = match epoch.control.create_fast(parameters, keys, waker) {
             Some(in_flight) => in_flight,
             None => Self::create_in_line(&epoch, parameters, keys).await?,
         };
-        // The long way has waited already: ready at once.
         complete(&epoch, &mut created).await?;
         let index = created.take_session()?;
         Ok(Self {
@@ -57,41 +53,17 @@ impl<P: Platform> Session<P> {
         parameters: &SessionParameters,
         keys: &[&[u8]; 2],
     ) -> Result<InFlight<'l, P>, Error> {
-        let mut buffers = Buffers::default();
-        // A private key of RSA has no room in a slot.
-        if len_bytes(keys) > INLINE_LEN {
-            buffers.source = joined(keys)?.map(List::One);
-        }
+        let mut buffers = Buffers::of_keys(keys)?;
+        let reserved = reserve(epoch, &epoch.control, Admission::Wait).await?;
+        let waker = own_waker().await;
         let head = parameters.encode(epoch.sessions.form());
-        let body = Body::Control {
-            keys,
-            buffers: &mut buffers,
-        };
         let destroy_opcode = parameters.destroy_opcode();
-        let intent = Intent::Create { destroy_opcode };
-        transact(epoch, &epoch.control, &head, body, intent, Admission::Wait).await
-    }
-
-    /// Sends a data request of this session and waits for its completion.
-    ///
-    /// # Cancellation
-    ///
-    /// That of [`transact`].
-    #[inline]
-    pub(crate) fn request<'s, 'b, H: AsRef<[u8]>>(
-        &'s self,
-        head: &'b H,
-        body: Body<'b, P>,
-        admission: Admission,
-    ) -> impl Future<Output = Result<InFlight<'s, P>, Error>> + use<'s, 'b, H, P> {
-        let intent = Intent::Data(self.index);
-        transact(
-            &self.epoch,
-            self.epoch.data_queue(),
-            head,
-            body,
-            intent,
-            admission,
+        reserved.submit_create(
+            head.as_ref(),
+            keys,
+            &mut buffers,
+            destroy_opcode,
+            Some(waker),
         )
     }
 
@@ -104,7 +76,7 @@ impl<P: Platform> Session<P> {
     /// Ends the session, which is the queue's affair from here on; `waker` is woken at the device's
     /// answer.
     #[inline(always)]
-    pub(crate) fn end(&mut self, waker: Waker) -> (&Epoch<P>, Closing<'_, P>) {
+    pub(crate) fn end(&mut self, waker: Waker) -> (&Epoch<P>, CloseRequest<'_, P>) {
         self.is_held = false;
         let epoch = &*self.epoch;
         (epoch, epoch.control.close_session(self.index, waker))
@@ -114,14 +86,14 @@ impl<P: Platform> Session<P> {
 /// Waits for the end of a session that could not be sent at once.
 pub(crate) async fn watched<P: Platform>(
     epoch: &Epoch<P>,
-    mut watch: Watch<'_, P>,
+    mut watch: CloseWatch<'_, P>,
 ) -> Result<(), Error> {
     poll_fn(|context| {
-        look(epoch);
-        // The *destroy* may wait for requests of any queue.
-        epoch.notify_before_wait();
-        let outcome = watch.poll(context);
-        look_again(epoch, context, outcome)
+        poll_driven(epoch, context, |context| {
+            // The *destroy* may wait for requests of any queue.
+            epoch.notify_before_wait();
+            watch.poll(context)
+        })
     })
     .await
 }

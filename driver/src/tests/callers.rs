@@ -11,7 +11,6 @@ use crate::{
         FakePlatform, IV, KEY, Rig, Setup, is_in_freed_memory, is_in_memory, live_pages, oracle,
         poll_once,
     },
-    queue::INLINE,
 };
 
 /// An IV that asks a function for its bytes, each time.
@@ -155,8 +154,8 @@ fn slot_that_is_not_sent_is_wiped() {
     let queue = &rig.device.epoch().data[0];
     let free = queue.free_slots();
     for at in [0, 700, 1600] {
-        let reserved = queue.reserve_at_once().unwrap();
-        reserved.block().write(INLINE + at, SECRET);
+        let reserved = queue.reserve_fast().unwrap();
+        reserved.write_inline(at, SECRET);
         assert!(is_in_memory(SECRET), "the test looks in the wrong place");
         drop(reserved);
         assert!(!is_in_freed_memory(SECRET));

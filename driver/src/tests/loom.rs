@@ -23,8 +23,7 @@ use crate::{
     dma::DmaBuffer,
     fake::{FakePlatform, live_pages, use_chain},
     queue::{
-        Batch, Buffers, INLINE, InFlight, Intent, Layout, List, Queue, Reserved, SessionIndex,
-        SessionTable, Submission,
+        Batch, Body, Buffers, InFlight, Layout, List, Queue, Reserved, SessionIndex, SessionTable,
     },
     sync::{Current, IrqMutex},
     transport::{Doorbell, Notify, QueueIndex},
@@ -73,40 +72,37 @@ fn queue_of(sessions: &Arc<SessionTable>, slots: u16) -> Arc<TestQueue> {
     Arc::new(Queue::new(layout, sessions.clone(), doorbell, Arc::default()).unwrap())
 }
 
-fn publish(reserved: Reserved<'_, FakePlatform>) -> InFlight<'_, FakePlatform> {
-    publish_for(reserved, None)
+fn submit(reserved: Reserved<'_, FakePlatform>) -> InFlight<'_, FakePlatform> {
+    submit_for(reserved, None)
 }
 
-fn publish_for(
+fn submit_for(
     reserved: Reserved<'_, FakePlatform>,
     waker: Option<Waker>,
 ) -> InFlight<'_, FakePlatform> {
-    let block = reserved.block();
-    let segments = [block.readable(INLINE, 16), block.writable(INLINE + 16, 1)];
     let buffers = &mut Buffers::in_place(List::One(DmaBuffer::new(16).unwrap()));
-    let intent = Intent::Data(SessionIndex(0));
-    let submission = Submission {
-        inline_bytes: 16,
-        intent,
-        buffers: Some(buffers),
-        waker,
+    let body = Body::Buffers {
+        before: &[],
+        buffers,
+        after: &[],
+        result_len_bytes: 0,
     };
-    let fields = |_: Option<&_>| unreachable!("compact chains");
-    reserved.publish(&segments, fields, submission).unwrap()
+    let session = Some(SessionIndex(0));
+    reserved.submit(&[0; 16], body, session, waker).unwrap()
 }
 
 /// The device uses the first chain; then its interrupt comes.
 fn complete(queue: &TestQueue) -> usize {
-    use_chain(queue.addresses(), queue.entries(), 0);
+    use_chain(queue.addresses(), 0);
     let mut batch = Batch::default();
-    assert!(!queue.interrupt(&mut batch, false).more);
+    assert!(!queue.drain(&mut batch, false).more);
     queue.finish(&mut batch);
     core::iter::from_fn(|| batch.take_unused()).count()
 }
 
 fn end(queue: &TestQueue, error: Error) {
     queue.end(error);
-    queue.tell();
+    queue.wake_waiters();
 }
 
 #[test]
@@ -158,7 +154,7 @@ fn loom_replaced_value_stays_while_it_is_read() {
 fn loom_completion_wakes_whoever_waits() {
     check(|| {
         let (queue, _) = queue(1);
-        let mut in_flight = publish(queue.try_reserve().unwrap());
+        let mut in_flight = submit(queue.try_reserve().unwrap());
         let device = queue.clone();
         let thread = thread::spawn(move || complete(&device));
         block_on(poll_fn(|context| in_flight.poll(context))).unwrap();
@@ -183,7 +179,7 @@ fn await_with(other: fn(&TestQueue)) -> Result<(), Error> {
     });
     let outcome = block_on(async {
         let waker = poll_fn(|context| Poll::Ready(context.waker().clone())).await;
-        let mut in_flight = publish_for(queue.try_reserve().unwrap(), Some(waker));
+        let mut in_flight = submit_for(queue.try_reserve().unwrap(), Some(waker));
         published.store(true, is_published);
         poll_fn(|context| in_flight.poll(context)).await
     });
@@ -215,7 +211,7 @@ fn loom_dropped_request_is_emptied_once() {
     check(|| {
         let (queue, _) = queue(1);
         let before = live_pages();
-        let in_flight = publish(queue.try_reserve().unwrap());
+        let in_flight = submit(queue.try_reserve().unwrap());
         let device = queue.clone();
         let thread = thread::spawn(move || complete(&device));
         drop(in_flight);
@@ -243,7 +239,7 @@ fn loom_slot_goes_to_whoever_waits() {
 fn loom_slot_of_a_finished_request_goes_to_whoever_waits() {
     check(|| {
         let (queue, _) = queue(1);
-        let mut in_flight = publish(queue.try_reserve().unwrap());
+        let mut in_flight = submit(queue.try_reserve().unwrap());
         complete(&queue);
         let other = queue.clone();
         let thread = thread::spawn(move || drop(block_on(other.reserve()).unwrap()));
@@ -276,7 +272,7 @@ fn loom_waiter_that_leaves_passes_the_slot_on() {
 fn loom_orphan_wakes_whoever_waits_for_its_slot() {
     check(|| {
         let (queue, _) = queue(1);
-        let in_flight = publish(queue.try_reserve().unwrap());
+        let in_flight = submit(queue.try_reserve().unwrap());
         drop(in_flight);
         let device = queue.clone();
         let thread = thread::spawn(move || complete(&device));
@@ -289,7 +285,7 @@ fn loom_orphan_wakes_whoever_waits_for_its_slot() {
 /// what becomes of it.
 fn wait_behind(leave: fn(Pin<Box<dyn Future<Output = ()> + '_>>)) {
     let (queue, _) = queue(2);
-    let in_flight = publish(queue.try_reserve().unwrap());
+    let in_flight = submit(queue.try_reserve().unwrap());
     let step = Arc::new(AtomicUsize::new(0));
     let wait_for = |step: &AtomicUsize, value| {
         while step.load(Ordering::SeqCst) < value {
@@ -331,7 +327,7 @@ fn loom_waiter_that_is_not_polled_takes_no_wake_from_another() {
 fn loom_end_reaches_whoever_waits() {
     check(|| {
         let (queue, _) = queue(1);
-        let mut in_flight = publish(queue.try_reserve().unwrap());
+        let mut in_flight = submit(queue.try_reserve().unwrap());
         let other = queue.clone();
         let broken = Error::Broken(DeviceFault::NeedsReset);
         let thread = thread::spawn(move || end(&other, broken));
@@ -359,7 +355,7 @@ fn loom_return_of_the_hardware_serves_whoever_waits() {
 fn loom_last_use_ends_the_session_once() {
     check(|| {
         let (queue, sessions) = queue(1);
-        let in_flight = publish(queue.try_reserve().unwrap());
+        let in_flight = submit(queue.try_reserve().unwrap());
         drop(in_flight);
         let device = queue.clone();
         let thread = thread::spawn(move || complete(&device));
@@ -375,7 +371,7 @@ fn loom_last_use_on_several_queues_ends_the_session_once() {
         let sessions = sessions();
         let queues = [(); 2].map(|()| queue_of(&sessions, 1));
         for queue in &queues {
-            drop(publish(queue.try_reserve().unwrap()));
+            drop(submit(queue.try_reserve().unwrap()));
         }
         let [first, second] = queues;
         let thread = thread::spawn(move || complete(&first));

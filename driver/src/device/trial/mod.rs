@@ -17,6 +17,7 @@ use core::{
 };
 
 pub(crate) use self::sample::Sample;
+use self::sample::finish;
 use crate::{
     Platform, deadline::Deadline, epoch::Epoch, heap::room_for, request::session::Session,
 };
@@ -82,7 +83,7 @@ fn ask_all<P: Platform>(
                 Poll::Ready(Err(_)) => *place = None,
                 Poll::Ready(Ok(())) => {
                     let answered = place.take();
-                    if answered.is_some_and(|answered| sample.finish(answered).is_ok()) {
+                    if answered.is_some_and(|answered| finish(answered).is_ok()) {
                         served.push(position);
                     }
                 }

@@ -5,9 +5,10 @@
 use crate::{
     Error, Platform,
     capabilities::{Algorithm, AlgorithmSet},
-    queue::{INLINE, InFlight, Intent, Queue, Reserved},
+    queue::{Body, InFlight, Inline, Queue, Reserved},
     request::{
-        Admission, Body, check_answer, complete, publish, reserve_in_line, session::Session,
+        exchange::{Admission, complete, reserve},
+        session::Session,
     },
     wire::{
         self, AeadAlgorithm, AeadLens, CipherAlgorithm, CipherParameters, Direction, HashAlgorithm,
@@ -142,16 +143,13 @@ impl Sample {
         queue: &Queue<P>,
     ) -> Result<(), Error> {
         let epoch = &*session.epoch;
-        let reserved = match queue.reserve_at_once() {
-            Some(reserved) => reserved,
-            None => reserve_in_line(epoch, queue, Admission::Wait).await?,
-        };
-        let mut in_flight = self.publish(session, reserved)?;
+        let reserved = reserve(epoch, queue, Admission::Wait).await?;
+        let mut in_flight = self.submit(session, reserved)?;
         complete(epoch, &mut in_flight).await?;
-        self.finish(in_flight)
+        finish(in_flight)
     }
 
-    /// Sends it; [`finish`](Self::finish) tells what the answer is worth.
+    /// Sends it; [`finish`] tells what the answer is worth.
     ///
     /// # Errors
     ///
@@ -161,10 +159,10 @@ impl Sample {
         session: &Session<P>,
         queue: &'q Queue<P>,
     ) -> Result<InFlight<'q, P>, Error> {
-        self.publish(session, queue.try_reserve()?)
+        self.submit(session, queue.try_reserve()?)
     }
 
-    fn publish<'q, P: Platform>(
+    fn submit<'q, P: Platform>(
         self,
         session: &Session<P>,
         reserved: Reserved<'q, P>,
@@ -172,26 +170,23 @@ impl Sample {
         let (iv, output_len, result_len) = (self.iv(), self.output_len(), self.result_len());
         let (len_bytes, result_len_bytes) = (DATA.len() as u32, result_len as u32);
         let (form, id) = (session.epoch.sessions.form(), session.id());
-        let body = Body::Inline {
-            parts: &[iv, &DATA],
-            output_at: iv.len() + DATA.len(),
-            output_len_bytes: output_len,
-            result_len_bytes: result_len,
-        };
-        let intent = Intent::Data(session.index);
+        let parts = [iv, &DATA];
+        let inline = Inline::new(&parts, parts.len(), output_len, result_len);
+        let body = Body::Inline(inline.expect("a sample has room in a slot"));
+        let session = Some(session.index);
         match self {
             Self::Cipher(algorithm) => {
                 let direction = Direction::Encrypt;
                 let head = wire::cipher_request(algorithm, direction, id, len_bytes);
-                publish(reserved, &head, body, intent, None)
+                reserved.submit(head.as_ref(), body, session, None)
             }
             Self::Hash(algorithm) => {
                 let head = wire::hash_request(form, algorithm, id, len_bytes, result_len_bytes);
-                publish(reserved, &head, body, intent, None)
+                reserved.submit(head.as_ref(), body, session, None)
             }
             Self::Mac(algorithm) => {
                 let head = wire::mac_request(form, algorithm, id, len_bytes, result_len_bytes);
-                publish(reserved, &head, body, intent, None)
+                reserved.submit(head.as_ref(), body, session, None)
             }
             Self::Aead(algorithm) => {
                 let lens = AeadLens {
@@ -203,22 +198,9 @@ impl Sample {
                 };
                 let direction = Direction::Encrypt;
                 let head = wire::aead_request(form, algorithm, direction, id, lens);
-                publish(reserved, &head, body, intent, None)
+                reserved.submit(head.as_ref(), body, session, None)
             }
         }
-    }
-
-    /// Tells whether a request that has been answered was served.
-    ///
-    /// # Errors
-    ///
-    /// As the device says.
-    pub(crate) fn finish<P: Platform>(self, in_flight: InFlight<'_, P>) -> Result<(), Error> {
-        let output_len = self.output_len();
-        let status_at = INLINE + self.iv().len() + DATA.len() + output_len;
-        let outcome = check_answer(&in_flight, status_at, output_len);
-        in_flight.finish();
-        outcome
     }
 
     /// Bytes that the device writes before the status.
@@ -228,4 +210,15 @@ impl Sample {
             Self::Hash(_) | Self::Mac(_) => self.result_len(),
         }
     }
+}
+
+/// Tells whether a request that has been answered was served.
+///
+/// # Errors
+///
+/// As the device says.
+pub(super) fn finish<P: Platform>(in_flight: InFlight<'_, P>) -> Result<(), Error> {
+    let outcome = in_flight.check();
+    in_flight.finish();
+    outcome
 }

@@ -52,10 +52,10 @@ impl<P: Platform> Guarded<P> {
         &mut self,
         shared: &Shared<P>,
         batch: &mut Batch,
-        answer: &mut DrainReport,
+        report: &mut DrainReport,
     ) -> Result<(), DeviceFault> {
         debug_assert!(batch.is_empty());
-        debug_assert_eq!(answer.drained, 0);
+        debug_assert_eq!(report.drained, 0);
         let mut used_index = self.ring.used_index();
         // Each round but the first takes something, whatever the device makes of its index meanwhile.
         loop {
@@ -68,12 +68,12 @@ impl<P: Platform> Guarded<P> {
                 });
             }
             for _ in 0..pending {
-                if answer.drained == u32::from(BATCH) {
-                    answer.more = true;
+                if report.drained == u32::from(BATCH) {
+                    report.more = true;
                     return Ok(());
                 }
                 self.take_one(shared, batch)?;
-                answer.drained += 1;
+                report.drained += 1;
             }
             if self.pollers > 0 {
                 return Ok(());

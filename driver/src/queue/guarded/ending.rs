@@ -5,7 +5,7 @@ use crate::{
     Platform,
     queue::{
         batch::Batch,
-        block::{ANSWER, ANSWER_LEN, Block, CREATE_STATUS, INLINE, MAX_SEGMENTS, NO_ANSWER},
+        block::{Block, MAX_SEGMENTS, StatusAt},
         framing::{Fields, Framing},
         ledger::Ledger,
         sessions::SessionIndex,
@@ -43,11 +43,11 @@ impl<P: Platform> Guarded<P> {
         purpose: Purpose,
         state: State,
     ) -> bool {
-        block.write(ANSWER, &[NO_ANSWER; ANSWER_LEN]);
+        block.await_answer();
         let [first, second] = keys_lens_bytes;
         let segments = [
-            block.readable(INLINE - head_len_bytes, head_len_bytes + first + second),
-            block.writable(ANSWER, ANSWER_LEN),
+            block.head_segment(head_len_bytes, first + second),
+            block.answer_segment(),
         ];
         if self.is_plain {
             block.write_table(&segments);
@@ -57,29 +57,10 @@ impl<P: Platform> Guarded<P> {
             });
         }
         let status_at = match purpose {
-            Purpose::Create(_) => CREATE_STATUS as u16,
-            _ => ANSWER as u16,
+            Purpose::Create(_) => StatusAt::CREATE,
+            _ => StatusAt::DESTROY,
         };
-        self.send_chain(shared, slot, purpose, status_at, state)
-    }
-
-    /// Sends the chain of `slot`, which is written: what it is for, and where its status comes.
-    /// `true` when the device has to be notified.
-    #[inline(always)]
-    pub(in crate::queue) fn send_chain(
-        &mut self,
-        shared: &Shared<P>,
-        slot: u16,
-        purpose: Purpose,
-        status_at: u16,
-        state: State,
-    ) -> bool {
-        let entry = &mut self.slots[usize::from(slot)];
-        entry.purpose = purpose;
-        entry.status_at = status_at;
-        shared.words[usize::from(slot)].set(state);
-        self.publish(slot);
-        self.decide_kick()
+        self.make_available(shared, slot, purpose, status_at, state)
     }
 
     /// Writes the chain of a request of the control queue that is not plain.

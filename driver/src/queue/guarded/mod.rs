@@ -20,13 +20,13 @@ use crate::{
     queue::{
         accounting::Accounting,
         batch::{BATCH, Batch},
-        block::Blocks,
+        block::{Blocks, StatusAt},
         deferral::Deferring,
         framing::Framing,
         layout::WhenNotReady,
         ledger::Ledger,
         sessions::SessionTable,
-        slot::{Slot, Word},
+        slot::{Purpose, Slot, State, Word},
     },
     stats::QueueStats,
     virtqueue::{Segment, SplitQueue},
@@ -110,12 +110,25 @@ impl<P: Platform> Guarded<P> {
         }
     }
 
-    /// Makes the request of `slot` available. Everything about it is recorded by now.
+    /// Records what the request of `slot`, whose chain is written, is for, and where its
+    /// status comes; then makes it available. `true` when the device has to be notified.
     #[inline(always)]
-    pub(in crate::queue) fn publish(&mut self, slot: u16) {
+    pub(in crate::queue) fn make_available(
+        &mut self,
+        shared: &Shared<P>,
+        slot: u16,
+        purpose: Purpose,
+        status_at: StatusAt,
+        state: State,
+    ) -> bool {
+        let entry = &mut self.slots[usize::from(slot)];
+        entry.purpose = purpose;
+        entry.status_at = status_at;
+        shared.words[usize::from(slot)].set(state);
         self.in_flight += 1;
         self.stats.submitted += 1;
         self.ring.publish(slot * self.stride);
+        self.decide_kick()
     }
 
     /// Tells whether the device has requests, or sessions still wait for their end.

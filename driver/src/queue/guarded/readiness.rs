@@ -27,7 +27,7 @@ impl<P: Platform> Guarded<P> {
     /// Returns why who is willing to wait for a slot need not.
     #[cold]
     #[inline(never)]
-    pub(in crate::queue) fn turns_away(&self) -> Option<Error> {
+    pub(in crate::queue) fn refuses_waiters(&self) -> Option<Error> {
         match self.closed {
             Some(Error::HardwareNotReady) if self.when_not_ready == WhenNotReady::Wait => None,
             closed => closed,
@@ -35,7 +35,7 @@ impl<P: Platform> Guarded<P> {
     }
 
     /// Returns why who waits for a *destroy* that has not been sent need not.
-    pub(in crate::queue) fn puts_off(&self) -> Option<Error> {
+    pub(in crate::queue) fn refuses_closers(&self) -> Option<Error> {
         match self.closed {
             _ if self.is_ready => None,
             // That is for those who want a slot.
@@ -43,18 +43,18 @@ impl<P: Platform> Guarded<P> {
                 let fails = self.when_not_ready == WhenNotReady::Fail;
                 fails.then_some(Error::HardwareNotReady)
             }
-            _ => self.turns_away(),
+            _ => self.refuses_waiters(),
         }
     }
 
     /// Tells whether who is willing to wait waits for the hardware.
     #[inline]
-    pub(in crate::queue) fn is_put_off(&self) -> bool {
-        self.closed.is_some() && self.turns_away().is_none()
+    pub(in crate::queue) fn waits_for_hardware(&self) -> bool {
+        self.closed.is_some() && self.refuses_waiters().is_none()
     }
 
     /// Serves those who wait, or turns them away, as the hardware is; `true` when there are more.
-    pub(in crate::queue) fn go_on_or_stop(
+    pub(in crate::queue) fn serve_or_turn_away(
         &mut self,
         shared: &Shared<P>,
         batch: &mut Batch,
@@ -88,7 +88,7 @@ impl<P: Platform> Guarded<P> {
 
     /// Collects those who need not wait for the hardware; `true` when there are more.
     fn turn_away(&mut self, batch: &mut Batch) -> bool {
-        if self.turns_away().is_none() {
+        if self.refuses_waiters().is_none() {
             return false;
         }
         while !batch.is_full() {
@@ -97,7 +97,7 @@ impl<P: Platform> Guarded<P> {
             };
             batch.wake(waker);
         }
-        if self.puts_off().is_none() {
+        if self.refuses_closers().is_none() {
             return batch.is_full();
         }
         while !batch.is_full() {

@@ -7,9 +7,7 @@ use alloc::sync::Arc;
 use crate::{
     Error, Platform,
     epoch::Epoch,
-    queue::{Buffers, INLINE, INLINE_LEN},
     request::{
-        Admission, Body, check_answer_up_to, len_bytes,
         mode::{Mode, Stateless, StatelessFeature},
         session::Session,
     },
@@ -98,7 +96,7 @@ impl<P: Platform> Key<P> {
         result: &mut [u8],
     ) -> Result<usize, Error> {
         let head = self.head(operation, source.len(), result.len())?;
-        self.send(&head, [source, &[]], result).await
+        self.mode.send_up_to(&head, [source, &[]], result).await
     }
 
     /// Asks the device whether `signature` belongs to `digest`.
@@ -109,70 +107,11 @@ impl<P: Platform> Key<P> {
     pub(super) async fn verify(&self, digest: &[u8], signature: &[u8]) -> Result<(), Error> {
         let head = self.head(AkcipherOperation::Verify, signature.len(), digest.len())?;
         // Both are for the device to read; it writes the status alone.
-        let sent = self.send(&head, [signature, digest], &mut []).await;
+        let sent = self
+            .mode
+            .send_up_to(&head, [signature, digest], &mut [])
+            .await;
         sent.map(drop).map_err(not_verified)
-    }
-
-    /// Sends a request with these parts behind the key; returns how many bytes the device says it
-    /// made, of which `result` has room for all. After an error, `result` is unchanged.
-    async fn send(
-        &self,
-        head: &Head,
-        [source, digest]: [&[u8]; 2],
-        result: &mut [u8],
-    ) -> Result<usize, Error> {
-        let parts = [self.mode.key(), source, digest];
-        // Over the source, but with the status behind it, and never over the key.
-        let behind_key_len_bytes = len_bytes(&parts[1..]).saturating_sub(result.len());
-        let output_at = self.mode.key().len() + behind_key_len_bytes;
-        if output_at + result.len() + 1 > INLINE_LEN {
-            return self.send_spilled(head, &parts, result).await;
-        }
-        let body = Body::Inline {
-            parts: &parts,
-            output_at,
-            output_len_bytes: result.len(),
-            result_len_bytes: 0,
-        };
-        let in_flight = self.mode.request(head, body, Admission::Wait).await?;
-        let output = INLINE + output_at;
-        let outcome = check_answer_up_to(&in_flight, output + result.len(), result.len());
-        if let Ok(len_bytes) = outcome
-            && let Some(result) = result.get_mut(..len_bytes)
-        {
-            in_flight.block().read(output, result);
-        }
-        in_flight.finish();
-        outcome
-    }
-
-    /// The same where the key leaves too little room in the slot, so that everything but the status
-    /// is in buffers.
-    async fn send_spilled(
-        &self,
-        head: &Head,
-        parts: &[&[u8]],
-        result: &mut [u8],
-    ) -> Result<usize, Error> {
-        let mut buffers = Buffers::default();
-        buffers.spill(parts, &[], result.len())?;
-        let body = Body::Buffers {
-            before: parts,
-            buffers: &mut buffers,
-            after: &[],
-            result_len_bytes: result.len(),
-        };
-        let in_flight = self.mode.request(head, body, Admission::Wait).await?;
-        let outcome = check_answer_up_to(&in_flight, INLINE, result.len());
-        // Wiped and freed at the end.
-        let outcome = in_flight.finish_with_buffers(outcome, &mut buffers);
-        if let Ok(len_bytes) = outcome
-            && let Some(made) = buffers.spilled.and_then(|spilled| spilled.result)
-            && let (Some(result), Some(made)) = (result.get_mut(..len_bytes), made.get(..len_bytes))
-        {
-            result.copy_from_slice(made);
-        }
-        outcome
     }
 
     /// Encodes the fixed part, after a look at what the device takes in one request.

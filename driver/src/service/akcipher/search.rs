@@ -6,8 +6,8 @@ use arrayvec::ArrayVec;
 use super::key::{Key, not_verified};
 use crate::{
     Error, Platform,
-    queue::{Deferred, InFlight, Queue, Reserved},
-    request::{Admission, Body, check_answer, complete, len_bytes, publish, reserve_in_line},
+    queue::{Body, Deferred, InFlight, Inline, Queue, Reserved},
+    request::exchange::{Admission, complete, reserve},
     wire::{AkcipherOperation, Head},
 };
 
@@ -46,16 +46,13 @@ impl<P: Platform> Key<P> {
         loop {
             let mut first = None;
             if in_flight.is_empty() && sent < candidates {
-                first = match queue.reserve_at_once() {
-                    Some(reserved) => Some(reserved),
-                    None => Some(reserve_in_line(epoch, queue, Admission::Wait).await?),
-                };
+                first = Some(reserve(epoch, queue, Admission::Wait).await?);
             }
             // Some at a time, for which one kick will do.
             if in_flight.len() <= max / 2 {
                 let deferred = Deferred::new(queue);
                 while sent < candidates && in_flight.len() < max {
-                    let Some(reserved) = first.take().or_else(|| queue.reserve_at_once()) else {
+                    let Some(reserved) = first.take().or_else(|| queue.reserve_fast()) else {
                         break;
                     };
                     put(signature, unknown_bytes, sent);
@@ -88,19 +85,15 @@ impl<P: Platform> Key<P> {
         [signature, digest]: [&[u8]; 2],
     ) -> Result<InFlight<'s, P>, Error> {
         let parts = [self.mode.key(), signature, digest];
-        let body = Body::Inline {
-            parts: &parts,
-            output_at: len_bytes(&parts),
-            output_len_bytes: 0,
-            result_len_bytes: 0,
-        };
-        publish(reserved, head, body, self.mode.intent(), None)
+        let inline = Inline::new(&parts, parts.len(), 0, 0).expect("a modulus has room in a slot");
+        let (head, session) = (head.as_ref(), self.mode.session());
+        reserved.submit(head, Body::Inline(inline), session, None)
     }
 }
 
 /// Takes the answer to a request to verify.
 fn judge<P: Platform>(in_flight: InFlight<'_, P>) -> Result<(), Error> {
-    let outcome = check_answer(&in_flight, in_flight.status_at(), 0);
+    let outcome = in_flight.check();
     in_flight.finish();
     outcome.map_err(not_verified)
 }

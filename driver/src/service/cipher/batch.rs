@@ -16,8 +16,8 @@ use crate::{
     dma::DmaBuffer,
     error::Failed,
     heap::room_for,
-    queue::{Buffers, Deferred, INLINE, InFlight, Intent, List, Queue, Reserve, Reserved},
-    request::{Body, check_answer, len_bytes, look, look_again, mode::Mode, publish},
+    queue::{Body, Buffers, Deferred, InFlight, List, Queue, Reserve, Reserved},
+    request::{exchange::poll_driven, mode::Mode},
 };
 
 /// One request of a batch.
@@ -26,8 +26,6 @@ pub(super) struct Entry<'s, P: Platform> {
     /// Here, unless the device may touch them.
     pub(super) buffers: Buffers<P>,
     len_bytes: usize,
-    /// Where the status lies in the slot's block, once it is sent.
-    status_at: usize,
     in_flight: Option<InFlight<'s, P>>,
     /// How it ended.
     pub(super) outcome: Option<Result<(), Error>>,
@@ -40,7 +38,6 @@ impl<P: Platform> Entry<'_, P> {
             iv,
             len_bytes: buffer.len(),
             buffers: Buffers::in_place(List::One(buffer)),
-            status_at: INLINE,
             in_flight: None,
             outcome: None,
         }
@@ -149,11 +146,10 @@ impl<P: Platform> Cipher<P> {
         let queue = epoch.data_queue();
         let mut line = pin!(None);
         poll_fn(|context| {
-            look(epoch);
-            let deferred = Deferred::new(queue);
-            let outcome = self.advance(queue, entries, &mut progress, line.as_mut(), context);
-            drop(deferred);
-            look_again(epoch, context, outcome)
+            poll_driven(epoch, context, |context| {
+                let _deferred = Deferred::new(queue);
+                self.advance(queue, entries, &mut progress, line.as_mut(), context)
+            })
         })
         .await;
     }
@@ -200,30 +196,22 @@ impl<P: Platform> Cipher<P> {
     fn send<'s>(&'s self, entry: &mut Entry<'s, P>, reserved: Reserved<'s, P>) {
         let iv = &entry.iv[..];
         let buffers = &mut entry.buffers;
+        let before = [self.mode.key(), iv];
+        let body = Body::Buffers {
+            before: &before,
+            buffers,
+            after: &[],
+            result_len_bytes: 0,
+        };
         // Without a waker: this task is woken by the request that it looks at next.
         let sent = match &self.mode {
             Mode::Session(session) => {
-                let before = [iv];
-                entry.status_at = INLINE + iv.len();
-                let body = Body::Buffers {
-                    before: &before,
-                    buffers,
-                    after: &[],
-                    result_len_bytes: 0,
-                };
                 let head = self.head(session, entry.len_bytes);
-                publish(reserved, &head, body, Intent::Data(session.index), None)
+                reserved.submit(&head, body, Some(session.index), None)
             }
             Mode::Stateless(stateless) => {
-                let message = self.stateless_message(stateless, iv, entry.len_bytes);
-                entry.status_at = INLINE + len_bytes(&message.before);
-                let body = Body::Buffers {
-                    before: &message.before,
-                    buffers,
-                    after: &[],
-                    result_len_bytes: 0,
-                };
-                publish(reserved, &message.head, body, Intent::Stateless, None)
+                let head = self.stateless_message(stateless, iv, entry.len_bytes).head;
+                reserved.submit(head.as_ref(), body, None, None)
             }
         };
         match sent {
@@ -239,8 +227,8 @@ impl<P: Platform> Cipher<P> {
         let ended = ready!(in_flight.poll(context));
         if let Some(in_flight) = entry.in_flight.take() {
             entry.outcome = Some(ended.and_then(|()| {
-                let outcome = check_answer(&in_flight, entry.status_at, entry.len_bytes);
-                in_flight.finish_with_buffers(outcome, &mut entry.buffers)
+                let outcome = in_flight.check();
+                in_flight.finish_with_buffers(outcome, &mut entry.buffers, &mut [])
             }));
         }
         Poll::Ready(())
@@ -254,7 +242,7 @@ fn poll_slot<'s, P: Platform>(
     context: &mut Context<'_>,
 ) -> Poll<Result<Reserved<'s, P>, Error>> {
     if line.is_none() {
-        if let Some(reserved) = queue.reserve_at_once() {
+        if let Some(reserved) = queue.reserve_fast() {
             return Poll::Ready(Ok(reserved));
         }
         line.set(Some(queue.reserve()));

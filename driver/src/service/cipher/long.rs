@@ -10,7 +10,7 @@ use crate::{
     dma::DmaBuffer,
     error::{Failed, Requirement, invalid_len},
     heap::room_for,
-    request::Admission,
+    request::exchange::Admission,
     wire::Direction,
 };
 

@@ -16,11 +16,10 @@ use crate::{
     dma::DmaBuffer,
     epoch::Epoch,
     error::{Failed, Requirement, invalid_len},
-    queue::{Buffers, INLINE, InFlight, Intent, List, Queue},
+    queue::{Buffers, List},
     request::{
-        Admission, Body, INLINE_PAYLOAD_LEN, check_answer, complete,
+        exchange::{Admission, INLINE_PAYLOAD_LEN, exchange_short},
         mode::{Message, Mode, Payload, Stateless, StatelessFeature},
-        own_waker, publish, reserve_in_line,
         session::Session,
     },
     wire::{self, CipherAlgorithm, CipherParameters, Direction, REQUEST_LEN, SessionParameters},
@@ -269,63 +268,19 @@ impl<P: Platform> Cipher<P> {
                 return self.mode.send_slice(message, payload).await;
             }
         };
-        if data.len() > INLINE_PAYLOAD_LEN {
+        let data_len_bytes = data.len();
+        if data_len_bytes > INLINE_PAYLOAD_LEN {
             let buffer = DmaBuffer::from_slice(data)?;
             let buffer = self.process(iv, buffer).await.map_err(Error::from)?;
             data.copy_from_slice(&buffer);
             return Ok(());
         }
-        let epoch = &*session.epoch;
-        let queue = epoch.data_queue();
-        let waker = own_waker().await;
-        let sent = {
-            let head = self.head(session, data.len());
-            queue.send_at_once(session.index, &head, [iv, data], waker)
-        };
-        let mut in_flight = match sent {
-            Some(in_flight) => in_flight,
-            None => self.send_in_line(session, queue, iv, data).await?,
-        };
-        complete(epoch, &mut in_flight).await?;
-        let output = INLINE + iv.len();
-        if let Err(error) = check_answer(&in_flight, output + data.len(), data.len()) {
-            return Err(in_flight.refuse(error));
-        }
-        in_flight.block().read(output, data);
-        in_flight.finish();
-        Ok(())
-    }
-
-    /// Sends what fits into a slot the long way: waits for a slot, and copies without the lock.
-    async fn send_in_line<'s>(
-        &self,
-        session: &'s Session<P>,
-        queue: &'s Queue<P>,
-        iv: &[u8],
-        data: &[u8],
-    ) -> Result<InFlight<'s, P>, Error> {
-        let reserved = match queue.reserve_at_once() {
-            Some(reserved) => reserved,
-            None => reserve_in_line(&session.epoch, queue, Admission::Wait).await?,
-        };
-        let waker = own_waker().await;
-        let head = self.head(session, data.len());
-        let body = Body::Inline {
-            parts: &[iv, data],
-            output_at: iv.len(),
-            output_len_bytes: data.len(),
-            result_len_bytes: 0,
-        };
-        let intent = Intent::Data(session.index);
-        publish(reserved, &head, body, intent, Some(waker))
+        let head = || self.head(session, data_len_bytes);
+        exchange_short(&session.epoch, session.index, head, iv, data).await
     }
 
     /// Sends what `buffers` hold. They come back unless the device may still touch them; what it was
     /// to overwrite is wiped when its answer does not count, as [`Mode::send`] does.
-    ///
-    /// Sessions have a way of their own beside [`Mode`], here and in
-    /// [`process_slice`](Self::process_slice): the one head that all devices take, copied once, is what
-    /// makes a short request cheap.
     async fn transfer(
         &self,
         iv: &[u8],
@@ -342,16 +297,14 @@ impl<P: Platform> Cipher<P> {
                 return self.mode.send(message, buffers, admission).await;
             }
         };
-        let head = self.head(session, len_bytes);
-        let body = Body::Buffers {
-            before: &[iv],
-            buffers,
-            after: &[],
-            result_len_bytes: 0,
+        // The one head that all devices take, copied once.
+        let message = Message {
+            head: self.head(session, len_bytes),
+            before: [iv, &[], &[]],
+            after: [&[]; 2],
+            result: &mut [],
         };
-        let in_flight = session.request(&head, body, admission).await?;
-        let outcome = check_answer(&in_flight, INLINE + iv.len(), len_bytes);
-        in_flight.finish_with_buffers(outcome, buffers)
+        self.mode.send(message, buffers, admission).await
     }
 
     #[inline]

@@ -9,7 +9,7 @@ use super::{
     Cipher, MAX_IV_LEN,
     chaining::{Chaining, add_to_counter, last_block},
 };
-use crate::{Error, Platform, request::INLINE_PAYLOAD_LEN, wire::Direction};
+use crate::{Error, Platform, request::exchange::INLINE_PAYLOAD_LEN, wire::Direction};
 
 /// A stream of data through a session in counter mode or CBC, which keeps the counter or IV from
 /// call to call.

@@ -1,0 +1,143 @@
+//! The fast path: what is short goes from a free slot to the ring in one hold of the lock.
+//!
+//! A request takes it where nothing is in its way. Where something is, nothing has happened, and
+//! the request goes the way that all others go: a slot is reserved, filled without the lock, and
+//! sent.
+
+use core::task::Waker;
+
+use super::{
+    Queue,
+    block::StatusAt,
+    body::Extent,
+    in_flight::{FirstPoll, InFlight},
+    sessions::SessionIndex,
+    slot::{NONE, Purpose, State},
+};
+use crate::{
+    Platform,
+    wire::{REQUEST_LEN, SessionParameters},
+};
+
+/// Most bytes of IV and data together that are copied under the lock.
+const SHORT_DATA_LEN: usize = 64;
+/// Most bytes of keys that are copied under the lock: two AES-256 keys.
+const SHORT_KEYS_LEN: usize = 64;
+
+impl<P: Platform> Queue<P> {
+    /// Sends a data request of a session that the caller holds, whose output takes the place of
+    /// `data`, if that is the matter of a moment: the data is short, a slot is free, the chain is a
+    /// plain one. Else nothing has happened, and there is the long way: [`reserve`](Self::reserve),
+    /// then [`submit`](super::Reserved::submit).
+    ///
+    /// `waker` is that of the task that polls the request next, at once.
+    #[inline(always)]
+    pub(crate) fn submit_fast(
+        &self,
+        session: SessionIndex,
+        head: &[u8; REQUEST_LEN],
+        [iv, data]: [&[u8]; 2],
+        waker: Waker,
+    ) -> Option<InFlight<'_, P>> {
+        let inline_bytes = iv.len() + data.len();
+        if inline_bytes > SHORT_DATA_LEN || !self.is_plain {
+            return None;
+        }
+        let shared = &self.shared;
+        let extent = Extent {
+            inline_bytes: inline_bytes as u16,
+            output_len_bytes: data.len() as u32,
+        };
+        let status_at = StatusAt::behind(extent.inline_bytes);
+        // What is left of it is dropped without the lock.
+        let mut waker = Some(waker);
+        let (slot, kick) = self.guarded.with(|guarded| {
+            if guarded.reapable != NONE || guarded.closed.is_some() {
+                return None;
+            }
+            let slot = guarded.pop_free()?;
+            let block = shared.blocks.block(slot);
+            block.write_head(head);
+            block.write_inline(0, iv);
+            block.write_inline(iv.len(), data);
+            block.await_status(status_at);
+            block.write_table(&[
+                block.head_segment(head.len(), inline_bytes),
+                // One descriptor for the output and the status right behind it.
+                block.output_segment(iv.len(), data.len() + 1),
+            ]);
+            shared.sessions.add_use(session);
+            let entry = &mut guarded.slots[usize::from(slot)];
+            core::mem::swap(&mut entry.waker, &mut waker);
+            entry.inline_bytes = extent.inline_bytes;
+            let purpose = Purpose::Data(session);
+            let kick = guarded.make_available(shared, slot, purpose, status_at, State::Submitted);
+            Some((slot, kick))
+        })?;
+        let in_flight = InFlight::new(self, slot, extent, FirstPoll::WakerRecorded);
+        // A doorbell that panics leaves an orphan.
+        if kick {
+            self.doorbell.ring();
+        }
+        Some(in_flight)
+    }
+
+    /// Sends the *create* of a session, whose key is `keys`, if that is the matter of a moment: the
+    /// key is short, a slot and a place in the table are free. Else nothing has happened, and there
+    /// is the long way: [`reserve`](Self::reserve), then
+    /// [`submit_create`](super::Reserved::submit_create).
+    ///
+    /// `waker` is that of the task that polls the request next, at once.
+    #[inline(always)]
+    pub(crate) fn create_fast(
+        &self,
+        parameters: &SessionParameters,
+        [first, second]: &[&[u8]; 2],
+        waker: Waker,
+    ) -> Option<InFlight<'_, P>> {
+        let keys_len_bytes = first.len() + second.len();
+        if keys_len_bytes > SHORT_KEYS_LEN {
+            return None;
+        }
+        let extent = Extent {
+            inline_bytes: keys_len_bytes as u16,
+            output_len_bytes: 0,
+        };
+        let shared = &self.shared;
+        let mut waker = Some(waker);
+        let (slot, kick) = self.guarded.with(|guarded| {
+            if guarded.reapable != NONE || guarded.free == NONE || guarded.closed.is_some() {
+                return None;
+            }
+            let session = guarded.ledger.as_mut()?.take_place()?;
+            let slot = guarded.pop_free()?;
+            shared
+                .sessions
+                .prepare(session, parameters.destroy_opcode());
+            let mut block = shared.blocks.block(slot);
+            let head_len_bytes = parameters.put(shared.sessions.form(), &mut block);
+            block.write_inline(0, first);
+            if !second.is_empty() {
+                block.write_inline(first.len(), second);
+            }
+            let entry = &mut guarded.slots[usize::from(slot)];
+            core::mem::swap(&mut entry.waker, &mut waker);
+            entry.inline_bytes = extent.inline_bytes;
+            let purpose = Purpose::Create(session);
+            let kick = guarded.send_control(
+                shared,
+                (slot, block),
+                (head_len_bytes, [first.len(), second.len()]),
+                purpose,
+                State::Submitted,
+            );
+            Some((slot, kick))
+        })?;
+        let in_flight = InFlight::new(self, slot, extent, FirstPoll::WakerRecorded);
+        // A doorbell that panics leaves an orphan.
+        if kick {
+            self.doorbell.ring();
+        }
+        Some(in_flight)
+    }
+}
