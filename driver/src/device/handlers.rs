@@ -29,15 +29,23 @@ impl<P: Platform> Device<P> {
     /// aborts.
     #[inline]
     pub fn handle_interrupt(&self, entry: MsixEntry) -> Interrupt {
-        let interrupt = match (self.interrupts.mode(), entry.0) {
+        let interrupt = match entry.0.checked_sub(1) {
             // First: a queue's own vector, which most interrupts come by.
-            (InterruptMode::PerQueue, 1..) => self.handle_queue(usize::from(entry.0) - 1),
+            Some(position) if self.interrupts.are_per_queue() => self.handle_queue(position.into()),
+            _ => self.handle_entry(entry),
+        };
+        self.interrupts.count(interrupt)
+    }
+
+    /// Answers the interrupt of an entry that stands for more than one queue.
+    #[inline(never)]
+    fn handle_entry(&self, entry: MsixEntry) -> Interrupt {
+        match (self.interrupts.mode(), entry.0) {
             (InterruptMode::PerQueue | InterruptMode::SharedQueues, 0) => self.handle(false, true),
             (InterruptMode::SharedQueues, 1) => self.handle(true, false),
             (InterruptMode::Shared, 0) => self.handle(true, true),
             _ => Interrupt::Unhandled,
-        };
-        self.interrupts.count(interrupt)
+        }
     }
 
     /// Moves an interrupt vector, at any time: `entry` of the MSI-X table sends `message` from here
@@ -89,14 +97,7 @@ impl<P: Platform> Device<P> {
                 return self.classify(report, false);
             };
             match epoch.drain_queue_fast(queue) {
-                Ok((1.., _)) => Interrupt::Handled,
-                Ok((0, spent)) => {
-                    let report = DrainReport {
-                        spent,
-                        ..DrainReport::default()
-                    };
-                    self.classify(report, false)
-                }
+                Ok(()) => Interrupt::Handled,
                 Err(report) => self.classify(report, false),
             }
         })

@@ -101,6 +101,12 @@ impl Interrupts {
         }
     }
 
+    /// Tells whether every queue has a vector of its own.
+    #[inline(always)]
+    pub(crate) fn are_per_queue(&self) -> bool {
+        self.mode.load(Ordering::Relaxed) == InterruptMode::PerQueue as u8
+    }
+
     /// Sets vectors, from one for each source down to none, until the device takes them all.
     pub(crate) fn set_up(
         &self,

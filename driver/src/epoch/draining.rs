@@ -59,18 +59,18 @@ impl<P: Platform> Epoch<P> {
     }
 
     /// Like [`drain_queue`](Self::drain_queue), spending a credit, for the one place that nearly all
-    /// interrupts come by: how many elements it took, and whether it spent one.
+    /// interrupts come by. `Ok` where it took something, and there was no more to it.
     ///
     /// # Errors
     ///
     /// The whole report, where there was more to it.
     #[inline(always)]
-    pub(crate) fn drain_queue_fast(&self, queue: &Queue<P>) -> Result<(u32, bool), DrainReport> {
+    pub(crate) fn drain_queue_fast(&self, queue: &Queue<P>) -> Result<(), DrainReport> {
         let mut batch = Batch::default();
         match queue.drain_fast(&mut batch) {
-            Ok(taken) => {
+            Ok(()) => {
                 self.finish(queue, &mut batch);
-                Ok(taken)
+                Ok(())
             }
             Err(first) => Err(self.drain_on(queue, true, first, &mut batch)),
         }

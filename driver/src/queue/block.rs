@@ -31,6 +31,8 @@ const ANSWER: usize = TABLE + MAX_SEGMENTS * DESCRIPTOR_LEN;
 pub(super) const ANSWER_LEN: usize = 16;
 /// Where the status of a *create* lies: behind the session id. That of a *destroy* comes first.
 const CREATE_STATUS: usize = ANSWER + 8;
+/// Bytes of the answer to a *create* that say something: session id and status, no padding.
+const CREATED_LEN: u32 = 12;
 /// What a status holds until the device has written it: one that no device means.
 const NO_ANSWER: u8 = 0xff;
 /// Where inline bytes begin, and the head ends.
@@ -129,23 +131,25 @@ impl Block<'_> {
         self.memory.read_byte(at.0.into()) != NO_ANSWER
     }
 
-    /// Judges the answer to a data request, of `expected_bytes` with its status.
+    /// Judges an answer of `expected_bytes`, its status among them, of which otherwise nothing
+    /// counts.
     ///
     /// # Errors
     ///
-    /// [`Error::Refused`], [`Error::ShortAnswer`]: nothing of the output counts.
+    /// The status, for [`bad_answer`] to say what is wrong: one byte, so that who judges carries no
+    /// [`Error`] along.
     #[inline(always)]
-    pub(super) fn check_status(
+    pub(super) fn judge(
         &self,
         at: StatusAt,
         written_bytes: u32,
         expected_bytes: u32,
-    ) -> Result<(), Error> {
-        check_status(
-            written_bytes,
-            expected_bytes,
-            self.memory.read_byte(at.0.into()),
-        )
+    ) -> Result<(), u8> {
+        let status = self.memory.read_byte(at.0.into());
+        match written_bytes >= expected_bytes && u32::from(status) == wire::STATUS_OK {
+            true => Ok(()),
+            false => Err(status),
+        }
     }
 
     /// Wipes what a request left inline: keys, plaintext.
@@ -233,26 +237,62 @@ impl Block<'_> {
         });
     }
 
-    /// Reads the answer to a *create*: the session's id.
+    /// Returns the id of the session that the answer to a *create* brings; `None` if it brings
+    /// none, and [`why_not_created`](Self::why_not_created) says why.
     #[inline(always)]
-    pub(super) fn created_session(&self, written_bytes: u32) -> Result<u64, Error> {
+    pub(super) fn session_id(&self, written_bytes: u32) -> Option<u64> {
         let mut answer = [NO_ANSWER; ANSWER_LEN];
         self.memory.read(ANSWER, &mut answer);
-        // Session id and status; the padding behind them says nothing.
-        const NEEDED: u32 = 12;
-        if written_bytes < NEEDED {
-            return Err(Error::ShortAnswer {
-                written_bytes,
-                expected_bytes: NEEDED,
-            });
+        match written_bytes >= CREATED_LEN {
+            true => wire::parse_session_answer(&answer).ok(),
+            false => None,
         }
-        wire::parse_session_answer(&answer).map_err(Error::Refused)
+    }
+
+    /// Says why the answer to a *create* brings no session.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn why_not_created(&self, written_bytes: u32) -> Error {
+        let mut answer = [NO_ANSWER; ANSWER_LEN];
+        self.memory.read(ANSWER, &mut answer);
+        if written_bytes < CREATED_LEN {
+            return Error::ShortAnswer {
+                written_bytes,
+                expected_bytes: CREATED_LEN,
+            };
+        }
+        match wire::parse_session_answer(&answer) {
+            Err(refusal) => Error::Refused(refusal),
+            // It has changed meanwhile.
+            Ok(_) => Error::InvalidAnswer,
+        }
+    }
+
+    /// Judges the answer to a *destroy*, as [`judge`](Self::judge) does.
+    #[inline(always)]
+    pub(super) fn judge_destroy(&self, written_bytes: u32) -> Result<(), u8> {
+        self.judge(StatusAt::DESTROY, written_bytes, 1)
     }
 
     /// Reads the answer to a *destroy*.
-    #[inline(always)]
     pub(super) fn destroy_result(&self, written_bytes: u32) -> Result<(), Error> {
-        self.check_status(StatusAt::DESTROY, written_bytes, 1)
+        let judged = self.judge_destroy(written_bytes);
+        judged.map_err(|status| bad_answer(written_bytes, 1, status))
+    }
+}
+
+/// Says what is wrong with an answer: that there is none, its status, or that not all of it was
+/// written.
+#[cold]
+#[inline(never)]
+pub(super) fn bad_answer(written_bytes: u32, expected_bytes: u32, status: u8) -> Error {
+    match wire::check_status(u32::from(status)) {
+        // Where nothing at all was written there is no status either.
+        Err(refusal) if written_bytes > 0 => Error::Refused(refusal),
+        _ => Error::ShortAnswer {
+            written_bytes,
+            expected_bytes,
+        },
     }
 }
 
@@ -261,29 +301,5 @@ impl PutHead for Block<'_> {
     #[inline(always)]
     fn put(&mut self, before_end_bytes: usize, part: &[u8]) {
         self.memory.write(INLINE - before_end_bytes, part);
-    }
-}
-
-/// Judges an answer of `expected_bytes`, the status among them: whether there is one, its status,
-/// then whether all of it was written. On an error nothing of the output counts.
-#[inline(always)]
-fn check_status(written_bytes: u32, expected_bytes: u32, status: u8) -> Result<(), Error> {
-    if written_bytes >= expected_bytes && u32::from(status) == wire::STATUS_OK {
-        return Ok(());
-    }
-    Err(bad_answer(written_bytes, expected_bytes, status))
-}
-
-/// Tells what is wrong with an answer.
-#[cold]
-fn bad_answer(written_bytes: u32, expected_bytes: u32, status: u8) -> Error {
-    let refusal = wire::check_status(u32::from(status)).map_err(Error::Refused);
-    match refusal {
-        // Where nothing at all was written there is no status either.
-        Err(refused) if written_bytes > 0 => refused,
-        _ => Error::ShortAnswer {
-            written_bytes,
-            expected_bytes,
-        },
     }
 }

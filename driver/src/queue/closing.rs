@@ -16,15 +16,6 @@ use super::{
 };
 use crate::{Error, Platform, sync::atomic::Ordering};
 
-/// How the answer to a *destroy* comes. Dropped, the session ends all the same.
-#[derive(Debug)]
-pub(crate) enum CloseRequest<'q, P: Platform> {
-    /// To this request, which was sent at once; see [`InFlight::take_destroyed`].
-    Sent(InFlight<'q, P>),
-    /// To whoever sends it.
-    Queued(CloseWatch<'q, P>),
-}
-
 /// A closer's place in the ledger.
 #[derive(Debug)]
 pub(crate) struct CloseWatch<'q, P: Platform> {
@@ -35,11 +26,16 @@ pub(crate) struct CloseWatch<'q, P: Platform> {
 
 impl<P: Platform> Queue<P> {
     /// Gives the caller's use of a session back, which ends it with the last use; `waker` is woken
-    /// at the device's answer.
+    /// at the device's answer. The *destroy*, if it has been sent at once; else it is the queue's
+    /// affair, and [`watch_close`](Self::watch_close) tells how it goes.
     #[inline(always)]
-    pub(crate) fn close_session(&self, session: SessionIndex, waker: Waker) -> CloseRequest<'_, P> {
+    pub(crate) fn close_session(
+        &self,
+        session: SessionIndex,
+        waker: Waker,
+    ) -> Option<InFlight<'_, P>> {
         let mut waker = Some(waker);
-        let sent = self.guarded.with(|guarded| {
+        let (slot, word, kick) = self.guarded.with(|guarded| {
             let sessions = &self.shared.sessions;
             let is_last = sessions.release_held_and_take(session);
             if is_last
@@ -48,8 +44,9 @@ impl<P: Platform> Queue<P> {
             {
                 let kept = &mut guarded.slots[usize::from(slot)].waker;
                 core::mem::swap(kept, &mut waker);
+                let word = self.shared.word(slot);
                 let kick = guarded.send_destroy(&self.shared, slot, session, State::Submitted);
-                return Some((slot, kick));
+                return Some((slot, word, kick));
             }
             if let Some(ledger) = &mut guarded.ledger {
                 ledger.watch(session, waker.take());
@@ -58,16 +55,13 @@ impl<P: Platform> Queue<P> {
                 }
             }
             None
-        });
-        let Some((slot, kick)) = sent else {
-            return self.watch(session);
-        };
-        let in_flight = InFlight::new(self, slot, Extent::NONE, FirstPoll::WakerRecorded);
+        })?;
+        let in_flight = InFlight::new(self, (slot, word), Extent::NONE, FirstPoll::WakerRecorded);
         // A doorbell that panics leaves an orphan.
         if kick {
             self.doorbell.ring();
         }
-        CloseRequest::Sent(in_flight)
+        Some(in_flight)
     }
 
     /// Returns why the end of a session is not waited for: nothing is sent, and callers are not to wait.
@@ -80,10 +74,12 @@ impl<P: Platform> Queue<P> {
         })
     }
 
+    /// Watches the end of a session that [`close_session`](Self::close_session) has left to the
+    /// queue.
     #[cold]
-    fn watch(&self, session: SessionIndex) -> CloseRequest<'_, P> {
+    pub(crate) fn watch_close(&self, session: SessionIndex) -> CloseWatch<'_, P> {
         self.start_backlog();
-        CloseRequest::Queued(CloseWatch::new(self, session))
+        CloseWatch::new(self, session)
     }
 }
 

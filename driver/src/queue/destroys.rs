@@ -132,12 +132,7 @@ impl<P: Platform> Queue<P> {
                 if !word.is(State::Submitted) && !word.is(State::Orphaned) {
                     return;
                 }
-                if let Ok(id) = self
-                    .shared
-                    .blocks
-                    .block(slot)
-                    .created_session(ANSWER_LEN as u32)
-                {
+                if let Some(id) = self.shared.blocks.block(slot).session_id(ANSWER_LEN as u32) {
                     entry.purpose = Purpose::Nothing;
                     self.shared.sessions.record(session, id);
                     if let Some(ledger) = &mut guarded.ledger {

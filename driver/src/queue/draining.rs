@@ -28,13 +28,13 @@ impl<P: Platform> Queue<P> {
     }
 
     /// Like [`drain`](Self::drain), spending a credit, for the one place that nearly all
-    /// interrupts come by: how many elements it took, and whether it spent one.
+    /// interrupts come by. `Ok` where it took something, and there is no more to it.
     ///
     /// # Errors
     ///
     /// The whole report, where there is more to it.
     #[inline(always)]
-    pub(crate) fn drain_fast(&self, batch: &mut Batch) -> Result<(u32, bool), DrainReport> {
+    pub(crate) fn drain_fast(&self, batch: &mut Batch) -> Result<(), DrainReport> {
         self.guarded.with(|guarded| {
             let mut report = DrainReport::default();
             let outcome = match guarded.ended {
@@ -42,7 +42,10 @@ impl<P: Platform> Queue<P> {
                 Some(_) => None,
             };
             match outcome {
-                Some(Ok(())) if !report.more => Ok((report.drained, guarded.accounting.spend())),
+                Some(Ok(())) if report.drained > 0 && !report.more => {
+                    guarded.accounting.spend();
+                    Ok(())
+                }
                 rest => Err(self.complete_report(guarded, rest, report)),
             }
         })

@@ -30,12 +30,13 @@ impl<P: Platform> Queue<P> {
     /// plain one. Else nothing has happened, and there is the long way: [`reserve`](Self::reserve),
     /// then [`submit`](super::Reserved::submit).
     ///
-    /// `waker` is that of the task that polls the request next, at once.
+    /// `head` makes the head for the id that the device gave to the session. `waker` is that of the
+    /// task that polls the request next, at once.
     #[inline(always)]
     pub(crate) fn submit_fast(
         &self,
         session: SessionIndex,
-        head: &[u8; REQUEST_LEN],
+        head: impl FnOnce(u64) -> [u8; REQUEST_LEN],
         [iv, data]: [&[u8]; 2],
         waker: Waker,
     ) -> Option<InFlight<'_, P>> {
@@ -44,6 +45,8 @@ impl<P: Platform> Queue<P> {
             return None;
         }
         let shared = &self.shared;
+        let used = shared.sessions.entry(session);
+        let head = head(used.id());
         let extent = Extent {
             inline_bytes: inline_bytes as u16,
             output_len_bytes: data.len() as u32,
@@ -51,13 +54,14 @@ impl<P: Platform> Queue<P> {
         let status_at = StatusAt::behind(extent.inline_bytes);
         // What is left of it is dropped without the lock.
         let mut waker = Some(waker);
-        let (slot, kick) = self.guarded.with(|guarded| {
+        let (slot, word, kick) = self.guarded.with(|guarded| {
             if guarded.reapable != NONE || guarded.closed.is_some() {
                 return None;
             }
             let slot = guarded.pop_free()?;
+            let word = shared.word(slot);
             let block = shared.blocks.block(slot);
-            block.write_head(head);
+            block.write_head(&head);
             block.write_inline(0, iv);
             block.write_inline(iv.len(), data);
             block.await_status(status_at);
@@ -66,15 +70,15 @@ impl<P: Platform> Queue<P> {
                 // One descriptor for the output and the status right behind it.
                 block.output_segment(iv.len(), data.len() + 1),
             ]);
-            shared.sessions.add_use(session);
+            used.add_use();
             let entry = &mut guarded.slots[usize::from(slot)];
             core::mem::swap(&mut entry.waker, &mut waker);
             entry.inline_bytes = extent.inline_bytes;
             let purpose = Purpose::Data(session);
-            let kick = guarded.make_available(shared, slot, purpose, status_at, State::Submitted);
-            Some((slot, kick))
+            let kick = guarded.make_available((slot, word), purpose, status_at, State::Submitted);
+            Some((slot, word, kick))
         })?;
-        let in_flight = InFlight::new(self, slot, extent, FirstPoll::WakerRecorded);
+        let in_flight = InFlight::new(self, (slot, word), extent, FirstPoll::WakerRecorded);
         // A doorbell that panics leaves an orphan.
         if kick {
             self.doorbell.ring();
@@ -105,12 +109,13 @@ impl<P: Platform> Queue<P> {
         };
         let shared = &self.shared;
         let mut waker = Some(waker);
-        let (slot, kick) = self.guarded.with(|guarded| {
+        let (slot, word, kick) = self.guarded.with(|guarded| {
             if guarded.reapable != NONE || guarded.free == NONE || guarded.closed.is_some() {
                 return None;
             }
             let session = guarded.ledger.as_mut()?.take_place()?;
             let slot = guarded.pop_free()?;
+            let word = shared.word(slot);
             shared
                 .sessions
                 .prepare(session, parameters.destroy_opcode());
@@ -125,15 +130,14 @@ impl<P: Platform> Queue<P> {
             entry.inline_bytes = extent.inline_bytes;
             let purpose = Purpose::Create(session);
             let kick = guarded.send_control(
-                shared,
-                (slot, block),
+                (slot, word, block),
                 (head_len_bytes, [first.len(), second.len()]),
                 purpose,
                 State::Submitted,
             );
-            Some((slot, kick))
+            Some((slot, word, kick))
         })?;
-        let in_flight = InFlight::new(self, slot, extent, FirstPoll::WakerRecorded);
+        let in_flight = InFlight::new(self, (slot, word), extent, FirstPoll::WakerRecorded);
         // A doorbell that panics leaves an orphan.
         if kick {
             self.doorbell.ring();

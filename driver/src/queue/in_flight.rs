@@ -5,7 +5,7 @@ use core::task::{Context, Poll, Waker};
 use super::{
     Queue,
     batch::Batch,
-    block::{Block, StatusAt},
+    block::{Block, StatusAt, bad_answer},
     body::Extent,
     buffers::Buffers,
     ledger::Ledger,
@@ -34,18 +34,31 @@ pub(crate) struct InFlight<'q, P: Platform> {
     waker_is_recorded: bool,
 }
 
+/// The queue has ended with a request in flight. The reason is looked up where it is wanted: so
+/// polls carry one word and no [`Error`] along.
+#[derive(Debug)]
+pub(crate) struct Ended<'q, P: Platform>(&'q Queue<P>);
+
+impl<P: Platform> From<Ended<'_, P>> for Error {
+    #[cold]
+    #[inline(never)]
+    fn from(ended: Ended<'_, P>) -> Self {
+        ended.0.ended().unwrap_or(Self::ShutDown)
+    }
+}
+
 impl<'q, P: Platform> InFlight<'q, P> {
     /// A request that was sent, with the waker of the task that polls it next if there is one.
     #[inline(always)]
     pub(super) fn new(
         queue: &'q Queue<P>,
-        slot: u16,
+        (slot, word): (u16, &'q Word),
         extent: Extent,
         first_poll: FirstPoll,
     ) -> Self {
         Self {
             queue,
-            word: &queue.shared.words[usize::from(slot)],
+            word,
             slot,
             extent,
             waker_is_recorded: first_poll == FirstPoll::WakerRecorded,
@@ -55,7 +68,7 @@ impl<'q, P: Platform> InFlight<'q, P> {
     /// Like [`poll`](Self::poll), where all is as it mostly is; `None` where the queue has ended,
     /// where no interrupt comes, or where a waker has to be left.
     #[inline(always)]
-    pub(crate) fn poll_fast(&mut self) -> Option<Poll<Result<(), Error>>> {
+    pub(crate) fn poll_fast(&mut self) -> Option<Poll<Result<(), Ended<'q, P>>>> {
         if self.word.is(State::Completed) {
             return Some(Poll::Ready(Ok(())));
         }
@@ -75,13 +88,13 @@ impl<'q, P: Platform> InFlight<'q, P> {
     ///
     /// The reason for which the queue has ended, with this request in flight.
     #[inline]
-    pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
+    pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Ended<'q, P>>> {
         let word = self.word;
         if word.is(State::Completed) {
             return Poll::Ready(Ok(()));
         }
-        if let Some(error) = self.queue.ended() {
-            return Poll::Ready(Err(error));
+        if self.queue.ended().is_some() {
+            return Poll::Ready(Err(Ended(self.queue)));
         }
         if !core::mem::take(&mut self.waker_is_recorded)
             && let Poll::Ready(outcome) = self.leave_waker(context)
@@ -94,7 +107,7 @@ impl<'q, P: Platform> InFlight<'q, P> {
 
     /// Leaves the context's waker with the slot, unless there is nothing to wait for any more.
     #[cold]
-    fn leave_waker(&self, context: &Context<'_>) -> Poll<Result<(), Error>> {
+    fn leave_waker(&self, context: &Context<'_>) -> Poll<Result<(), Ended<'q, P>>> {
         // A common second poll clones nothing; clones and drops happen without the lock.
         let mut spare: Option<Waker> = None;
         loop {
@@ -102,8 +115,8 @@ impl<'q, P: Platform> InFlight<'q, P> {
                 if self.word.is(State::Completed) {
                     return (Some(Poll::Ready(Ok(()))), false);
                 }
-                if let Some(error) = guarded.ended {
-                    return (Some(Poll::Ready(Err(error))), false);
+                if guarded.ended.is_some() {
+                    return (Some(Poll::Ready(Err(Ended(self.queue)))), false);
                 }
                 let kick = guarded.kicks_before_wait();
                 let kept = &mut guarded.slots[usize::from(self.slot)].waker;
@@ -162,10 +175,15 @@ impl<'q, P: Platform> InFlight<'q, P> {
 
     #[inline(always)]
     fn check_output(&self, len_bytes: u32) -> Result<(), Error> {
-        let status_at = StatusAt::behind(self.extent.inline_bytes);
         let (written_bytes, expected_bytes) = (self.written_bytes(), len_bytes + 1);
-        self.block()
-            .check_status(status_at, written_bytes, expected_bytes)
+        let judged = self.judge(written_bytes, expected_bytes);
+        judged.map_err(|status| bad_answer(written_bytes, expected_bytes, status))
+    }
+
+    #[inline(always)]
+    fn judge(&self, written_bytes: u32, expected_bytes: u32) -> Result<(), u8> {
+        let status_at = StatusAt::behind(self.extent.inline_bytes);
+        self.block().judge(status_at, written_bytes, expected_bytes)
     }
 
     /// Reads the output of a request whose output is inline, from byte `from` on.
@@ -222,9 +240,29 @@ impl<'q, P: Platform> InFlight<'q, P> {
         self.take(|_, entry| debug_assert!(entry.buffers.is_none()));
     }
 
-    /// Ends a request whose answer is an error, which it returns.
+    /// Ends a request after `poll` was ready, whose output takes the place of `data`: the end of the
+    /// fast path, which carries no [`Error`] along.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`check`](Self::check); `data` is unchanged then.
+    #[inline(always)]
+    pub(crate) fn finish_in_place(self, data: &mut [u8]) -> Result<(), Error> {
+        let expected_bytes = self.extent.output_len_bytes + 1;
+        if let Err(status) = self.judge(self.written_bytes(), expected_bytes) {
+            return Err(self.refuse(status));
+        }
+        self.read_output(0, data);
+        self.finish();
+        Ok(())
+    }
+
+    /// Ends a request whose answer is bad, and says why.
     #[cold]
-    pub(crate) fn refuse(self, error: Error) -> Error {
+    #[inline(never)]
+    fn refuse(self, status: u8) -> Error {
+        let expected_bytes = self.extent.output_len_bytes + 1;
+        let error = bad_answer(self.written_bytes(), expected_bytes, status);
         self.finish();
         error
     }
@@ -233,9 +271,8 @@ impl<'q, P: Platform> InFlight<'q, P> {
     #[inline(always)]
     pub(crate) fn take_session(self) -> Result<SessionIndex, Error> {
         let shared = &self.queue.shared;
-        let id = match self.block().created_session(self.written_bytes()) {
-            Ok(id) => id,
-            Err(error) => return Err(self.refuse_session(error)),
+        let Some(id) = self.block().session_id(self.written_bytes()) else {
+            return Err(self.refuse_session());
         };
         // A long key comes back in a buffer, to be wiped and freed without the lock.
         let mut key = None;
@@ -253,9 +290,11 @@ impl<'q, P: Platform> InFlight<'q, P> {
         session.ok_or(Error::ShutDown)
     }
 
-    /// Ends a *create* whose answer is an error, which it returns.
+    /// Ends a *create* whose answer brings no session, and says why.
     #[cold]
-    fn refuse_session(self, error: Error) -> Error {
+    #[inline(never)]
+    fn refuse_session(self) -> Error {
+        let error = self.block().why_not_created(self.written_bytes());
         // A long key is dropped here, without the lock.
         drop(self.take(|ledger, entry| {
             if let (Some(ledger), Purpose::Create(session)) = (ledger, entry.purpose) {
@@ -267,15 +306,16 @@ impl<'q, P: Platform> InFlight<'q, P> {
     }
 
     /// Ends a *destroy* after `poll` was ready: what the device answered.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn take_destroyed(self) -> Result<(), Error> {
-        let result = self.block().destroy_result(self.written_bytes());
+        let written_bytes = self.written_bytes();
+        let judged = self.block().judge_destroy(written_bytes);
         self.take(|ledger, entry| {
             if let (Some(ledger), Purpose::Destroy(session)) = (ledger, entry.purpose) {
                 ledger.free(session);
             }
         });
-        result
+        judged.map_err(|status| bad_answer(written_bytes, 1, status))
     }
 
     /// Wipes the block, takes what is wanted from the slot, and passes the slot on.
@@ -284,6 +324,7 @@ impl<'q, P: Platform> InFlight<'q, P> {
         debug_assert!(self.word.is(State::Completed));
         let Self {
             queue,
+            word,
             slot,
             extent,
             ..
@@ -297,7 +338,7 @@ impl<'q, P: Platform> InFlight<'q, P> {
         let (taken, is_free) = queue.guarded.with(|guarded| {
             let entry = &mut guarded.slots[usize::from(slot)];
             let taken = f(guarded.ledger.as_mut(), entry);
-            (taken, guarded.try_set_free(&queue.shared, slot))
+            (taken, guarded.try_set_free(word, slot))
         });
         if !is_free {
             queue.give_back(slot);

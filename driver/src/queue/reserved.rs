@@ -155,7 +155,11 @@ impl<'q, P: Platform> Reserved<'q, P> {
                 Ok(Chain::new())
             }
             Framing::Compact => segments(),
-            Framing::OnePerField => fields().into_chain(queue.max_segments.into()),
+            Framing::OnePerField => {
+                // First what is too long in any framing.
+                segments()?;
+                fields().into_chain(queue.max_segments.into())
+            }
         }
     }
 
@@ -176,7 +180,7 @@ impl<'q, P: Platform> Reserved<'q, P> {
         // A slot that was not sent is wiped and given back by the drop.
         let kick = queue.submit_chain(slot, chain, &mut record, purpose)?;
         core::mem::forget(self);
-        let in_flight = InFlight::new(queue, slot, extent, first_poll);
+        let in_flight = InFlight::new(queue, (slot, queue.shared.word(slot)), extent, first_poll);
         // From here on the slot is the device's: a doorbell that panics leaves an orphan.
         if kick {
             queue.doorbell.ring();
@@ -214,9 +218,14 @@ impl<P: Platform> Queue<P> {
                 core::mem::swap(&mut entry.buffers, *buffers);
             }
             core::mem::swap(&mut entry.waker, &mut record.waker);
-            guarded.write_chain(&self.shared, slot, chain);
+            guarded.write_chain((slot, self.shared.blocks.block(slot)), chain);
             let status_at = record.status_at;
-            Ok(guarded.make_available(&self.shared, slot, purpose, status_at, State::Submitted))
+            Ok(guarded.make_available(
+                (slot, self.shared.word(slot)),
+                purpose,
+                status_at,
+                State::Submitted,
+            ))
         })
     }
 }

@@ -35,8 +35,9 @@ pub(crate) struct SessionTable {
     form: Form,
 }
 
+/// What is known of one session.
 #[derive(Debug)]
-struct Entry {
+pub(super) struct Entry {
     id: AtomicU64,
     uses: AtomicU32,
     /// What ends a session of its service.
@@ -44,6 +45,19 @@ struct Entry {
 }
 
 impl Entry {
+    /// Returns the id that the device gave.
+    #[inline(always)]
+    pub(super) fn id(&self) -> u64 {
+        self.id.load(Ordering::Relaxed)
+    }
+
+    /// Adds a use. The caller holds one already.
+    #[inline(always)]
+    pub(super) fn add_use(&self) {
+        // Relaxed: adding to a count that cannot reach 0 meanwhile orders nothing.
+        self.uses.fetch_add(1, Ordering::Relaxed);
+    }
+
     fn id_and_opcode(&self) -> (u64, u32) {
         (
             self.id.load(Ordering::Relaxed),
@@ -74,7 +88,7 @@ impl SessionTable {
         self.form
     }
 
-    fn entry(&self, index: SessionIndex) -> &Entry {
+    pub(super) fn entry(&self, index: SessionIndex) -> &Entry {
         &self.entries[usize::from(index.0)]
     }
 
@@ -152,14 +166,13 @@ impl SessionTable {
     /// Returns the id that the device gave.
     #[inline]
     pub(crate) fn id(&self, index: SessionIndex) -> u64 {
-        self.entry(index).id.load(Ordering::Relaxed)
+        self.entry(index).id()
     }
 
     /// Adds a use. The caller holds one already.
     #[inline]
     pub(crate) fn add_use(&self, index: SessionIndex) {
-        // Relaxed: adding to a count that cannot reach 0 meanwhile orders nothing.
-        self.entry(index).uses.fetch_add(1, Ordering::Relaxed);
+        self.entry(index).add_use();
     }
 
     /// Gives the caller's use back, unless it has been taken away. `true` obliges the caller to see to

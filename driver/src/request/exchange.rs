@@ -10,8 +10,13 @@
 //! [`exchange`] goes all that way for everybody who sends one request. Who has many in flight at a
 //! time takes the same steps for each of them.
 //!
-//! Beside it stands the fast path, [`exchange_short`]: the same exchange for the short requests that
-//! most are, of which the first two steps are one hold of the queue's lock.
+//! # The fast path
+//!
+//! Most requests are short, and find a free slot. [`Queue::submit_fast`] and [`Queue::create_fast`]
+//! take the first two steps in one hold of the queue's lock, or none of them; [`complete`] and
+//! [`InFlight::finish_in_place`] are the rest. `Cipher::process_slice`, `Session::create` and
+//! `Mode::close` take these steps in their own bodies, since a future inside a future costs some
+//! forty instructions a request.
 
 use core::{
     future::{Future, poll_fn},
@@ -22,8 +27,7 @@ use core::{
 use crate::{
     Error, Platform,
     epoch::Epoch,
-    queue::{Body, InFlight, Inline, Queue, Reserved, SessionIndex},
-    wire::REQUEST_LEN,
+    queue::{Body, Ended, InFlight, Inline, Queue, Reserved, SessionIndex},
 };
 
 /// Most payload bytes that travel in the slot's own memory.
@@ -66,12 +70,8 @@ pub(crate) async fn exchange<'l, P: Platform>(
     Ok(in_flight)
 }
 
-/// THE FAST PATH: sends `data` behind an IV, in a request whose output takes its place, and waits for
-/// the answer. IV and data are [`INLINE_PAYLOAD_LEN`] long at most, and a block.
-///
-/// Short data goes from a free slot to the ring in one hold of the queue's lock
-/// ([`Queue::submit_fast`](crate::queue::Queue::submit_fast)); other data, and any that something is
-/// in the way of, takes the steps of [`exchange`].
+/// The same for `data` behind an IV, in the slot's own memory, whose output takes its place: what
+/// does not go by the fast path. Both together are no longer than a slot has room for.
 ///
 /// # Errors
 ///
@@ -80,36 +80,21 @@ pub(crate) async fn exchange<'l, P: Platform>(
 /// # Cancellation
 ///
 /// That of [`exchange`]; `data` is unchanged.
-#[inline]
-pub(crate) async fn exchange_short<P: Platform>(
+pub(crate) async fn exchange_in_place<P: Platform>(
     epoch: &Epoch<P>,
     session: SessionIndex,
-    head: impl Fn() -> [u8; REQUEST_LEN],
+    head: &impl AsRef<[u8]>,
     iv: &[u8],
     data: &mut [u8],
 ) -> Result<(), Error> {
-    let queue = epoch.data_queue();
-    let waker = own_waker().await;
-    let sent = queue.submit_fast(session, &head(), [iv, data], waker);
-    let mut in_flight = match sent {
-        Some(in_flight) => in_flight,
-        None => {
-            let reserved = reserve(epoch, queue, Admission::Wait).await?;
-            let waker = own_waker().await;
-            let parts = [iv, &*data];
-            let body = Body::Inline(
-                Inline::new(&parts, 1, data.len(), 0).expect("short data has room in a slot"),
-            );
-            reserved.submit(&head(), body, Some(session), Some(waker))?
-        }
+    let in_flight = {
+        let parts = [iv, &*data];
+        let inline = Inline::new(&parts, 1, data.len(), 0);
+        let body = Body::Inline(inline.expect("short data has room in a slot"));
+        let queue = epoch.data_queue();
+        exchange(epoch, queue, Some(session), head, body, Admission::Wait).await?
     };
-    complete(epoch, &mut in_flight).await?;
-    if let Err(error) = in_flight.check() {
-        return Err(in_flight.refuse(error));
-    }
-    in_flight.read_output(0, data);
-    in_flight.finish();
-    Ok(())
+    in_flight.finish_in_place(data)
 }
 
 /// Reserves a slot: at once if one is free, else in the line if the caller is willing to wait.
@@ -160,8 +145,8 @@ pub(crate) struct Complete<'f, 'l, P: Platform> {
     in_flight: &'f mut InFlight<'l, P>,
 }
 
-impl<P: Platform> Future for Complete<'_, '_, P> {
-    type Output = Result<(), Error>;
+impl<'l, P: Platform> Future for Complete<'_, 'l, P> {
+    type Output = Result<(), Ended<'l, P>>;
 
     #[inline(always)]
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
@@ -172,10 +157,11 @@ impl<P: Platform> Future for Complete<'_, '_, P> {
     }
 }
 
-impl<P: Platform> Complete<'_, '_, P> {
+impl<'l, P: Platform> Complete<'_, 'l, P> {
     /// Polls where the queue has ended, no interrupt comes, or a waker has to be left.
     #[cold]
-    fn poll_slowly(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
+    #[inline(never)]
+    fn poll_slowly(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Ended<'l, P>>> {
         let Self { epoch, in_flight } = self;
         poll_driven(epoch, context, |context| in_flight.poll(context))
     }

@@ -11,7 +11,7 @@ use crate::{
     dma::DmaBuffer,
     epoch::Epoch,
     heap::room_for,
-    queue::{Body, Buffers, CloseRequest, InFlight, Inline, List, SessionIndex, len_bytes},
+    queue::{Body, Buffers, InFlight, Inline, List, SessionIndex, len_bytes},
     request::{
         exchange::{Admission, INLINE_PAYLOAD_LEN, complete, exchange, own_waker},
         session::{Session, watched},
@@ -179,18 +179,23 @@ impl<P: Platform> Mode<P> {
     /// # Cancellation
     ///
     /// Dropped, the session ends all the same.
-    pub(crate) async fn close(self) -> Result<(), Error> {
-        let Self::Session(mut session) = self else {
-            return Ok(());
-        };
-        let waker = own_waker().await;
-        let (epoch, closing) = session.end(waker);
-        match closing {
-            CloseRequest::Sent(mut in_flight) => {
-                complete(epoch, &mut in_flight).await?;
-                in_flight.take_destroyed()
-            }
-            CloseRequest::Queued(watch) => watched(epoch, watch).await,
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "an `async fn` would move its arguments once more"
+    )]
+    pub(crate) fn close(self) -> impl Future<Output = Result<(), Error>> {
+        async move {
+            let Self::Session(mut session) = self else {
+                return Ok(());
+            };
+            let waker = own_waker().await;
+            session.give_up_use();
+            let epoch = &*session.epoch;
+            let Some(mut in_flight) = epoch.control.close_session(session.index, waker) else {
+                return watched(epoch, epoch.control.watch_close(session.index)).await;
+            };
+            complete(epoch, &mut in_flight).await?;
+            in_flight.take_destroyed()
         }
     }
 

@@ -1,12 +1,12 @@
 //! Sessions: created and destroyed on the control queue.
 
 use alloc::sync::Arc;
-use core::{future::poll_fn, task::Waker};
+use core::future::{Future, poll_fn};
 
 use crate::{
     Error, Platform,
     epoch::Epoch,
-    queue::{Buffers, CloseRequest, CloseWatch, InFlight, SessionIndex},
+    queue::{Buffers, CloseWatch, InFlight, SessionIndex},
     request::exchange::{Admission, complete, own_waker, poll_driven, reserve},
     wire::SessionParameters,
 };
@@ -28,43 +28,31 @@ impl<P: Platform> Session<P> {
     ///
     /// Dropped before the device has answered, the session ends in the slot of its own beginning
     /// as soon as the device gives it an id.
-    pub(crate) async fn create(
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "an `async fn` would move its arguments once more"
+    )]
+    pub(crate) fn create(
         epoch: Arc<Epoch<P>>,
         parameters: &SessionParameters,
         keys: &[&[u8]; 2],
-    ) -> Result<Self, Error> {
-        let waker = own_waker().await;
-        let mut created = match epoch.control.create_fast(parameters, keys, waker) {
-            Some(in_flight) => in_flight,
-            None => Self::create_in_line(&epoch, parameters, keys).await?,
-        };
-        complete(&epoch, &mut created).await?;
-        let index = created.take_session()?;
-        Ok(Self {
-            epoch,
-            index,
-            is_held: true,
-        })
-    }
-
-    /// Creates a session the long way: waits for a slot, and finds memory for a long key.
-    async fn create_in_line<'l>(
-        epoch: &'l Epoch<P>,
-        parameters: &SessionParameters,
-        keys: &[&[u8]; 2],
-    ) -> Result<InFlight<'l, P>, Error> {
-        let mut buffers = Buffers::of_keys(keys)?;
-        let reserved = reserve(epoch, &epoch.control, Admission::Wait).await?;
-        let waker = own_waker().await;
-        let head = parameters.encode(epoch.sessions.form());
-        let destroy_opcode = parameters.destroy_opcode();
-        reserved.submit_create(
-            head.as_ref(),
-            keys,
-            &mut buffers,
-            destroy_opcode,
-            Some(waker),
-        )
+    ) -> impl Future<Output = Result<Self, Error>> {
+        async move {
+            let index = {
+                let waker = own_waker().await;
+                let mut created = match epoch.control.create_fast(parameters, keys, waker) {
+                    Some(created) => created,
+                    None => submit_create(&epoch, parameters, keys).await?,
+                };
+                complete(&epoch, &mut created).await?;
+                created.take_session()?
+            };
+            Ok(Self {
+                epoch,
+                index,
+                is_held: true,
+            })
+        }
     }
 
     /// Returns the id that the device gave.
@@ -73,14 +61,25 @@ impl<P: Platform> Session<P> {
         self.epoch.sessions.id(self.index)
     }
 
-    /// Ends the session, which is the queue's affair from here on; `waker` is woken at the device's
-    /// answer.
-    #[inline(always)]
-    pub(crate) fn end(&mut self, waker: Waker) -> (&Epoch<P>, CloseRequest<'_, P>) {
+    /// Takes note that the session is about to be closed: dropping the value ends nothing any more.
+    pub(crate) fn give_up_use(&mut self) {
         self.is_held = false;
-        let epoch = &*self.epoch;
-        (epoch, epoch.control.close_session(self.index, waker))
     }
+}
+
+/// Sends the *create* of a session where that is not the matter of a moment: waits for a slot, and
+/// finds memory for a long key.
+async fn submit_create<'l, P: Platform>(
+    epoch: &'l Epoch<P>,
+    parameters: &SessionParameters,
+    keys: &[&[u8]; 2],
+) -> Result<InFlight<'l, P>, Error> {
+    let mut buffers = Buffers::of_keys(keys)?;
+    let reserved = reserve(epoch, &epoch.control, Admission::Wait).await?;
+    let waker = own_waker().await;
+    let head = parameters.encode(epoch.sessions.form());
+    let opcode = parameters.destroy_opcode();
+    reserved.submit_create(head.as_ref(), keys, &mut buffers, opcode, Some(waker))
 }
 
 /// Waits for the end of a session that could not be sent at once.

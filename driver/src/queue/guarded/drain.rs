@@ -167,8 +167,8 @@ impl<P: Platform> Guarded<P> {
         let purpose = self.slots[usize::from(slot)].purpose;
         match purpose {
             Purpose::Create(session) => {
-                let created = shared.blocks.block(slot).created_session(written_bytes);
-                if let Ok(id) = created {
+                let created = shared.blocks.block(slot).session_id(written_bytes);
+                if let Some(id) = created {
                     shared.sessions.record(session, id);
                     // The session that nobody wants ends in the slot of its own beginning.
                     if self.sends {
@@ -179,8 +179,8 @@ impl<P: Platform> Guarded<P> {
                 if let Some(ledger) = &mut self.ledger {
                     match created {
                         // It waits for the hardware, or for a recovery to end it.
-                        Ok(_) => ledger.push_backlog(session),
-                        Err(_) => ledger.free(session),
+                        Some(_) => ledger.push_backlog(session),
+                        None => ledger.free(session),
                     }
                 }
             }

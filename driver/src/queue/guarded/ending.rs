@@ -9,7 +9,7 @@ use crate::{
         framing::{Fields, Framing},
         ledger::Ledger,
         sessions::SessionIndex,
-        slot::{NONE, Purpose, State},
+        slot::{NONE, Purpose, State, Word},
     },
     virtqueue::Segment,
 };
@@ -29,7 +29,8 @@ impl<P: Platform> Guarded<P> {
         let head_len_bytes = shared.sessions.put_destroy(session, &mut block);
         let purpose = Purpose::Destroy(session);
         let lens_bytes = (head_len_bytes, [0; 2]);
-        self.send_control(shared, (slot, block), lens_bytes, purpose, state)
+        let place = (slot, shared.word(slot), block);
+        self.send_control(place, lens_bytes, purpose, state)
     }
 
     /// Sends a request of the control queue: a head and keys of these lengths, which are in place.
@@ -37,8 +38,7 @@ impl<P: Platform> Guarded<P> {
     #[inline(always)]
     pub(in crate::queue) fn send_control(
         &mut self,
-        shared: &Shared<P>,
-        (slot, block): (u16, Block<'_>),
+        (slot, word, block): (u16, &Word, Block<'_>),
         (head_len_bytes, keys_lens_bytes): (usize, [usize; 2]),
         purpose: Purpose,
         state: State,
@@ -52,7 +52,7 @@ impl<P: Platform> Guarded<P> {
         if self.is_plain {
             block.write_table(&segments);
         } else {
-            self.write_control(shared, slot, (head_len_bytes, keys_lens_bytes), {
+            self.write_control((slot, block), (head_len_bytes, keys_lens_bytes), {
                 segments
             });
         }
@@ -60,27 +60,25 @@ impl<P: Platform> Guarded<P> {
             Purpose::Create(_) => StatusAt::CREATE,
             _ => StatusAt::DESTROY,
         };
-        self.make_available(shared, slot, purpose, status_at, state)
+        self.make_available((slot, word), purpose, status_at, state)
     }
 
     /// Writes the chain of a request of the control queue that is not plain.
     #[cold]
     fn write_control(
         &mut self,
-        shared: &Shared<P>,
-        slot: u16,
+        (slot, block): (u16, Block<'_>),
         (head_len_bytes, keys_lens_bytes): (usize, [usize; 2]),
         compact: [Segment; 2],
     ) {
-        let block = shared.blocks.block(slot);
         match self.framing {
-            Framing::Compact => self.write_chain(shared, slot, &compact),
+            Framing::Compact => self.write_chain((slot, block), &compact),
             Framing::OnePerField => {
                 let keys = keys_lens_bytes;
                 let fields = Fields::control::<P>(block, head_len_bytes, keys, None);
                 // Head, two keys and an answer always have room.
                 if let Ok(chain) = fields.into_chain(MAX_SEGMENTS) {
-                    self.write_chain(shared, slot, &chain);
+                    self.write_chain((slot, block), &chain);
                 }
             }
         }
@@ -122,16 +120,12 @@ impl<P: Platform> Guarded<P> {
                 continue;
             }
             entry.purpose = Purpose::Nothing;
-            match shared
-                .blocks
-                .block(slot)
-                .created_session(word.written_bytes())
-            {
-                Ok(id) => {
+            match shared.blocks.block(slot).session_id(word.written_bytes()) {
+                Some(id) => {
                     shared.sessions.record(session, id);
                     return Some(session);
                 }
-                Err(_) => {
+                None => {
                     if let Some(ledger) = &mut self.ledger {
                         ledger.free(session);
                     }

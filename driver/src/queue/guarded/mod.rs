@@ -20,7 +20,7 @@ use crate::{
     queue::{
         accounting::Accounting,
         batch::{BATCH, Batch},
-        block::{Blocks, StatusAt},
+        block::{Block, Blocks, StatusAt},
         deferral::Deferring,
         framing::Framing,
         layout::WhenNotReady,
@@ -50,6 +50,14 @@ pub(in crate::queue) struct Shared<P: Platform> {
     pub(in crate::queue) words: Box<[Word]>,
     pub(in crate::queue) blocks: Blocks<P>,
     pub(in crate::queue) sessions: Arc<SessionTable>,
+}
+
+impl<P: Platform> Shared<P> {
+    /// Returns the word of a slot.
+    #[inline(always)]
+    pub(in crate::queue) fn word(&self, slot: u16) -> &Word {
+        &self.words[usize::from(slot)]
+    }
 }
 
 /// The queue's guarded part.
@@ -90,21 +98,16 @@ impl<P: Platform> Guarded<P> {
     /// Writes the chain of `slot`, unless it has been written: into the slot's indirect table, or into
     /// the ring where there are none.
     #[inline(always)]
-    pub(in crate::queue) fn write_chain(
-        &mut self,
-        shared: &Shared<P>,
-        slot: u16,
-        chain: &[Segment],
-    ) {
+    pub(in crate::queue) fn write_chain(&mut self, place: (u16, Block<'_>), chain: &[Segment]) {
         if !chain.is_empty() {
-            self.write_other_chain(shared, slot, chain);
+            self.write_other_chain(place, chain);
         }
     }
 
     #[cold]
-    fn write_other_chain(&mut self, shared: &Shared<P>, slot: u16, chain: &[Segment]) {
+    fn write_other_chain(&mut self, (slot, block): (u16, Block<'_>), chain: &[Segment]) {
         if self.stride == 1 {
-            shared.blocks.block(slot).write_table(chain);
+            block.write_table(chain);
         } else {
             self.ring.write_chain(slot * self.stride, chain);
         }
@@ -115,8 +118,7 @@ impl<P: Platform> Guarded<P> {
     #[inline(always)]
     pub(in crate::queue) fn make_available(
         &mut self,
-        shared: &Shared<P>,
-        slot: u16,
+        (slot, word): (u16, &Word),
         purpose: Purpose,
         status_at: StatusAt,
         state: State,
@@ -124,7 +126,7 @@ impl<P: Platform> Guarded<P> {
         let entry = &mut self.slots[usize::from(slot)];
         entry.purpose = purpose;
         entry.status_at = status_at;
-        shared.words[usize::from(slot)].set(state);
+        word.set(state);
         self.in_flight += 1;
         self.stats.submitted += 1;
         self.ring.publish(slot * self.stride);

@@ -15,7 +15,7 @@ use crate::{
     queue::{
         batch::Batch,
         ledger::Ledger,
-        slot::{Content, NONE, State},
+        slot::{Content, NONE, State, Word},
     },
 };
 
@@ -80,7 +80,7 @@ impl<P: Platform> Guarded<P> {
                 word.set(State::Emptying);
                 batch.wake(waker);
             }
-            (Err(_), Content::Wiped) => self.set_free(shared, slot),
+            (Err(_), Content::Wiped) => self.set_free(word, slot),
             (Err(_), Content::Left) => {
                 word.set(State::Reapable);
                 self.slots[usize::from(slot)].next = self.reapable;
@@ -92,19 +92,19 @@ impl<P: Platform> Guarded<P> {
     /// Puts an empty slot on the list of free ones, unless somebody waits for one: `false` then, and
     /// the slot is still the caller's to pass on.
     #[inline(always)]
-    pub(in crate::queue) fn try_set_free(&mut self, shared: &Shared<P>, slot: u16) -> bool {
+    pub(in crate::queue) fn try_set_free(&mut self, word: &Word, slot: u16) -> bool {
         let wanted = self.ledger.as_ref().is_some_and(Ledger::has_backlog);
         if wanted || !self.waiters.is_empty() {
-            shared.words[usize::from(slot)].set(State::Emptying);
+            word.set(State::Emptying);
             return false;
         }
-        self.set_free(shared, slot);
+        self.set_free(word, slot);
         true
     }
 
     #[inline(always)]
-    fn set_free(&mut self, shared: &Shared<P>, slot: u16) {
-        shared.words[usize::from(slot)].set(State::Free);
+    fn set_free(&mut self, word: &Word, slot: u16) {
+        word.set(State::Free);
         self.slots[usize::from(slot)].next = self.free;
         self.free = slot;
     }

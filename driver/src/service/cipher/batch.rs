@@ -206,7 +206,7 @@ impl<P: Platform> Cipher<P> {
         // Without a waker: this task is woken by the request that it looks at next.
         let sent = match &self.mode {
             Mode::Session(session) => {
-                let head = self.head(session, entry.len_bytes);
+                let head = self.head(session.id(), entry.len_bytes);
                 reserved.submit(&head, body, Some(session.index), None)
             }
             Mode::Stateless(stateless) => {
@@ -226,7 +226,7 @@ impl<P: Platform> Cipher<P> {
         };
         let ended = ready!(in_flight.poll(context));
         if let Some(in_flight) = entry.in_flight.take() {
-            entry.outcome = Some(ended.and_then(|()| {
+            entry.outcome = Some(ended.map_err(Error::from).and_then(|()| {
                 let outcome = in_flight.check();
                 in_flight.finish_with_buffers(outcome, &mut entry.buffers, &mut [])
             }));

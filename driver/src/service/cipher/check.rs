@@ -28,14 +28,19 @@ impl<P: Platform> Cipher<P> {
     /// empty descriptor, a partial block.
     #[inline]
     pub(super) fn check_shape(&self, iv: &[u8], len_bytes: usize) -> Result<(), Error> {
-        let shape = self.algorithm.shape();
-        if iv.len() == usize::from(shape.iv_len_bytes)
-            && len_bytes & usize::from(shape.granule_mask) == 0
-            && len_bytes >= usize::from(shape.min_len_bytes)
-        {
+        if self.has_shape(iv, len_bytes) {
             return Ok(());
         }
         self.misshapen(iv, len_bytes)
+    }
+
+    /// Tells whether IV and data have lengths that the algorithm takes.
+    #[inline(always)]
+    pub(super) fn has_shape(&self, iv: &[u8], len_bytes: usize) -> bool {
+        let shape = self.algorithm.shape();
+        iv.len() == usize::from(shape.iv_len_bytes)
+            && len_bytes & usize::from(shape.granule_mask) == 0
+            && len_bytes >= usize::from(shape.min_len_bytes)
     }
 
     /// Says what [`check_shape`](Self::check_shape) found.

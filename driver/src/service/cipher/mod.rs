@@ -8,7 +8,7 @@ mod stream;
 mod units;
 
 use alloc::{sync::Arc, vec::Vec};
-use core::future::Future;
+use core::{future::Future, task::Waker};
 
 use crate::{
     Error, Platform,
@@ -16,9 +16,9 @@ use crate::{
     dma::DmaBuffer,
     epoch::Epoch,
     error::{Failed, Requirement, invalid_len},
-    queue::{Buffers, List},
+    queue::{Buffers, InFlight, List},
     request::{
-        exchange::{Admission, INLINE_PAYLOAD_LEN, exchange_short},
+        exchange::{Admission, INLINE_PAYLOAD_LEN, complete, exchange_in_place, own_waker},
         mode::{Message, Mode, Payload, Stateless, StatelessFeature},
         session::Session,
     },
@@ -79,21 +79,27 @@ impl<P: Platform> Cipher<P> {
     /// # Cancellation
     ///
     /// Dropped before it is ready, the session does not stay behind on the device.
-    pub async fn open(
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "an `async fn` would move its arguments once more"
+    )]
+    pub fn open(
         device: &Device<P>,
         algorithm: CipherAlgorithm,
         direction: Direction,
         key: &[u8],
-    ) -> Result<Self, Error> {
-        let epoch = device.epoch();
-        let key_len_bytes = epoch.capabilities.check_cipher_key(algorithm, key)?;
-        let parameters = SessionParameters::Cipher(CipherParameters {
-            algorithm,
-            direction,
-            key_len_bytes,
-        });
-        let session = Session::create(epoch, &parameters, &[key, &[]]).await?;
-        Ok(Self::new(Mode::Session(session), algorithm, direction))
+    ) -> impl Future<Output = Result<Self, Error>> {
+        async move {
+            let epoch = device.epoch();
+            let key_len_bytes = epoch.capabilities.check_cipher_key(algorithm, key)?;
+            let parameters = SessionParameters::Cipher(CipherParameters {
+                algorithm,
+                direction,
+                key_len_bytes,
+            });
+            let session = Session::create(epoch, &parameters, &[key, &[]]).await?;
+            Ok(Self::new(Mode::Session(session), algorithm, direction))
+        }
     }
 
     /// Makes requests without a session: each brings the key. The driver keeps a copy of it, which is
@@ -254,7 +260,40 @@ impl<P: Platform> Cipher<P> {
     /// # Cancellation
     ///
     /// Dropped, `data` is unchanged: the device never sees it.
-    pub async fn process_slice(&self, iv: &[u8], data: &mut [u8]) -> Result<(), Error> {
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "an `async fn` would move its arguments once more"
+    )]
+    pub fn process_slice(
+        &self,
+        iv: &[u8],
+        data: &mut [u8],
+    ) -> impl Future<Output = Result<(), Error>> {
+        async move {
+            let waker = own_waker().await;
+            let Some(mut in_flight) = self.submit_fast(iv, data, waker) else {
+                return self.process_slice_slowly(iv, data).await;
+            };
+            complete(self.epoch(), &mut in_flight).await?;
+            in_flight.finish_in_place(data)
+        }
+    }
+
+    /// Takes the fast path if nothing is in its way, not even an error.
+    #[inline(always)]
+    fn submit_fast(&self, iv: &[u8], data: &[u8], waker: Waker) -> Option<InFlight<'_, P>> {
+        let Mode::Session(session) = &self.mode else {
+            return None;
+        };
+        if data.len() > self.max_len_bytes || !self.has_shape(iv, data.len()) {
+            return None;
+        }
+        let queue = session.epoch.data_queue();
+        let head = |id| self.head(id, data.len());
+        queue.submit_fast(session.index, head, [iv, data], waker)
+    }
+
+    async fn process_slice_slowly(&self, iv: &[u8], data: &mut [u8]) -> Result<(), Error> {
         if data.len() > self.max_len_bytes() {
             return self.process_copies(iv, data, &mut []).await;
         }
@@ -268,15 +307,14 @@ impl<P: Platform> Cipher<P> {
                 return self.mode.send_slice(message, payload).await;
             }
         };
-        let data_len_bytes = data.len();
-        if data_len_bytes > INLINE_PAYLOAD_LEN {
+        if data.len() > INLINE_PAYLOAD_LEN {
             let buffer = DmaBuffer::from_slice(data)?;
             let buffer = self.process(iv, buffer).await.map_err(Error::from)?;
             data.copy_from_slice(&buffer);
             return Ok(());
         }
-        let head = || self.head(session, data_len_bytes);
-        exchange_short(&session.epoch, session.index, head, iv, data).await
+        let head = self.head(session.id(), data.len());
+        exchange_in_place(&session.epoch, session.index, &head, iv, data).await
     }
 
     /// Sends what `buffers` hold. They come back unless the device may still touch them; what it was
@@ -299,7 +337,7 @@ impl<P: Platform> Cipher<P> {
         };
         // The one head that all devices take, copied once.
         let message = Message {
-            head: self.head(session, len_bytes),
+            head: self.head(session.id(), len_bytes),
             before: [iv, &[], &[]],
             after: [&[]; 2],
             result: &mut [],
@@ -308,8 +346,7 @@ impl<P: Platform> Cipher<P> {
     }
 
     #[inline]
-    fn head(&self, session: &Session<P>, len_bytes: usize) -> [u8; REQUEST_LEN] {
-        let id = session.id();
+    fn head(&self, id: u64, len_bytes: usize) -> [u8; REQUEST_LEN] {
         wire::cipher_request(self.algorithm, self.direction, id, len_bytes as u32)
     }
 
