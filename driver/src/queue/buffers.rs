@@ -1,4 +1,4 @@
-//! The buffers that a request holds, from its publish to its end.
+//! The buffers that a request holds, from the time it is sent to its end.
 
 use alloc::{boxed::Box, vec::Vec};
 use core::slice;

@@ -45,10 +45,10 @@ impl<P: Platform> Queue<P> {
     /// Ends the queue, for whoever looks; [`wake_waiters`](Self::wake_waiters) then wakes. What is in flight stays in its
     /// slots. The first reason counts, but for a shutdown, which is the last.
     pub(crate) fn end(&self, error: Error) {
-        // In one go: nothing is published on a queue that has ended.
+        // In one go: nothing is sent on a queue that has ended.
         self.guarded.with(|guarded| guarded.end(error));
         // Release: pairs with the acquire in `ended`. A waiter that reads `false` there has left its
-        // waker under the lock, at its publish or by its poll, where `wake_waiters` finds it.
+        // waker under the lock, when it was sent or by its poll, where `wake_waiters` finds it.
         self.poll_flags.fetch_or(ENDED, Ordering::Release);
     }
 

@@ -1,11 +1,22 @@
-//! One virtqueue with its slots behind the interrupt-disabling lock: reserve, publish, drain.
+//! One virtqueue with its slots, behind the lock that masks interrupts: reserve, submit, drain.
 //!
-//! A request goes `reserve` (first come first served) -> the slot's block is filled, without the
-//! lock, which nobody else can see -> `publish` (under the lock: record, then make available, then
-//! decide the kick) -> the doorbell, without the lock. What is short goes all that way in one hold
-//! of the lock, where nothing is in its way (`opening`, `sending`). A completion comes back through
-//! `interrupt`, called by the handler or by who looks, which moves the slot on under the lock and
-//! wakes outside of it.
+//! A request goes down like this:
+//!
+//! ```text
+//! Queue::reserve            a slot, first come first served            (waiting, guarded/passing)
+//! Reserved::submit          fills the slot's block, without the lock   (reserved, body, framing)
+//! Guarded::make_available   records the request, under the lock        (guarded)
+//! SplitQueue::publish       the device can see it from here on         (virtqueue)
+//! Guarded::decide_kick      whether to notify the device               (guarded/kicks)
+//! Doorbell::ring            without the lock                           (transport)
+//! ```
+//!
+//! What is short goes all that way in one hold of the lock, where nothing is in its way (`fast`). A
+//! completion comes back by `Queue::drain` (`draining`, `guarded/drain`): it moves the slot on under
+//! the lock, and wakes without it. `InFlight` polls, reads the answer and passes the slot on.
+//!
+//! The rule of this room: it alone knows where bytes lie in a slot's block (`block`, `body`,
+//! `framing`). Everybody else hands in parts and lengths, and takes out output, result and answer.
 
 mod accounting;
 mod batch;
@@ -95,7 +106,7 @@ pub(crate) struct Queue<P: Platform> {
     lent: AtomicBool,
     /// What the device has been left for good.
     given_up: Arc<GivenUp>,
-    /// Counted without the lock: the first poll after a publish does not take it.
+    /// Counted without the lock: the first poll of a request that was sent does not take it.
     pending_polls: AtomicU64,
 }
 

@@ -14,7 +14,7 @@
 //! An orphaned *create* that the device answers with a session stays orphaned, as that session's
 //! *destroy*; a *create* or *destroy* that is dropped completed goes on like an orphan that is drained.
 //!
-//! From publish to completion the slot owns the block and the buffers; no reference to them
+//! From its sending to its completion the slot owns the block and the buffers; no reference to them
 //! exists. Whoever empties a slot (wipes its block, frees its buffers) does so outside the lock,
 //! and never in an interrupt.
 

@@ -1,4 +1,4 @@
-//! Many requests of one session, published together and awaited together.
+//! Many requests of one session, sent together and awaited together.
 
 use alloc::vec::Vec;
 use core::{
@@ -81,7 +81,7 @@ impl<P: Platform> Cipher<P> {
     /// Processes many buffers in place, each with an IV and a request of its own, without copying;
     /// requests that find no free slot wait for one. The results are in the order of the requests.
     ///
-    /// All requests that are published in one poll share one kick: as many as there are slots, at
+    /// All requests that are sent in one poll share one kick: as many as there are slots, at
     /// first. Allocates for the batch, not for each request. What an IV answers is asked once, before
     /// anything is sent, and copied.
     ///

@@ -16,7 +16,7 @@ use crate::{
 impl<P: Platform> Cipher<P> {
     /// Processes consecutive data units of `unit_len_bytes` bytes each in place, without copying:
     /// each is a request of its own, with its number as the tweak (IEEE 1619, 5.1), the first with
-    /// `first_unit`. All are published together, with one kick as far as there are slots.
+    /// `first_unit`. All are sent together, with one kick as far as there are slots.
     ///
     /// For the sectors of a disk, `first_unit` is the number of the first sector. Allocates two hundred
     /// bytes for each unit.
