@@ -136,19 +136,22 @@ impl Block<'_> {
     ///
     /// # Errors
     ///
-    /// The status, for [`bad_answer`] to say what is wrong: one byte, so that who judges carries no
-    /// [`Error`] along.
+    /// What says why: so that who judges carries no [`Error`] along.
     #[inline(always)]
     pub(super) fn judge(
         &self,
         at: StatusAt,
         written_bytes: u32,
         expected_bytes: u32,
-    ) -> Result<(), u8> {
+    ) -> Result<(), BadAnswer> {
         let status = self.memory.read_byte(at.0.into());
         match written_bytes >= expected_bytes && u32::from(status) == wire::STATUS_OK {
             true => Ok(()),
-            false => Err(status),
+            false => Err(BadAnswer {
+                written_bytes,
+                expected_bytes,
+                status,
+            }),
         }
     }
 
@@ -270,29 +273,38 @@ impl Block<'_> {
 
     /// Judges the answer to a *destroy*, as [`judge`](Self::judge) does.
     #[inline(always)]
-    pub(super) fn judge_destroy(&self, written_bytes: u32) -> Result<(), u8> {
+    pub(super) fn judge_destroy(&self, written_bytes: u32) -> Result<(), BadAnswer> {
         self.judge(StatusAt::DESTROY, written_bytes, 1)
-    }
-
-    /// Reads the answer to a *destroy*.
-    pub(super) fn destroy_result(&self, written_bytes: u32) -> Result<(), Error> {
-        let judged = self.judge_destroy(written_bytes);
-        judged.map_err(|status| bad_answer(written_bytes, 1, status))
     }
 }
 
-/// Says what is wrong with an answer: that there is none, its status, or that not all of it was
-/// written.
-#[cold]
-#[inline(never)]
-pub(super) fn bad_answer(written_bytes: u32, expected_bytes: u32, status: u8) -> Error {
-    match wire::check_status(u32::from(status)) {
-        // Where nothing at all was written there is no status either.
-        Err(refusal) if written_bytes > 0 => Error::Refused(refusal),
-        _ => Error::ShortAnswer {
+/// An answer of which nothing counts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct BadAnswer {
+    written_bytes: u32,
+    expected_bytes: u32,
+    status: u8,
+}
+
+impl From<BadAnswer> for Error {
+    /// Says what is wrong with the answer: that there is none, its status, or that not all of it was
+    /// written.
+    #[cold]
+    #[inline(never)]
+    fn from(answer: BadAnswer) -> Self {
+        let BadAnswer {
             written_bytes,
             expected_bytes,
-        },
+            status,
+        } = answer;
+        match wire::check_status(u32::from(status)) {
+            // Where nothing at all was written there is no status either.
+            Err(refusal) if written_bytes > 0 => Self::Refused(refusal),
+            _ => Self::ShortAnswer {
+                written_bytes,
+                expected_bytes,
+            },
+        }
     }
 }
 

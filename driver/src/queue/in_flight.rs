@@ -5,7 +5,7 @@ use core::task::{Context, Poll, Waker};
 use super::{
     Queue,
     batch::Batch,
-    block::{Block, StatusAt, bad_answer},
+    block::{BadAnswer, Block, StatusAt},
     body::Extent,
     buffers::Buffers,
     ledger::Ledger,
@@ -175,15 +175,14 @@ impl<'q, P: Platform> InFlight<'q, P> {
 
     #[inline(always)]
     fn check_output(&self, len_bytes: u32) -> Result<(), Error> {
-        let (written_bytes, expected_bytes) = (self.written_bytes(), len_bytes + 1);
-        let judged = self.judge(written_bytes, expected_bytes);
-        judged.map_err(|status| bad_answer(written_bytes, expected_bytes, status))
+        Ok(self.judge(len_bytes + 1)?)
     }
 
     #[inline(always)]
-    fn judge(&self, written_bytes: u32, expected_bytes: u32) -> Result<(), u8> {
+    fn judge(&self, expected_bytes: u32) -> Result<(), BadAnswer> {
         let status_at = StatusAt::behind(self.extent.inline_bytes);
-        self.block().judge(status_at, written_bytes, expected_bytes)
+        self.block()
+            .judge(status_at, self.written_bytes(), expected_bytes)
     }
 
     /// Reads the output of a request whose output is inline, from byte `from` on.
@@ -248,9 +247,8 @@ impl<'q, P: Platform> InFlight<'q, P> {
     /// Those of [`check`](Self::check); `data` is unchanged then.
     #[inline(always)]
     pub(crate) fn finish_in_place(self, data: &mut [u8]) -> Result<(), Error> {
-        let expected_bytes = self.extent.output_len_bytes + 1;
-        if let Err(status) = self.judge(self.written_bytes(), expected_bytes) {
-            return Err(self.refuse(status));
+        if let Err(bad) = self.judge(self.extent.output_len_bytes + 1) {
+            return Err(self.refuse(bad));
         }
         self.read_output(0, data);
         self.finish();
@@ -260,11 +258,9 @@ impl<'q, P: Platform> InFlight<'q, P> {
     /// Ends a request whose answer is bad, and says why.
     #[cold]
     #[inline(never)]
-    fn refuse(self, status: u8) -> Error {
-        let expected_bytes = self.extent.output_len_bytes + 1;
-        let error = bad_answer(self.written_bytes(), expected_bytes, status);
+    fn refuse(self, bad: BadAnswer) -> Error {
         self.finish();
-        error
+        bad.into()
     }
 
     /// Ends a *create* after `poll` was ready: the session, or why there is none.
@@ -307,15 +303,14 @@ impl<'q, P: Platform> InFlight<'q, P> {
 
     /// Ends a *destroy* after `poll` was ready: what the device answered.
     #[inline(always)]
-    pub(crate) fn take_destroyed(self) -> Result<(), Error> {
-        let written_bytes = self.written_bytes();
-        let judged = self.block().judge_destroy(written_bytes);
+    pub(crate) fn take_destroyed(self) -> Result<(), BadAnswer> {
+        let judged = self.block().judge_destroy(self.written_bytes());
         self.take(|ledger, entry| {
             if let (Some(ledger), Purpose::Destroy(session)) = (ledger, entry.purpose) {
                 ledger.free(session);
             }
         });
-        judged.map_err(|status| bad_answer(written_bytes, 1, status))
+        judged
     }
 
     /// Wipes the block, takes what is wanted from the slot, and passes the slot on.

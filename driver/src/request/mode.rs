@@ -195,7 +195,10 @@ impl<P: Platform> Mode<P> {
                 return watched(epoch, epoch.control.watch_close(session.index)).await;
             };
             complete(epoch, &mut in_flight).await?;
-            in_flight.take_destroyed()
+            let destroyed = in_flight.take_destroyed();
+            // Before an error is made of it, which then goes straight to the caller.
+            drop(session);
+            destroyed.map_err(Error::from)
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::{Guarded, Shared};
 use crate::{
-    Platform,
+    Error, Platform,
     queue::{
         batch::Batch,
         block::{Block, MAX_SEGMENTS, StatusAt},
@@ -147,7 +147,8 @@ impl<P: Platform> Guarded<P> {
         let (Purpose::Destroy(session), Some(ledger)) = (purpose, &mut self.ledger) else {
             return;
         };
-        let result = shared.blocks.block(slot).destroy_result(written_bytes);
+        let judged = shared.blocks.block(slot).judge_destroy(written_bytes);
+        let result = judged.map_err(Error::from);
         batch.wake(ledger.finish(session, result));
     }
 }
