@@ -5,7 +5,7 @@
 
 use super::{
     block::{Block, INLINE_LEN},
-    buffers::Buffers,
+    buffers::{Buffers, len_bytes},
     framing::{Chain, Fields},
 };
 use crate::{Error, Platform, dma::DmaBuffer, virtqueue::Segment};
@@ -203,11 +203,6 @@ impl<P: Platform> Body<'_, P> {
             }
         }
     }
-}
-
-/// Returns how long parts are together.
-pub(crate) fn len_bytes(parts: &[&[u8]]) -> usize {
-    parts.iter().map(|part| part.len()).sum()
 }
 
 /// Describes a whole buffer.

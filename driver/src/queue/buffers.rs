@@ -5,7 +5,7 @@ use core::slice;
 
 use zeroize::Zeroize;
 
-use super::{block::INLINE_LEN, body::len_bytes};
+use super::block::INLINE_LEN;
 use crate::{
     Error, Platform,
     dma::{DmaBuffer, GivenUp},
@@ -265,6 +265,11 @@ impl<P: Platform> Buffers<P> {
             destination.give_up(total);
         }
     }
+}
+
+/// Returns how long parts are together.
+pub(crate) fn len_bytes(parts: &[&[u8]]) -> usize {
+    parts.iter().map(|part| part.len()).sum()
 }
 
 /// Returns a buffer with the parts one after the other, if there is anything in them.

@@ -56,8 +56,8 @@ use self::{
 pub(crate) use self::{
     batch::Batch,
     block::INLINE_LEN,
-    body::{Body, Inline, len_bytes},
-    buffers::{Buffers, List},
+    body::{Body, Inline},
+    buffers::{Buffers, List, len_bytes},
     closing::CloseWatch,
     deferral::Place,
     guarded::DrainReport,

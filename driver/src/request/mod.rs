@@ -16,5 +16,3 @@ pub(crate) mod exchange;
 pub(crate) mod join;
 pub(crate) mod mode;
 pub(crate) mod session;
-
-pub(crate) use self::exchange::Admission;

@@ -14,7 +14,7 @@ use crate::{
     error::Failed,
     queue::{Buffers, List},
     request::{
-        Admission,
+        exchange::Admission,
         mode::{Message, Mode, Payload},
     },
 };

@@ -11,7 +11,7 @@ use crate::{
     dma::DmaBuffer,
     error::{Failed, check_at_least, check_countable, check_exact_len},
     request::{
-        Admission,
+        exchange::Admission,
         mode::{Message, Mode, Payload, Stateless, StatelessFeature},
         session::Session,
     },

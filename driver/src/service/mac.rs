@@ -14,7 +14,7 @@ use crate::{
     dma::DmaBuffer,
     error::{Failed, check_at_least, check_at_most, check_exact_len},
     request::{
-        Admission,
+        exchange::Admission,
         mode::{Message, Mode, Payload, Stateless, StatelessFeature},
         session::Session,
     },

@@ -7,7 +7,7 @@ use crate::{
     Error, Platform,
     dma::DmaBuffer,
     error::Failed,
-    request::Admission,
+    request::exchange::Admission,
     service::data::{Data, Held, whole},
     wire::Refusal,
 };

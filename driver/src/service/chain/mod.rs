@@ -18,7 +18,7 @@ use crate::{
     dma::DmaBuffer,
     error::{Failed, Requirement, check_countable, check_exact_len, invalid_len},
     request::{
-        Admission,
+        exchange::Admission,
         mode::{Message, Mode, Payload, Stateless, StatelessFeature},
         session::Session,
     },
