@@ -145,7 +145,7 @@ impl<'q, P: Platform> InFlight<'q, P> {
     /// Returns how many bytes the device says that it wrote, which may be more than it was given. Once
     /// `poll` was ready.
     #[inline]
-    fn written_bytes(&self) -> u32 {
+    pub(crate) fn written_bytes(&self) -> u32 {
         self.word.written_bytes()
     }
 

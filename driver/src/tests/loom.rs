@@ -184,7 +184,7 @@ fn await_with(other: fn(&TestQueue)) -> Result<(), Error> {
         poll_fn(|context| in_flight.poll(context)).await
     });
     thread.join().unwrap();
-    outcome
+    outcome.map_err(Error::from)
 }
 
 #[test]
@@ -202,7 +202,7 @@ fn loom_end_finds_the_waker_left_at_publish() {
     check(|| {
         let broken = Error::Broken(DeviceFault::NeedsReset);
         let outcome = await_with(|queue| end(queue, Error::Broken(DeviceFault::NeedsReset)));
-        assert_eq!(outcome, Err(broken));
+        assert_eq!(outcome.map_err(Error::from), Err(broken));
     });
 }
 
@@ -332,7 +332,7 @@ fn loom_end_reaches_whoever_waits() {
         let broken = Error::Broken(DeviceFault::NeedsReset);
         let thread = thread::spawn(move || end(&other, broken));
         let outcome = block_on(poll_fn(|context| in_flight.poll(context)));
-        assert_eq!(outcome, Err(broken));
+        assert_eq!(outcome.map_err(Error::from), Err(broken));
         thread.join().unwrap();
         assert!(block_on(queue.reserve()).is_err());
     });
