@@ -43,7 +43,9 @@ impl<P: Platform> From<Ended<'_, P>> for Error {
     #[cold]
     #[inline(never)]
     fn from(ended: Ended<'_, P>) -> Self {
-        ended.0.ended().unwrap_or(Self::ShutDown)
+        // Under the lock, which the reason was seen under: `Queue::ended` may not tell of it yet.
+        let reason = ended.0.guarded.with(|guarded| guarded.ended);
+        reason.unwrap_or(Self::ShutDown)
     }
 }
 
