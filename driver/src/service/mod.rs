@@ -21,8 +21,8 @@
 //! `hash` is the pattern: a service of its kind is one file here, and the bytes in `wire/`.
 //!
 //! 1. The bytes. Give the algorithm an enum with its lengths (`wire/algorithm.rs`) and a field of
-//!    `Capabilities`, a session's parameters a variant of `SessionParameters` (`wire/control.rs`),
-//!    and the request a function (`wire/data.rs`). A test beside each holds them to golden bytes.
+//!    `Capabilities`, a session's parameters a variant of `SessionParameters` (`wire/control`),
+//!    and the request a function (`wire/data`). A test beside each holds them to golden bytes.
 //! 2. The type. It holds a `Mode` and the lengths that were chosen. `open` checks them and creates
 //!    a `Session`; `stateless` keeps the key, under the service's `StatelessFeature`; `close` and
 //!    `max_len_bytes` ask the mode.
