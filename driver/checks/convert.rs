@@ -1,9 +1,13 @@
 //! The Wycheproof project's files, converted to tables of bytes.
 //!
 //! ```text
-//! number of tests u32, then groups: number of tests u16, fields, then tests: id u32, result u8, fields
-//! field: length u16, bytes                                                             little-endian
+//! file:  number of tests u32, groups
+//! group: number of tests u16, fields, tests
+//! test:  id u32, result u8, fields
+//! field: length u16, bytes
 //! ```
+//!
+//! All numbers are little-endian.
 
 use std::vec::Vec;
 

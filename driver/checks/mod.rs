@@ -1,8 +1,8 @@
 //! Checks of the driver that are the same on the fake device and, in QEMU, on the real one: known
 //! answers of the standards, the Wycheproof project's vectors, random sequences of calls.
 //!
-//! The driver's host tests and the kernel's tests include these files by path; they are published with
-//! the driver, so that its tests run from the package.
+//! The driver's host tests and the kernel's tests include these files by path. They are published
+//! with the driver, so that its tests run from the package.
 
 pub mod monte_carlo;
 pub mod oracle;

@@ -1,5 +1,5 @@
-//! What becomes of a device between its set-up and its end: the table in `life.md`, event by event. The loss
-//! and return of its hardware are in `readiness`, removals in `removal`.
+//! What becomes of a device between its set-up and its end: the table in `life.md`, event by event.
+//! The loss and the return of its hardware are in `readiness`, removals in `removal`.
 
 use alloc::{boxed::Box, vec::Vec};
 use core::{pin::Pin, task::Poll};

@@ -281,8 +281,8 @@ fn loom_orphan_wakes_whoever_waits_for_its_slot() {
     });
 }
 
-/// Two slots come back, one of a cancelled request, to a line whose first waiter never comes; `leave` says
-/// what becomes of it.
+/// Two slots come back, one of a cancelled request, to a line whose first waiter never comes;
+/// `leave` says what becomes of it.
 fn wait_behind(leave: fn(Pin<Box<dyn Future<Output = ()> + '_>>)) {
     let (queue, _) = queue(2);
     let in_flight = submit(queue.try_reserve().unwrap());

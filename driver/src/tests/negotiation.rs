@@ -66,8 +66,8 @@ fn feature_that_is_required_and_missing_is_named() {
     );
 }
 
-/// What a device of hardware asks of a driver's barriers is done anyway, so it is agreed to, whatever the
-/// caller refuses: such a device need not work otherwise.
+/// The driver's barriers are always what a device of hardware needs. So the driver agrees to the
+/// feature, whatever the caller refuses: such a device need not work without it.
 #[test]
 fn order_of_the_platform_is_agreed_to() {
     let order = Features::ORDER_PLATFORM;

@@ -103,8 +103,9 @@ fn what_came_before_the_last_one_left_is_found() {
 #[test]
 fn pollers_that_come_and_go_lose_nothing() {
     const ROUNDS: usize = 3000;
-    // Threads as CPUs, beside a device that serves and interrupts by itself. In each round one looks for
-    // a moment; nobody does afterwards, so a completion that fell between would be waited for for ever.
+    // Threads stand for CPUs, beside a device that serves and interrupts by itself. In each round a
+    // thread polls for a moment, and nobody polls afterwards. If a completion got lost in between,
+    // its caller would wait for ever.
     for rig in rigs() {
         let session = rig.session(Direction::Encrypt);
         assert!(rig.device.settle());

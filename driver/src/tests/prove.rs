@@ -67,7 +67,7 @@ fn every_service_is_proved_by_its_known_answers() {
     assert_eq!(rig.fake.sessions(), 0, "left open on the device");
 }
 
-/// Wrong tags and signatures are asked about: a device that takes them for right has proved nothing.
+/// The device is asked about wrong tags and signatures: one that accepts them has proved nothing.
 #[test]
 fn each_wrong_tag_and_signature_has_to_be_told() {
     let rig = Rig::simple();

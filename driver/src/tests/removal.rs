@@ -1,4 +1,4 @@
-//! A device that is taken out: its registers read ones or zeros, and nothing comes from it any more.
+//! A device that is taken out: its registers read ones or zeros, and it sends nothing any more.
 
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use core::{pin::Pin, task::Poll};

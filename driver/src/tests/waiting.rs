@@ -33,8 +33,9 @@ fn caller_that_never_comes_costs_the_others_one_slot_at_most() {
     }
 }
 
-/// Fills all slots, puts callers in the line of which the first `idlers` never come, and lets all slots
-/// come back, those in the mask `cancelled` after a cancellation: each of the others gets one.
+/// Fills all slots and puts callers in the line, of which the first `idlers` never come. Then lets
+/// all slots come back, those in the mask `cancelled` after a cancellation. Each other caller gets
+/// one.
 fn check_line(idle: Idle, slots: u16, idlers: u16, cancelled: u32) {
     let case = (idle, slots, idlers, cancelled);
     let options = Options {

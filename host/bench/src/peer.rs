@@ -8,8 +8,9 @@ const SAME: &[&str] = &["name", "size", "workers", "vcpus", "placement", "ioeven
 /// What this driver's lines differ in besides, with what stands for a line that does not say it.
 const OWN: &[(&str, &str)] = &[("cpus", "all"), ("batch", "1"), ("idle", "halt")];
 
-/// Returns a line for each pair of medians. Linux has no batches and puts its threads where it likes, so
-/// its lines are compared with all of this driver's, by the better of its two ways to idle.
+/// Returns a line for each pair of medians. Linux has no batches and puts its threads where it
+/// likes, so its lines are compared with all of this driver's, by the better of its two ways to
+/// idle.
 pub fn ratios(lines: &[Line], limits: &[Line]) -> Vec<Line> {
     let mut ratios: Vec<Line> = Vec::new();
     for own in lines

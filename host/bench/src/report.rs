@@ -57,7 +57,8 @@ impl Report {
             "<!doctype html><meta charset=utf-8><title>virtio-crypto benchmarks</title>\
              <style>body{{font:15px sans-serif;margin:2em auto;max-width:1300px;color:#222}}\
              table{{border-collapse:collapse;font-size:12px}}\
-             td,th{{padding:2px 8px;white-space:nowrap;text-align:right;border-bottom:1px solid #ddd}}\
+             td,th{{padding:2px 8px;white-space:nowrap;text-align:right}}\
+             td,th{{border-bottom:1px solid #ddd}}\
              svg{{margin:4px}}div{{overflow-x:auto}}</style>\
              <h1>virtio-crypto benchmarks</h1><p>{}</p>",
             escape(header.trim_start_matches("# ")),

@@ -1,6 +1,6 @@
 //! A key, kept by the device or by the driver, and the requests that are made with it.
 //!
-//! For every type of the room. The rule: after an error nothing of a result is left with the caller.
+//! For every type of the room. The rule: after an error the caller keeps no part of a result.
 
 use alloc::sync::Arc;
 
