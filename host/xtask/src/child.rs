@@ -13,7 +13,7 @@ use std::{
 };
 
 use crate::{
-    project::program,
+    files::program,
     report::{Failure, Result, say},
 };
 

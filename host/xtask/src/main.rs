@@ -8,11 +8,12 @@
 //! | `boot` | one run in QEMU: machine, command line, verdict; the cargo runner |
 //! | `suite` | the tests: parts, filter, what may be left out |
 //! | `lint`, `probe`, `bench`, `peer` | a command each |
-//! | `child`, `project`, `report` | starting programs, calling cargo, saying what is wrong |
+//! | `project`, `child`, `files`, `report` | calling cargo, starting programs, saying what is wrong |
 
 mod bench;
 mod boot;
 mod child;
+mod files;
 mod lint;
 mod peer;
 mod probe;

@@ -12,7 +12,8 @@ use std::{
 use crate::{
     boot::{self, Image, machine::Variables},
     child,
-    project::{Project, files_below, program, scratch},
+    files::{files_below, program, scratch},
+    project::Project,
     report::{Failure, Result, fail, say},
 };
 

@@ -3,9 +3,9 @@
 //! For the QEMU command line and the judgement of a run. The rule: a [`Machine`] that exists has
 //! been checked, so nothing wrong gets as far as QEMU.
 
-use std::{env, fs::OpenOptions, ops::RangeInclusive};
+use std::{env, ops::RangeInclusive};
 
-use super::qemu::accelerator;
+use super::accelerator::{accelerator, can_write};
 
 /// The least memory in which the kernel gets far enough to say what it needs.
 const LEAST_MEMORY_KIB: u64 = 16 << 10;
@@ -255,11 +255,6 @@ fn check_accelerator(value: &str) -> Result<(), Refusal> {
         "kvm" => refuse("/dev/kvm cannot be written; ACCEL=tcg needs none"),
         _ => refuse("kvm or tcg, with options behind a comma"),
     }
-}
-
-/// Tells whether this user may write a file.
-pub fn can_write(path: &str) -> bool {
-    OpenOptions::new().write(true).open(path).is_ok()
 }
 
 #[cfg(test)]

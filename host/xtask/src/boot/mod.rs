@@ -3,31 +3,20 @@
 //! For the cargo runner and for Linux beside it. The rule: every run has a time limit, and a run
 //! that fails ends with one line that says why.
 
+mod accelerator;
 pub mod machine;
 mod qemu;
 pub mod runner;
 mod verdict;
 
-use std::path::Path;
-
 use crate::{
     child,
-    report::{Failure, Result, fail, quote, say},
+    report::{Failure, Result, fail},
 };
 use machine::{Machine, Variables};
 
-pub use qemu::accelerator;
-
-/// What is booted.
-#[derive(Clone, Copy, Debug)]
-pub struct Image<'a> {
-    /// The kernel.
-    pub kernel: &'a Path,
-    /// Linux's first file system.
-    pub initramfs: Option<&'a Path>,
-    /// The words of its command line.
-    pub words: &'a str,
-}
+pub use accelerator::accelerator;
+pub use qemu::Image;
 
 /// Boots an image on the machine that these words ask for, as far as variables say nothing else.
 ///
@@ -59,21 +48,4 @@ pub fn boot(image: &Image, machine_words: &str, variables: &Variables) -> Result
             fail(reason)
         }
     }
-}
-
-/// Says how a run is repeated alone.
-fn say_alone(elf: &str, machine_words: &str, words: &str, variables: &Variables) {
-    let mut line = String::from("alone: ");
-    for (name, value) in variables.given() {
-        line += &format!("{name}={} ", quote(value));
-    }
-    line += &format!(
-        "MACHINE_WORDS={} ./run.sh {}",
-        quote(machine_words),
-        quote(elf)
-    );
-    if !words.is_empty() {
-        line += &format!(" {words}");
-    }
-    say(line);
 }

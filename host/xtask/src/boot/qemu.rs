@@ -3,26 +3,20 @@
 //! For [`boot`](super::boot). The rule: whatever runs in QEMU runs by this command line, so that a
 //! run can be repeated and compared.
 
-use std::fs;
+use std::path::Path;
 
-use super::{
-    Image,
-    machine::{Machine, Variables, can_write},
-};
+use super::machine::{Machine, Variables};
 use crate::report::{Failure, Result};
 
-/// Returns the accelerator for this host: KVM where the CPU itself has virtualisation. A hypervisor
-/// in software behind /dev/kvm is slower than TCG.
-pub fn accelerator() -> String {
-    let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let has_virtualisation = cpu
-        .split_whitespace()
-        .any(|flag| flag == "vmx" || flag == "svm");
-    if has_virtualisation && can_write("/dev/kvm") {
-        "kvm".to_owned()
-    } else {
-        "tcg,thread=multi".to_owned()
-    }
+/// What is booted.
+#[derive(Clone, Copy, Debug)]
+pub struct Image<'a> {
+    /// The kernel.
+    pub kernel: &'a Path,
+    /// Linux's first file system.
+    pub initramfs: Option<&'a Path>,
+    /// The words of its command line.
+    pub words: &'a str,
 }
 
 /// Returns QEMU and its arguments.
@@ -85,15 +79,13 @@ pub fn command(machine: &Machine, image: &Image, variables: &Variables) -> Resul
     Ok(command)
 }
 
-fn text(path: &std::path::Path) -> Result<String> {
+fn text(path: &Path) -> Result<String> {
     let text = path.to_str().map(str::to_owned);
     text.ok_or_else(|| Failure::Because(format!("{}: its path is no text", path.display())))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
 
     fn line(words: &str, image: &Image) -> String {

@@ -9,8 +9,8 @@ use std::{
     path::Path,
 };
 
-use super::{Image, boot, machine::Variables, say_alone};
-use crate::report::{Failure, Result, say};
+use super::{boot, machine::Variables, qemu::Image};
+use crate::report::{Failure, Result, quote, say};
 
 /// What a binary's section `.qemu-machine` holds in front of each machine.
 const MARK: &[u8] = b"qemu-machine:{";
@@ -64,6 +64,23 @@ pub fn run(elf: &str, words: &[String]) -> Result {
     } else {
         Ok(())
     }
+}
+
+/// Says how a run is repeated alone.
+fn say_alone(elf: &str, machine_words: &str, words: &str, variables: &Variables) {
+    let mut line = String::from("alone: ");
+    for (name, value) in variables.given() {
+        line += &format!("{name}={} ", quote(value));
+    }
+    line += &format!(
+        "MACHINE_WORDS={} ./run.sh {}",
+        quote(machine_words),
+        quote(elf)
+    );
+    if !words.is_empty() {
+        line += &format!(" {words}");
+    }
+    say(line);
 }
 
 /// Returns the machines that a binary asks for.

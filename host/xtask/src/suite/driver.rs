@@ -4,10 +4,11 @@
 
 use std::fs;
 
-use super::Part;
+use super::part::Part;
 use crate::{
     child,
-    project::{Project, files_below},
+    files::files_below,
+    project::Project,
     report::{Failure, Result, fail, say},
 };
 

@@ -10,7 +10,7 @@ use std::{
     process::Command,
 };
 
-use super::Part;
+use super::part::Part;
 use crate::{
     child,
     project::Project,

@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::project::files_below;
+use crate::files::files_below;
 
 /// The words of `./run.sh test`; without any, every test is wanted.
 #[derive(Clone, Debug)]

@@ -4,7 +4,7 @@
 
 use std::fs;
 
-use super::Part;
+use super::part::Part;
 use crate::report::Result;
 
 pub fn run(part: &mut Part) -> Result {

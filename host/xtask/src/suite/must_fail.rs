@@ -3,7 +3,7 @@
 //! The rule: a run that should fail and passes is a failure, and so is one that fails for another
 //! reason.
 
-use super::Part;
+use super::part::Part;
 use crate::{
     child,
     report::{Result, quote},

@@ -11,10 +11,11 @@ use std::{
     process::Command,
 };
 
-use super::Part;
+use super::part::Part;
 use crate::{
     child,
-    project::{Project, program, scratch},
+    files::{program, scratch},
+    project::Project,
     report::{Result, quote},
 };
 

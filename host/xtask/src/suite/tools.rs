@@ -2,7 +2,7 @@
 //!
 //! The rule: a package is built only if a wanted name stands in it.
 
-use super::Part;
+use super::part::Part;
 use crate::report::Result;
 
 pub fn run(part: &mut Part) -> Result {

@@ -4,7 +4,7 @@
 
 use std::process::Command;
 
-use super::{Part, pattern};
+use super::{part::Part, pattern};
 use crate::{child, probe, project::Project, report::Result};
 
 pub fn run(part: &mut Part) -> Result {
