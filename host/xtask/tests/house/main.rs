@@ -136,6 +136,36 @@ const KERNEL: House = House {
     ],
 };
 
+const XTASK: House = House {
+    src: "host/xtask/src",
+    library: "xtask",
+    roots: &["main.rs"],
+    rooms: &[
+        // Which command it is.
+        "main",
+        // The commands.
+        "lint",
+        "suite",
+        "bench",
+        "probe",
+        "peer",
+        // One run in QEMU.
+        "boot",
+        // Starting programs, finding files, saying what is wrong.
+        "project",
+        "child",
+        "files",
+        "report",
+    ],
+    by_root: &[],
+    unsafe_rooms: &[],
+};
+
+#[test]
+fn xtask_imports_downward_only() {
+    check(&XTASK);
+}
+
 #[test]
 fn kernel_imports_downward_only() {
     check(&KERNEL);
