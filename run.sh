@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# The one face of this project, and the cargo runner: sets up a fresh machine (Rust, crates, QEMU),
-# then hands over to host/xtask, which does what `./run.sh --help` lists.
+# The one face of this project, and the cargo runner: does what must be done before there is a
+# compiler, compiles host/xtask and hands over to it, which does what `./run.sh --help` lists.
 set -uo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+help=$here/host/xtask/src/help.txt
 target=x86_64-unknown-none
 debian_rustc=/usr/bin/rustc
 toolchain= scratch=
@@ -11,16 +12,12 @@ toolchain= scratch=
 say() { printf 'run: %s\n' "$*" >&2; }
 fail() { say "failed: $*" && exit 1; }
 
-setup_timeout=${SETUP_TIMEOUT:-600}
-[[ $setup_timeout =~ ^[1-9][0-9]{0,4}$ ]] ||
-    fail "SETUP_TIMEOUT=$setup_timeout: a number from 1 to 99999"
+export SETUP_TIMEOUT=${SETUP_TIMEOUT:-600}
+[[ $SETUP_TIMEOUT =~ ^[1-9][0-9]{0,4}$ ]] ||
+    fail "SETUP_TIMEOUT=$SETUP_TIMEOUT: a number from 1 to 99999"
 
-qemu=${QEMU:-qemu-system-x86_64}
 # Cargo starts the runner in another directory.
-case $qemu in
-/*) ;;
-*/*) export QEMU="$PWD/$qemu" && qemu=$QEMU ;;
-esac
+[[ ${QEMU:-} != [!/]*/* ]] || export QEMU="$PWD/$QEMU"
 
 # Where cargo builds, as it sees it from the top of the project.
 target_directory() { (cd "$here" && realpath -m "${CARGO_TARGET_DIR:-target}"); }
@@ -42,7 +39,7 @@ check_directories() {
 }
 
 # Runs a step of the set-up, for a bounded time and asking nothing.
-bounded() { timeout --foreground -k 5 "$setup_timeout" "$@" </dev/null; }
+bounded() { timeout --foreground -k 5 "$SETUP_TIMEOUT" "$@" </dev/null; }
 is_root() { [ "$(id -u)" = 0 ]; }
 can_be_root() { is_root || { command -v sudo >/dev/null && sudo -n true 2>/dev/null; }; }
 as_root() { if is_root; then bounded "$@"; else bounded sudo -n "$@"; fi; }
@@ -71,21 +68,15 @@ apt_install() {
     status=$?
     case $status in
     0) ;;
-    124 | 137) fail "$why: apt-get did not end in $setup_timeout s: is there a network?" \
+    124 | 137) fail "$why: apt-get did not end in $SETUP_TIMEOUT s: is there a network?" \
         "'$by_hand' installs it" ;;
     *) fail "$why: '$by_hand' failed:" \
         "$(grep '^E: ' "$log" | head -n 1 | grep . || tail -n 1 "$log")" ;;
     esac
 }
 
-# Host work, at the top of the project, never sees the variables that build the kernel.
-host() {
-    (
-        unset RUSTC RUSTDOC RUSTC_BOOTSTRAP CARGO_BUILD_TARGET CARGO_BUILD_RUSTC
-        unset "${!CARGO_UNSTABLE_@}" "${!CARGO_TARGET_X86_64_UNKNOWN_NONE_@}"
-        cd "$here" && "$@"
-    )
-}
+# At the top of the project rustup sees which toolchain it is.
+at_top() { (cd "$here" && "$@"); }
 
 # Debian's compiler: new enough, with the source of `core` beside it.
 has_debian_rust() {
@@ -97,12 +88,12 @@ has_debian_rust() {
 
 has_native_target() {
     local directory
-    directory=$(host bounded rustc --print target-libdir --target $target 2>/dev/null) &&
+    directory=$(at_top bounded rustc --print target-libdir --target $target 2>/dev/null) &&
         compgen -G "$directory/libcore-*.rlib" >/dev/null
 }
 
 # A rustup without the toolchain has a `cargo` that does nothing but fetch it.
-has_cargo() { command -v cargo >/dev/null && host bounded cargo --version >/dev/null 2>&1; }
+has_cargo() { command -v cargo >/dev/null && at_top bounded cargo --version >/dev/null 2>&1; }
 
 # Which compiler builds the kernel: `native` or `debian`.
 find_toolchain() {
@@ -119,7 +110,7 @@ setup_rust() {
     find_toolchain && return
     if command -v rustup >/dev/null; then
         say "adding the target $target"
-        host bounded rustup target add $target >"$scratch/rustup" 2>&1 && find_toolchain && return
+        at_top bounded rustup target add $target >"$scratch/rustup" 2>&1 && find_toolchain && return
         say "rustup cannot add it here: $(tail -n 1 "$scratch/rustup")"
     fi
     if has_cargo; then
@@ -135,57 +126,6 @@ setup_rust() {
     fail "no compiler for $target: install rustup, then run 'rustup target add $target'"
 }
 
-# Cargo without the network tries for minutes, and names one crate after the other.
-setup_crates() {
-    local crates=(--locked --target $target --target host-tuple)
-    host cargo fetch -q --offline "${crates[@]}" 2>/dev/null && return
-    say "fetching crates"
-    CARGO_NET_RETRY=1 CARGO_HTTP_TIMEOUT=20 host bounded cargo fetch -q "${crates[@]}" \
-        2>"$scratch/crates" && return
-    say "crates.io cannot be reached ($(tail -n 1 "$scratch/crates" | sed 's/^ *//')):" \
-        "what has been fetched before has to do; where cargo misses a package," \
-        "'./run.sh setup' fetches it once there is a network"
-    export CARGO_NET_OFFLINE=true
-}
-
-# Finds QEMU, or says what is wrong with the one that was asked for; `false` where there is none.
-find_qemu() {
-    local version major minor
-    if ! command -v "$qemu" >/dev/null; then
-        [ -n "${QEMU:-}" ] || return
-        [ ! -e "$QEMU" ] || fail "QEMU=$QEMU: not a program that can be run"
-        fail "QEMU=$QEMU: no such program;" \
-            "without QEMU= it is qemu-system-x86_64, which ./run.sh setup installs"
-    fi
-    version=$(bounded "$qemu" --version 2>/dev/null |
-        sed -nE 's/^QEMU emulator version ([0-9.]+).*/\1/p')
-    [ -n "$version" ] ||
-        fail "$qemu does not say that it is a QEMU: '$qemu --version' shows what it says"
-    IFS=. read -r major minor _ <<<"$version"
-    [ "$((100 * major + ${minor:-0}))" -ge 702 ] ||
-        fail "$qemu is QEMU $version: 7.2 or later is needed"
-}
-
-# setup COMMAND [word]: what every command needs, and what this one needs beside it.
-setup() {
-    check_directories
-    setup_rust
-    setup_crates
-    find_qemu || { apt_install "no QEMU" qemu-system-x86 && find_qemu; }
-    case "$*" in
-    lint)
-        command -v cargo-fmt >/dev/null || apt_install "no rustfmt" rustfmt-web
-        [ $toolchain = native ] || [ -x /usr/bin/cargo-clippy ] ||
-            apt_install "no clippy beside $debian_rustc" rust-web-clippy
-        ;;
-    linux-guest* | "bench --peer linux"*)
-        [ -e "$(target_directory)/peer/modules.list" ] && return
-        command -v cpio >/dev/null || ! command -v apt-get >/dev/null || apt_install "no cpio" cpio
-        can_be_root && apt_update >/dev/null 2>&1
-        ;;
-    esac
-}
-
 # Compiles host/xtask where this source has not been compiled yet: by rustc alone, in seconds, since
 # cargo, which starts this as its runner, holds the lock of its own builds.
 hand_over() {
@@ -198,7 +138,7 @@ hand_over() {
         [ -n "$scratch" ] || check_directories
         say "compiling host/xtask, which takes some seconds"
         mkdir -p "$directory" && find "$directory" -type f -mtime +1 -delete &&
-            host rustc --edition 2024 -o "$scratch/xtask" --crate-name xtask \
+            at_top rustc --edition 2024 -o "$scratch/xtask" --crate-name xtask \
                 host/xtask/src/main.rs && mv "$scratch/xtask" "$xtask" ||
             fail "host/xtask does not build"
     fi
@@ -207,17 +147,14 @@ hand_over() {
 }
 
 case ${1:-} in
--h | --help | help) exec cat "$here/host/xtask/src/help.txt" ;;
-setup | env | lint)
-    [ $# = 1 ] ||
-        fail "$1: '$2' means nothing to it; ./run.sh --help shows what each command takes"
-    setup "$1"
+-h | --help | help) exec cat "$help" ;;
+# What xtask calls back for: packages, and apt's lists alone.
+--install) check_directories && apt_install "${@:2}" && exit ;;
+--update) can_be_root && apt_update >/dev/null 2>&1; exit ;;
+-*) cat "$help" >&2 && exit 2 ;;
+"" | demo | test | lint | bench | bench-guest | probe | linux-guest | setup | env)
+    check_directories && setup_rust
     ;;
-"" | demo | test | bench | linux-guest | probe | bench-guest) setup "$@" ;;
--*) cat "$here/host/xtask/src/help.txt" >&2 && exit 2 ;;
-*)
-    [ -f "$1" ] || { say "no such command or file: $1; ./run.sh --help lists them" && exit 2; }
-    find_qemu || fail "no $qemu: ./run.sh setup installs it"
-    ;;
+*) [ -f "$1" ] || { say "no such command or file: $1; ./run.sh --help lists them" && exit 2; } ;;
 esac
 hand_over "$@"

@@ -4,6 +4,7 @@
 
 use std::{
     env, fs, io,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
@@ -28,10 +29,16 @@ pub fn files_below(folder: &Path) -> io::Result<Vec<PathBuf>> {
 
 /// Returns the path of a program that would be run under this name.
 pub fn program(name: &str) -> Option<PathBuf> {
+    let can_run = |path: &PathBuf| {
+        let is_executable = |data: fs::Metadata| data.is_file() && data.mode() & 0o111 != 0;
+        fs::metadata(path).is_ok_and(is_executable)
+    };
+    if name.contains('/') {
+        return Some(PathBuf::from(name)).filter(can_run);
+    }
     let path = env::var_os("PATH")?;
-    env::split_paths(&path)
-        .map(|folder| folder.join(name))
-        .find(|path| path.is_file())
+    let mut places = env::split_paths(&path).map(|folder| folder.join(name));
+    places.find(can_run)
 }
 
 /// Returns a directory of this process for files that do not stay; whoever asks removes it.
@@ -48,6 +55,20 @@ pub fn scratch(purpose: &str) -> Result<PathBuf> {
         Err(error) => {
             say(format_args!("{}: {error}", path.display()));
             Err(Failure::Told(1))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_can_be_run_is_a_program() {
+        assert!(program("sh").is_some());
+        assert!(program("/bin/sh").is_some());
+        for other in ["no-such-program", "/no/such", "/etc/passwd", "/bin"] {
+            assert_eq!(program(other), None, "{other}");
         }
     }
 }

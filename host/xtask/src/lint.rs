@@ -7,9 +7,10 @@ use std::{path::Path, process::Command};
 
 use crate::{
     child,
+    files::program,
     project::{DEBIAN_RUSTC, Project},
     report::{Failure, Result, fail, say},
-    suite,
+    setup, suite,
 };
 
 const DENY: [&str; 3] = ["--", "-D", "warnings"];
@@ -31,6 +32,7 @@ const KERNEL: [&str; 9] = [
 ///
 /// Fails with the first step that does.
 pub fn run(project: &Project) -> Result {
+    set_up(project)?;
     let host = |arguments: &[&str]| project.host_cargo(arguments);
     step(&mut host(&["fmt", "--all", "--check"]))?;
     let clippy = ["host-clippy", "-q", "--all-features"];
@@ -67,6 +69,19 @@ pub fn run(project: &Project) -> Result {
             .kernel_cargo(&doc)
             .env("RUSTDOCFLAGS", "-D warnings"),
     )
+}
+
+/// Gets what no other command needs.
+fn set_up(project: &Project) -> Result {
+    if program("cargo-fmt").is_none() {
+        setup::install(project, "no rustfmt", &["rustfmt-web"])?;
+    }
+    let clippy = Path::new(DEBIAN_RUSTC).with_file_name("cargo-clippy");
+    if project.has_debian_toolchain() && !clippy.is_file() {
+        let why = format!("no clippy beside {DEBIAN_RUSTC}");
+        setup::install(project, &why, &["rust-web-clippy"])?;
+    }
+    Ok(())
 }
 
 fn name(command: &Command) -> String {

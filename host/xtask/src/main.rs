@@ -1,4 +1,4 @@
-//! What `./run.sh` hands over to once the machine is set up: every command that `--help` lists.
+//! What `./run.sh` hands over to once there is a compiler: every command that `--help` lists.
 //!
 //! For whoever works on the project, and for cargo, whose runner this is. The rule: the standard
 //! library alone, so that `run.sh` compiles it with nothing but `rustc`.
@@ -8,7 +8,9 @@
 //! | `boot` | one run in QEMU: machine, command line, verdict; the cargo runner |
 //! | `suite` | the tests: parts, filter, what may be left out |
 //! | `lint`, `probe`, `bench`, `peer` | a command each |
-//! | `project`, `child`, `files`, `report` | calling cargo, starting programs, saying what is wrong |
+//! | `setup` | what a command needs beside a compiler: crates, QEMU, packages |
+//! | `project`, `child` | calling cargo, starting programs |
+//! | `files`, `report` | finding files, saying what is wrong |
 
 mod bench;
 mod boot;
@@ -19,13 +21,14 @@ mod peer;
 mod probe;
 mod project;
 mod report;
+mod setup;
 mod suite;
 
 use std::{env, process::ExitCode};
 
-use boot::{machine::Variables, runner};
+use boot::{emulator, machine::Variables, runner};
 use project::Project;
-use report::{Failure, Result, say};
+use report::{Failure, Result, fail, say};
 
 fn main() -> ExitCode {
     let words: Vec<String> = env::args_os()
@@ -42,42 +45,43 @@ fn main() -> ExitCode {
     }
 }
 
+/// A command: its word, and what it does with the words behind that.
+type Command = (&'static str, fn(&Project, &[String]) -> Result);
+
+const COMMANDS: [Command; 10] = [
+    ("", |project, words| {
+        demonstrate(project, &["--release"], words)
+    }),
+    ("demo", |project, words| demonstrate(project, &[], words)),
+    ("test", suite::run),
+    ("lint", |project, _| lint::run(project)),
+    ("bench", bench::run),
+    ("bench-guest", bench::guest),
+    ("probe", probe::run),
+    ("linux-guest", boot_linux),
+    ("setup", |project, _| say_ready(project)),
+    ("env", |project, _| print_variables(project)),
+];
+
+/// Those that take no words.
+const WORDLESS: [&str; 3] = ["lint", "setup", "env"];
+
 fn run(words: &[String]) -> Result {
-    let project = Project::find()?;
-    let (command, words) = match words.split_first() {
-        Some((command, words)) => (command.as_str(), words),
+    let mut project = Project::find()?;
+    let (name, words) = match words.split_first() {
+        Some((name, words)) => (name.as_str(), words),
         None => ("", words),
     };
-    match command {
-        "" => demonstrate(&project, &["--release"], words),
-        "demo" => demonstrate(&project, &[], words),
-        "test" => suite::run(&project, words),
-        "lint" => lint::run(&project),
-        "bench" => bench::run(&project, words),
-        "bench-guest" => bench::guest(&project, words),
-        "probe" => probe::run(&project, words),
-        "linux-guest" => {
-            let variables = Variables::read();
-            variables.check()?;
-            peer::build(&project)?;
-            peer::boot(&project, words, &variables)
-        }
-        "setup" => {
-            let qemu = probe::qemu_version(&project, &Variables::read())?;
-            say(format_args!(
-                "ready: {} compiler, {qemu}",
-                project.toolchain()
-            ));
-            Ok(())
-        }
-        "env" => {
-            for (name, value) in project.kernel_variables() {
-                println!("export {name}={value}");
-            }
-            Ok(())
-        }
-        elf => runner::run(elf, words),
+    let Some((_, command)) = COMMANDS.iter().find(|(own, _)| *own == name) else {
+        return runner::run(&project, name, words);
+    };
+    if let Some(word) = words.first().filter(|_| WORDLESS.contains(&name)) {
+        return fail(format_args!(
+            "{name}: '{word}' means nothing to it; ./run.sh --help shows what each command takes"
+        ));
     }
+    setup::run(&mut project)?;
+    command(&project, words)
 }
 
 /// Builds the demonstration and boots it.
@@ -87,4 +91,28 @@ fn demonstrate(project: &Project, profile: &[&str], words: &[String]) -> Result 
     let selection = ["-p", "kernel", "--features", "usage", "--bin", "demo"];
     let selection = [profile, &selection].concat();
     project.run_kernel("the demonstration", &selection, words)
+}
+
+/// Boots Linux with what measures its driver.
+fn boot_linux(project: &Project, words: &[String]) -> Result {
+    let variables = Variables::read();
+    variables.check()?;
+    peer::build(project)?;
+    peer::boot(project, words, &variables)
+}
+
+/// Says with what kernels are built and run.
+fn say_ready(project: &Project) -> Result {
+    let qemu = emulator::version(project, &Variables::read())?;
+    let compiler = project.toolchain();
+    say(format_args!("ready: {compiler} compiler, {qemu}"));
+    Ok(())
+}
+
+/// Prints what plain cargo needs to build the kernel, for a shell.
+fn print_variables(project: &Project) -> Result {
+    for (name, value) in project.kernel_variables() {
+        println!("export {name}={value}");
+    }
+    Ok(())
 }

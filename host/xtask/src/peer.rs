@@ -15,6 +15,7 @@ use crate::{
     files::{files_below, program, scratch},
     project::Project,
     report::{Failure, Result, fail, say},
+    setup,
 };
 
 /// What Linux's driver needs, in the order of loading.
@@ -122,6 +123,10 @@ fn fetch(project: &Project, peer: &Path) -> Result {
             peer.display()
         ));
     }
+    if program("cpio").is_none() {
+        setup::install(project, "no cpio", &["cpio"])?;
+    }
+    setup::update_lists(project)?;
     let package = package(project)?;
     say(format_args!("fetching {package}"));
     let _ = fs::remove_dir_all(peer);
@@ -152,19 +157,8 @@ fn package(project: &Project) -> Result<String> {
 
 /// Downloads a package and unpacks it; `false` when that fails.
 fn unpack(project: &Project, package: &str, downloads: &Path, tree: &Path) -> Result<bool> {
-    let limit = std::env::var("SETUP_TIMEOUT").unwrap_or_default();
-    let limit = if limit.is_empty() { "600" } else { &limit };
-    let mut apt = project.host("timeout");
-    apt.args([
-        "--foreground",
-        "-k",
-        "5",
-        limit,
-        "apt-get",
-        "-q",
-        "download",
-        package,
-    ]);
+    let mut apt = project.bounded("apt-get");
+    apt.args(["-q", "download", package]);
     if child::capture(apt.current_dir(downloads))?.status != 0 {
         return Ok(false);
     }

@@ -6,7 +6,7 @@
 use std::process::Command;
 
 use crate::{
-    boot::{accelerator, machine::Variables},
+    boot::{accelerator, emulator, machine::Variables},
     child,
     project::Project,
     report::{Result, fail, say},
@@ -70,25 +70,15 @@ fn parse(words: &[String]) -> Result<(Vec<&str>, String)> {
 ///
 /// # Errors
 ///
-/// Fails when QEMU does not run.
+/// Fails where there is no QEMU that can be used.
 pub fn header(project: &Project, variables: &Variables) -> Result<String> {
     let accelerator = variables
         .get("ACCEL")
         .map_or_else(accelerator, str::to_owned);
     Ok(format!(
         "{}, accelerator {accelerator}",
-        qemu_version(project, variables)?
+        emulator::version(project, variables)?
     ))
-}
-
-/// Returns the line in which QEMU says its version.
-///
-/// # Errors
-///
-/// Fails when it does not run.
-pub fn qemu_version(project: &Project, variables: &Variables) -> Result<String> {
-    let ended = child::capture(project.host(variables.qemu()).arg("--version"))?;
-    Ok(ended.output.lines().next().unwrap_or("").to_owned())
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 
 use std::{
     env,
-    ffi::OsStr,
+    ffi::{OsStr, OsString},
     path::{Path, PathBuf},
     process::Command,
 };
@@ -35,6 +35,9 @@ pub struct Project {
     root: PathBuf,
     target: PathBuf,
     has_debian_toolchain: bool,
+    /// Seconds until a step of the set-up is given up.
+    setup_timeout: OsString,
+    is_offline: bool,
 }
 
 impl Project {
@@ -44,9 +47,11 @@ impl Project {
     ///
     /// Fails when `run.sh` did not start this.
     pub fn find() -> Result<Self> {
-        let Some(root) = env::var_os("XTASK_ROOT").map(PathBuf::from) else {
+        let given = (env::var_os("XTASK_ROOT"), env::var_os("SETUP_TIMEOUT"));
+        let (Some(root), Some(setup_timeout)) = given else {
             return fail("xtask is started by ./run.sh");
         };
+        let root = PathBuf::from(root);
         let target = env::var_os("CARGO_TARGET_DIR").filter(|directory| !directory.is_empty());
         let target = root.join(target.unwrap_or_else(|| "target".into()));
         let has_debian_toolchain = env::var_os("XTASK_TOOLCHAIN").is_some_and(|it| it == "debian");
@@ -54,6 +59,8 @@ impl Project {
             root,
             target,
             has_debian_toolchain,
+            setup_timeout,
+            is_offline: false,
         })
     }
 
@@ -97,10 +104,26 @@ impl Project {
         }
     }
 
+    /// From here on cargo looks for no network.
+    pub fn go_offline(&mut self) {
+        self.is_offline = true;
+    }
+
+    /// Returns a command for this host that is a step of the set-up: it has a time limit.
+    pub fn bounded(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = self.host("timeout");
+        command.args(["--foreground", "-k", "5"]);
+        command.arg(&self.setup_timeout).arg(program);
+        command
+    }
+
     /// Returns a command for this host, at the top of the project.
     pub fn host(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
         command.current_dir(&self.root);
+        if self.is_offline {
+            command.env("CARGO_NET_OFFLINE", "true");
+        }
         for (name, _) in env::vars_os() {
             let text = name.to_string_lossy();
             if KERNEL_ONLY.contains(&&*text)

@@ -4,6 +4,7 @@
 //! that fails ends with one line that says why.
 
 mod accelerator;
+pub mod emulator;
 pub mod machine;
 mod qemu;
 pub mod runner;

@@ -9,8 +9,11 @@ use std::{
     path::Path,
 };
 
-use super::{boot, machine::Variables, qemu::Image};
-use crate::report::{Failure, Result, quote, say};
+use super::{boot, emulator, machine::Variables, qemu::Image};
+use crate::{
+    project::Project,
+    report::{Failure, Result, quote, say},
+};
 
 /// What a binary's section `.qemu-machine` holds in front of each machine.
 const MARK: &[u8] = b"qemu-machine:{";
@@ -20,13 +23,14 @@ const MARK: &[u8] = b"qemu-machine:{";
 /// # Errors
 ///
 /// Fails when one of its runs does, once all of them are over.
-pub fn run(elf: &str, words: &[String]) -> Result {
+pub fn run(project: &Project, elf: &str, words: &[String]) -> Result {
     // `cargo bench` says so to every binary, behind the caller's own words.
     let words = match words {
         [own @ .., last] if last == "--bench" => own,
         all => all,
     };
     let variables = Variables::read();
+    emulator::version(project, &variables)?;
     variables.check()?;
     let asked = machines(&fs::read(elf)?)?;
     let given = env::var("MACHINE_WORDS").ok();

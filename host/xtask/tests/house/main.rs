@@ -149,8 +149,16 @@ const XTASK: House = House {
         "bench",
         "probe",
         "peer",
+        // What they need beside a compiler.
+        "setup",
         // One run in QEMU.
+        "boot/runner",
         "boot",
+        "boot/verdict",
+        "boot/qemu",
+        "boot/emulator",
+        "boot/machine",
+        "boot/accelerator",
         // Starting programs, finding files, saying what is wrong.
         "project",
         "child",

@@ -1,0 +1,109 @@
+//! Which QEMU runs the guest, and whether it is one that can.
+//!
+//! For set-up and the cargo runner. The rule: what is wrong with a QEMU is said in one line, before
+//! anything is built or booted.
+
+use std::path::Path;
+
+use super::machine::Variables;
+use crate::{
+    child,
+    files::program,
+    project::Project,
+    report::{Result, fail},
+};
+
+/// How the line begins in which a QEMU says its version.
+const MARK: &str = "QEMU emulator version ";
+
+/// The oldest QEMU that has what the driver is tested with.
+const OLDEST: (u32, u32) = (7, 2);
+
+/// Returns the line in which QEMU says its version; `None` where none is installed.
+///
+/// # Errors
+///
+/// Fails with what is wrong with the one that is there, or with the one that was asked for.
+pub fn find(project: &Project, variables: &Variables) -> Result<Option<String>> {
+    let qemu = variables.qemu();
+    if program(qemu).is_none() {
+        return match variables.get("QEMU") {
+            None => Ok(None),
+            Some(asked) if Path::new(asked).exists() => {
+                fail(format_args!("QEMU={asked}: not a program that can be run"))
+            }
+            Some(asked) => fail(format_args!(
+                "QEMU={asked}: no such program; without QEMU= it is qemu-system-x86_64, \
+                 which ./run.sh setup installs"
+            )),
+        };
+    }
+    let ended = child::capture(project.bounded(qemu).arg("--version"))?;
+    let Some((line, version)) = ended.output.lines().find_map(version_in) else {
+        return fail(format_args!(
+            "{qemu} does not say that it is a QEMU: '{qemu} --version' shows what it says"
+        ));
+    };
+    if is_too_old(version) {
+        let (major, minor) = OLDEST;
+        return fail(format_args!(
+            "{qemu} is QEMU {version}: {major}.{minor} or later is needed"
+        ));
+    }
+    Ok(Some(line.to_owned()))
+}
+
+/// Returns the line in which QEMU says its version.
+///
+/// # Errors
+///
+/// Fails where there is none that can be used.
+pub fn version(project: &Project, variables: &Variables) -> Result<String> {
+    match find(project, variables)? {
+        Some(line) => Ok(line),
+        None => fail(format_args!(
+            "no {}: ./run.sh setup installs it",
+            variables.qemu()
+        )),
+    }
+}
+
+/// Returns a line in which a QEMU says its version, and the version.
+fn version_in(line: &str) -> Option<(&str, &str)> {
+    let rest = line.strip_prefix(MARK)?;
+    let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.');
+    let version = &rest[..end.unwrap_or(rest.len())];
+    (!version.is_empty()).then_some((line, version))
+}
+
+fn is_too_old(version: &str) -> bool {
+    let mut numbers = version.split('.').map(|number| number.parse().unwrap_or(0));
+    let mut next = || numbers.next().unwrap_or(0);
+    (next(), next()) < OLDEST
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn version_is_found_in_what_a_qemu_says() {
+        let line = "QEMU emulator version 7.2.22 (Debian 1:7.2+dfsg-7)";
+        assert_eq!(version_in(line), Some((line, "7.2.22")));
+        let bare = "QEMU emulator version 10.0";
+        assert_eq!(version_in(bare), Some((bare, "10.0")));
+        for other in ["something else", "QEMU emulator version x", ""] {
+            assert_eq!(version_in(other), None);
+        }
+    }
+
+    #[test]
+    fn versions_are_compared_as_numbers() {
+        for version in ["7.2", "7.2.0", "7.10", "10.0.1", "8"] {
+            assert!(!is_too_old(version), "{version}");
+        }
+        for version in ["7.1.99", "7", "6.2.0", "0.15"] {
+            assert!(is_too_old(version), "{version}");
+        }
+    }
+}
