@@ -24,10 +24,10 @@ target_directory() { (cd "$here" && realpath -m "${CARGO_TARGET_DIR:-target}"); 
 
 # What cargo says in many lines, or in the middle of a build.
 check_directories() {
-    local directory free_mib to="that can be written"
+    local directory free_mib
     scratch=$(mktemp -d 2>/dev/null) && trap 'rm -rf "$scratch"' EXIT &&
         head -c 1M /dev/zero 2>/dev/null >"$scratch/room" && rm "$scratch/room" ||
-        fail "no room for logs in TMPDIR=${TMPDIR:-/tmp}: set TMPDIR to a directory $to"
+        fail "no room for logs in TMPDIR=${TMPDIR:-/tmp}: set TMPDIR to a directory that has some"
     directory=$(target_directory)
     { mkdir -p "$directory" && touch "$directory/.writable"; } 2>/dev/null ||
         fail "$directory cannot be written: set CARGO_TARGET_DIR to a directory that can"
@@ -52,7 +52,7 @@ apt_update() {
 
 # apt_install WHY PACKAGE..: installs packages or says in one line what to do instead.
 apt_install() {
-    local why=$1 log=$scratch/apt status
+    local why=$1 log=$scratch/apt
     shift
     local by_hand="apt-get install --no-install-recommends $*"
     command -v apt-get >/dev/null ||
@@ -65,8 +65,7 @@ apt_install() {
     apt_update >"$log" 2>&1
     as_root env DEBIAN_FRONTEND=noninteractive \
         apt-get -o DPkg::Lock::Timeout=60 install -y --no-install-recommends "$@" >>"$log" 2>&1
-    status=$?
-    case $status in
+    case $? in
     0) ;;
     124 | 137) fail "$why: apt-get did not end in $SETUP_TIMEOUT s: is there a network?" \
         "'$by_hand' installs it" ;;
@@ -97,13 +96,9 @@ has_cargo() { command -v cargo >/dev/null && at_top bounded cargo --version >/de
 
 # Which compiler builds the kernel: `native` or `debian`.
 find_toolchain() {
-    toolchain=
     has_cargo || return
-    if has_native_target; then
-        toolchain=native
-    else
-        has_debian_rust && toolchain=debian
-    fi
+    has_native_target && toolchain=native && return
+    has_debian_rust && toolchain=debian
 }
 
 setup_rust() {
@@ -153,8 +148,7 @@ case ${1:-} in
 --update) can_be_root && apt_update >/dev/null 2>&1; exit ;;
 -*) cat "$help" >&2 && exit 2 ;;
 "" | demo | test | lint | bench | bench-guest | probe | linux-guest | setup | env)
-    check_directories && setup_rust
-    ;;
+    check_directories && setup_rust ;;
 *) [ -f "$1" ] || { say "no such command or file: $1; ./run.sh --help lists them" && exit 2; } ;;
 esac
 hand_over "$@"
