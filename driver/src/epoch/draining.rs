@@ -58,8 +58,8 @@ impl<P: Platform> Epoch<P> {
         self.drain_on(queue, spend, start, &mut Batch::default())
     }
 
-    /// Like [`drain_queue`](Self::drain_queue), spending a credit, for the one place that nearly all
-    /// interrupts come by. `Ok` where it took something, and there was no more to it.
+    /// Like [`drain_queue`](Self::drain_queue), spending a credit, for the one place that nearly
+    /// all interrupts come by. `Ok` where it took something, and there was no more to it.
     ///
     /// # Errors
     ///

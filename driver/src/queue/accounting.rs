@@ -8,28 +8,30 @@
 //!
 //! Credit is an upper bound of what is still to come, because the interrupt controller merges
 //! messages of one vector. It is capped at what can exist at one time: one message in service, one
-//! pending, one not yet sent of each queue that shares the vector. The cap assumes that the device
-//! sends the message of one publication before it makes the next, or that those on their way are merged
-//! as those of an eventfd are; for a device that does neither, the cap has to be the queue size.
+//! pending, and one not yet sent of each queue that shares the vector. The cap assumes one of two
+//! things: the device sends the message of one publication before it makes the next, or messages on
+//! their way are merged, as those of an eventfd are. For a device that does neither, the cap has to
+//! be the queue size.
 //!
 //! # Messages that travel
 //!
-//! A device under the guest's own lock (QEMU's), or behind a bus that keeps the order of writes and of
-//! the answers to reads (PCI), has sent its messages by the time that a register read is answered. One
-//! that is a process of its own has not: it writes to an eventfd, from which somebody else takes the
-//! message and sends it. Two more may be on their way then, one in the eventfd and one taken from it; and
-//! `settle` forgets nothing before a message's travel time has passed since it first saw the queue as it
-//! is, with nothing in flight. So no publication is timed, and no clock is read but by `settle`.
+//! A device under the guest's own lock (QEMU's), or behind a bus that keeps the order of writes and
+//! of the answers to reads (PCI), has sent its messages by the time that a register read is
+//! answered. A device that is a process of its own has not: it writes to an eventfd, from which
+//! another process takes the message and sends it. Two more messages may then be on their way: one
+//! in the eventfd and one taken from it. So `settle` forgets nothing until a message's travel time
+//! has passed since it first saw the queue as it is, with nothing in flight. No publication is
+//! timed, and only `settle` reads a clock.
 //!
 //! A vector that moves leaves up to two messages behind, in service and pending on the CPU that had
 //! it, beside those of the new one. So every move raises the cap by two, until `settle`. So does
 //! a reset, as far as they are owed: a message from before it may arrive after it.
 //!
-//! A recovery is therefore lenient, by this much: the new queue begins with what the old one was
-//! owed, two at most (four where messages travel), and with what its own messages gave that met the
-//! old queue before the new one took its place (those of sessions ended at the recovery). No message
-//! that was sent counts as unhandled; of messages that nobody sent, up to five can hide behind a queue
-//! with a vector of its own until `settle`, which is exact again.
+//! A recovery is therefore lenient, by this much. The new queue begins with what the old one was
+//! owed: two at most, four where messages travel. It also begins with what its own messages gave
+//! that met the old queue before the new one took its place (those of sessions ended at the
+//! recovery). No message that was sent counts as unhandled. Of messages that nobody sent, up to
+//! five can hide behind a queue with a vector of its own, until `settle`, which is exact again.
 
 use crate::virtqueue::need_event;
 
@@ -121,8 +123,9 @@ impl Accounting {
         self.credit
     }
 
-    /// Takes note that so many queues share the vector. Which of them a message was sent for nobody can
-    /// tell, so it may spend the credit of another: each is owed what can be on its way of them all.
+    /// Takes note that so many queues share the vector. Nobody can tell for which of them a message
+    /// was sent, so it may spend the credit of another one. Each is owed what can be on its way of
+    /// them all.
     pub(crate) fn share_vector(&mut self, queues: u16) {
         let on_its_way = queues.saturating_mul(self.on_its_way);
         self.settled_cap = LEFT_BEHIND.saturating_add(on_its_way);
@@ -142,9 +145,9 @@ impl Accounting {
         self.credit = self.credit.saturating_add(credit);
     }
 
-    /// Forgets all credit, if there is any and no message can arrive any more: nothing is in flight, and
-    /// a message takes `travel_ns` at most, 0 if it arrives before a register read is answered. `false`,
-    /// and nothing forgotten, if one can.
+    /// Forgets all credit, if there is any and no message can arrive any more: nothing is in
+    /// flight, and a message takes `travel_ns` at most, 0 if it arrives before a register read is
+    /// answered. Returns `false`, and forgets nothing, if one can.
     pub(crate) fn settle(&mut self, now_ns: u64, travel_ns: u64) -> bool {
         let is_owed = self.credit > 0 || self.cap != self.settled_cap;
         if travel_ns > 0 && is_owed {

@@ -287,8 +287,8 @@ pub(crate) struct BadAnswer {
 }
 
 impl From<BadAnswer> for Error {
-    /// Says what is wrong with the answer: that there is none, its status, or that not all of it was
-    /// written.
+    /// Says what is wrong with the answer: that there is none, its status, or that not all of it
+    /// was written.
     #[cold]
     #[inline(never)]
     fn from(answer: BadAnswer) -> Self {

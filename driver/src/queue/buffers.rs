@@ -146,7 +146,8 @@ impl<P: Platform> Buffers<P> {
         }
     }
 
-    /// Puts parts and the result into buffers of their own, if the slot's block has no room for them.
+    /// Puts parts and the result into buffers of their own, if the slot's block has no room for
+    /// them.
     ///
     /// # Errors
     ///

@@ -64,7 +64,8 @@ impl<P: Platform> Queue<P> {
         Some(in_flight)
     }
 
-    /// Returns why the end of a session is not waited for: nothing is sent, and callers are not to wait.
+    /// Returns why the end of a session is not waited for: nothing is sent, and callers are not to
+    /// wait.
     fn refuses_closers(&self, session: SessionIndex) -> Option<Error> {
         self.guarded.with(|guarded| {
             let is_waiting = |ledger: &Ledger| ledger.is_waiting(session);

@@ -1,13 +1,15 @@
 //! Kicks put off, so that many requests share one.
 //!
-//! Each CPU puts off its own: what another one sends meanwhile is notified at once, and takes along what
-//! has been published by then. Every section ends with a kick of its own, unless there is nothing to
-//! notify of, so that sections of several CPUs cannot keep each other from it. A CPU whose kernel looks at
-//! the ring within a section waits, for what it has put off too, and so notifies first; a future that is
-//! polled and looks does not, since the others that are polled with it are still to come.
+//! Each CPU puts off its own kicks. What another CPU sends meanwhile is notified at once, and takes
+//! along what has been published by then. Every section ends with a kick of its own, unless there
+//! is nothing to notify of, so sections of several CPUs cannot keep each other from it. A CPU whose
+//! kernel looks at the ring within a section waits for what it has put off, too, so it notifies
+//! first. A future that is polled and looks at the ring does not notify: the others that are polled
+//! with it are still to come.
 //!
-//! Who blocks within a section ([`begin_wait`]) keeps it from its end. From there on nothing is put off in
-//! it, and whoever then waits for a slot or an answer notifies first.
+//! A caller that blocks within a section ([`begin_wait`]) keeps the section from its end. From
+//! there on nothing is put off in it, and whoever then waits for a slot or an answer notifies
+//! first.
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
@@ -34,12 +36,13 @@ static CPU: Once<fn() -> u32> = Once::new();
 /// How many waits have begun in each place since.
 static WAITS: [AtomicU32; PLACES as usize] = [const { AtomicU32::new(0) }; PLACES as usize];
 
-/// Says that the calling CPU is about to wait until something has been answered, within whatever it is doing:
-/// for kernels whose executors have a way to block of their own, before each such wait.
+/// Says that the calling CPU is about to wait for an answer, within whatever it is doing. It is for
+/// kernels whose executors have a way to block of their own, before each such wait.
 /// [`block_on`](crate::block_on) says so itself.
 ///
-/// Where it happens within [`Device::share_kicks`](crate::Device::share_kicks) or
-/// [`Device::batch`](crate::Device::batch) the section puts off no more kicks: nobody would come to its end.
+/// Within [`Device::share_kicks`](crate::Device::share_kicks) or
+/// [`Device::batch`](crate::Device::batch) the section puts off no more kicks from there on: while
+/// its CPU waits, it does not end.
 pub fn begin_wait() {
     if let Some(cpu) = CPU.get() {
         // Relaxed: read on the same CPU.
@@ -80,7 +83,8 @@ impl Deferring {
         }
     }
 
-    /// Tells whether the calling CPU puts off its kicks. Under the lock, where it stays the same CPU.
+    /// Tells whether the calling CPU puts off its kicks. Called under the lock, where the CPU stays
+    /// the same.
     #[inline(always)]
     pub(super) fn is_here<P: Platform>(&self) -> bool {
         self.section_here::<P>() == Section::PutsOff

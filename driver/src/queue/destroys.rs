@@ -1,8 +1,8 @@
 //! The ends of sessions: *destroys* that are sent, wait for a slot, or are answered.
 //!
-//! A *destroy* needs no caller: it is sent from wherever the last use of its session went, an
-//! interrupt included, in a free slot or in the one that brought the session to life. Where a caller
-//! waits for it, see `closing`.
+//! A *destroy* needs no caller. It is sent from wherever the last use of its session went, an
+//! interrupt included, in a free slot or in the one that brought the session to life. `closing` is
+//! about callers that wait for it.
 
 use super::{
     Queue,
@@ -17,15 +17,15 @@ use super::{
 use crate::{Error, Platform};
 
 impl<P: Platform> Queue<P> {
-    /// Sends the *destroy* of a session that the caller has taken, now or as soon as there is a slot.
-    /// Any context.
+    /// Sends the *destroy* of a session that the caller has taken, now or as soon as there is a
+    /// slot. Any context.
     pub(crate) fn destroy(&self, session: SessionIndex) {
         self.with_ledger(|ledger| ledger.push_backlog(session));
         self.start_backlog();
     }
 
-    /// Like [`destroy`](Self::destroy), for a session whose last use has gone, unless a shutdown has
-    /// taken it meanwhile.
+    /// Like [`destroy`](Self::destroy), for a session whose last use has gone, unless a shutdown
+    /// has taken it meanwhile.
     pub(crate) fn destroy_unused(&self, session: SessionIndex) {
         self.with_ledger(|ledger| {
             if self.shared.sessions.take_unused(session) {
@@ -43,8 +43,8 @@ impl<P: Platform> Queue<P> {
         self.finish(&mut batch);
     }
 
-    /// Sends the *destroy* of a session that is not of this life of the device; who watches it learns of
-    /// the answer.
+    /// Sends the *destroy* of a session that is not of this life of the device. Who watches it
+    /// learns of the answer.
     ///
     /// # Errors
     ///
@@ -66,7 +66,8 @@ impl<P: Platform> Queue<P> {
         Ok(CloseWatch::new(self, place))
     }
 
-    /// Gives out no more slots for a while, unless a session is open, being opened or still closing.
+    /// Gives out no more slots for a while, unless a session is open, being opened or still
+    /// closing.
     ///
     /// # Errors
     ///
@@ -119,9 +120,9 @@ impl<P: Platform> Queue<P> {
         })
     }
 
-    /// Puts the sessions that the device has made, but not told of before its reset, into the line of those
-    /// that are to end. It has let go of what was in flight, so what it wrote to a *create* is its answer
-    /// though nothing used says so. Before the slots are wiped.
+    /// Puts the sessions that the device has made, but not told of before its reset, into the line
+    /// of those that are to end. The device has let go of what was in flight, so what it wrote to a
+    /// *create* is its answer, though no used element says so. Called before the slots are wiped.
     pub(crate) fn find_unanswered_creates(&self) {
         for (slot, word) in (0..).zip(&self.shared.words) {
             self.guarded.with(|guarded| {
@@ -143,8 +144,8 @@ impl<P: Platform> Queue<P> {
         }
     }
 
-    /// Takes the sessions that the device has made and whose callers have not looked yet. Nothing is
-    /// created any more.
+    /// Takes the sessions that the device has made and whose callers have not looked yet. Nothing
+    /// is created any more.
     pub(crate) fn take_answered_creates(&self) -> impl Iterator<Item = SessionIndex> {
         let next = |guarded: &mut Guarded<P>| guarded.take_answered_create(&self.shared);
         core::iter::from_fn(move || self.guarded.with(next))

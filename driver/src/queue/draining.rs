@@ -8,9 +8,9 @@ use super::{
 use crate::{Platform, error::DeviceFault, sync::atomic::Ordering};
 
 impl<P: Platform> Queue<P> {
-    /// Takes what the device has used, on behalf of an interrupt, which spends a credit if `spend` says so,
-    /// or of a caller that looks. Who calls this hands the batch to [`finish`](Self::finish), and sees to
-    /// what the report says.
+    /// Takes what the device has used, on behalf of an interrupt, which spends a credit if `spend`
+    /// says so, or of a caller that looks. The caller hands the batch to [`finish`](Self::finish),
+    /// and sees to what the report says.
     #[inline(never)]
     pub(crate) fn drain(&self, batch: &mut Batch, spend: bool) -> DrainReport {
         let mut report = DrainReport::default();
@@ -94,8 +94,8 @@ impl<P: Platform> Queue<P> {
         });
     }
 
-    /// One who looked at the ring leaves. After the last one the ring has to be drained once more: that
-    /// asks for interrupts, and takes what came before it did.
+    /// Ends the polling of one caller. After the last one the ring has to be drained once more:
+    /// that asks for interrupts, and takes what came before it did.
     pub(crate) fn end_polling(&self) {
         self.guarded.with(|guarded| {
             guarded.pollers -= 1;

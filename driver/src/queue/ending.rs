@@ -12,7 +12,8 @@ use crate::{
 };
 
 impl<P: Platform> Queue<P> {
-    /// The device has broken the rules: nothing more is taken from the ring, from under this lock on.
+    /// Marks the queue of a device that has broken the rules: from under this lock on nothing more
+    /// is taken from the ring.
     #[cold]
     pub(super) fn mark_broken(
         &self,
@@ -25,8 +26,9 @@ impl<P: Platform> Queue<P> {
         (report.ended, report.broke) = (true, true);
     }
 
-    /// Ends the queue as [`end`](Self::end) does, unless the device has requests, or sessions still wait for
-    /// their end: `false` then. In one go, so that nothing is sent between.
+    /// Ends the queue as [`end`](Self::end) does. Returns `false`, and does nothing, if the device
+    /// has requests or sessions still wait for their end. It is one step, so nothing is sent in
+    /// between.
     pub(crate) fn end_if_idle(&self, error: Error) -> bool {
         let is_ended = self.guarded.with(|guarded| {
             let is_ended = guarded.ended.is_some() || !guarded.is_busy();
@@ -42,13 +44,14 @@ impl<P: Platform> Queue<P> {
         is_ended
     }
 
-    /// Ends the queue, for whoever looks; [`wake_waiters`](Self::wake_waiters) then wakes. What is in flight stays in its
-    /// slots. The first reason counts, but for a shutdown, which is the last.
+    /// Ends the queue, for whoever looks; [`wake_waiters`](Self::wake_waiters) then wakes. What is
+    /// in flight stays in its slots. The first reason counts, but for a shutdown, which is the
+    /// last.
     pub(crate) fn end(&self, error: Error) {
         // In one go: nothing is sent on a queue that has ended.
         self.guarded.with(|guarded| guarded.end(error));
-        // Release: pairs with the acquire in `ended`. A waiter that reads `false` there has left its
-        // waker under the lock, when it was sent or by its poll, where `wake_waiters` finds it.
+        // Release: pairs with the acquire in `ended`. A waiter that reads `false` there has left
+        // its waker under the lock, when it was sent or by its poll. There `wake_waiters` finds it.
         self.poll_flags.fetch_or(ENDED, Ordering::Release);
     }
 
@@ -65,9 +68,9 @@ impl<P: Platform> Queue<P> {
         self.wake_waiters();
     }
 
-    /// Wakes those who wait in vain: for a slot of a queue that is closed; for anything, of one that has
-    /// ended. One pass, which a waker that polls at once does not make longer: nobody begins to wait for
-    /// what will not come.
+    /// Wakes those who wait in vain: for a slot of a queue that is closed, or for anything of one
+    /// that has ended. It is one pass. A waker that polls at once does not make it longer, since
+    /// nobody begins to wait for what will not come.
     pub(crate) fn wake_waiters(&self) {
         let mut from = 0;
         run_all(|| {

@@ -1,9 +1,9 @@
 //! How the fields of a request lie in descriptors.
 //!
-//! A device must not care (Virtio 1.3, 2.7.4.1 Device Requirements: Message Framing), and most do not:
-//! then what lies one behind the other shares a descriptor. Where a device does care, what is sent is the
-//! same, byte for byte; only that its descriptors are cut where fields begin. That is decided at set-up
-//! and worked out here, off the way that requests take otherwise.
+//! A device must not care (Virtio 1.3, 2.7.4.1 Device Requirements: Message Framing), and most do
+//! not. For them, neighbours share a descriptor. Where a device does care, the same bytes are sent,
+//! but the descriptors are cut where fields begin. That is decided at set-up and worked out here,
+//! off the way that requests take otherwise.
 
 use arrayvec::ArrayVec;
 
@@ -15,23 +15,23 @@ use crate::{Error, Platform, dma::DmaBuffer, virtqueue::Segment};
 
 /// How the fields of a request lie in descriptors ([`Options::framing`](crate::Options::framing)).
 ///
-/// A device that wants one descriptor a field mostly says so by silence: it takes a request and never
-/// answers it. [`Device::data_stats`](crate::Device::data_stats) then counts the request in `in_flight`
-/// for good and `completed` stands still, while sessions still open and close and
+/// A device that wants one descriptor a field mostly says so by silence: it takes a request and
+/// never answers it. [`Device::data_stats`](crate::Device::data_stats) then counts the request in
+/// `in_flight` for good and `completed` stands still. Sessions still open and close, and
 /// [`Device::ended`](crate::Device::ended) stays `None`: the device is not broken, it drops what it
-/// does not understand. Shut it down and set it up with the other framing, and without INDIRECT_DESC
-/// ([`Options::refuse`](crate::Options::refuse)) if that does not help.
+/// does not understand. Shut it down and set it up with the other framing. If that does not help,
+/// refuse INDIRECT_DESC, too ([`Options::refuse`](crate::Options::refuse)).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Framing {
-    /// As few descriptors as possible: two for a short request. For every device that keeps to Virtio
-    /// 1.3, 2.7.4.1.
+    /// As few descriptors as possible: two for a short request. For every device that keeps to
+    /// Virtio 1.3, 2.7.4.1.
     #[default]
     Compact,
     /// Header, keys, IV, source, additional data, tag, destination, digest and status each begin a
-    /// descriptor, as other drivers send them: for devices that count on that, such as DPDK's
-    /// `vhost_crypto`. A request has up to ten descriptors beside those of its lists of buffers, and
-    /// room for 16, so that without INDIRECT_DESC a queue of 1024 entries has 64 slots.
+    /// descriptor, as other drivers send them. For devices that count on that, such as DPDK's
+    /// `vhost_crypto`. A request has up to ten descriptors beside those of its lists of buffers,
+    /// and room for 16. So without INDIRECT_DESC a queue of 1024 entries has 64 slots.
     OnePerField,
 }
 
@@ -62,8 +62,8 @@ impl Fields {
         let _ = self.chain.try_push(segment);
     }
 
-    /// Adds a descriptor for each part of these lengths, one behind the other from `start` of the inline
-    /// bytes on, or from the beginning of a buffer of their own; returns their end.
+    /// Adds a descriptor for each part of these lengths. They follow each other from `start` of the
+    /// inline bytes on, or from the beginning of a buffer of their own. Returns their end.
     fn push_parts<P: Platform>(
         &mut self,
         (block, start): (Block<'_>, usize),
@@ -90,8 +90,8 @@ impl Fields {
         at
     }
 
-    /// Adds a descriptor for each part of these lengths that the device writes, and one for the status
-    /// behind them.
+    /// Adds a descriptor for each part of these lengths that the device writes, and one for the
+    /// status behind them.
     fn push_output(
         &mut self,
         block: Block<'_>,

@@ -144,8 +144,8 @@ impl<'q, P: Platform> InFlight<'q, P> {
         }
     }
 
-    /// Returns how many bytes the device says that it wrote, which may be more than it was given. Once
-    /// `poll` was ready.
+    /// Returns how many bytes the device says that it wrote, which may be more than it was given.
+    /// Once `poll` was ready.
     #[inline]
     pub(crate) fn written_bytes(&self) -> u32 {
         self.word.written_bytes()
@@ -156,8 +156,8 @@ impl<'q, P: Platform> InFlight<'q, P> {
         self.queue.shared.blocks.block(self.slot)
     }
 
-    /// Judges the answer to a data request after `poll` was ready: whether there is one, its status,
-    /// then whether all of the output was written.
+    /// Judges the answer to a data request after `poll` was ready: whether there is one, its
+    /// status, then whether all of the output was written.
     ///
     /// # Errors
     ///
@@ -205,10 +205,10 @@ impl<'q, P: Platform> InFlight<'q, P> {
         self.block().read_inline(result_at, result);
     }
 
-    /// Ends the request after `poll` was ready, and gives back `buffers`: wiped wherever the device has
-    /// written unless `outcome`, which it returns, is good. Half an answer is none. What was spilled is
-    /// wiped and freed; `result` is what the device wrote behind the destination, if the outcome is
-    /// good, and unchanged otherwise.
+    /// Ends the request after `poll` was ready, and gives back `buffers`. Unless `outcome`, which
+    /// it returns, is good, they are wiped wherever the device has written: half an answer is none.
+    /// What was spilled is wiped and freed. `result` is what the device wrote behind the
+    /// destination if the outcome is good, and unchanged otherwise.
     #[inline]
     pub(crate) fn finish_with_buffers<T>(
         self,
@@ -241,8 +241,8 @@ impl<'q, P: Platform> InFlight<'q, P> {
         self.take(|_, entry| debug_assert!(entry.buffers.is_none()));
     }
 
-    /// Ends a request after `poll` was ready, whose output takes the place of `data`: the end of the
-    /// fast path, which carries no [`Error`] along.
+    /// Ends a request after `poll` was ready, whose output takes the place of `data`: the end of
+    /// the fast path, which carries no [`Error`] along.
     ///
     /// # Errors
     ///

@@ -7,8 +7,8 @@ use crate::{Error, transport::QueueIndex};
 const MAX_SEGMENTS: u16 = block::MAX_SEGMENTS as u16;
 
 impl Framing {
-    /// Returns how many descriptors the plainest requests take: head, source, destination, status; and
-    /// IV.
+    /// Returns how many descriptors the plainest requests take: head, source, destination, status;
+    /// and IV.
     fn min_segments(self) -> u16 {
         match self {
             Self::Compact => 4,
@@ -16,8 +16,8 @@ impl Framing {
         }
     }
 
-    /// Returns how many descriptors of a ring without indirect tables a slot owns: room for additional
-    /// data, and for lists of a few buffers.
+    /// Returns how many descriptors of a ring without indirect tables a slot owns: room for
+    /// additional data, and for lists of a few buffers.
     fn direct_segments(self) -> u16 {
         match self {
             Self::Compact => 8,

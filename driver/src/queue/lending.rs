@@ -1,5 +1,5 @@
-//! What the device may touch of a queue, and what becomes of that: slots are emptied, memory is taken back
-//! after a reset or given up for good.
+//! What the device may touch of a queue, and what becomes of that: slots are emptied, memory is
+//! taken back after a reset or given up for good.
 
 use super::{
     Queue,
@@ -15,18 +15,19 @@ impl<P: Platform> Queue<P> {
         self.lent.store(true, Ordering::Relaxed);
     }
 
-    /// The device has confirmed its reset and touches nothing of the queue any more: it had nothing in
-    /// flight on it, or can be trusted to have let go.
+    /// Takes back what the device had, which has confirmed its reset and touches nothing of the
+    /// queue any more. It had nothing in flight on it, or can be trusted to have let go.
     pub(crate) fn take_back(&self) {
         self.lent.store(false, Ordering::Relaxed);
     }
 
-    /// Wipes what requests have left on a queue that has ended, whatever becomes of their futures: keys, IVs
-    /// and data stay in memory for nobody who may never look. Buffers that nobody gets back are freed, or
-    /// given up with the queue's own memory where the device may still write to them.
+    /// Wipes what requests have left on a queue that has ended, whatever becomes of their futures.
+    /// Keys, IVs and data do not stay in memory for somebody who may never look. Buffers that
+    /// nobody gets back are freed, or given up with the queue's own memory where the device may
+    /// still write to them.
     ///
-    /// What the device had answered before is its caller's until that takes or drops it, but for the keys of
-    /// a *create*, which are no part of the answer.
+    /// What the device had answered before is its caller's until the caller takes or drops it,
+    /// except for the keys of a *create*, which are no part of the answer.
     pub(crate) fn clear(&self) {
         let is_lent = self.lent.load(Ordering::Relaxed);
         if is_lent {
@@ -40,8 +41,8 @@ impl<P: Platform> Queue<P> {
                 let entry = &mut guarded.slots[usize::from(slot)];
                 let is_in_flight = word.is_in_flight();
                 let is_created = word.is(State::Completed) && entry.status_at == StatusAt::CREATE;
-                // Handed to a caller that may not come. One that does takes the lock before it fills
-                // the slot, so all of them are wiped under it.
+                // Handed to a caller that may not come. One that does takes the lock before it
+                // fills the slot, so all of them are wiped under it.
                 let is_left = word.is(State::Emptying);
                 let is_wiped = is_in_flight || is_created || is_left;
                 is_wiped.then(|| {
@@ -60,8 +61,8 @@ impl<P: Platform> Queue<P> {
 
     /// Empties the slots that the device gave back after their caller had gone.
     pub(crate) fn reap(&self) {
-        // Bounded also where others cancel requests all the time. One lock for the common case: nothing to
-        // reap.
+        // Bounded also where others cancel requests all the time. One lock for the common case:
+        // nothing to reap.
         for _ in &self.shared.words {
             let reapable = self
                 .guarded
@@ -72,8 +73,8 @@ impl<P: Platform> Queue<P> {
         }
     }
 
-    /// Wipes and frees what a slot held that is the caller's to empty, without the lock; from here on the
-    /// slot is reserved by the caller.
+    /// Wipes and frees what a slot held that is the caller's to empty, without the lock. From here
+    /// on the slot is reserved by the caller.
     pub(super) fn empty(&self, slot: u16) {
         let (inline_bytes, buffers) = self.guarded.with(|guarded| {
             self.shared.words[usize::from(slot)].set(State::Reserved);

@@ -12,8 +12,8 @@
 //! ```
 //!
 //! What is short goes all that way in one hold of the lock, where nothing is in its way (`fast`). A
-//! completion comes back by `Queue::drain` (`draining`, `guarded/drain`): it moves the slot on under
-//! the lock, and wakes without it. `InFlight` polls, reads the answer and passes the slot on.
+//! completion comes back by `Queue::drain` (`draining`, `guarded/drain`): it moves the slot on
+//! under the lock, and wakes without it. `InFlight` polls, reads the answer and passes the slot on.
 //!
 //! The rule of this room: it alone knows where bytes lie in a slot's block (`block`, `body`,
 //! `framing`). Everybody else hands in parts and lengths, and takes out output, result and answer.
@@ -223,8 +223,8 @@ impl<P: Platform> Queue<P> {
         self.guarded.with(|guarded| guarded.accounting.spend())
     }
 
-    /// Forgets what is owed in interrupts, if nothing is in flight and no message can arrive any more
-    /// (see [`Accounting::settle`]).
+    /// Forgets what is owed in interrupts, if nothing is in flight and no message can arrive any
+    /// more (see [`Accounting::settle`]).
     pub(crate) fn settle(&self, now_ns: u64, travel_ns: u64) -> bool {
         self.guarded
             .with(|guarded| guarded.in_flight == 0 && guarded.accounting.settle(now_ns, travel_ns))

@@ -15,8 +15,8 @@ use super::{
 };
 use crate::{Error, Platform, virtqueue::Segment};
 
-/// A slot that a caller has and the device does not know of. Dropping it wipes its block and gives it
-/// back.
+/// A slot that a caller has and that the device does not know of. Dropping it wipes its block and
+/// gives it back.
 #[derive(Debug)]
 pub(crate) struct Reserved<'q, P: Platform> {
     pub(super) queue: &'q Queue<P>,
@@ -36,13 +36,13 @@ struct Record<'a, P: Platform> {
 }
 
 impl<'q, P: Platform> Reserved<'q, P> {
-    /// Sends a data request, of `session` if it uses one, which the caller holds; `waker` is that of
-    /// the task that polls it next, at once.
+    /// Sends a data request, of `session` if it uses one, which the caller holds. `waker` is that
+    /// of the task that polls it next, at once.
     ///
     /// # Errors
     ///
-    /// The reason for which the queue is closed, or [`Error::TooManyBuffers`]; the buffers are where
-    /// they were.
+    /// The reason for which the queue is closed, or [`Error::TooManyBuffers`]; the buffers are
+    /// where they were.
     #[inline(always)]
     pub(crate) fn submit(
         self,

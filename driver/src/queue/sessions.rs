@@ -20,8 +20,8 @@ use crate::{
 /// The use of the caller that has the session value, apart from those of requests in flight.
 const HELD: u32 = 1 << 31;
 
-/// Nobody has uses to give back: there is no session, or somebody sees to its *destroy*. Apart from 0,
-/// at which the last use has gone and nobody sees to it yet.
+/// Nobody has uses to give back: there is no session, or somebody sees to its *destroy*. It differs
+/// from 0, at which the last use has gone and nobody sees to that yet.
 const TAKEN: u32 = 1 << 30;
 
 /// A session's place in the table.
@@ -106,9 +106,9 @@ impl SessionTable {
         self.entry(index).id.store(id, Ordering::Relaxed);
     }
 
-    /// Takes every session that nobody has taken, for ending them all; no request is in flight, or the
-    /// device can be trusted to have let go of those that were, and none is sent any more. Whoever holds
-    /// such a session finds nothing left to end.
+    /// Takes every session that nobody has taken, for ending them all. No request is in flight, or
+    /// the device can be trusted to have let go of those that were, and none is sent any more.
+    /// Whoever holds such a session finds nothing left to end.
     pub(crate) fn take_all(&self) -> impl Iterator<Item = SessionIndex> {
         let used = |entry: &Entry| entry.uses.swap(TAKEN, Ordering::AcqRel) != TAKEN;
         let entries = self.entries.iter().enumerate();
@@ -124,8 +124,8 @@ impl SessionTable {
             .store(destroy_opcode, Ordering::Relaxed);
     }
 
-    /// Takes the sessions that nobody has taken and no request of which is in flight; none is sent any
-    /// more. Whoever holds such a session finds nothing left to end.
+    /// Takes the sessions that nobody has taken and no request of which is in flight; none is sent
+    /// any more. Whoever holds such a session finds nothing left to end.
     pub(crate) fn take_idle(&self) -> impl Iterator<Item = SessionIndex> {
         let idle = |entry: &Entry| {
             let take = |uses| (uses == HELD || uses == 0).then_some(TAKEN);
@@ -140,9 +140,9 @@ impl SessionTable {
             .map(|(index, _)| SessionIndex(index as u16))
     }
 
-    /// Takes a session whose last use has gone, for ending it; `false` if a shutdown was faster. Under
-    /// the control queue's lock, until its *destroy* is in the line: so a shutdown finds it here or
-    /// there.
+    /// Takes a session whose last use has gone, for ending it; `false` if a shutdown was faster.
+    /// The control queue's lock is held until the *destroy* is in the line, so a shutdown finds it
+    /// here or there.
     #[must_use]
     pub(crate) fn take_unused(&self, index: SessionIndex) -> bool {
         // AcqRel: as in `release_use`, of which this is the continuation.
@@ -175,8 +175,8 @@ impl SessionTable {
         self.entry(index).add_use();
     }
 
-    /// Gives the caller's use back, unless it has been taken away. `true` obliges the caller to see to
-    /// the *destroy*.
+    /// Gives the caller's use back, unless it has been taken away. `true` obliges the caller to see
+    /// to the *destroy*.
     #[must_use]
     pub(crate) fn release_held(&self, index: SessionIndex) -> bool {
         // AcqRel: as in `release_use`.

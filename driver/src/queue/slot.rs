@@ -5,14 +5,17 @@
 //!                         |             \-- future dropped --> Emptying --> passed on, wiped
 //!                         \-- future dropped --> Orphaned -- drained --> passed on as it is left
 //!
-//! passed on, wiped:         Detached (a *destroy* that nobody holds) -- drained --> passed on, wiped
+//! passed on, wiped:         Detached (a *destroy* that nobody holds) -- drained -->
+//!                           passed on, wiped,
 //!                           or Reserved (by who waits longest), or Free
-//! passed on as it is left:  Orphaned (a *destroy*, again), or Emptying (by who waits longest) -> Reserved,
+//! passed on as it is left:  Orphaned (a *destroy*, again),
+//!                           or Emptying (by who waits longest) -> Reserved,
 //!                           or Reapable -> Emptying --> passed on, wiped
 //! ```
 //!
 //! An orphaned *create* that the device answers with a session stays orphaned, as that session's
-//! *destroy*; a *create* or *destroy* that is dropped completed goes on like an orphan that is drained.
+//! *destroy*. A *create* or *destroy* that is dropped when it is completed goes on like an orphan
+//! that is drained.
 //!
 //! From its sending to its completion the slot owns the block and the buffers; no reference to them
 //! exists. Whoever empties a slot (wipes its block, frees its buffers) does so outside the lock,

@@ -24,8 +24,8 @@ pin_project! {
     ///
     /// # Cancellation
     ///
-    /// Dropping it leaves the line; a slot that was already handed over goes to the next. One that is
-    /// forgotten, or kept and not polled, keeps the slot that it is handed, and no other.
+    /// Dropping it leaves the line; a slot that was already handed over goes to the next. A future
+    /// that is forgotten, or kept and not polled, keeps the slot that it is handed, and no other.
     #[derive(Debug)]
     pub(crate) struct Reserve<'q, P>
     where
@@ -181,8 +181,8 @@ impl<'q, P: Platform> Future for Reserve<'q, P> {
 }
 
 impl<P: Platform> Guarded<P> {
-    /// Goes on waiting in the line, for `own` to be woken, of which `spare` may be a clone; leaves what was
-    /// kept before in its place. Or leaves the line of a queue that is closed.
+    /// Goes on waiting in the line, for `own` to be woken, of which `spare` may be a clone; leaves
+    /// what was kept before in its place. Or leaves the line of a queue that is closed.
     fn stay<'n>(
         &mut self,
         mut node: Pin<&'n mut InitializedNode<'n, WaiterTypes>>,

@@ -270,8 +270,8 @@ impl<P: Platform> Mode<P> {
     }
 
     /// Sends a request about these parts, behind the key. The device writes up to `result.len()`
-    /// bytes, over the parts if it likes; returns how many it says it wrote. Beyond them `result` is
-    /// unchanged, and all of it after an error.
+    /// bytes, over the parts if it likes. Returns how many it says it wrote. Beyond them `result`
+    /// is unchanged, and all of it after an error.
     ///
     /// # Errors
     ///

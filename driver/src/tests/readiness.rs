@@ -1,5 +1,5 @@
-//! The device's hardware is lost at run time, and comes back. Nothing is sent in between (Virtio
-//! 1.3, 5.9.5).
+//! The device's hardware is lost at run time, and comes back. Nothing is sent in between
+//! (Virtio 1.3, 5.9.5).
 
 use alloc::{boxed::Box, sync::Arc, task::Wake, vec::Vec};
 use core::{

@@ -2,18 +2,20 @@
 //!
 //! # What counts as an answer
 //!
-//! A device writes a request's status before it uses the request (Virtio 1.3, 2.7.8.2 and 5.9.7), and
-//! every request is sent with a status that no device means. A used element whose request still has it
-//! is a breakage: it gives nothing back, ends no use of a session and makes no slot free, whether a
-//! caller, an orphan or a *destroy* has it. Such elements come from a device that lies, and from one
-//! that writes what it had before a forced reset into the ring after it (QEMU 10 and 11.1 with a
-//! throttled backend): the heads of both lives are the same.
+//! A device writes a request's status before it uses the request (Virtio 1.3, 2.7.8.2 and 5.9.7),
+//! and every request is sent with a status that no device means. A used element whose request still
+//! has that status is a fault of the device: it gives nothing back, ends no use of a session and
+//! makes no slot free, whether a caller, an orphan or a *destroy* has the slot. Such elements come
+//! from a device that lies. They also come from one that, after a forced reset, writes into the
+//! ring what it had before (QEMU 10 and 11.1 with a throttled backend): the heads of both lives are
+//! the same.
 //!
-//! An element from before that finds the status written comes early for a request that the device has
-//! done: the request ends as it would have, but for the length, with which the device can lie anyway
-//! and which nothing but the length of a public-key result is taken from. The request's own element
-//! then comes second. It names a slot that is not in flight, or one whose next request is unanswered,
-//! and breaks the device; or, answered too, comes early for that one.
+//! An element from before that finds the status written comes early for a request that the device
+//! has done. The request ends as it would have, except for the length. With that the device can lie
+//! anyway, and only the length of a public-key result is taken from it. The request's own element
+//! then comes second. It names a slot that is not in flight, or one whose next request is
+//! unanswered, and breaks the device. If the next request is answered, too, the element comes early
+//! for that one.
 
 use super::{Guarded, Shared};
 use crate::{
@@ -57,7 +59,8 @@ impl<P: Platform> Guarded<P> {
         debug_assert!(batch.is_empty());
         debug_assert_eq!(report.drained, 0);
         let mut used_index = self.ring.used_index();
-        // Each round but the first takes something, whatever the device makes of its index meanwhile.
+        // Each round but the first takes something, whatever the device makes of its index
+        // meanwhile.
         loop {
             self.accounting.observe(used_index);
             let pending = used_index.wrapping_sub(self.ring.next_used());
@@ -108,7 +111,8 @@ impl<P: Platform> Guarded<P> {
 
         let state = word.state();
         if state == State::Submitted as u8 {
-            // Behind the acquire of the used index, which the device moved after it wrote the status.
+            // Behind the acquire of the used index, which the device moved after it wrote the
+            // status.
             if !shared.blocks.block(index).is_answered(entry.status_at) {
                 return Err(DeviceFault::Unanswered { id: used.id });
             }

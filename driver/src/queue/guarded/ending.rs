@@ -15,8 +15,8 @@ use crate::{
 };
 
 impl<P: Platform> Guarded<P> {
-    /// Sends the *destroy* of a session in `slot`, which holds nothing of anybody's. `true` when the
-    /// device has to be notified.
+    /// Sends the *destroy* of a session in `slot`, which holds nothing of anybody's. Returns `true`
+    /// when the device has to be notified.
     #[inline(always)]
     pub(in crate::queue) fn send_destroy(
         &mut self,
@@ -105,8 +105,8 @@ impl<P: Platform> Guarded<P> {
         }
     }
 
-    /// Takes a session whose *create* the device has answered and whose caller has not looked yet; the
-    /// caller will be told that the driver is shut down.
+    /// Takes a session whose *create* the device has answered and whose caller has not looked yet;
+    /// the caller will be told that the driver is shut down.
     pub(in crate::queue) fn take_answered_create(
         &mut self,
         shared: &Shared<P>,

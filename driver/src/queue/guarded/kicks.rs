@@ -4,8 +4,8 @@ use super::Guarded;
 use crate::{Platform, queue::deferral::Section};
 
 impl<P: Platform> Guarded<P> {
-    /// Decides whether to notify the device, unless this CPU has put that off; on a closed queue none
-    /// has, since whoever waits for its end may be the one.
+    /// Decides whether to notify the device, unless this CPU has put that off. On a closed queue no
+    /// CPU has, since whoever waits for its end may be the one.
     #[inline]
     pub(in crate::queue) fn decide_kick(&mut self) -> bool {
         let deferred = self.deferring.is_here::<P>() && self.closed.is_none();
@@ -19,14 +19,14 @@ impl<P: Platform> Guarded<P> {
         kick
     }
 
-    /// Decides whether to notify the device of what has been put off; never where the queue has ended, and
-    /// the device with it, nor while the hardware is not ready.
+    /// Decides whether to notify the device of what has been put off. It never does where the queue
+    /// has ended, and the device with it, nor while the hardware is not ready.
     pub(in crate::queue) fn decide_deferred_kick(&mut self) -> bool {
         self.sends && self.decide_kick_now()
     }
 
-    /// Decides whether the calling CPU, which is about to wait for an answer or a slot, has to notify the
-    /// device of what it has put off until it began to.
+    /// Decides whether the calling CPU, which is about to wait for an answer or a slot, has to
+    /// notify the device of what it has put off until it began to.
     #[inline]
     pub(in crate::queue) fn kicks_before_wait(&mut self) -> bool {
         self.deferring.section_here::<P>() == Section::Waits && self.decide_deferred_kick()

@@ -39,7 +39,8 @@ pub(in crate::queue) struct WaiterTypes;
 impl pin_list::Types for WaiterTypes {
     type Id = id::Checked;
     type Protected = Option<Waker>;
-    /// The slot that was handed over: reserved, or still to be emptied. None where the queue is closed.
+    /// The slot that was handed over: reserved, or still to be emptied. None where the queue is
+    /// closed.
     type Removed = Option<u16>;
     type Unprotected = ();
 }
@@ -95,8 +96,8 @@ pub(in crate::queue) struct Guarded<P: Platform> {
 }
 
 impl<P: Platform> Guarded<P> {
-    /// Writes the chain of `slot`, unless it has been written: into the slot's indirect table, or into
-    /// the ring where there are none.
+    /// Writes the chain of `slot`, unless it has been written: into the slot's indirect table, or
+    /// into the ring where there are none.
     #[inline(always)]
     pub(in crate::queue) fn write_chain(&mut self, place: (u16, Block<'_>), chain: &[Segment]) {
         if !chain.is_empty() {
@@ -146,9 +147,10 @@ impl<P: Platform> Guarded<P> {
         self.sends = false;
     }
 
-    /// Collects wakers of those who wait in vain, and takes them out of the line: for a slot of a queue that
-    /// is closed and, where it has ended, for an answer, from the place `from` on, which moves. `true` when
-    /// there may be more. Bounded, and so is the number of calls: who is woken does not wait here again.
+    /// Collects wakers of those who wait in vain, and takes them out of the line: for a slot of a
+    /// queue that is closed and, where it has ended, for an answer. It begins at the place `from`,
+    /// which moves. Returns `true` when there may be more. Each call is bounded, and so is their
+    /// number: who is woken does not wait here again.
     pub(in crate::queue) fn collect_waiters(
         &mut self,
         from: &mut usize,

@@ -1,11 +1,11 @@
 //! Who gets a slot.
 //!
-//! A slot that nobody has any more is passed on at once ([`Guarded::pass_on`], the one place), whether it
-//! has been emptied or not: to a session that waits for its end, to the caller that has waited longest, or
-//! to the lists of free and reapable slots. Whoever gets one that has not been emptied empties it. So while
-//! somebody waits both lists are empty, every slot is somebody's, and no caller's turn rests on what
-//! another one in the line does: who is handed a slot and never comes for it (forgotten, or no longer
-//! polled) keeps that slot and no other.
+//! A slot that nobody has any more is passed on at once, emptied or not ([`Guarded::pass_on`], the
+//! one place). It goes to a session that waits for its end, to the caller that has waited longest,
+//! or to the lists of free and reapable slots. Whoever gets one that has not been emptied empties
+//! it. So while somebody waits, both lists are empty, every slot is somebody's, and no caller's
+//! turn rests on what another one in the line does. A caller that is handed a slot and never comes
+//! for it (its future is forgotten, or no longer polled) keeps that slot and no other.
 //!
 //! Where nothing may be sent slots go to the lists, whoever waits: see `readiness`.
 
@@ -58,7 +58,8 @@ impl<P: Platform> Guarded<P> {
         if self.sends
             && let Some(session) = self.ledger.as_mut().and_then(Ledger::pop_backlog)
         {
-            // What is left in it is wiped afterwards: an interrupt may come here, and does not wipe.
+            // What is left in it is wiped afterwards: an interrupt may come here, and does not
+            // wipe.
             let state = match content {
                 Content::Wiped => State::Detached,
                 Content::Left => State::Orphaned,
@@ -89,8 +90,8 @@ impl<P: Platform> Guarded<P> {
         }
     }
 
-    /// Puts an empty slot on the list of free ones, unless somebody waits for one: `false` then, and
-    /// the slot is still the caller's to pass on.
+    /// Puts an empty slot on the list of free ones. If somebody waits for one it returns `false`,
+    /// and the slot is still the caller's to pass on.
     #[inline(always)]
     pub(in crate::queue) fn try_set_free(&mut self, word: &Word, slot: u16) -> bool {
         let wanted = self.ledger.as_ref().is_some_and(Ledger::has_backlog);

@@ -1,9 +1,9 @@
 //! Whether the device's hardware is ready: while it is not, nothing is sent (Virtio 1.3, 5.9.5).
 //!
-//! That is a reason for which the queue is closed, one that passes: whoever wants a slot finds it where it
-//! looks for the others. What is in flight stays in flight, and is answered or not. No slot is handed over;
-//! *destroys* and kicks wait. When the hardware is back all of them go on as slots come back, by
-//! [`Guarded::pass_on`].
+//! That is a reason for which the queue is closed, but one that passes. Whoever wants a slot finds
+//! it where it looks for the other reasons. What is in flight stays in flight, and is answered or
+//! not. No slot is handed over; *destroys* and kicks wait. When the hardware is back, all of them
+//! go on as slots come back, by [`Guarded::pass_on`].
 
 use super::{Guarded, Shared};
 use crate::{
@@ -65,8 +65,8 @@ impl<P: Platform> Guarded<P> {
         }
     }
 
-    /// Passes slots that nobody has on to who waits, as long as there are both; `true` when there are
-    /// more.
+    /// Passes slots that nobody has on to who waits, as long as there are both. Returns `true` when
+    /// there are more.
     fn serve_line(&mut self, shared: &Shared<P>, batch: &mut Batch) -> bool {
         while !batch.is_full() {
             let has_backlog = self.ledger.as_ref().is_some_and(Ledger::has_backlog);

@@ -81,9 +81,9 @@ impl<P: Platform> Cipher<P> {
     /// Processes many buffers in place, each with an IV and a request of its own, without copying;
     /// requests that find no free slot wait for one. The results are in the order of the requests.
     ///
-    /// All requests that are sent in one poll share one kick: as many as there are slots, at
-    /// first. Allocates for the batch, not for each request. What an IV answers is asked once, before
-    /// anything is sent, and copied.
+    /// All requests that are sent in one poll share one kick: as many as there are slots, at first.
+    /// Allocates for the batch, not for each request. Each IV is asked for its bytes once, before
+    /// anything is sent, and they are copied.
     ///
     /// ```no_run
     /// # use virtio_crypto::{Cipher, DmaBuffer, Error, Platform};
@@ -101,8 +101,8 @@ impl<P: Platform> Cipher<P> {
     ///
     /// # Errors
     ///
-    /// [`Error::OutOfMemory`], with the requests, of which none was sent. Else each request has its own:
-    /// those of [`process`](Self::process).
+    /// [`Error::OutOfMemory`], with the requests, of which none was sent. Else each request has its
+    /// own: those of [`process`](Self::process).
     ///
     /// # Cancellation
     ///

@@ -7,8 +7,8 @@ use crate::{
 };
 
 impl<P: Platform> Cipher<P> {
-    /// Checks what the device would choke on: what [`check_shape`](Self::check_shape) does, and more
-    /// than it takes in one request.
+    /// Checks what the device would choke on: what [`check_shape`](Self::check_shape) does, and
+    /// more than it takes in one request.
     #[inline]
     pub(super) fn check_lens(&self, iv: &[u8], len_bytes: usize) -> Result<(), Error> {
         self.check_shape(iv, len_bytes)?;
@@ -24,8 +24,8 @@ impl<P: Platform> Cipher<P> {
         Ok(())
     }
 
-    /// Checks for an IV that is missing (QEMU goes on with the state that the last request left), an
-    /// empty descriptor, a partial block.
+    /// Checks for an IV that is missing (QEMU goes on with the state that the last request left),
+    /// for an empty descriptor and for a partial block.
     #[inline]
     pub(super) fn check_shape(&self, iv: &[u8], len_bytes: usize) -> Result<(), Error> {
         if self.has_shape(iv, len_bytes) {

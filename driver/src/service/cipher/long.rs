@@ -24,17 +24,16 @@ impl<P: Platform> Cipher<P> {
     ///
     /// # Errors
     ///
-    /// Those of [`process`](Self::process); of more pieces that failed, that of the first. The buffer is
-    /// wiped wherever the device had it, also where a piece succeeded. [`Error::OutOfMemory`], with the
-    /// buffer as it was.
-    /// [`Requirement::AtMost`] for data that does not fit one request of an algorithm that cannot
-    /// be cut: XTS, whose data units are whole
+    /// Those of [`process`](Self::process). If several pieces failed, that of the first. The buffer
+    /// is wiped wherever the device had it, also where a piece succeeded. [`Error::OutOfMemory`],
+    /// with the buffer as it was. [`Requirement::AtMost`] for data that does not fit one request of
+    /// an algorithm that cannot be cut: XTS, whose data units are whole
     /// ([`process_units`](Self::process_units)), and stream ciphers with a state of their own.
     ///
     /// # Cancellation
     ///
-    /// That of [`process`](Self::process), for each piece: those that the device has are finished for
-    /// nobody, those that wait their turn are freed.
+    /// That of [`process`](Self::process), for each piece. Those that the device has are finished
+    /// for nobody; those that wait their turn are freed.
     pub async fn process_long(
         &self,
         iv: &[u8],

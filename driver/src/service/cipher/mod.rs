@@ -102,8 +102,8 @@ impl<P: Platform> Cipher<P> {
         }
     }
 
-    /// Makes requests without a session: each brings the key. The driver keeps a copy of it, which is
-    /// wiped at the end.
+    /// Makes requests without a session: each brings the key. The driver keeps a copy of it, which
+    /// is wiped at the end.
     ///
     /// # Errors
     ///
@@ -205,8 +205,8 @@ impl<P: Platform> Cipher<P> {
     /// # Errors
     ///
     /// Those of [`process`](Self::process), and [`Error::TooManyBuffers`]: each buffer takes two
-    /// descriptors of a request's 16 (8 without INDIRECT_DESC), beside two for the rest, or three with
-    /// [`Framing::OnePerField`](crate::Framing::OnePerField).
+    /// descriptors of a request's 16 (8 without INDIRECT_DESC), beside two for the rest, or three
+    /// with [`Framing::OnePerField`](crate::Framing::OnePerField).
     pub async fn process_list(
         &self,
         iv: &[u8],
@@ -317,8 +317,8 @@ impl<P: Platform> Cipher<P> {
         exchange_in_place(&session.epoch, session.index, &head, iv, data).await
     }
 
-    /// Sends what `buffers` hold. They come back unless the device may still touch them; what it was
-    /// to overwrite is wiped when its answer does not count, as [`Mode::send`] does.
+    /// Sends what `buffers` hold. They come back unless the device may still touch them. What it
+    /// was to overwrite is wiped when its answer does not count, as [`Mode::send`] does.
     async fn transfer(
         &self,
         iv: &[u8],

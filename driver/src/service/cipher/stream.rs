@@ -15,12 +15,12 @@ use crate::{Error, Platform, request::exchange::INLINE_PAYLOAD_LEN, wire::Direct
 /// call to call.
 ///
 /// `C` is the session, owned, borrowed or shared ([`StreamSession`]). Streams of one session know
-/// nothing of each other. In counter mode a call takes any number of bytes, though
-/// QEMU's builtin backend takes whole blocks only: the last block is filled up on its way to the
-/// device, and what is left of its keystream serves the next call. In CBC a call takes whole blocks.
+/// nothing of each other. In counter mode a call takes any number of bytes, though QEMU's builtin
+/// backend takes whole blocks only: the last block is filled up on its way to the device, and what
+/// is left of its keystream serves the next call. In CBC a call takes whole blocks.
 ///
-/// A counter wraps as a number as long as the block does; that no counter block comes twice under one
-/// key is the caller's to see to.
+/// A counter is a number as long as the block, and wraps as such. The caller sees to it that no
+/// counter block comes twice under one key.
 ///
 /// ```no_run
 /// # use virtio_crypto::{Cipher, CipherStream, Error, Platform};
@@ -34,8 +34,8 @@ use crate::{Error, Platform, request::exchange::INLINE_PAYLOAD_LEN, wire::Direct
 ///
 /// # Cancellation
 ///
-/// The stream moves on only with a whole result. A call that fails or whose future is dropped leaves
-/// stream and data as they were, so it can be made again.
+/// The stream moves on only with a whole result. A call that fails or whose future is dropped
+/// leaves stream and data as they were, so it can be made again.
 pub struct CipherStream<P: Platform, C: StreamSession<P>> {
     session: C,
     state: Zeroizing<State>,
@@ -147,8 +147,8 @@ impl<P: Platform, C: StreamSession<P>> CipherStream<P, C> {
 
     /// Processes the next bytes of the stream in place, through a copy in device memory.
     ///
-    /// No bytes at all are nothing to do. In counter mode, bytes that the keystream of the last block
-    /// is long enough for take no request.
+    /// No bytes at all are nothing to do. In counter mode no request is made for bytes that the
+    /// keystream of the last block is long enough for.
     ///
     /// # Errors
     ///
@@ -171,7 +171,8 @@ impl<P: Platform, C: StreamSession<P>> CipherStream<P, C> {
         let cipher = self.session.cipher();
         let iv_len_bytes = cipher.algorithm().iv_len_bytes();
         let iv = &mut self.state.iv[..iv_len_bytes];
-        // The next IV is ciphertext: never a copy of plaintext, which a future that ends early would keep.
+        // The next IV is ciphertext: never a copy of plaintext, which a future that ends early
+        // would keep.
         let before = match cipher.direction() {
             Direction::Encrypt => None,
             Direction::Decrypt => Some(last_block(data, iv_len_bytes)),

@@ -18,14 +18,14 @@ impl<P: Platform> Cipher<P> {
     /// each is a request of its own, with its number as the tweak (IEEE 1619, 5.1), the first with
     /// `first_unit`. All are sent together, with one kick as far as there are slots.
     ///
-    /// For the sectors of a disk, `first_unit` is the number of the first sector. Allocates two hundred
-    /// bytes for each unit.
+    /// For the sectors of a disk, `first_unit` is the number of the first sector. Allocates two
+    /// hundred bytes for each unit.
     ///
     /// # Errors
     ///
     /// [`Error::UnfitAlgorithm`] unless the session is for AES-XTS. Those of
-    /// [`process`](Self::process), about the length of a unit too, which cannot be cut; of more
-    /// units that failed, that of the first. The buffer is wiped wherever the device had it, also where
+    /// [`process`](Self::process), about the length of a unit too, which cannot be cut. If several
+    /// units failed, that of the first. The buffer is wiped wherever the device had it, also where
     /// a unit succeeded. [`Error::OutOfMemory`], with the buffer as it was.
     ///
     /// # Cancellation
