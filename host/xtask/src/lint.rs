@@ -1,4 +1,4 @@
-//! Formatting, clippy and documentation, with warnings denied.
+//! Formatting, clippy, documentation, packaging and columns, with warnings denied.
 //!
 //! For `./run.sh lint`. The rule: each step is named before it runs, and the first that fails ends
 //! it.
@@ -6,7 +6,7 @@
 use std::{path::Path, process::Command};
 
 use crate::{
-    child,
+    child, columns,
     files::program,
     project::{DEBIAN_RUSTC, Project},
     report::{Failure, Result, fail, say},
@@ -68,7 +68,8 @@ pub fn run(project: &Project) -> Result {
         project
             .kernel_cargo(&doc)
             .env("RUSTDOCFLAGS", "-D warnings"),
-    )
+    )?;
+    columns::check(project)
 }
 
 /// Gets what no other command needs.

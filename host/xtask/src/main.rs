@@ -7,7 +7,7 @@
 //! |---|---|
 //! | `boot` | one run in QEMU: machine, command line, verdict; the cargo runner |
 //! | `suite` | the tests: parts, filter, what may be left out |
-//! | `lint`, `probe`, `bench`, `peer` | a command each |
+//! | `lint`, `columns`, `probe`, `bench`, `peer` | a command each, or a step of one |
 //! | `setup` | what a command needs beside a compiler: crates, QEMU, packages |
 //! | `project`, `child` | calling cargo, starting programs |
 //! | `files`, `report` | finding files, saying what is wrong |
@@ -15,6 +15,7 @@
 mod bench;
 mod boot;
 mod child;
+mod columns;
 mod files;
 mod lint;
 mod peer;

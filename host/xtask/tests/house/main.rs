@@ -145,6 +145,7 @@ const XTASK: House = House {
         "main",
         // The commands.
         "lint",
+        "columns",
         "suite",
         "bench",
         "probe",
