@@ -75,7 +75,8 @@ impl Frames {
         let end = self.free.len() * BITS;
         let mut start = self.first;
         let mut all_taken_so_far = true;
-        while start + count <= end {
+        // `count` may be any number: a sum that comes round would be found free.
+        while start.checked_add(count).is_some_and(|next| next <= end) {
             match (start..start + count).find(|&index| !self.is_free(index)) {
                 Some(taken) => {
                     if all_taken_so_far && taken == start {
