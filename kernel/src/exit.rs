@@ -6,13 +6,16 @@
 use core::{
     fmt,
     panic::PanicInfo,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicU32, Ordering},
 };
 
 use spin::Once;
 use x86_64::instructions::{hlt, interrupts};
 
-use crate::{console, cpu::ports};
+use crate::{
+    console,
+    cpu::{self, ports},
+};
 
 /// How a run ends. QEMU's exit status is twice the value plus one: 33 or 35. A reset ends QEMU with
 /// 0, which is therefore a failure.
@@ -29,6 +32,11 @@ pub enum ExitCode {
 pub fn exit(code: ExitCode) -> ! {
     ports::EXIT.write(code as u32);
     // Without that device: stop here, `run.sh`'s time limit ends the run.
+    stop();
+}
+
+/// Stops the calling CPU.
+fn stop() -> ! {
     interrupts::disable();
     loop {
         hlt();
@@ -39,7 +47,10 @@ pub fn exit(code: ExitCode) -> ! {
 pub type Closing = fn(fmt::Arguments);
 
 static CLOSING: Once<Closing> = Once::new();
-static FAILING: AtomicBool = AtomicBool::new(false);
+/// No CPU has failed yet.
+const NOBODY: u32 = u32::MAX;
+/// The number of the CPU that failed first, or [`NOBODY`].
+static FAILED: AtomicU32 = AtomicU32::new(NOBODY);
 
 /// Has `closing` print a failed run's closing lines, instead of `failed: ` and the reason. The
 /// first one that is set stays.
@@ -47,14 +58,19 @@ pub fn set_closing(closing: Closing) {
     CLOSING.call_once(|| closing);
 }
 
-/// Ends the run as failed, with a line that says why.
+/// Ends the run as failed, with a line that says why. Of several CPUs that fail, the first one
+/// tells why and ends the run; the others stop.
 pub fn fail(reason: fmt::Arguments) -> ! {
-    // What fails while a failure is being told is not told: it might go on for ever.
-    if !FAILING.swap(true, Ordering::Relaxed) {
-        match CLOSING.get() {
+    let cpu = cpu::number();
+    match FAILED.compare_exchange(NOBODY, cpu, Ordering::Relaxed, Ordering::Relaxed) {
+        Ok(_) => match CLOSING.get() {
             Some(closing) => closing(reason),
             None => console::print_last(format_args!("failed: {reason}\n")),
-        }
+        },
+        // What fails while a failure is being told is not told: it might go on for ever.
+        Err(first) if first == cpu => {}
+        // The first one's lines would end where they are.
+        Err(_) => stop(),
     }
     exit(ExitCode::Failure);
 }

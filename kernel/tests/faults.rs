@@ -7,14 +7,20 @@
 
 extern crate alloc;
 
-use core::ptr::NonNull;
+use core::{
+    fmt,
+    ptr::NonNull,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use kernel::{
     command_line, exit,
     interrupts::{apic, vectors},
     memory,
     platform::KernelPlatform,
+    smp,
     sync::SpinLock,
+    task::executor,
     time,
 };
 use virtio_crypto::{Platform, sync::IrqMutex};
@@ -29,6 +35,7 @@ kernel::entry!(
     machine: "append=fault=divide fails=divide_error",
     machine: "append=fault=invalid-opcode fails=invalid_opcode",
     machine: "append=fault=panic fails=panic:_on_purpose",
+    machine: "smp=2 append=fault=two-cpus fails=told_to_its_end",
     machine: "append=fault=lock-twice fails=taken_twice",
     machine: "append=fault=unmasked-lock fails=taken_twice",
     machine: "append=fault=two-locks fails=holds_another",
@@ -69,6 +76,7 @@ fn main() -> ! {
         // SAFETY: an instruction that is defined to fault.
         "invalid-opcode" => unsafe { core::arch::asm!("ud2") },
         "panic" => panic!("on purpose"),
+        "two-cpus" => fail_while_another_tells(),
         "lock-twice" => {
             static LOCK: IrqMutex<KernelPlatform, ()> = IrqMutex::new("once", ());
             LOCK.with(|()| LOCK.with(|()| ()));
@@ -196,4 +204,31 @@ fn hold_without_masking() {
             core::hint::spin_loop();
         }
     });
+}
+
+static TELLING: AtomicBool = AtomicBool::new(false);
+
+/// A reason that takes its time to tell.
+struct Long;
+
+impl fmt::Display for Long {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("told ")?;
+        TELLING.store(true, Ordering::Release);
+        time::spin_ns(100_000_000);
+        f.write_str("to its end")
+    }
+}
+
+/// A second CPU fails while the first one still tells why it did.
+fn fail_while_another_tells() {
+    smp::expect_all();
+    let second = executor::spawn_on(1, async {
+        while !TELLING.load(Ordering::Acquire) {
+            core::hint::spin_loop();
+        }
+        exit::fail(format_args!("too late to be told"));
+    });
+    assert!(second.is_ok());
+    exit::fail(format_args!("{Long}"));
 }
