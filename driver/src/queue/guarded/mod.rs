@@ -3,8 +3,8 @@
 //! Everything here runs with local interrupts masked and for a bounded time: at most one pass over
 //! a full batch. Nothing here wakes, allocates, frees or touches a device register.
 
+mod destroys;
 mod drain;
-mod ending;
 mod kicks;
 mod passing;
 mod readiness;
