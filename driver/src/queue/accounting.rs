@@ -8,39 +8,40 @@
 //!
 //! Credit is an upper bound of what is still to come, because the interrupt controller merges
 //! messages of one vector. It is capped at what can exist at one time: one message in service, one
-//! pending, and one not yet sent of each queue that shares the vector. The cap assumes one of two
-//! things: the device sends the message of one publication before it makes the next, or messages on
-//! their way are merged, as those of an eventfd are. For a device that does neither, the cap has to
-//! be the queue size.
+//! pending, one not yet sent of each queue that shares the vector. The cap assumes that the device
+//! sends the message of one publication before it makes the next, or that messages on their way
+//! merge as those of an eventfd do. For a device that does neither, the cap would have to be the
+//! queue size.
 //!
 //! # Messages that travel
 //!
-//! A device under the guest's own lock (QEMU's), or behind a bus that keeps the order of writes and
-//! of the answers to reads (PCI), has sent its messages by the time that a register read is
-//! answered. A device that is a process of its own has not: it writes to an eventfd, from which
-//! another process takes the message and sends it. Two more messages may then be on their way: one
-//! in the eventfd and one taken from it. So `settle` forgets nothing until a message's travel time
-//! has passed since it first saw the queue as it is, with nothing in flight. No publication is
-//! timed, and only `settle` reads a clock.
+//! A device under the guest's own lock (QEMU's) has sent its messages by the time that a register
+//! read is answered. So has one behind a bus that keeps writes and the answers to reads in order
+//! (PCI). A device that is a process of its own has not: it writes to an eventfd, from which
+//! another process takes the message and sends it. Two more messages may be on their way then, one
+//! in the eventfd and one taken from it. So `settle` forgets nothing until it has seen the queue
+//! unchanged, with nothing in flight, for as long as a message travels. No publication is timed,
+//! and only `settle` reads the clock.
 //!
 //! A vector that moves leaves up to two messages behind, in service and pending on the CPU that had
-//! it, beside those of the new one. So every move raises the cap by two, until `settle`. So does
-//! a reset, as far as they are owed: a message from before it may arrive after it.
+//! it, beside those of the new one. So every move raises the cap by two, until `settle`. A reset
+//! raises it by what is owed then, since a message from before it may arrive after it.
 //!
-//! A recovery is therefore lenient, by this much. The new queue begins with what the old one was
-//! owed: two at most, four where messages travel. It also begins with what its own messages gave
-//! that met the old queue before the new one took its place (those of sessions ended at the
-//! recovery). No message that was sent counts as unhandled. Of messages that nobody sent, up to
-//! five can hide behind a queue with a vector of its own, until `settle`, which is exact again.
+//! A recovery is therefore lenient, within bounds. The new queue begins with what the old one was
+//! owed, two at most (four where messages travel). It also keeps the credit for messages of its own
+//! that met the old queue (those for sessions that the recovery ended). No message that was sent
+//! counts as unhandled. Of messages that nobody sent, up to five can hide behind a queue with a
+//! vector of its own, until `settle`, which is exact again.
 
 use crate::virtqueue::need_event;
 
 /// What a vector leaves behind when it moves, or at a reset: one message in service, one pending.
 const LEFT_BEHIND: u16 = 2;
-/// What can be on its way of a queue with a vector of its own: those, and one not yet sent.
+/// Most messages on their way for a queue with a vector of its own: those two, and one not yet
+/// sent.
 const CREDIT_CAP: u16 = LEFT_BEHIND + 1;
 
-/// What is on its way beside that where messages travel: one in an eventfd, one taken from it.
+/// More messages on their way where messages travel: one in an eventfd, one taken from it.
 const TRAVELLING: u16 = 2;
 
 /// The credit of one queue.
@@ -57,7 +58,7 @@ pub(crate) struct Accounting {
     /// With EVENT_IDX, the `used_event` that the device reads. 0 is what a fresh ring holds, which
     /// also gives the first index after a reset its credit: QEMU signals that one unasked.
     armed: Option<u16>,
-    /// What is on its way of each queue, beside what is in service or pending.
+    /// Messages of each queue that can be on their way, beside those in service or pending.
     on_its_way: u16,
     /// What was published when [`settle`](Self::settle) first saw it, and when that was.
     quiet: Option<(u64, u64)>,
@@ -76,7 +77,7 @@ impl Accounting {
         }
     }
 
-    /// Takes note that messages travel by themselves.
+    /// Takes note that a message may still be on its way when a register read is answered.
     pub(crate) fn let_messages_travel(&mut self) {
         self.on_its_way += TRAVELLING;
         self.settled_cap += TRAVELLING;
@@ -123,9 +124,9 @@ impl Accounting {
         self.credit
     }
 
-    /// Takes note that so many queues share the vector. Nobody can tell for which of them a message
-    /// was sent, so it may spend the credit of another one. Each is owed what can be on its way of
-    /// them all.
+    /// Takes note that so many queues share the vector. Nobody can tell which of them a message was
+    /// sent for, so it may spend the credit of another. Each is therefore owed all that can be on
+    /// its way for any of them.
     pub(crate) fn share_vector(&mut self, queues: u16) {
         let on_its_way = queues.saturating_mul(self.on_its_way);
         self.settled_cap = LEFT_BEHIND.saturating_add(on_its_way);
@@ -145,9 +146,9 @@ impl Accounting {
         self.credit = self.credit.saturating_add(credit);
     }
 
-    /// Forgets all credit, if there is any and no message can arrive any more: nothing is in
-    /// flight, and a message takes `travel_ns` at most, 0 if it arrives before a register read is
-    /// answered. Returns `false`, and forgets nothing, if one can.
+    /// Forgets all credit if no message can arrive any more. The caller knows that nothing is in
+    /// flight. A message takes `travel_ns` at most, 0 if it arrives before a register read is
+    /// answered. `false`, and nothing forgotten, if one can still arrive.
     pub(crate) fn settle(&mut self, now_ns: u64, travel_ns: u64) -> bool {
         let is_owed = self.credit > 0 || self.cap != self.settled_cap;
         if travel_ns > 0 && is_owed {

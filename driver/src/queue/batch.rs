@@ -1,4 +1,4 @@
-//! What is left to do once the lock is released.
+//! What is collected under the lock and done once it is released.
 
 use core::task::Waker;
 

@@ -9,8 +9,11 @@
 //! 2048
 //! ```
 //!
-//! One block a slot and one allocation a queue: a request of a few hundred bytes allocates
-//! nothing, shares nothing and takes two descriptors.
+//! One block a slot and one allocation a queue: a request of a few hundred bytes allocates nothing,
+//! shares nothing and takes two descriptors.
+//!
+//! The one rule: a request is sent with a status that no device uses, so an answer that is missing
+//! shows.
 
 use crate::{
     Error, Platform,
@@ -31,9 +34,9 @@ const ANSWER: usize = TABLE + MAX_SEGMENTS * DESCRIPTOR_LEN;
 pub(super) const ANSWER_LEN: usize = 16;
 /// Where the status of a *create* lies: behind the session id. That of a *destroy* comes first.
 const CREATE_STATUS: usize = ANSWER + 8;
-/// Bytes of the answer to a *create* that say something: session id and status, no padding.
+/// Bytes of the answer to a *create* that count: session id and status, no padding.
 const CREATED_LEN: u32 = 12;
-/// What a status holds until the device has written it: one that no device means.
+/// The status until the device has written it: a value that no device uses.
 const NO_ANSWER: u8 = 0xff;
 /// Where inline bytes begin, and the head ends.
 const INLINE: usize = (ANSWER + ANSWER_LEN + MAX_HEAD_LEN).next_multiple_of(WIPE_LEN);
@@ -50,7 +53,7 @@ impl StatusAt {
     /// That of a *destroy*.
     pub(super) const DESTROY: Self = Self(ANSWER as u16);
 
-    /// That of a data request with so many inline bytes: right behind them.
+    /// That of a data request: right behind its inline bytes.
     #[inline(always)]
     pub(super) fn behind(inline_bytes: u16) -> Self {
         Self(INLINE as u16 + inline_bytes)
@@ -84,7 +87,7 @@ impl<P: Platform> Blocks<P> {
     }
 }
 
-/// One block, for whoever owns its slot at the time.
+/// One block, for the present owner of its slot.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Block<'q> {
     memory: DmaPart<'q, BLOCK_LEN>,
@@ -113,13 +116,13 @@ impl Block<'_> {
         self.memory.read(INLINE + at, bytes);
     }
 
-    /// Makes a status one that the device has not written yet.
+    /// Marks a status as not written yet.
     #[inline(always)]
     pub(super) fn await_status(&self, at: StatusAt) {
         self.memory.write(at.0.into(), &[NO_ANSWER]);
     }
 
-    /// Makes the answer to a control request one that the device has not written yet.
+    /// Marks the answer to a control request as not written yet.
     #[inline(always)]
     pub(super) fn await_answer(&self) {
         self.memory.write(ANSWER, &[NO_ANSWER; ANSWER_LEN]);
@@ -131,14 +134,14 @@ impl Block<'_> {
         self.memory.read_byte(at.0.into()) != NO_ANSWER
     }
 
-    /// Judges an answer of `expected_bytes`, its status among them, of which otherwise nothing
-    /// counts.
+    /// Checks that the device has written `expected_bytes`, the status among them, and that the
+    /// status is OK. Else nothing of the answer counts.
     ///
     /// # Errors
     ///
-    /// What says why: so that who judges carries no [`Error`] along.
+    /// What is wrong with it. The caller makes an [`Error`] of that off its hot path.
     #[inline(always)]
-    pub(super) fn judge(
+    pub(super) fn check_answer(
         &self,
         at: StatusAt,
         written_bytes: u32,
@@ -161,7 +164,7 @@ impl Block<'_> {
         if len_bytes == 0 {
             return;
         }
-        // Mostly one granule, of which the compiler knows all.
+        // Mostly one granule, whose length the compiler knows.
         if len_bytes <= WIPE_LEN {
             self.memory.wipe(INLINE, WIPE_LEN);
         } else {
@@ -220,8 +223,8 @@ impl Block<'_> {
     pub(super) fn write_head(&self, head: &[u8]) {
         let start = INLINE - head.len();
         if let Ok(head) = <&[u8; REQUEST_LEN]>::try_from(head) {
-            // Word by word, which the compiler makes stores of what it knows: most of it is
-            // constant.
+            // Word by word: most of a head is constant, so the compiler makes constant stores of
+            // it.
             let (words, _) = head.as_chunks::<8>();
             for (at, word) in (start..).step_by(8).zip(words) {
                 self.memory.write(at, word);
@@ -266,19 +269,19 @@ impl Block<'_> {
         }
         match wire::parse_session_answer(&answer) {
             Err(refusal) => Error::Refused(refusal),
-            // It has changed meanwhile.
+            // The device has changed it meanwhile.
             Ok(_) => Error::InvalidAnswer,
         }
     }
 
-    /// Judges the answer to a *destroy*, as [`judge`](Self::judge) does.
+    /// Checks the answer to a *destroy*, as [`check_answer`](Self::check_answer) does.
     #[inline(always)]
-    pub(super) fn judge_destroy(&self, written_bytes: u32) -> Result<(), BadAnswer> {
-        self.judge(StatusAt::DESTROY, written_bytes, 1)
+    pub(super) fn check_destroyed(&self, written_bytes: u32) -> Result<(), BadAnswer> {
+        self.check_answer(StatusAt::DESTROY, written_bytes, 1)
     }
 }
 
-/// An answer of which nothing counts.
+/// An answer that does not count, and what is wrong with it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BadAnswer {
     written_bytes: u32,
@@ -287,8 +290,8 @@ pub(crate) struct BadAnswer {
 }
 
 impl From<BadAnswer> for Error {
-    /// Says what is wrong with the answer: that there is none, its status, or that not all of it
-    /// was written.
+    /// Says what is wrong with the answer: it is missing, its status is an error, or it is too
+    /// short.
     #[cold]
     #[inline(never)]
     fn from(answer: BadAnswer) -> Self {

@@ -1,22 +1,22 @@
-//! What is sent behind the head of a data request, and where it lies in the slot's block.
+//! The parts of a data request behind its head, and their places in the slot's block.
 //!
-//! A caller says which parts there are, how long the output is, and what the output may take the
-//! place of. Where all of that lies is the queue's affair, and so is where the answer is read.
+//! For callers, who say which parts there are, how long the output is, and which parts it may
+//! overwrite. The one rule: this file alone chooses where parts, output and status lie.
 
 use super::{
     block::{Block, INLINE_LEN},
-    buffers::{Buffers, len_bytes},
+    buffers::{Buffers, buffer_segment, len_bytes},
     framing::{Chain, Fields},
 };
-use crate::{Error, Platform, dma::DmaBuffer, virtqueue::Segment};
+use crate::{Error, Platform};
 
-/// What to send behind the head.
+/// The parts of a data request behind its head.
 #[derive(Debug)]
 pub(crate) enum Body<'a, P: Platform> {
-    /// Everything in the slot's own memory.
+    /// All of it lies in the slot's own memory.
     Inline(Inline<'a>),
-    /// A payload in buffers, between short parts in the slot's own memory. What the device writes
-    /// beside the destination, and the status, come behind the short parts.
+    /// The payload lies in buffers, the short parts around it in the slot's own memory. Behind the
+    /// short parts the device writes its result and the status.
     Buffers {
         before: &'a [&'a [u8]],
         buffers: &'a mut Buffers<P>,
@@ -32,14 +32,14 @@ pub(crate) struct Inline<'a> {
     /// Where the output begins.
     output_at: usize,
     output_len_bytes: usize,
-    /// Of these, the last are a field of their own: a digest, a tag.
+    /// How many of these, the last ones, are a field of their own: a digest, a tag.
     result_len_bytes: usize,
 }
 
 impl<'a> Inline<'a> {
-    /// Describes a request of these parts. The device, which has read all of them before it writes,
-    /// may write its output over all but the first `kept`; the output ends where the parts do, or
-    /// behind them. `None` where the slot has no room for that.
+    /// Describes a request of these parts. The device reads all of them before it writes, so its
+    /// output may overwrite all but the first `kept`. The output ends where the parts end, or
+    /// behind them. `None` if the slot has no room for that.
     #[inline(always)]
     pub(crate) fn new(
         parts: &'a [&'a [u8]],
@@ -64,18 +64,18 @@ impl<'a> Inline<'a> {
     }
 }
 
-/// What is known of a data request once its parts are in place.
+/// The lengths of a data request whose parts are in place.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Extent {
-    /// Inline bytes, which have to be wiped afterwards. Right behind them the device writes the
-    /// status, and right before it what it writes inline.
+    /// Inline bytes, to be wiped afterwards. Inline output is the last of them, and the status lies
+    /// right behind them.
     pub(super) inline_bytes: u16,
-    /// All that the device writes before the status, in buffers too.
+    /// Bytes that the device writes before the status, in buffers too.
     pub(super) output_len_bytes: u32,
 }
 
 impl Extent {
-    /// Of a request with neither.
+    /// Of a request without inline bytes and without output.
     pub(super) const NONE: Self = Self {
         inline_bytes: 0,
         output_len_bytes: 0,
@@ -83,7 +83,7 @@ impl Extent {
 }
 
 impl<P: Platform> Body<'_, P> {
-    /// Takes the buffers, to be held by the slot.
+    /// Returns the buffers, which the slot is to hold.
     pub(super) fn buffers(&mut self) -> Option<&mut Buffers<P>> {
         match self {
             Self::Inline(_) => None,
@@ -126,7 +126,7 @@ impl<P: Platform> Body<'_, P> {
         }
     }
 
-    /// Returns as few descriptors as possible.
+    /// Describes the request in as few descriptors as possible.
     ///
     /// # Errors
     ///
@@ -182,7 +182,7 @@ impl<P: Platform> Body<'_, P> {
         Ok(segments)
     }
 
-    /// Returns descriptors of which each field begins one.
+    /// Describes the request so that each field begins a descriptor.
     pub(super) fn fields(&self, block: Block<'_>, head_len_bytes: usize) -> Fields {
         match self {
             Self::Inline(inline) => {
@@ -202,15 +202,5 @@ impl<P: Platform> Body<'_, P> {
                 Fields::buffers(block, head_len_bytes, parts, *result_len_bytes, buffers)
             }
         }
-    }
-}
-
-/// Describes a whole buffer.
-#[inline]
-pub(super) fn buffer_segment<P: Platform>(buffer: &DmaBuffer<P>, writable: bool) -> Segment {
-    Segment {
-        bus_address: buffer.bus_address(),
-        len_bytes: buffer.len() as u32,
-        writable,
     }
 }

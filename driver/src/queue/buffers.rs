@@ -1,4 +1,7 @@
 //! The buffers that a request holds, from the time it is sent to its end.
+//!
+//! For callers, who get their buffers back with the outcome. The one rule: a buffer that the device
+//! may still write to is never freed; it is given up for good.
 
 use alloc::{boxed::Box, vec::Vec};
 use core::slice;
@@ -10,9 +13,10 @@ use crate::{
     Error, Platform,
     dma::{DmaBuffer, GivenUp},
     error::{Failed, Requirement, invalid_len},
+    virtqueue::Segment,
 };
 
-/// Buffers that are one after the other for the device.
+/// One buffer, or several that the device sees one after the other.
 #[derive(Debug)]
 pub(crate) enum List<P: Platform> {
     One(DmaBuffer<P>),
@@ -77,7 +81,7 @@ pub(crate) enum Destination<P: Platform> {
 pub(crate) struct Buffers<P: Platform> {
     pub(crate) source: Option<List<P>>,
     pub(crate) destination: Destination<P>,
-    /// The driver's own: what else the slot's block has no room for.
+    /// The driver's own buffers, for parts that the slot's block has no room for.
     pub(crate) spilled: Option<Box<Spilled<P>>>,
 }
 
@@ -103,7 +107,7 @@ impl<P: Platform> Default for Buffers<P> {
 }
 
 impl<P: Platform> Buffers<P> {
-    /// Returns buffers that the device reads and nothing else.
+    /// Returns buffers that the device only reads.
     pub(crate) fn read_only(source: List<P>) -> Self {
         Self {
             source: Some(source),
@@ -111,8 +115,8 @@ impl<P: Platform> Buffers<P> {
         }
     }
 
-    /// Returns a buffer with keys one after the other, if the slot's block has no room for them, as
-    /// it has not for a private key of RSA.
+    /// Returns a buffer with the keys one after the other if the slot's block has no room for them,
+    /// such as for a private key of RSA; else no buffer.
     ///
     /// # Errors
     ///
@@ -236,7 +240,7 @@ impl<P: Platform> Buffers<P> {
         Ok(())
     }
 
-    /// Overwrites with zeros what the device has overwritten: an answer that does not count.
+    /// Wipes the buffers that the device has written, because its answer does not count.
     pub(crate) fn wipe_destinations(&mut self) {
         let list = match &mut self.destination {
             Destination::None => None,
@@ -268,12 +272,33 @@ impl<P: Platform> Buffers<P> {
     }
 }
 
-/// Returns how long parts are together.
+/// Describes a whole buffer.
+#[inline]
+pub(super) fn buffer_segment<P: Platform>(buffer: &DmaBuffer<P>, writable: bool) -> Segment {
+    part_segment(buffer, 0, buffer.len(), writable)
+}
+
+/// Describes a part of a buffer.
+#[inline]
+pub(super) fn part_segment<P: Platform>(
+    buffer: &DmaBuffer<P>,
+    start: usize,
+    len_bytes: usize,
+    writable: bool,
+) -> Segment {
+    Segment {
+        bus_address: buffer.bus_address() + start as u64,
+        len_bytes: len_bytes as u32,
+        writable,
+    }
+}
+
+/// Returns the length of all parts together.
 pub(crate) fn len_bytes(parts: &[&[u8]]) -> usize {
     parts.iter().map(|part| part.len()).sum()
 }
 
-/// Returns a buffer with the parts one after the other, if there is anything in them.
+/// Returns a buffer with the parts one after the other; `None` if they are empty.
 fn joined<P: Platform>(parts: &[&[u8]]) -> Result<Option<DmaBuffer<P>>, Error> {
     let len_bytes = len_bytes(parts);
     if len_bytes == 0 {

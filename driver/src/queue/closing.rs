@@ -25,9 +25,9 @@ pub(crate) struct CloseWatch<'q, P: Platform> {
 }
 
 impl<P: Platform> Queue<P> {
-    /// Gives the caller's use of a session back, which ends it with the last use; `waker` is woken
-    /// at the device's answer. The *destroy*, if it has been sent at once; else it is the queue's
-    /// affair, and [`watch_close`](Self::watch_close) tells how it goes.
+    /// Gives the caller's use of a session back; the last use ends the session. The device's answer
+    /// wakes `waker`. Returns the *destroy* if it was sent at once. Else the queue sends it later,
+    /// and [`watch_close`](Self::watch_close) waits for its answer.
     #[inline(always)]
     pub(crate) fn close_session(
         &self,
@@ -64,8 +64,8 @@ impl<P: Platform> Queue<P> {
         Some(in_flight)
     }
 
-    /// Returns why the end of a session is not waited for: nothing is sent, and callers are not to
-    /// wait.
+    /// Returns why a caller does not wait for the end of a session: its *destroy* has not been
+    /// sent, nothing is sent now, and callers are not to wait.
     fn refuses_closers(&self, session: SessionIndex) -> Option<Error> {
         self.guarded.with(|guarded| {
             let is_waiting = |ledger: &Ledger| ledger.is_waiting(session);
@@ -100,7 +100,7 @@ impl<'q, P: Platform> CloseWatch<'q, P> {
         let Some(session) = self.session else {
             return Poll::Pending;
         };
-        // The second look has put the waker in place, so nothing falls between.
+        // The second pass has put the waker in place, so nothing falls between.
         let mut waker = None;
         for _ in 0..2 {
             match queue.with_ledger(|ledger| ledger.take_done(session, &mut waker)) {

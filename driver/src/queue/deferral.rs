@@ -1,15 +1,17 @@
 //! Kicks put off, so that many requests share one.
 //!
-//! Each CPU puts off its own kicks. What another CPU sends meanwhile is notified at once, and takes
-//! along what has been published by then. Every section ends with a kick of its own, unless there
-//! is nothing to notify of, so sections of several CPUs cannot keep each other from it. A CPU whose
-//! kernel looks at the ring within a section waits for what it has put off, too, so it notifies
-//! first. A future that is polled and looks at the ring does not notify: the others that are polled
+//! Each CPU puts off its own kicks, within a section. What another CPU sends meanwhile is notified
+//! at once, and that kick covers all that is published by then. Every section ends with a kick of
+//! its own if there is anything to notify of, so sections of several CPUs cannot delay a kick for
+//! ever.
+//!
+//! A kernel that polls the ring within a section waits for what its CPU has put off, too, and so
+//! notifies first. A future that drains when it is polled does not: the futures that are polled
 //! with it are still to come.
 //!
-//! A caller that blocks within a section ([`begin_wait`]) keeps the section from its end. From
-//! there on nothing is put off in it, and whoever then waits for a slot or an answer notifies
-//! first.
+//! The one rule: nobody waits for what has been put off. A task that blocks within a section
+//! ([`begin_wait`]) does not come to the section's end. So from there on the section puts nothing
+//! off, and a task in it that waits for a slot or an answer notifies first.
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
@@ -17,7 +19,7 @@ use spin::Once;
 
 use crate::Platform;
 
-/// CPUs that are told apart; those whose numbers leave the same remainder put off together.
+/// How many CPUs are told apart. Those whose numbers leave the same remainder share a place.
 const PLACES: u32 = 64;
 
 /// Which CPUs put off their kicks.
@@ -31,18 +33,19 @@ pub(super) struct Deferring {
     waits: [u32; PLACES as usize],
 }
 
-/// How the kernel numbers its CPUs, from the first section on: before it nobody waits within one.
+/// How the kernel numbers its CPUs; known from the first section on. Before that nobody waits
+/// within one.
 static CPU: Once<fn() -> u32> = Once::new();
 /// How many waits have begun in each place since.
 static WAITS: [AtomicU32; PLACES as usize] = [const { AtomicU32::new(0) }; PLACES as usize];
 
-/// Says that the calling CPU is about to wait for an answer, within whatever it is doing. It is for
-/// kernels whose executors have a way to block of their own, before each such wait.
-/// [`block_on`](crate::block_on) says so itself.
+/// Says that the calling CPU is about to wait until something has been answered. A kernel whose
+/// executor has a way to block of its own calls this before each such wait.
+/// [`block_on`](crate::block_on) calls it itself.
 ///
 /// Within [`Device::share_kicks`](crate::Device::share_kicks) or
-/// [`Device::batch`](crate::Device::batch) the section puts off no more kicks from there on: while
-/// its CPU waits, it does not end.
+/// [`Device::batch`](crate::Device::batch), the section then puts off no more kicks: the waiting
+/// CPU would not come to its end.
 pub fn begin_wait() {
     if let Some(cpu) = CPU.get() {
         // Relaxed: read on the same CPU.
@@ -83,8 +86,8 @@ impl Deferring {
         }
     }
 
-    /// Tells whether the calling CPU puts off its kicks. Called under the lock, where the CPU stays
-    /// the same.
+    /// Tells whether the calling CPU puts off its kicks. Under the lock, where it stays the same
+    /// CPU.
     #[inline(always)]
     pub(super) fn is_here<P: Platform>(&self) -> bool {
         self.section_here::<P>() == Section::PutsOff

@@ -1,8 +1,8 @@
 //! The ends of sessions: *destroys* that are sent, wait for a slot, or are answered.
 //!
-//! A *destroy* needs no caller. It is sent from wherever the last use of its session went, an
-//! interrupt included, in a free slot or in the one that brought the session to life. `closing` is
-//! about callers that wait for it.
+//! The one rule: a *destroy* needs no caller. It is sent where the last use of its session ends, in
+//! an interrupt too, and takes a free slot or that of the session's *create*. If a caller waits for
+//! the answer, see `closing`.
 
 use super::{
     Queue,
@@ -43,8 +43,8 @@ impl<P: Platform> Queue<P> {
         self.finish(&mut batch);
     }
 
-    /// Sends the *destroy* of a session that is not of this life of the device. Who watches it
-    /// learns of the answer.
+    /// Sends the *destroy* of a session from before this epoch. What this returns waits for the
+    /// answer.
     ///
     /// # Errors
     ///
@@ -120,9 +120,10 @@ impl<P: Platform> Queue<P> {
         })
     }
 
-    /// Puts the sessions that the device has made, but not told of before its reset, into the line
-    /// of those that are to end. The device has let go of what was in flight, so what it wrote to a
-    /// *create* is its answer, though no used element says so. Called before the slots are wiped.
+    /// Finds the sessions whose *create* the device has answered but not used before its reset, and
+    /// puts them into the line of those that are to end. The device is trusted to have let go of
+    /// what was in flight, so what it wrote to a *create* is its answer, though no used element
+    /// says so. To be called before the slots are wiped.
     pub(crate) fn find_unanswered_creates(&self) {
         for (slot, word) in (0..).zip(&self.shared.words) {
             self.guarded.with(|guarded| {
@@ -144,8 +145,8 @@ impl<P: Platform> Queue<P> {
         }
     }
 
-    /// Takes the sessions that the device has made and whose callers have not looked yet. Nothing
-    /// is created any more.
+    /// Takes the sessions whose *create* has completed and whose callers have not taken them yet.
+    /// Nothing is created any more.
     pub(crate) fn take_answered_creates(&self) -> impl Iterator<Item = SessionIndex> {
         let next = |guarded: &mut Guarded<P>| guarded.take_answered_create(&self.shared);
         core::iter::from_fn(move || self.guarded.with(next))

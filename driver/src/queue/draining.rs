@@ -1,4 +1,6 @@
-//! Draining the used ring: on behalf of an interrupt, or of a caller that polls and wants none.
+//! Draining the used ring: for an interrupt, or for a caller that polls and wants none.
+//!
+//! The one rule: what a drain brings is done without the lock.
 
 use super::{
     POLLED, Queue,
@@ -8,31 +10,31 @@ use super::{
 use crate::{Platform, error::DeviceFault, sync::atomic::Ordering};
 
 impl<P: Platform> Queue<P> {
-    /// Takes what the device has used, on behalf of an interrupt, which spends a credit if `spend`
-    /// says so, or of a caller that looks. The caller hands the batch to [`finish`](Self::finish),
-    /// and sees to what the report says.
+    /// Takes what the device has used: for an interrupt, which spends a credit if `spend` says so,
+    /// or for a caller that polls. The caller hands the batch to [`finish`](Self::finish), and does
+    /// what the report calls for.
     #[inline(never)]
     pub(crate) fn drain(&self, batch: &mut Batch, spend: bool) -> DrainReport {
         let mut report = DrainReport::default();
         self.guarded.with(|guarded| {
-            // Of a queue that has ended the ring no longer counts; what was owed still does.
+            // On a queue that has ended the ring no longer counts; credit still does.
             report.ended = guarded.ended.is_some();
             if !report.ended
-                && let Err(breakage) = guarded.drain(&self.shared, batch, &mut report)
+                && let Err(fault) = guarded.drain(&self.shared, batch, &mut report)
             {
-                self.mark_broken(guarded, breakage, &mut report);
+                self.mark_broken(guarded, fault, &mut report);
             }
             report.spent = spend && guarded.accounting.spend();
         });
         report
     }
 
-    /// Like [`drain`](Self::drain), spending a credit, for the one place that nearly all
-    /// interrupts come by. `Ok` where it took something, and there is no more to it.
+    /// Drains like [`drain`](Self::drain), and spends a credit, for the one place that handles
+    /// nearly all interrupts. `Ok` if it took something and nothing else is left to do.
     ///
     /// # Errors
     ///
-    /// The whole report, where there is more to it.
+    /// The whole report, if something else is left to do.
     #[inline(always)]
     pub(crate) fn drain_fast(&self, batch: &mut Batch) -> Result<(), DrainReport> {
         self.guarded.with(|guarded| {
@@ -51,8 +53,8 @@ impl<P: Platform> Queue<P> {
         })
     }
 
-    /// Completes a report that [`drain_fast`](Self::drain_fast) begins; `None` of
-    /// a queue that had ended.
+    /// Completes a report that [`drain_fast`](Self::drain_fast) begins. `drained` is `None` if the
+    /// queue had ended.
     #[cold]
     #[inline(never)]
     fn complete_report(
@@ -64,7 +66,7 @@ impl<P: Platform> Queue<P> {
         match drained {
             None => report.ended = true,
             Some(Ok(())) => {}
-            Some(Err(breakage)) => self.mark_broken(guarded, breakage, &mut report),
+            Some(Err(fault)) => self.mark_broken(guarded, fault, &mut report),
         }
         report.spent = guarded.accounting.spend();
         report
@@ -80,13 +82,13 @@ impl<P: Platform> Queue<P> {
         batch.wake_all();
     }
 
-    /// Takes note that no interrupt will come: whoever waits drains.
+    /// Takes note that no interrupt will come: each waiting task drains.
     pub(crate) fn set_polled(&self) {
         self.poll_flags.fetch_or(POLLED, Ordering::Relaxed);
     }
 
-    /// Somebody looks at the ring from here on: asks for no interrupts until as many
-    /// [`end_polling`](Self::end_polling).
+    /// Takes note that a caller polls the ring from here on: asks for no interrupts until as many
+    /// calls of [`end_polling`](Self::end_polling).
     pub(crate) fn begin_polling(&self) {
         self.guarded.with(|guarded| {
             guarded.pollers += 1;
@@ -94,8 +96,8 @@ impl<P: Platform> Queue<P> {
         });
     }
 
-    /// Ends the polling of one caller. After the last one the ring has to be drained once more:
-    /// that asks for interrupts, and takes what came before it did.
+    /// Takes note that a caller polls the ring no longer. After the last one the ring has to be
+    /// drained once more: that asks for interrupts, and takes what came before it did.
     pub(crate) fn end_polling(&self) {
         self.guarded.with(|guarded| {
             guarded.pollers -= 1;

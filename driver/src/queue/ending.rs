@@ -1,4 +1,4 @@
-//! The end of a queue: nothing is sent any more, and whoever waits is told why.
+//! The end of a queue: nothing is sent any more, and every waiting task is told why.
 
 use super::{
     ENDED, Queue,
@@ -12,22 +12,22 @@ use crate::{
 };
 
 impl<P: Platform> Queue<P> {
-    /// Marks the queue of a device that has broken the rules: from under this lock on nothing more
-    /// is taken from the ring.
+    /// Ends the queue because the device has broken the rules. From this hold of the lock on,
+    /// nothing is taken from the ring.
     #[cold]
     pub(super) fn mark_broken(
         &self,
         guarded: &mut Guarded<P>,
-        breakage: DeviceFault,
+        fault: DeviceFault,
         report: &mut DrainReport,
     ) {
-        guarded.end(Error::Broken(breakage));
+        guarded.end(Error::Broken(fault));
         self.poll_flags.fetch_or(ENDED, Ordering::Release);
         (report.ended, report.broke) = (true, true);
     }
 
-    /// Ends the queue as [`end`](Self::end) does. Returns `false`, and does nothing, if the device
-    /// has requests or sessions still wait for their end. It is one step, so nothing is sent in
+    /// Ends the queue as [`end`](Self::end) does, unless the device has requests or sessions still
+    /// wait for their end: `false` then. All in one hold of the lock, so that nothing is sent
     /// between.
     pub(crate) fn end_if_idle(&self, error: Error) -> bool {
         let is_ended = self.guarded.with(|guarded| {
@@ -44,18 +44,18 @@ impl<P: Platform> Queue<P> {
         is_ended
     }
 
-    /// Ends the queue, for whoever looks; [`wake_waiters`](Self::wake_waiters) then wakes. What is
-    /// in flight stays in its slots. The first reason counts, but for a shutdown, which is the
-    /// last.
+    /// Ends the queue; [`wake_waiters`](Self::wake_waiters) has to follow, and tells those who
+    /// wait. What is in flight stays in its slots. The first reason that lasts counts, except that
+    /// a shutdown replaces it.
     pub(crate) fn end(&self, error: Error) {
         // In one go: nothing is sent on a queue that has ended.
         self.guarded.with(|guarded| guarded.end(error));
         // Release: pairs with the acquire in `ended`. A waiter that reads `false` there has left
-        // its waker under the lock, when it was sent or by its poll. There `wake_waiters` finds it.
+        // its waker under the lock, when it was sent or by its poll, where `wake_waiters` finds it.
         self.poll_flags.fetch_or(ENDED, Ordering::Release);
     }
 
-    /// Gives out no more slots, and tells those who wait for one. What is in flight goes on.
+    /// Gives out no more slots, and tells the callers that wait for one. What is in flight goes on.
     pub(crate) fn close(&self, error: Error) {
         let kick = self.guarded.with(|guarded| {
             keep_reason(&mut guarded.closed, error);
@@ -68,9 +68,9 @@ impl<P: Platform> Queue<P> {
         self.wake_waiters();
     }
 
-    /// Wakes those who wait in vain: for a slot of a queue that is closed, or for anything of one
-    /// that has ended. It is one pass. A waker that polls at once does not make it longer, since
-    /// nobody begins to wait for what will not come.
+    /// Wakes the tasks that wait in vain: for a slot of a queue that is closed, for anything of one
+    /// that has ended. One pass, which a waker that polls at once does not make longer: nobody
+    /// begins to wait for what will not come.
     pub(crate) fn wake_waiters(&self) {
         let mut from = 0;
         run_all(|| {

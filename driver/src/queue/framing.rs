@@ -1,15 +1,17 @@
 //! How the fields of a request lie in descriptors.
 //!
-//! A device must not care (Virtio 1.3, 2.7.4.1 Device Requirements: Message Framing), and most do
-//! not. For them, neighbours share a descriptor. Where a device does care, the same bytes are sent,
-//! but the descriptors are cut where fields begin. That is decided at set-up and worked out here,
-//! off the way that requests take otherwise.
+//! A device must not depend on it (Virtio 1.3, 2.7.4.1 Device Requirements: Message Framing), and
+//! most do not: for them, fields that lie one behind the other share a descriptor. A device that
+//! depends on it gets the same bytes, but a descriptor begins where a field begins. Set-up chooses
+//! between the two.
+//!
+//! The one rule: what only such a device needs is kept off the way of all other requests.
 
 use arrayvec::ArrayVec;
 
 use super::{
     block::{Block, MAX_SEGMENTS},
-    buffers::Buffers,
+    buffers::{Buffers, buffer_segment, part_segment},
 };
 use crate::{Error, Platform, dma::DmaBuffer, virtqueue::Segment};
 
@@ -17,10 +19,10 @@ use crate::{Error, Platform, dma::DmaBuffer, virtqueue::Segment};
 ///
 /// A device that wants one descriptor a field mostly says so by silence: it takes a request and
 /// never answers it. [`Device::data_stats`](crate::Device::data_stats) then counts the request in
-/// `in_flight` for good and `completed` stands still. Sessions still open and close, and
+/// `in_flight` for good, and `completed` stands still. Sessions still open and close, and
 /// [`Device::ended`](crate::Device::ended) stays `None`: the device is not broken, it drops what it
 /// does not understand. Shut it down and set it up with the other framing. If that does not help,
-/// refuse INDIRECT_DESC, too ([`Options::refuse`](crate::Options::refuse)).
+/// also refuse INDIRECT_DESC ([`Options::refuse`](crate::Options::refuse)).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Framing {
@@ -29,20 +31,20 @@ pub enum Framing {
     #[default]
     Compact,
     /// Header, keys, IV, source, additional data, tag, destination, digest and status each begin a
-    /// descriptor, as other drivers send them. For devices that count on that, such as DPDK's
+    /// descriptor, as other drivers send them: for devices that count on that, such as DPDK's
     /// `vhost_crypto`. A request has up to ten descriptors beside those of its lists of buffers,
-    /// and room for 16. So without INDIRECT_DESC a queue of 1024 entries has 64 slots.
+    /// and room for 16, so that without INDIRECT_DESC a queue of 1024 entries has 64 slots.
     OnePerField,
 }
 
 /// The descriptors of a request.
 pub(super) type Chain = ArrayVec<Segment, MAX_SEGMENTS>;
 
-/// Descriptors of a request, of which each field begins one.
+/// The descriptors of a request in which each field begins one.
 #[derive(Debug)]
 pub(super) struct Fields {
     chain: Chain,
-    /// How many there are, those too that there is no room for.
+    /// How many there are, those included that there is no room for.
     count: usize,
 }
 
@@ -58,12 +60,12 @@ impl Fields {
 
     fn push(&mut self, segment: Segment) {
         self.count += 1;
-        // Where there is no room the count tells.
+        // If there is no room, the count shows it.
         let _ = self.chain.try_push(segment);
     }
 
-    /// Adds a descriptor for each part of these lengths. They follow each other from `start` of the
-    /// inline bytes on, or from the beginning of a buffer of their own. Returns their end.
+    /// Adds a descriptor for each part of these lengths. The parts lie one behind the other: from
+    /// inline byte `start` on, or in the buffer `apart`. Returns where the inline parts end.
     fn push_parts<P: Platform>(
         &mut self,
         (block, start): (Block<'_>, usize),
@@ -78,7 +80,7 @@ impl Fields {
             }
             match apart {
                 Some(buffer) => {
-                    self.push(buffer_segment(buffer, at_apart, len_bytes, false));
+                    self.push(part_segment(buffer, at_apart, len_bytes, false));
                     at_apart += len_bytes;
                 }
                 None => {
@@ -107,7 +109,7 @@ impl Fields {
         }
     }
 
-    /// A control request, whose keys lie inline or in a buffer of their own.
+    /// Describes a control request, whose keys lie inline or in a buffer of their own.
     #[cold]
     pub(super) fn control<P: Platform>(
         block: Block<'_>,
@@ -121,7 +123,7 @@ impl Fields {
         fields
     }
 
-    /// A data request in the slot's own memory, whose output lies from `output_at` on.
+    /// Describes a data request in the slot's own memory, whose output begins at `output_at`.
     #[cold]
     pub(super) fn inline<P: Platform>(
         block: Block<'_>,
@@ -137,7 +139,8 @@ impl Fields {
         fields
     }
 
-    /// A data request with a payload in buffers, whose other parts lie inline or were spilled.
+    /// Describes a data request whose payload lies in buffers, and whose other parts lie inline or
+    /// were spilled.
     #[cold]
     pub(super) fn buffers<P: Platform>(
         block: Block<'_>,
@@ -152,17 +155,17 @@ impl Fields {
         let before_lens_bytes = before.iter().map(|part| part.len());
         let at = fields.push_parts((block, 0), spilled_before, before_lens_bytes);
         for source in buffers.sources() {
-            fields.push(buffer_segment(source, 0, source.len(), false));
+            fields.push(buffer_segment(source, false));
         }
         let spilled_after = spilled.and_then(|spilled| spilled.after.as_ref());
         let after_lens_bytes = after.iter().map(|part| part.len());
         let at = fields.push_parts((block, at), spilled_after, after_lens_bytes);
         for destination in buffers.destinations() {
-            fields.push(buffer_segment(destination, 0, destination.len(), true));
+            fields.push(buffer_segment(destination, true));
         }
         match spilled.and_then(|spilled| spilled.result.as_ref()) {
             Some(result) => {
-                fields.push(buffer_segment(result, 0, result.len(), true));
+                fields.push(buffer_segment(result, true));
                 fields.push_output(block, at, []);
             }
             None => fields.push_output(block, at, [result_len_bytes]),
@@ -179,19 +182,5 @@ impl Fields {
             return Err(Error::TooManyBuffers { descriptors, max });
         }
         Ok(self.chain)
-    }
-}
-
-/// Describes a part of a buffer.
-fn buffer_segment<P: Platform>(
-    buffer: &DmaBuffer<P>,
-    start: usize,
-    len_bytes: usize,
-    writable: bool,
-) -> Segment {
-    Segment {
-        bus_address: buffer.bus_address() + start as u64,
-        len_bytes: len_bytes as u32,
-        writable,
     }
 }

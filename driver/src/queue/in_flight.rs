@@ -1,4 +1,7 @@
-//! A request in flight: the wait for its completion, and what is taken from its slot afterwards.
+//! A request in flight: waiting for its completion, reading its answer and passing its slot on.
+//!
+//! The one rule: nothing of an answer counts before it has been checked, and the block is wiped
+//! before the slot is passed on.
 
 use core::task::{Context, Poll, Waker};
 
@@ -34,8 +37,8 @@ pub(crate) struct InFlight<'q, P: Platform> {
     waker_is_recorded: bool,
 }
 
-/// The queue has ended with a request in flight. The reason is looked up where it is wanted: so
-/// polls carry one word and no [`Error`] along.
+/// The queue has ended with a request in flight. Only the conversion into [`Error`] looks up the
+/// reason, so a poll returns one word.
 #[derive(Debug)]
 pub(crate) struct Ended<'q, P: Platform>(&'q Queue<P>);
 
@@ -43,7 +46,7 @@ impl<P: Platform> From<Ended<'_, P>> for Error {
     #[cold]
     #[inline(never)]
     fn from(ended: Ended<'_, P>) -> Self {
-        // Under the lock, which the reason was seen under: `Queue::ended` may not tell of it yet.
+        // Under the lock, as `leave_waker` saw it: `Queue::ended` may not tell of it yet.
         let reason = ended.0.guarded.with(|guarded| guarded.ended);
         reason.unwrap_or(Self::ShutDown)
     }
@@ -67,8 +70,8 @@ impl<'q, P: Platform> InFlight<'q, P> {
         }
     }
 
-    /// Like [`poll`](Self::poll), where all is as it mostly is; `None` where the queue has ended,
-    /// where no interrupt comes, or where a waker has to be left.
+    /// Polls like [`poll`](Self::poll) in the common case. `None` if the queue has ended, no
+    /// interrupt comes, or a waker has to be left.
     #[inline(always)]
     pub(crate) fn poll_fast(&mut self) -> Option<Poll<Result<(), Ended<'q, P>>>> {
         if self.word.is(State::Completed) {
@@ -83,12 +86,12 @@ impl<'q, P: Platform> InFlight<'q, P> {
         Some(Poll::Pending)
     }
 
-    /// Tells how the request is doing; when it is still in flight, the context's waker is woken at
-    /// its end.
+    /// Tells whether the device has used the request. If it has not, the completion wakes the
+    /// context's waker.
     ///
     /// # Errors
     ///
-    /// The reason for which the queue has ended, with this request in flight.
+    /// [`Ended`] if the queue has ended with this request in flight.
     #[inline]
     pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Ended<'q, P>>> {
         let word = self.word;
@@ -120,7 +123,7 @@ impl<'q, P: Platform> InFlight<'q, P> {
                 if guarded.ended.is_some() {
                     return (Some(Poll::Ready(Err(Ended(self.queue)))), false);
                 }
-                let kick = guarded.kicks_before_wait();
+                let kick = guarded.decide_kick_before_wait();
                 let kept = &mut guarded.slots[usize::from(self.slot)].waker;
                 if kept
                     .as_ref()
@@ -145,7 +148,7 @@ impl<'q, P: Platform> InFlight<'q, P> {
     }
 
     /// Returns how many bytes the device says that it wrote, which may be more than it was given.
-    /// Once `poll` was ready.
+    /// To be called after `poll` was ready.
     #[inline]
     pub(crate) fn written_bytes(&self) -> u32 {
         self.word.written_bytes()
@@ -156,8 +159,8 @@ impl<'q, P: Platform> InFlight<'q, P> {
         self.queue.shared.blocks.block(self.slot)
     }
 
-    /// Judges the answer to a data request after `poll` was ready: whether there is one, its
-    /// status, then whether all of the output was written.
+    /// Checks the answer to a data request after `poll` was ready: that there is one, that its
+    /// status is OK, and that all of the output was written.
     ///
     /// # Errors
     ///
@@ -177,14 +180,14 @@ impl<'q, P: Platform> InFlight<'q, P> {
 
     #[inline(always)]
     fn check_output(&self, len_bytes: u32) -> Result<(), Error> {
-        Ok(self.judge(len_bytes + 1)?)
+        Ok(self.check_answer(len_bytes + 1)?)
     }
 
     #[inline(always)]
-    fn judge(&self, expected_bytes: u32) -> Result<(), BadAnswer> {
+    fn check_answer(&self, expected_bytes: u32) -> Result<(), BadAnswer> {
         let status_at = StatusAt::behind(self.extent.inline_bytes);
         self.block()
-            .judge(status_at, self.written_bytes(), expected_bytes)
+            .check_answer(status_at, self.written_bytes(), expected_bytes)
     }
 
     /// Reads the output of a request whose output is inline, from byte `from` on.
@@ -205,10 +208,10 @@ impl<'q, P: Platform> InFlight<'q, P> {
         self.block().read_inline(result_at, result);
     }
 
-    /// Ends the request after `poll` was ready, and gives back `buffers`. Unless `outcome`, which
-    /// it returns, is good, they are wiped wherever the device has written: half an answer is none.
-    /// What was spilled is wiped and freed. `result` is what the device wrote behind the
-    /// destination if the outcome is good, and unchanged otherwise.
+    /// Ends the request after `poll` was ready, gives `buffers` back and returns `outcome`. After
+    /// an error the buffers are wiped wherever the device has written (half an answer is none) and
+    /// `result` is unchanged. Else `result` gets what the device wrote behind the destination.
+    /// Spilled parts are wiped and freed.
     #[inline]
     pub(crate) fn finish_with_buffers<T>(
         self,
@@ -217,7 +220,7 @@ impl<'q, P: Platform> InFlight<'q, P> {
         result: &mut [u8],
     ) -> Result<T, Error> {
         let is_good = outcome.is_ok();
-        // Where it was spilled nothing is inline.
+        // If the result was spilled, nothing is inline.
         if is_good && usize::from(self.extent.inline_bytes) >= result.len() {
             self.read_result(result);
         }
@@ -241,15 +244,15 @@ impl<'q, P: Platform> InFlight<'q, P> {
         self.take(|_, entry| debug_assert!(entry.buffers.is_none()));
     }
 
-    /// Ends a request after `poll` was ready, whose output takes the place of `data`: the end of
-    /// the fast path, which carries no [`Error`] along.
+    /// Ends a request after `poll` was ready and puts its output in the place of `data`: the end of
+    /// the fast path. An [`Error`] is made off that path.
     ///
     /// # Errors
     ///
     /// Those of [`check`](Self::check); `data` is unchanged then.
     #[inline(always)]
     pub(crate) fn finish_in_place(self, data: &mut [u8]) -> Result<(), Error> {
-        if let Err(bad) = self.judge(self.extent.output_len_bytes + 1) {
+        if let Err(bad) = self.check_answer(self.extent.output_len_bytes + 1) {
             return Err(self.refuse(bad));
         }
         self.read_output(0, data);
@@ -265,7 +268,7 @@ impl<'q, P: Platform> InFlight<'q, P> {
         bad.into()
     }
 
-    /// Ends a *create* after `poll` was ready: the session, or why there is none.
+    /// Ends a *create* after `poll` was ready; returns the session, or why there is none.
     #[inline(always)]
     pub(crate) fn take_session(self) -> Result<SessionIndex, Error> {
         let shared = &self.queue.shared;
@@ -303,19 +306,19 @@ impl<'q, P: Platform> InFlight<'q, P> {
         error
     }
 
-    /// Ends a *destroy* after `poll` was ready: what the device answered.
+    /// Ends a *destroy* after `poll` was ready; returns what the device answered.
     #[inline(always)]
     pub(crate) fn take_destroyed(self) -> Result<(), BadAnswer> {
-        let judged = self.block().judge_destroy(self.written_bytes());
+        let checked = self.block().check_destroyed(self.written_bytes());
         self.take(|ledger, entry| {
             if let (Some(ledger), Purpose::Destroy(session)) = (ledger, entry.purpose) {
                 ledger.free(session);
             }
         });
-        judged
+        checked
     }
 
-    /// Wipes the block, takes what is wanted from the slot, and passes the slot on.
+    /// Wipes the block, runs `f` on the slot, and passes the slot on.
     #[inline(always)]
     fn take<R>(self, f: impl FnOnce(Option<&mut Ledger>, &mut Slot<P>) -> R) -> R {
         debug_assert!(self.word.is(State::Completed));
@@ -366,7 +369,7 @@ impl<P: Platform> InFlight<'_, P> {
                 return (waker, false);
             }
             if let Purpose::Create(_) | Purpose::Destroy(_) = entry.purpose {
-                // Answered, and nobody took the answer: as if it were answered now.
+                // Completed, and nobody has taken the answer: settled as if it completed now.
                 guarded.settle_orphan(
                     &self.queue.shared,
                     self.slot,

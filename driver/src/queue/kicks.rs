@@ -14,7 +14,7 @@ impl<P: Platform> Queue<P> {
         self.guarded.with(|guarded| guarded.deferring.begin(place));
     }
 
-    /// Makes up for the kicks put off, with one.
+    /// Ends a section, and makes up for the kicks that it put off with one.
     pub(crate) fn resume_kicks(&self, place: Place) {
         let kick = self.guarded.with(|guarded| {
             guarded.deferring.end(place);
@@ -36,9 +36,9 @@ impl<P: Platform> Queue<P> {
         }
     }
 
-    /// The same, if the caller is about to wait within the section.
+    /// Notifies the device likewise, if the caller is about to wait within the section.
     pub(crate) fn notify_before_wait(&self) {
-        let kick = self.guarded.with(Guarded::kicks_before_wait);
+        let kick = self.guarded.with(Guarded::decide_kick_before_wait);
         if kick {
             self.doorbell.ring();
         }

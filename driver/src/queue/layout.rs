@@ -1,4 +1,7 @@
 //! How many entries a ring has, and how many slots.
+//!
+//! For set-up, which asks for slots and gets as many as the device's limit allows. The one rule: a
+//! slot owns its descriptors, so a request that has a slot never waits for descriptors.
 
 use super::{block, framing::Framing};
 use crate::{Error, transport::QueueIndex};
@@ -7,8 +10,8 @@ use crate::{Error, transport::QueueIndex};
 const MAX_SEGMENTS: u16 = block::MAX_SEGMENTS as u16;
 
 impl Framing {
-    /// Returns how many descriptors the plainest requests take: head, source, destination, status;
-    /// and IV.
+    /// Returns how many descriptors the simplest requests need: head, source, destination and
+    /// status, and an IV where each field has its own.
     fn min_segments(self) -> u16 {
         match self {
             Self::Compact => 4,
@@ -16,8 +19,8 @@ impl Framing {
         }
     }
 
-    /// Returns how many descriptors of a ring without indirect tables a slot owns: room for
-    /// additional data, and for lists of a few buffers.
+    /// Returns how many descriptors a slot owns in a ring without indirect tables: enough for
+    /// additional data and for lists of a few buffers.
     fn direct_segments(self) -> u16 {
         match self {
             Self::Compact => 8,
@@ -30,11 +33,11 @@ impl Framing {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WhenNotReady {
-    /// They end with [`Error::HardwareNotReady`], those that wait for their turn too.
+    /// They end with [`Error::HardwareNotReady`], as do those that wait for a slot.
     #[default]
     Fail,
-    /// They wait in the line for its return, however long that takes; those that would not wait for
-    /// their turn end as by [`Fail`](Self::Fail).
+    /// They wait in the line until the hardware is back, however long that takes. Those that would
+    /// not wait for a slot end as with [`Fail`](Self::Fail).
     Wait,
 }
 
@@ -54,7 +57,7 @@ pub(crate) struct Layout {
     pub(crate) when_not_ready: WhenNotReady,
 }
 
-/// What comes of it.
+/// The size of a ring and its slots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Size {
     /// Entries of the ring, a power of two.
@@ -72,7 +75,7 @@ impl Layout {
         self.indirect && self.framing == Framing::Compact
     }
 
-    /// Fits the slots that are wanted into the entries that the device allows.
+    /// Fits the slots that the caller wants into the entries that the device allows.
     ///
     /// # Errors
     ///

@@ -1,4 +1,7 @@
 //! Places for sessions, and sessions that wait for their end.
+//!
+//! For the control queue, under its lock. The one rule: there is room for every session from the
+//! start, so the end of one allocates nothing.
 
 use alloc::{boxed::Box, vec::Vec};
 use core::task::Waker;
@@ -16,7 +19,7 @@ enum Closer {
     None,
     /// A closer waits.
     Waiting(Option<Waker>),
-    /// The device has answered and the closer has not looked yet.
+    /// The device has answered, and the closer has not taken the answer yet.
     Answered(Result<(), Error>),
 }
 
@@ -132,8 +135,8 @@ impl Ledger {
         }
     }
 
-    /// Takes the end of `index` on behalf of its closer, if the device has answered; else keeps
-    /// `waker`, and leaves the one kept before in its place.
+    /// Takes the answer for the closer of `index`, if the device has answered. Else keeps `waker`,
+    /// and puts the one kept before in its place.
     #[inline]
     pub(crate) fn take_done(
         &mut self,

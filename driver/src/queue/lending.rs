@@ -1,5 +1,8 @@
-//! What the device may touch of a queue, and what becomes of that: slots are emptied, memory is
-//! taken back after a reset or given up for good.
+//! Lending a queue's memory to the device: slots are emptied, and after a reset the memory is taken
+//! back or given up for good.
+//!
+//! The one rule: memory that the device may still write to is never freed, but it is wiped all the
+//! same.
 
 use super::{
     Queue,
@@ -10,24 +13,24 @@ use super::{
 use crate::{Platform, sync::atomic::Ordering};
 
 impl<P: Platform> Queue<P> {
-    /// The device is about to learn where the queue lies.
+    /// Takes note that the device is about to learn where the queue lies.
     pub(crate) fn lend(&self) {
         self.lent.store(true, Ordering::Relaxed);
     }
 
-    /// Takes back what the device had, which has confirmed its reset and touches nothing of the
-    /// queue any more. It had nothing in flight on it, or can be trusted to have let go.
+    /// Takes note that the device touches nothing of the queue any more. It has confirmed its
+    /// reset, and had nothing of the queue in flight or is trusted to have let go.
     pub(crate) fn take_back(&self) {
         self.lent.store(false, Ordering::Relaxed);
     }
 
-    /// Wipes what requests have left on a queue that has ended, whatever becomes of their futures.
-    /// Keys, IVs and data do not stay in memory for somebody who may never look. Buffers that
-    /// nobody gets back are freed, or given up with the queue's own memory where the device may
-    /// still write to them.
+    /// Wipes what requests have left on a queue that has ended, whatever becomes of their futures:
+    /// keys, IVs and data do not stay in memory for a future that is never polled again. Buffers
+    /// that nobody gets back are freed. If the device may still write to them, they are given up,
+    /// as is the queue's own memory.
     ///
-    /// What the device had answered before is its caller's until the caller takes or drops it,
-    /// except for the keys of a *create*, which are no part of the answer.
+    /// A request that had completed keeps its answer until its caller takes or drops it. The keys
+    /// of a *create* are no part of the answer and are wiped.
     pub(crate) fn clear(&self) {
         let is_lent = self.lent.load(Ordering::Relaxed);
         if is_lent {
@@ -41,8 +44,8 @@ impl<P: Platform> Queue<P> {
                 let entry = &mut guarded.slots[usize::from(slot)];
                 let is_in_flight = word.is_in_flight();
                 let is_created = word.is(State::Completed) && entry.status_at == StatusAt::CREATE;
-                // Handed to a caller that may not come. One that does takes the lock before it
-                // fills the slot, so all of them are wiped under it.
+                // Handed to a caller that may never come. One that comes takes the lock before it
+                // fills the slot, so the slot is wiped under the lock.
                 let is_left = word.is(State::Emptying);
                 let is_wiped = is_in_flight || is_created || is_left;
                 is_wiped.then(|| {
@@ -61,8 +64,8 @@ impl<P: Platform> Queue<P> {
 
     /// Empties the slots that the device gave back after their caller had gone.
     pub(crate) fn reap(&self) {
-        // Bounded also where others cancel requests all the time. One lock for the common case:
-        // nothing to reap.
+        // Bounded, even if others cancel requests all the time. In the common case there is nothing
+        // to reap and the lock is taken once.
         for _ in &self.shared.words {
             let reapable = self
                 .guarded
@@ -73,8 +76,8 @@ impl<P: Platform> Queue<P> {
         }
     }
 
-    /// Wipes and frees what a slot held that is the caller's to empty, without the lock. From here
-    /// on the slot is reserved by the caller.
+    /// Empties a slot, without the lock: wipes its block and frees its buffers. From here on the
+    /// caller has the slot reserved.
     pub(super) fn empty(&self, slot: u16) {
         let (inline_bytes, buffers) = self.guarded.with(|guarded| {
             self.shared.words[usize::from(slot)].set(State::Reserved);
@@ -105,7 +108,7 @@ impl<P: Platform> Drop for Queue<P> {
                 guarded.ring.give_up(&self.given_up);
                 core::mem::take(&mut guarded.slots)
             });
-            // Wiped all the same: keys and data do not stay behind in what nobody gets again.
+            // Wiped all the same: no key and no data stays in memory that is given up.
             for slot in slots {
                 slot.buffers.give_up(&self.given_up);
             }

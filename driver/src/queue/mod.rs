@@ -11,12 +11,13 @@
 //! Doorbell::ring            without the lock                           (transport)
 //! ```
 //!
-//! What is short goes all that way in one hold of the lock, where nothing is in its way (`fast`). A
-//! completion comes back by `Queue::drain` (`draining`, `guarded/drain`): it moves the slot on
-//! under the lock, and wakes without it. `InFlight` polls, reads the answer and passes the slot on.
+//! A short request takes these steps in one hold of the lock if a slot is free and the queue is
+//! open (`fast`). A completion comes back by `Queue::drain` (`draining`, `guarded/drain`), which
+//! records it under the lock and wakes without it. `InFlight` then polls, reads the answer and
+//! passes the slot on.
 //!
-//! The rule of this room: it alone knows where bytes lie in a slot's block (`block`, `body`,
-//! `framing`). Everybody else hands in parts and lengths, and takes out output, result and answer.
+//! The one rule: this room alone knows where bytes lie in a slot's block (`block`, `body`,
+//! `framing`). Other rooms hand in parts and lengths, and take out output, result and answer.
 
 mod accounting;
 mod batch;
@@ -84,7 +85,7 @@ use crate::{
 
 /// `guarded.ended` is set.
 const ENDED: u8 = 1;
-/// No interrupt comes: whoever waits drains.
+/// No interrupt comes: each waiting task drains.
 const POLLED: u8 = 2;
 
 /// One virtqueue with its slots.
@@ -92,21 +93,20 @@ const POLLED: u8 = 2;
 pub(crate) struct Queue<P: Platform> {
     guarded: IrqMutex<P, Guarded<P>>,
     shared: Shared<P>,
-    /// What a poll of a request in flight has to know, for a look without the lock: [`ENDED`],
-    /// [`POLLED`].
+    /// What a poll of a request in flight reads without the lock: [`ENDED`], [`POLLED`].
     poll_flags: AtomicU8,
     doorbell: Doorbell,
     addresses: QueueAddresses,
     entries: u16,
     max_segments: u16,
-    /// Chains are in indirect tables, one a slot, and compact: what nearly all are.
+    /// Chains are compact and lie in indirect tables, one a slot, as with nearly all devices.
     is_plain: bool,
     framing: Framing,
-    /// The device may touch the queue's memory and whatever is in flight.
+    /// The device may touch the queue's memory and the buffers in flight.
     lent: AtomicBool,
-    /// What the device has been left for good.
+    /// Counts the memory that is given up to the device for good.
     given_up: Arc<GivenUp>,
-    /// Counted without the lock: the first poll of a request that was sent does not take it.
+    /// Counted without the lock, which the first poll of a request does not take.
     pending_polls: AtomicU64,
 }
 
@@ -199,38 +199,38 @@ impl<P: Platform> Queue<P> {
         self.shared.words.len()
     }
 
-    /// So many queues have the queue's vector, itself included.
+    /// Takes note that so many queues share the queue's vector, itself included.
     pub(crate) fn share_vector(&self, queues: usize) {
         let queues = u16::try_from(queues).unwrap_or(u16::MAX);
         self.guarded
             .with(|guarded| guarded.accounting.share_vector(queues));
     }
 
-    /// The queue's vector is about to move to another CPU.
+    /// Takes note that the queue's vector is about to move to another CPU.
     pub(crate) fn move_vector(&self) {
         self.guarded
             .with(|guarded| guarded.accounting.move_vector());
     }
 
-    /// Takes over what a queue that was here before a reset is owed in interrupts.
+    /// Takes over the credit of the queue that was here before a reset.
     pub(crate) fn inherit_credit(&self, credit: u16) {
         self.guarded
             .with(|guarded| guarded.accounting.inherit(credit));
     }
 
-    /// Spends a credit for an interrupt of a queue that is no more, if there is one.
+    /// Spends a credit, if there is one, for an interrupt of a queue that is gone.
     pub(crate) fn spend_for_another(&self) -> bool {
         self.guarded.with(|guarded| guarded.accounting.spend())
     }
 
-    /// Forgets what is owed in interrupts, if nothing is in flight and no message can arrive any
-    /// more (see [`Accounting::settle`]).
+    /// Forgets all credit if nothing is in flight and no message can arrive any more (see
+    /// [`Accounting::settle`]).
     pub(crate) fn settle(&self, now_ns: u64, travel_ns: u64) -> bool {
         self.guarded
             .with(|guarded| guarded.in_flight == 0 && guarded.accounting.settle(now_ns, travel_ns))
     }
 
-    /// Messages of the queue travel by themselves.
+    /// Takes note that a message may still be on its way when a register read is answered.
     pub(crate) fn let_messages_travel(&self) {
         self.guarded
             .with(|guarded| guarded.accounting.let_messages_travel());

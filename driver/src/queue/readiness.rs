@@ -19,7 +19,8 @@ impl<P: Platform> Queue<P> {
                 return (false, false);
             }
             guarded.close_or_open();
-            // In one go with the opening: who comes from here on comes after those that wait.
+            // In the same hold of the lock as the opening: callers from here on come after those
+            // that wait.
             let more = guarded.serve_or_turn_away(&self.shared, &mut batch);
             batch.kick |= guarded.decide_deferred_kick();
             (true, more)
@@ -30,10 +31,10 @@ impl<P: Platform> Queue<P> {
         is_news
     }
 
-    /// Goes on where there are more than one batch holds.
+    /// Goes on if there are more than one batch holds.
     #[cold]
     fn finish_all(&self, mut batch: Batch, mut more: bool) {
-        // Each pass serves or tells some, and who is served or told has left the line.
+        // Each pass serves or turns away some callers, who have left the line then.
         run_all(|| {
             self.finish(&mut batch);
             let goes_on = more;

@@ -1,12 +1,15 @@
-//! A slot that a caller has reserved, and the sending of what the caller fills it with.
+//! A slot that a caller has reserved: filled without the lock, then sent.
+//!
+//! The one rule: a request that cannot be sent leaves its buffers with the caller, and its slot is
+//! wiped and given back.
 
 use core::task::Waker;
 
 use super::{
     Queue,
     block::{Block, INLINE_LEN, StatusAt},
-    body::{Body, Extent, buffer_segment},
-    buffers::Buffers,
+    body::{Body, Extent},
+    buffers::{Buffers, buffer_segment},
     framing::{Chain, Fields, Framing},
     guarded::Guarded,
     in_flight::{FirstPoll, InFlight},
@@ -16,28 +19,28 @@ use super::{
 use crate::{Error, Platform, virtqueue::Segment};
 
 /// A slot that a caller has and that the device does not know of. Dropping it wipes its block and
-/// gives it back.
+/// gives the slot back.
 #[derive(Debug)]
 pub(crate) struct Reserved<'q, P: Platform> {
     pub(super) queue: &'q Queue<P>,
     pub(super) slot: u16,
 }
 
-/// What is recorded with a slot whose request is sent.
+/// What a slot records of the request that is sent.
 #[derive(Debug)]
 struct Record<'a, P: Platform> {
     status_at: StatusAt,
     inline_bytes: u16,
-    /// Taken, to be held by the slot until the device has used the request; left where they are
-    /// if it is not sent.
+    /// The slot takes them and holds them until the device has used the request. They stay where
+    /// they are if it is not sent.
     buffers: Option<&'a mut Buffers<P>>,
-    /// Woken when it has: the waker of the task that polls the request next.
+    /// The waker of the task that polls the request next.
     waker: Option<Waker>,
 }
 
 impl<'q, P: Platform> Reserved<'q, P> {
-    /// Sends a data request, of `session` if it uses one, which the caller holds. `waker` is that
-    /// of the task that polls it next, at once.
+    /// Sends a data request. The caller holds its `session`, if it uses one. `waker` is that of the
+    /// task that polls the request next, at once.
     ///
     /// # Errors
     ///
@@ -75,9 +78,8 @@ impl<'q, P: Platform> Reserved<'q, P> {
         })
     }
 
-    /// Sends the *create* of a session, of a service whose sessions end by `destroy_opcode`. The
-    /// key is `keys`, one behind the other, or the buffer in `buffers` if the slot has no room for
-    /// that.
+    /// Sends the *create* of a session, which will end by `destroy_opcode`. The key is `keys`, one
+    /// behind the other, or the buffer in `buffers` if the slot has no room for them.
     ///
     /// # Errors
     ///
@@ -129,7 +131,7 @@ impl<'q, P: Platform> Reserved<'q, P> {
         })
     }
 
-    /// Writes into the slot's block, as a body is filled in.
+    /// Writes inline bytes as filling in a body does.
     #[cfg(all(test, not(loom)))]
     pub(crate) fn write_inline(&self, at: usize, bytes: &[u8]) {
         self.block().write_inline(at, bytes);
@@ -140,8 +142,8 @@ impl<'q, P: Platform> Reserved<'q, P> {
         self.queue.shared.blocks.block(self.slot)
     }
 
-    /// Chooses the descriptors by the queue's framing, and writes them if they go into the block:
-    /// what is left to write under the lock comes back.
+    /// Describes the request by the queue's framing. A plain chain is written into the block here;
+    /// any other is returned, to be written under the lock.
     #[inline(always)]
     fn chain(
         &self,
@@ -156,7 +158,7 @@ impl<'q, P: Platform> Reserved<'q, P> {
             }
             Framing::Compact => segments(),
             Framing::OnePerField => {
-                // First what is too long in any framing.
+                // First refuse what is too long in any framing.
                 segments()?;
                 fields().into_chain(queue.max_segments.into())
             }
@@ -177,7 +179,7 @@ impl<'q, P: Platform> Reserved<'q, P> {
             Some(_) => FirstPoll::WakerRecorded,
             None => FirstPoll::NeedsWaker,
         };
-        // A slot that was not sent is wiped and given back by the drop.
+        // On an error the drop wipes the slot and gives it back.
         let kick = queue.submit_chain(slot, chain, &mut record, purpose)?;
         core::mem::forget(self);
         let in_flight = InFlight::new(queue, (slot, queue.shared.word(slot)), extent, first_poll);
@@ -190,8 +192,8 @@ impl<'q, P: Platform> Reserved<'q, P> {
 }
 
 impl<P: Platform> Queue<P> {
-    /// Sends the request in `slot`, whose block is filled; `chain` is empty where the block's table
-    /// is filled, too. `true` when the device has to be notified.
+    /// Sends the request in `slot`, whose block is filled. `chain` is empty if the block's table is
+    /// filled, too. `true` when the device has to be notified.
     #[inline(never)]
     fn submit_chain(
         &self,
@@ -201,7 +203,8 @@ impl<P: Platform> Queue<P> {
         purpose: impl FnOnce(&mut Guarded<P>) -> Result<Purpose, Error>,
     ) -> Result<bool, Error> {
         self.guarded.with(|guarded| {
-            // One that is willing to wait had its slot before the hardware was lost, a moment ago.
+            // Goes on while the hardware is lost and callers are to wait: this one got its slot a
+            // moment before that.
             if guarded.closed.is_some()
                 && let Some(error) = guarded.refuses_waiters()
             {
@@ -232,7 +235,7 @@ impl<P: Platform> Queue<P> {
 
 impl<P: Platform> Drop for Reserved<'_, P> {
     fn drop(&mut self) {
-        // All of it, whatever has been filled in: nobody knows how far that came.
+        // All of it: nobody knows how much of it has been filled.
         self.block().wipe_inline(INLINE_LEN);
         self.queue.give_back(self.slot);
     }

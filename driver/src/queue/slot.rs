@@ -1,25 +1,24 @@
-//! A slot: everything that the device may touch for one request, and who waits for it.
+//! A slot: everything that the device may touch for one request, and the waker of the task that
+//! waits for it.
 //!
 //! ```text
 //! Free -> Reserved -> Submitted -> Completed -- result taken --> passed on, wiped
 //!                         |             \-- future dropped --> Emptying --> passed on, wiped
 //!                         \-- future dropped --> Orphaned -- drained --> passed on as it is left
 //!
-//! passed on, wiped:         Detached (a *destroy* that nobody holds) -- drained -->
-//!                           passed on, wiped,
-//!                           or Reserved (by who waits longest), or Free
-//! passed on as it is left:  Orphaned (a *destroy*, again),
-//!                           or Emptying (by who waits longest) -> Reserved,
-//!                           or Reapable -> Emptying --> passed on, wiped
+//! passed on, wiped: Detached (a *destroy* without a caller) -- drained --> passed on, wiped or
+//! Reserved (by the caller that has waited longest) or Free passed on as it is left: Orphaned (a
+//! *destroy* again) or Emptying (by the caller that has waited longest) -> Reserved or Reapable ->
+//! Emptying --> passed on, wiped
 //! ```
 //!
 //! An orphaned *create* that the device answers with a session stays orphaned, as that session's
-//! *destroy*. A *create* or *destroy* that is dropped when it is completed goes on like an orphan
-//! that is drained.
+//! *destroy*. A *create* or *destroy* whose future is dropped after its completion goes on like an
+//! orphan that has been drained.
 //!
-//! From its sending to its completion the slot owns the block and the buffers; no reference to them
-//! exists. Whoever empties a slot (wipes its block, frees its buffers) does so outside the lock,
-//! and never in an interrupt.
+//! The one rule: from sending to completion the slot owns the block and the buffers, and no
+//! reference to them exists. To empty a slot is to wipe its block and free its buffers. That is
+//! done outside the lock, and never in an interrupt.
 
 use core::task::Waker;
 
@@ -32,7 +31,7 @@ use crate::{
 /// The end of a list of slots.
 pub(super) const NONE: u16 = u16::MAX;
 
-/// Where a slot is in its life.
+/// The state of a slot: see the top.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum State {
@@ -46,12 +45,12 @@ pub(super) enum State {
     Detached,
 }
 
-/// What is in a slot that nobody has any more.
+/// The content of a slot that has no owner any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Content {
     /// Nothing.
     Wiped,
-    /// What its last request left: it has to be emptied before its next one.
+    /// What its last request left: the slot has to be emptied before its next one.
     Left,
 }
 
@@ -110,16 +109,16 @@ impl Word {
     }
 }
 
-/// What the request in a slot is to the session table.
+/// What the request in a slot does to the session table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Purpose {
     /// Holds a use of the session.
     Data(SessionIndex),
-    /// Holds the place of a session that may come to be.
+    /// Holds the place of the session that the device may create.
     Create(SessionIndex),
     /// Ends the session.
     Destroy(SessionIndex),
-    /// Nothing, or nothing any more: somebody else sees to its session.
+    /// Nothing, or nothing any more: somebody else ends its session.
     Nothing,
 }
 

@@ -1,4 +1,6 @@
 //! Waiting for a slot: first come first served, cancellable, without allocating.
+//!
+//! The one rule: the turn of a caller does not depend on what another caller in the line does.
 
 use core::{
     future::Future,
@@ -24,8 +26,9 @@ pin_project! {
     ///
     /// # Cancellation
     ///
-    /// Dropping it leaves the line; a slot that was already handed over goes to the next. A future
-    /// that is forgotten, or kept and not polled, keeps the slot that it is handed, and no other.
+    /// Dropping the future leaves the line; a slot that it was handed already goes to the next
+    /// caller. A future that is forgotten, or no longer polled, keeps the slot that it is handed,
+    /// and no other.
     #[derive(Debug)]
     pub(crate) struct Reserve<'q, P>
     where
@@ -58,17 +61,19 @@ pin_project! {
 enum Step {
     /// A slot, which may still have to be emptied, without the lock.
     Slot(u16),
-    /// With what has left the list, to be dropped without the lock: it may be the last of its task.
+    /// With the waker that has left the list, to be dropped without the lock: it may be the last of
+    /// its task.
     Ended(Error, Option<Waker>),
     Waiting,
-    /// Has to join the line, or to change its waker, and needs a clone made without the lock.
+    /// The caller has to join the line, or to change its waker, and needs a clone made without the
+    /// lock.
     WantsWaker,
-    /// A slot that must not be used now: back with it, and first in the line for another.
+    /// A slot that must not be used now: the caller gives it back, and goes first in the line.
     PutBack(u16),
 }
 
 impl<P: Platform> Queue<P> {
-    /// Reserves a slot if that is the matter of a moment: one is free, and none has to be emptied.
+    /// Reserves a slot if one is free and none has to be emptied.
     #[inline(always)]
     pub(crate) fn reserve_fast(&self) -> Option<Reserved<'_, P>> {
         let slot = self.guarded.with(|guarded| {
@@ -181,8 +186,8 @@ impl<'q, P: Platform> Future for Reserve<'q, P> {
 }
 
 impl<P: Platform> Guarded<P> {
-    /// Goes on waiting in the line, for `own` to be woken, of which `spare` may be a clone; leaves
-    /// what was kept before in its place. Or leaves the line of a queue that is closed.
+    /// Stays in the line, to be woken by `own`. `spare`, if there is one, is a clone of it, and is
+    /// swapped with the waker that was kept before. Leaves the line of a queue that is closed.
     fn stay<'n>(
         &mut self,
         mut node: Pin<&'n mut InitializedNode<'n, WaiterTypes>>,

@@ -1,4 +1,7 @@
-//! *Destroys* that are sent, wait for a slot, or are answered.
+//! *Destroys* that are sent, wait for a slot, or are answered; and the sending of any control
+//! request.
+//!
+//! The one rule: a *destroy* needs a slot and nothing else, so an interrupt may send it.
 
 use super::{Guarded, Shared};
 use crate::{
@@ -15,8 +18,8 @@ use crate::{
 };
 
 impl<P: Platform> Guarded<P> {
-    /// Sends the *destroy* of a session in `slot`, which holds nothing of anybody's. Returns `true`
-    /// when the device has to be notified.
+    /// Sends the *destroy* of a session in `slot`, which holds nobody's buffers. `true` when the
+    /// device has to be notified.
     #[inline(always)]
     pub(in crate::queue) fn send_destroy(
         &mut self,
@@ -84,8 +87,8 @@ impl<P: Platform> Guarded<P> {
         }
     }
 
-    /// Sends *destroys* that wait, as far as there are slots. One that still has to be wiped will
-    /// do, and is wiped afterwards: an interrupt may come here, and does not wipe.
+    /// Sends waiting *destroys*, as far as there are slots. A slot that still has to be wiped will
+    /// do, and is wiped afterwards: an interrupt may come here, and it does not wipe.
     pub(in crate::queue) fn start_backlog(&mut self, shared: &Shared<P>, batch: &mut Batch) {
         if !self.sends {
             return;
@@ -105,8 +108,8 @@ impl<P: Platform> Guarded<P> {
         }
     }
 
-    /// Takes a session whose *create* the device has answered and whose caller has not looked yet;
-    /// the caller will be told that the driver is shut down.
+    /// Takes a session whose *create* has completed and whose caller has not taken it yet; the
+    /// caller will be told that the driver is shut down.
     pub(in crate::queue) fn take_answered_create(
         &mut self,
         shared: &Shared<P>,
@@ -135,7 +138,7 @@ impl<P: Platform> Guarded<P> {
         None
     }
 
-    /// The device has answered a *destroy*.
+    /// Takes note of the answer to a *destroy*, and wakes its closer.
     pub(in crate::queue) fn finish_destroy(
         &mut self,
         shared: &Shared<P>,
@@ -147,8 +150,8 @@ impl<P: Platform> Guarded<P> {
         let (Purpose::Destroy(session), Some(ledger)) = (purpose, &mut self.ledger) else {
             return;
         };
-        let judged = shared.blocks.block(slot).judge_destroy(written_bytes);
-        let result = judged.map_err(Error::from);
+        let checked = shared.blocks.block(slot).check_destroyed(written_bytes);
+        let result = checked.map_err(Error::from);
         batch.wake(ledger.finish(session, result));
     }
 }

@@ -1,21 +1,20 @@
-//! Taking what the device has used.
+//! Draining the used ring: which completions count, and what becomes of each.
 //!
 //! # What counts as an answer
 //!
 //! A device writes a request's status before it uses the request (Virtio 1.3, 2.7.8.2 and 5.9.7),
-//! and every request is sent with a status that no device means. A used element whose request still
-//! has that status is a fault of the device: it gives nothing back, ends no use of a session and
-//! makes no slot free, whether a caller, an orphan or a *destroy* has the slot. Such elements come
-//! from a device that lies. They also come from one that, after a forced reset, writes into the
-//! ring what it had before (QEMU 10 and 11.1 with a throttled backend): the heads of both lives are
-//! the same.
+//! and every request is sent with a status that no device uses. A used element whose request still
+//! has that status breaks the device. It gives nothing back, ends no use of a session and frees no
+//! slot, whether a caller, an orphan or a *destroy* has the slot. Such elements come from a device
+//! that lies. They also come from one that writes old elements into the ring after a forced reset
+//! (QEMU 10 and 11.1 with a throttled backend): the heads of both epochs are the same.
 //!
-//! An element from before that finds the status written comes early for a request that the device
-//! has done. The request ends as it would have, except for the length. With that the device can lie
-//! anyway, and only the length of a public-key result is taken from it. The request's own element
-//! then comes second. It names a slot that is not in flight, or one whose next request is
-//! unanswered, and breaks the device. If the next request is answered, too, the element comes early
-//! for that one.
+//! An old element may also find the status written. Then it comes early, for a request that the
+//! device has finished, and the request ends as it would have, but for the length. The device can
+//! lie about that anyway, and only the length of a public-key result is taken from it. The
+//! request's own element comes second. If the slot is not in flight by then, or its next request is
+//! unanswered, the element breaks the device. If that request is answered, too, the element comes
+//! early for it.
 
 use super::{Guarded, Shared};
 use crate::{
@@ -39,7 +38,7 @@ pub(crate) struct DrainReport {
     pub(crate) more: bool,
     /// The queue has ended.
     pub(crate) ended: bool,
-    /// It has ended just now, by a breakage: everybody who waits is to be told.
+    /// A fault of the device has just ended it: all waiting tasks are to be told.
     pub(crate) broke: bool,
 }
 
@@ -59,8 +58,7 @@ impl<P: Platform> Guarded<P> {
         debug_assert!(batch.is_empty());
         debug_assert_eq!(report.drained, 0);
         let mut used_index = self.ring.used_index();
-        // Each round but the first takes something, whatever the device makes of its index
-        // meanwhile.
+        // Each round but the first takes an element, however the device moves its index meanwhile.
         loop {
             self.accounting.observe(used_index);
             let pending = used_index.wrapping_sub(self.ring.next_used());
@@ -124,16 +122,16 @@ impl<P: Platform> Guarded<P> {
                 batch.end_session(session);
             }
         } else {
-            self.take_unheld(shared, index, state, used, batch)?;
+            self.take_unattended(shared, index, state, used, batch)?;
         }
         self.in_flight -= 1;
         self.stats.completed += 1;
         Ok(())
     }
 
-    /// The device has used a slot that no caller holds.
+    /// Takes a used element whose slot no caller holds.
     #[inline(never)]
-    fn take_unheld(
+    fn take_unattended(
         &mut self,
         shared: &Shared<P>,
         slot: u16,
@@ -160,7 +158,8 @@ impl<P: Platform> Guarded<P> {
         Ok(())
     }
 
-    /// The device has answered a request whose caller is gone, in flight or completed.
+    /// Settles a request whose caller has gone: when it completes, or when the caller goes if it
+    /// has completed by then.
     pub(in crate::queue) fn settle_orphan(
         &mut self,
         shared: &Shared<P>,
@@ -174,7 +173,7 @@ impl<P: Platform> Guarded<P> {
                 let created = shared.blocks.block(slot).session_id(written_bytes);
                 if let Some(id) = created {
                     shared.sessions.record(session, id);
-                    // The session that nobody wants ends in the slot of its own beginning.
+                    // Nobody wants the session: its *destroy* takes the slot of its *create*.
                     if self.sends {
                         batch.kick |= self.send_destroy(shared, slot, session, State::Orphaned);
                         return;

@@ -1,17 +1,20 @@
-//! Whether to notify the device.
+//! Whether to kick: asked after a request has become available.
+//!
+//! The one rule: the decision is made under the queue's lock, and the doorbell is rung without it.
 
 use super::Guarded;
 use crate::{Platform, queue::deferral::Section};
 
 impl<P: Platform> Guarded<P> {
-    /// Decides whether to notify the device, unless this CPU has put that off. On a closed queue no
-    /// CPU has, since whoever waits for its end may be the one.
+    /// Decides whether to notify the device. It is `false` while this CPU puts off its kicks, but
+    /// not on a closed queue: a caller that waits for its end may be within the section.
     #[inline]
     pub(in crate::queue) fn decide_kick(&mut self) -> bool {
         let deferred = self.deferring.is_here::<P>() && self.closed.is_none();
         !deferred && self.decide_kick_now()
     }
 
+    /// Decides whether to notify the device, whatever has been put off, and counts the kick.
     #[inline]
     pub(in crate::queue) fn decide_kick_now(&mut self) -> bool {
         let kick = self.ring.decide_kick();
@@ -19,16 +22,16 @@ impl<P: Platform> Guarded<P> {
         kick
     }
 
-    /// Decides whether to notify the device of what has been put off. It never does where the queue
-    /// has ended, and the device with it, nor while the hardware is not ready.
+    /// Decides whether to notify the device of what has been put off. Never where the queue has
+    /// ended, or while the hardware is not ready.
     pub(in crate::queue) fn decide_deferred_kick(&mut self) -> bool {
         self.sends && self.decide_kick_now()
     }
 
-    /// Decides whether the calling CPU, which is about to wait for an answer or a slot, has to
-    /// notify the device of what it has put off until it began to.
+    /// Decides whether to notify the device before the calling CPU waits for an answer or a slot:
+    /// it has begun to wait within a section, and may have put kicks off before.
     #[inline]
-    pub(in crate::queue) fn kicks_before_wait(&mut self) -> bool {
+    pub(in crate::queue) fn decide_kick_before_wait(&mut self) -> bool {
         self.deferring.section_here::<P>() == Section::Waits && self.decide_deferred_kick()
     }
 }

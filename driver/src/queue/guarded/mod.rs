@@ -84,13 +84,13 @@ pub(in crate::queue) struct Guarded<P: Platform> {
     pub(in crate::queue) closed: Option<Error>,
     /// Why nothing at all goes on: nothing is sent, and what is in flight has failed.
     pub(in crate::queue) ended: Option<Error>,
-    /// The device's hardware is, as far as is known: see `readiness`.
+    /// The device's hardware is ready, as far as is known: see `readiness`.
     pub(in crate::queue) is_ready: bool,
     /// Something may be sent: the hardware is ready, and the queue has not ended.
     pub(in crate::queue) sends: bool,
     pub(in crate::queue) when_not_ready: WhenNotReady,
     pub(in crate::queue) deferring: Deferring,
-    /// How many look at the ring by themselves: while there is one, no interrupt is asked for.
+    /// How many callers poll the ring: while there is one, no interrupt is asked for.
     pub(in crate::queue) pollers: u32,
     pub(in crate::queue) stats: QueueStats,
 }
@@ -147,21 +147,16 @@ impl<P: Platform> Guarded<P> {
         self.sends = false;
     }
 
-    /// Collects wakers of those who wait in vain, and takes them out of the line: for a slot of a
-    /// queue that is closed and, where it has ended, for an answer. It begins at the place `from`,
-    /// which moves. Returns `true` when there may be more. Each call is bounded, and so is their
-    /// number: who is woken does not wait here again.
+    /// Collects the wakers of tasks that wait in vain. On a closed queue those are the tasks in the
+    /// line, which leave it. On one that has ended they are also those that wait for an answer,
+    /// from the place `from` on, which moves. `true` when there may be more. Bounded, and so is the
+    /// number of calls: a task that is woken does not wait here again.
     pub(in crate::queue) fn collect_waiters(
         &mut self,
         from: &mut usize,
         batch: &mut Batch,
     ) -> bool {
-        while !batch.is_full() {
-            let Ok(waker) = self.waiters.cursor_front_mut().remove_current(None) else {
-                break;
-            };
-            batch.wake(waker);
-        }
+        self.dismiss_line(batch);
         if self.ended.is_none() {
             return batch.is_full();
         }
@@ -184,6 +179,16 @@ impl<P: Platform> Guarded<P> {
             batch.wake(waker);
         }
         true
+    }
+
+    /// Takes callers out of the line without a slot, as many as the batch has room for.
+    fn dismiss_line(&mut self, batch: &mut Batch) {
+        while !batch.is_full() {
+            let Ok(waker) = self.waiters.cursor_front_mut().remove_current(None) else {
+                return;
+            };
+            batch.wake(waker);
+        }
     }
 }
 

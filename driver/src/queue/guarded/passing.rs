@@ -1,13 +1,14 @@
-//! Who gets a slot.
+//! Passing slots on: who gets a slot that has no owner any more.
 //!
-//! A slot that nobody has any more is passed on at once, emptied or not ([`Guarded::pass_on`], the
-//! one place). It goes to a session that waits for its end, to the caller that has waited longest,
-//! or to the lists of free and reapable slots. Whoever gets one that has not been emptied empties
-//! it. So while somebody waits, both lists are empty, every slot is somebody's, and no caller's
-//! turn rests on what another one in the line does. A caller that is handed a slot and never comes
-//! for it (its future is forgotten, or no longer polled) keeps that slot and no other.
+//! [`Guarded::pass_on`] alone passes a slot on, at once, emptied or not: to a session that waits
+//! for its end, to the caller that has waited longest, or to the lists of free and reapable slots.
+//! A caller that gets a slot that has not been emptied empties it.
 //!
-//! Where nothing may be sent slots go to the lists, whoever waits: see `readiness`.
+//! The one rule: while somebody waits both lists are empty, and every slot has an owner. So no
+//! caller's turn depends on what another one in the line does. A caller that is handed a slot and
+//! never comes for it (forgotten, or no longer polled) keeps that slot and no other.
+//!
+//! While nothing may be sent, slots go to the lists even if somebody waits: see `readiness`.
 
 use super::{Guarded, Shared};
 use crate::{
@@ -28,9 +29,10 @@ impl<P: Platform> Guarded<P> {
         Some(slot)
     }
 
-    /// Takes a free slot that is sent in this hold of the lock, which gives it its next state.
-    /// Nobody waits while there is one and something may be sent (see the top), but for the moment
-    /// in which the hardware has returned to more than are woken at a time.
+    /// Takes a free slot for a request that is sent in this hold of the lock, which sets its next
+    /// state. Nobody waits while a slot is free and something may be sent (see the top). There is
+    /// one brief exception: the hardware has just returned, and more callers wait than are woken at
+    /// a time.
     #[inline(always)]
     pub(in crate::queue) fn pop_free(&mut self) -> Option<u16> {
         if self.free == NONE {
@@ -47,7 +49,7 @@ impl<P: Platform> Guarded<P> {
             .or_else(|| self.take_reapable(shared))
     }
 
-    /// Passes a slot on that nobody has any more: see the top.
+    /// Passes on a slot that has no owner any more: see the top.
     pub(in crate::queue) fn pass_on(
         &mut self,
         shared: &Shared<P>,
@@ -58,8 +60,7 @@ impl<P: Platform> Guarded<P> {
         if self.sends
             && let Some(session) = self.ledger.as_mut().and_then(Ledger::pop_backlog)
         {
-            // What is left in it is wiped afterwards: an interrupt may come here, and does not
-            // wipe.
+            // Its content is wiped afterwards: an interrupt may come here, and it does not wipe.
             let state = match content {
                 Content::Wiped => State::Detached,
                 Content::Left => State::Orphaned,
@@ -90,7 +91,7 @@ impl<P: Platform> Guarded<P> {
         }
     }
 
-    /// Puts an empty slot on the list of free ones. If somebody waits for one it returns `false`,
+    /// Puts an empty slot on the list of free ones, unless somebody waits for one: `false` then,
     /// and the slot is still the caller's to pass on.
     #[inline(always)]
     pub(in crate::queue) fn try_set_free(&mut self, word: &Word, slot: u16) -> bool {

@@ -1,30 +1,26 @@
 //! Whether the device's hardware is ready: while it is not, nothing is sent (Virtio 1.3, 5.9.5).
 //!
-//! That is a reason for which the queue is closed, but one that passes. Whoever wants a slot finds
-//! it where it looks for the other reasons. What is in flight stays in flight, and is answered or
-//! not. No slot is handed over; *destroys* and kicks wait. When the hardware is back, all of them
-//! go on as slots come back, by [`Guarded::pass_on`].
+//! The queue is closed for that time, so a caller that wants a slot meets
+//! [`Error::HardwareNotReady`] where it meets other reasons. What is in flight stays in flight, and
+//! is answered or not. No slot is handed over; *destroys* and kicks wait. When the hardware is
+//! back, all of them go on as slots come back, by [`Guarded::pass_on`].
 
 use super::{Guarded, Shared};
 use crate::{
     Error, Platform,
-    queue::{
-        batch::Batch,
-        layout::WhenNotReady,
-        ledger::Ledger,
-        slot::{Content, NONE},
-    },
+    queue::{batch::Batch, layout::WhenNotReady, ledger::Ledger, slot::Content},
 };
 
 impl<P: Platform> Guarded<P> {
-    /// Closes the queue, or opens it, as the hardware is; unless it is closed for something else.
+    /// Closes the queue if the hardware is not ready, and opens it if it is. A queue that is closed
+    /// for another reason stays so.
     pub(in crate::queue) fn close_or_open(&mut self) {
         if matches!(self.closed, None | Some(Error::HardwareNotReady)) {
             self.closed = (!self.is_ready).then_some(Error::HardwareNotReady);
         }
     }
 
-    /// Returns why who is willing to wait for a slot need not.
+    /// Returns why a caller that is willing to wait for a slot gets an error instead.
     #[cold]
     #[inline(never)]
     pub(in crate::queue) fn refuses_waiters(&self) -> Option<Error> {
@@ -34,11 +30,12 @@ impl<P: Platform> Guarded<P> {
         }
     }
 
-    /// Returns why who waits for a *destroy* that has not been sent need not.
+    /// Returns why a caller that waits for a *destroy* that has not been sent gets an error
+    /// instead.
     pub(in crate::queue) fn refuses_closers(&self) -> Option<Error> {
         match self.closed {
             _ if self.is_ready => None,
-            // That is for those who want a slot.
+            // That concerns callers that want a slot.
             Some(Error::Resetting) => {
                 let fails = self.when_not_ready == WhenNotReady::Fail;
                 fails.then_some(Error::HardwareNotReady)
@@ -47,13 +44,14 @@ impl<P: Platform> Guarded<P> {
         }
     }
 
-    /// Tells whether who is willing to wait waits for the hardware.
+    /// Tells whether callers that are willing to wait are to wait for the hardware.
     #[inline]
     pub(in crate::queue) fn waits_for_hardware(&self) -> bool {
         self.closed.is_some() && self.refuses_waiters().is_none()
     }
 
-    /// Serves those who wait, or turns them away, as the hardware is; `true` when there are more.
+    /// Serves waiting callers if the hardware is ready, else turns them away; `true` when there are
+    /// more.
     pub(in crate::queue) fn serve_or_turn_away(
         &mut self,
         shared: &Shared<P>,
@@ -65,7 +63,7 @@ impl<P: Platform> Guarded<P> {
         }
     }
 
-    /// Passes slots that nobody has on to who waits, as long as there are both. Returns `true` when
+    /// Passes slots without an owner on to waiting callers, as long as there are both; `true` when
     /// there are more.
     fn serve_line(&mut self, shared: &Shared<P>, batch: &mut Batch) -> bool {
         while !batch.is_full() {
@@ -73,9 +71,7 @@ impl<P: Platform> Guarded<P> {
             if !self.sends || !has_backlog && self.waiters.is_empty() {
                 return false;
             }
-            if self.free != NONE {
-                let slot = self.free;
-                self.free = self.slots[usize::from(slot)].next;
+            if let Some(slot) = self.pop_free() {
                 self.pass_on(shared, slot, Content::Wiped, batch);
             } else if let Some(slot) = self.take_reapable(shared) {
                 self.pass_on(shared, slot, Content::Left, batch);
@@ -86,17 +82,12 @@ impl<P: Platform> Guarded<P> {
         true
     }
 
-    /// Collects those who need not wait for the hardware; `true` when there are more.
+    /// Collects the callers that are not to wait for the hardware; `true` when there are more.
     fn turn_away(&mut self, batch: &mut Batch) -> bool {
         if self.refuses_waiters().is_none() {
             return false;
         }
-        while !batch.is_full() {
-            let Ok(waker) = self.waiters.cursor_front_mut().remove_current(None) else {
-                break;
-            };
-            batch.wake(waker);
-        }
+        self.dismiss_line(batch);
         if self.refuses_closers().is_none() {
             return batch.is_full();
         }
