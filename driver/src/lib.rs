@@ -56,14 +56,13 @@
 //!
 //! Keys, IVs, plaintext, ciphertext and results that the driver has copied are wiped:
 //!
-//! - in device memory, when the request's future has its outcome. Of one that was dropped, when the
-//!   device has answered and anybody looks after the queue: the next caller that wants its slot, or
-//!   [`Device::poll`] or [`Device::drain`]. Of one that the device never answers, with the device's
-//!   queues at its reset or end, also where the memory itself is given up for good. Long keys, and
-//!   slices that have no room in a slot, travel in buffers of the driver's own, and go the same
-//!   ways;
-//! - a [`DmaBuffer`], whoever has it, when it is dropped; the bytes in it that came of a request
-//!   that failed, before it comes back;
+//! - in device memory, when the request's future has its outcome. If the future was dropped: after
+//!   the device has answered, by the next caller that wants the slot, by [`Device::poll`] or by
+//!   [`Device::drain`]. If the device never answers: with its queues at its reset or end, even if
+//!   the memory itself is given up for good. Long keys, and slices that have no room in a slot,
+//!   travel in buffers of the driver's own, and are wiped in the same ways;
+//! - a [`DmaBuffer`] when it is dropped, by the caller or by the driver; the bytes in it that came
+//!   of a request that failed, before it comes back;
 //! - in ordinary memory, the keys that are kept without a session and by a [`SessionCache`], and
 //!   those in [`RsaPrivateKey`] and [`EcdsaPrivateKey`], when they are dropped. Futures keep no
 //!   key, and what they keep of results for a moment they wipe, also when they are dropped.
@@ -76,11 +75,12 @@
 //! # Failure
 //!
 //! A device that breaks the rules, asks for a reset or is gone ends every wait with
-//! [`Error::Broken`], a shutdown or a reset with [`Error::ShutDown`]; [`Device::recover`] starts
-//! anew. While its hardware is not ready requests end with [`Error::HardwareNotReady`], or wait
-//! ([`WhenNotReady`]). A device that has died says nothing by itself: [`Device::check`] looks, and
-//! a caller may give up at any time. [`Device`] has a table of all that may become of it. Where the
-//! heap or device memory has no room, that is an error too, with the buffers.
+//! [`Error::Broken`]; a shutdown or a reset ends it with [`Error::ShutDown`]. [`Device::recover`]
+//! starts anew. While the device's hardware is not ready, requests end with
+//! [`Error::HardwareNotReady`], or wait ([`WhenNotReady`]). A device that has died says nothing by
+//! itself: [`Device::check`] reads its status, and a caller may give up at any time. [`Device`] has
+//! a table of all that may become of it. If the heap or device memory has no room, that is an error
+//! too, with the buffers.
 #![no_std]
 #![deny(unsafe_code)]
 

@@ -156,7 +156,7 @@ impl<P: Platform> Device<P> {
         if report.drained > 0 || news {
             Interrupt::Handled
         } else if report.spent || self.is_resetting() {
-            // Around a reset, messages of the life before and of the one to come may arrive while
+            // Around a reset, messages of the epoch before and of the one to come may arrive while
             // neither is the current one; no credit can tell them apart.
             Interrupt::AlreadyDrained
         } else {

@@ -25,7 +25,7 @@ pub enum InterruptMode {
     Shared = 2,
     /// The INTx pin, with the ISR register.
     Intx = 3,
-    /// None: whoever waits drains, and [`Device::poll`](crate::Device::poll) does.
+    /// None: each waiting task drains, and so does [`Device::poll`](crate::Device::poll).
     Polling = 4,
 }
 

@@ -58,10 +58,11 @@ impl<P: Platform> Device<P> {
     ///
     /// # Cancellation
     ///
-    /// Dropped before its end, or ended by an error of a request ([`Error::HardwareNotReady`] too),
-    /// the device takes no requests any more ([`Error::GaveUp`]): a *destroy* on its way may end a
-    /// session that gets its id. [`recover`](Self::recover) it. Forgotten, it keeps the device from
-    /// being changed until that is dropped.
+    /// If the future is dropped before its end, or ends with the error of a request
+    /// ([`Error::HardwareNotReady`] too), the device takes no requests any more
+    /// ([`Error::GaveUp`]): a *destroy* on its way may end a session that gets its id.
+    /// [`recover`](Self::recover) it. A forgotten future keeps the device from being changed until
+    /// the device is dropped.
     pub async fn end_sessions_before(&self, ids: u64) -> Result<u64, Error> {
         let _alone = self.changing.begin(Change::Sessions)?;
         let epoch = self.epoch();

@@ -190,9 +190,9 @@ impl<P: Platform> Device<P> {
         self.epochs.read(|epoch| epoch.control.ended())
     }
 
-    /// Takes whatever the device has used and wakes who waits for it. For kernels that poll; with
-    /// interrupts it is never needed and always harmless. Not from an interrupt handler: it frees
-    /// what cancelled requests have left.
+    /// Takes whatever the device has used and wakes the tasks that wait for it. For kernels that
+    /// poll; with interrupts it is never needed and always harmless. Not from an interrupt handler:
+    /// it frees what cancelled requests have left.
     pub fn poll(&self) {
         self.drain();
         self.epoch().check_presence();
@@ -221,11 +221,11 @@ impl<P: Platform> Device<P> {
     /// Runs `f` so that all the requests that it publishes share one kick: for an executor that has
     /// several tasks to run, all of which may send something.
     ///
-    /// Where `f` waits for an answer by [`block_on`](crate::block_on), or by a kernel's own way
-    /// that calls [`begin_wait`](crate::begin_wait), nothing is put off from there on. Without
-    /// either the device would not know yet of what is waited for; who polls the rings meanwhile,
-    /// by [`drain`](Self::drain), [`poll`](Self::poll) or a [`Poller`], notifies it. Requests of
-    /// other CPUs are not put off.
+    /// If `f` waits for an answer by [`block_on`](crate::block_on), or by a kernel's own way that
+    /// calls [`begin_wait`](crate::begin_wait), nothing is put off from there on. Without either,
+    /// the device would not know yet of the request that `f` waits for, unless `f` polls the rings:
+    /// [`drain`](Self::drain), [`poll`](Self::poll) and a [`Poller`] notify it. Requests of other
+    /// CPUs are not put off.
     pub fn share_kicks<R>(&self, f: impl FnOnce() -> R) -> R {
         let _deferred = AllDeferred::new(self.epoch());
         f()
@@ -238,19 +238,19 @@ impl<P: Platform> Device<P> {
     ///
     /// # Cancellation
     ///
-    /// Dropped, `future` is dropped; what it has published has been notified.
+    /// If this future is dropped, so is `future`; what it has published has been notified.
     pub async fn batch<F: Future>(&self, future: F) -> F::Output {
         let mut future = core::pin::pin!(future);
         core::future::poll_fn(|context| self.share_kicks(|| future.as_mut().poll(context))).await
     }
 
-    /// Lets what is owed in interrupts be forgotten, for tests and housekeeping: from here on an
-    /// interrupt counts as *unhandled* unless something new is published for it.
+    /// Forgets what is owed in interrupts, for tests and housekeeping: from here on an interrupt
+    /// counts as *unhandled* unless something new is published for it.
     ///
     /// `false`, and nothing forgotten, while a request is in flight, and while a message may be on
     /// its way from the device: [`Options::message_travel_ns`] counts from the first call that
-    /// finds nothing in flight, which answers `true` where that is 0. The caller sees to it that
-    /// what has reached a CPU is answered: interrupts enabled for a moment there.
+    /// finds nothing in flight. If that is 0, this call returns `true`. The caller has to make sure
+    /// that what has reached a CPU is answered, by enabling interrupts there for a moment.
     pub fn settle(&self) -> bool {
         // One register read: where messages do not travel by themselves, they go ahead of its
         // answer.

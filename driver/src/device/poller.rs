@@ -1,9 +1,9 @@
 //! Polling the rings instead of being interrupted, for a while.
 //!
-//! An interrupt is the cheapest way to learn of a completion for a CPU that has something else to
-//! do, or that sleeps long. One that has nothing to do for a moment learns of it sooner by polling,
-//! and spares the device the message and itself the handler. So a kernel's idle loop has a
-//! [`Poller`] for as long as it polls, and drops it before it sleeps:
+//! For a CPU that has other work, or that sleeps long, an interrupt is the cheapest way to learn of
+//! a completion. A CPU that is idle for a moment learns of it sooner by polling, and spares the
+//! device the message and itself the handler. So a kernel's idle loop has a [`Poller`] for as long
+//! as it polls, and drops it before it sleeps:
 //!
 //! ```
 //! # use virtio_crypto::{Device, Platform};
@@ -25,13 +25,13 @@
 //! # }
 //! ```
 //!
-//! Whoever drains wakes who waits, also those of other CPUs: their wakers have to end that CPU's
-//! sleep.
+//! A CPU that drains wakes the waiting tasks of all CPUs: their wakers have to end the sleep of
+//! those CPUs.
 //!
-//! Where it keeps finding work the kernel may keep the poller while its tasks run, so that no
-//! interrupt comes between two polls.
+//! A kernel that keeps finding work may keep the poller while its tasks run, so that no interrupt
+//! comes between two polls.
 //!
-//! The one rule: whoever has a poller drains, for every CPU.
+//! The one rule: a CPU that has a poller drains, for every CPU.
 
 use alloc::sync::Arc;
 
@@ -41,16 +41,16 @@ use crate::{Platform, epoch::Epoch};
 /// [`Device::poller`](crate::Device::poller).
 ///
 /// While there is one the driver asks the device for no interrupts of its queues (Virtio 1.3,
-/// 2.7.7), and **whoever has it drains**: what waits for a completion waits for the next
-/// [`drain`](Self::drain), on every CPU. Any number of CPUs may have one each; interrupts are asked
-/// for again when the last is dropped. Not asking is a hint: interrupts that come all the same are
-/// answered and accounted for as ever, and those of the configuration are not affected.
+/// 2.7.7), and **the caller that has it drains**: a task that waits for a completion, on any CPU,
+/// waits for the next [`drain`](Self::drain). Any number of CPUs may have one each; interrupts are
+/// asked for again when the last is dropped. Not asking is a hint: interrupts that come all the
+/// same are answered and accounted for as ever, and those of the configuration are not affected.
 ///
 /// It belongs to the device as it is now: a [`recover`](crate::Device::recover) goes on with
 /// interrupts, and a poller from before finds nothing any more.
 ///
-/// Dropping it drains, and wakes who waits; forgetting it leaves the rings to be drained by hand
-/// until the device is recovered.
+/// Dropping it drains, and wakes waiting tasks. Forgetting it leaves the rings to be drained by
+/// hand until the device is recovered.
 #[derive(Debug)]
 #[must_use = "the rings have to be drained as long as it lives"]
 pub struct Poller<P: Platform> {
@@ -63,8 +63,8 @@ impl<P: Platform> Poller<P> {
         Self { epoch }
     }
 
-    /// Takes whatever the device has used and wakes who waits for it. Reads memory alone, and no
-    /// register; any context.
+    /// Takes whatever the device has used and wakes the tasks that wait for it. Reads memory alone,
+    /// and no register; any context.
     pub fn drain(&self) {
         self.epoch.notify_and_drain();
     }

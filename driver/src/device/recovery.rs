@@ -1,4 +1,4 @@
-//! The end of a device's life, and the next one: shutdown, recovery, drop.
+//! The end of an epoch, and the next one: shutdown, recovery, drop.
 //!
 //! The one rule: requests and sessions are given a bounded time to end before the reset, and what
 //! the device still has then is given up or vouched for.
@@ -123,7 +123,7 @@ impl<P: Platform> Device<P> {
         Ok(messages)
     }
 
-    /// Ends sessions of the life before that the device has kept. Nobody has the new epoch yet, so
+    /// Ends sessions of the epoch before that the device has kept. Nobody has the new epoch yet, so
     /// no new session can get an id that is ended here. A device that forgot its sessions refuses,
     /// which is as good.
     fn end_strays(&self, old: &Epoch<P>, new: &Epoch<P>) {

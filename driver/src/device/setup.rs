@@ -83,7 +83,7 @@ pub(crate) fn bring_up<P: Platform>(
     {
         brought_up = match try_queues(epoch, attached, options) {
             Ok(Some((served, credits))) => {
-                // Before the next life takes memory.
+                // Before the next epoch takes memory.
                 drop(brought_up);
                 let epoch = set_up(Some(&served));
                 // The messages of the trial may still be on their way.
@@ -100,10 +100,10 @@ pub(crate) fn bring_up<P: Platform>(
     brought_up
 }
 
-/// Finds out which data queues are served. If not all of them are, the device is reset for another
-/// life with those alone, which this returns with what all are owed in interrupts: so nothing is
-/// left of the others, neither a vector nor a request without an answer, nor memory but of those
-/// that are silent.
+/// Finds out which data queues are served. If some are not, the device is reset for another epoch
+/// with the others alone; this returns those, with what all queues are owed in interrupts. So
+/// nothing is left of the queues that are not served: no vector, no request without an answer, and
+/// no memory except that of silent ones.
 #[cold]
 fn try_queues<P: Platform>(
     epoch: &Arc<Epoch<P>>,
@@ -153,7 +153,7 @@ fn set_up<P: Platform>(
     transport.write_status(status);
 
     let offered = Features::from_bits_retain(transport.read_device_features());
-    // What says what the device is, is not the driver's to refuse (6.1).
+    // Features that say what the device is are not the driver's to refuse (6.1).
     let kept = Features::VERSION_1 | Features::ACCESS_PLATFORM | Features::ORDER_PLATFORM;
     let mut features = offered & SUPPORTED & (!options.refuse | kept);
     if !features.contains(Features::REVISION_1) {

@@ -1,4 +1,4 @@
-//! Draining the queues of an epoch: for interrupts, for who polls, and for who waits.
+//! Draining the queues of an epoch: for interrupts, for CPUs that poll, and for tasks that wait.
 //!
 //! The one rule: sessions are ended before anybody is woken, since a waker may panic.
 
@@ -9,9 +9,10 @@ use crate::{
     sync::{atomic::Ordering, run_all},
 };
 
-/// Of so many busy polls one reads the device's status too: a register costs a guest
-/// thousands of instructions.
+/// One busy poll in so many reads the device's status too: a register costs a guest thousands of
+/// instructions.
 const BUSY_POLLS_A_STATUS: u32 = 1024;
+
 impl<P: Platform> Epoch<P> {
     /// Takes whatever the device has used, in all queues.
     pub(crate) fn drain(&self) {
@@ -22,8 +23,8 @@ impl<P: Platform> Epoch<P> {
         });
     }
 
-    /// Like [`drain`](Self::drain), for a kernel that polls, and so waits for what its CPU has put
-    /// off, too.
+    /// Drains for a kernel that polls. It waits for what its CPU has put off, too, so the device is
+    /// notified of that first.
     pub(crate) fn notify_and_drain(&self) {
         for queue in self.queues() {
             queue.notify_deferred();
@@ -31,14 +32,14 @@ impl<P: Platform> Epoch<P> {
         self.drain();
     }
 
-    /// Notifies of what this CPU has put off, on all queues, where a caller is about to wait
-    /// within.
+    /// Notifies the device of what this CPU has put off, on all queues, if a caller is about to
+    /// wait within the section.
     pub(crate) fn notify_before_wait(&self) {
         self.queues().for_each(Queue::notify_before_wait);
     }
 
-    /// Like [`drain`](Self::drain), for who waits where no interrupt comes, not even one that tells
-    /// of a device that has broken.
+    /// Drains for a task that waits where no interrupt comes, not even one that tells of a device
+    /// that has broken.
     #[cold]
     pub(crate) fn busy_poll(&self) {
         self.drain();
@@ -58,12 +59,12 @@ impl<P: Platform> Epoch<P> {
         self.drain_on(queue, spend, start, &mut Batch::default())
     }
 
-    /// Like [`drain_queue`](Self::drain_queue), spending a credit, for the one place that nearly
-    /// all interrupts come by. `Ok` where it took something, and there was no more to it.
+    /// Drains like [`drain_queue`](Self::drain_queue), and spends a credit, for the one place that
+    /// handles nearly all interrupts. `Ok` if it took something and nothing else is left to do.
     ///
     /// # Errors
     ///
-    /// The whole report, where there was more to it.
+    /// The whole report, if something else is left to do.
     #[inline(always)]
     pub(crate) fn drain_queue_fast(&self, queue: &Queue<P>) -> Result<(), DrainReport> {
         let mut batch = Batch::default();

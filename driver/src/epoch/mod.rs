@@ -33,9 +33,9 @@ pub(crate) struct Epoch<P: Platform> {
     pub(crate) features: Features,
     pub(crate) capabilities: Box<Capabilities>,
     pub(crate) data_queues: DataQueues,
-    /// No interrupt comes: whoever waits drains.
+    /// No interrupt comes: each waiting task drains.
     polled: AtomicBool,
-    /// Busy polls of those who wait, where no interrupt comes.
+    /// Busy polls of waiting tasks, where no interrupt comes.
     busy_polls: AtomicU32,
 }
 
@@ -111,20 +111,20 @@ impl<P: Platform> Epoch<P> {
         self.queues().map(|queue| queue.stats().in_flight).sum()
     }
 
-    /// No interrupt will come: asks for none, and leaves draining to those who wait.
+    /// Takes note that no interrupt will come: asks for none, and leaves draining to waiting tasks.
     pub(crate) fn set_polled(&self) {
         self.polled.store(true, Ordering::Relaxed);
         self.queues().for_each(Queue::set_polled);
         self.begin_polling();
     }
 
-    /// Somebody polls the rings from here on: see [`Queue::begin_polling`].
+    /// Takes note that a caller polls the rings from here on: see [`Queue::begin_polling`].
     pub(crate) fn begin_polling(&self) {
         self.queues().for_each(Queue::begin_polling);
     }
 
-    /// One who polled the rings leaves. Where it was the last, interrupts are asked for again, and
-    /// what came before that is taken.
+    /// Takes note that a caller polls the rings no longer. After the last one, asks for interrupts
+    /// again and takes what came before that.
     pub(crate) fn end_polling(&self) {
         self.queues().for_each(Queue::end_polling);
         self.notify_and_drain();

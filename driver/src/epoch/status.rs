@@ -1,6 +1,6 @@
 //! Whether the device is well, and the end of an epoch where it is not.
 //!
-//! The one rule: a queue that has ended ends all of them, and everybody who waits is told why.
+//! The one rule: a queue that has ended ends all of them, and every waiting task is told why.
 
 use virtio_drivers::transport::DeviceStatus;
 use zerocopy::IntoBytes;
@@ -80,7 +80,7 @@ impl<P: Platform> Epoch<P> {
         Some(status.is_ready())
     }
 
-    /// Ends everything: whoever waits is told `error`.
+    /// Ends everything: every waiting task is told `error`.
     pub(crate) fn end(&self, error: Error) {
         for queue in self.queues() {
             queue.end(error);

@@ -138,8 +138,8 @@ pub enum DeviceFault {
         /// The id.
         id: u32,
     },
-    /// A used element names a request whose status the device has not written. It has not answered
-    /// it, and may do so later: the element is of another life, or a lie.
+    /// A used element names a request whose status the device has not written. The device has not
+    /// answered it, and may do so later: the element is of another epoch, or a lie.
     Unanswered {
         /// The id.
         id: u32,

@@ -54,7 +54,7 @@ impl<P: Platform> Device<P> {
     ///
     /// # Cancellation
     ///
-    /// Dropped, no session stays behind, and what was kept before is kept.
+    /// If the future is dropped, no session stays behind, and what was kept before is kept.
     pub async fn prove(&self) -> Result<Proved, Error> {
         let mut algorithms = AlgorithmSet::EMPTY;
         for answer in CIPHERS {

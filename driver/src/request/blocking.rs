@@ -11,12 +11,12 @@ use core::{
 
 use crate::{Error, queue::begin_wait};
 
-/// Whether anything has happened since the last look: what the caller's way to idle asks.
+/// Whether the request was woken since its last poll: the caller's way to idle asks that.
 #[derive(Debug, Default)]
 pub struct WakeFlag(AtomicBool);
 
 impl WakeFlag {
-    /// Tells whether the request wants to be looked at again. A way to idle that sleeps asks with
+    /// Tells whether the request wants to be polled again. A way to idle that sleeps asks with
     /// interrupts masked, right before it sleeps.
     pub fn is_set(&self) -> bool {
         self.0.load(Ordering::Acquire)
@@ -41,9 +41,9 @@ impl Wake for WakeFlag {
 /// [`WakeFlag::is_set`] with interrupts masked first, and not if it is), yield or spin, and it may
 /// give up by returning [`ControlFlow::Break`]. One small allocation a call.
 ///
-/// A wake sets a flag and no more. So only the CPU that all of the device's interrupts come to may
-/// sleep, and only while nobody else drains or has a [`Poller`](crate::Poller); another one spins,
-/// or has a waker that ends its sleep ([`block_on_with`]).
+/// A wake only sets a flag. So only the CPU that gets all of the device's interrupts may sleep, and
+/// only while nobody else drains or has a [`Poller`](crate::Poller). Any other CPU spins, or has a
+/// waker that ends its sleep ([`block_on_with`]).
 ///
 /// Within [`Device::share_kicks`](crate::Device::share_kicks) or
 /// [`Device::batch`](crate::Device::batch) it ends the sharing, so that it does not wait for what
@@ -75,15 +75,15 @@ pub fn block_on<F: Future>(
     }
 }
 
-/// Like [`block_on`], for a kernel with threads or with CPUs that sleep: by a waker of the
-/// caller's, which ends the sleep of whoever calls this, by whichever CPU it is called.
+/// Like [`block_on`], for a kernel with threads or with CPUs that sleep. `waker` is the caller's
+/// own, and ends its sleep, whichever CPU calls it.
 ///
-/// The request is looked at, then `sleep` is called, and so on. `sleep` returns once `waker` has
-/// been called since it was called last, at once if that was before: as [`park`] and `unpark` of
-/// the standard library do it. It may return earlier, and it may give up by returning
+/// The request is polled, then `sleep` is called, and so on. `sleep` returns once `waker` has been
+/// called since it was called last, at once if that was before: as [`park`] and `unpark` of the
+/// standard library do it. It may return earlier, and it may give up by returning
 /// [`ControlFlow::Break`]. Allocates nothing.
 ///
-/// Where the driver polls, the request wakes its waker whenever it is looked at.
+/// Where the driver polls, the request wakes its waker at every poll.
 ///
 /// # Errors
 ///

@@ -7,8 +7,8 @@
 //! finish     check, read, give the slot back            InFlight::check, read_output, finish
 //! ```
 //!
-//! [`exchange`] goes all that way for everybody who sends one request. Who has many in flight at a
-//! time takes the same steps for each of them.
+//! [`exchange`] takes all these steps for one request. A caller with many requests in flight takes
+//! the same steps for each.
 //!
 //! # The fast path
 //!
@@ -53,7 +53,7 @@ pub(crate) enum Admission {
 ///
 /// # Cancellation
 ///
-/// Dropped, the device finishes the request for nobody.
+/// If the future is dropped, the device finishes the request for nobody.
 #[inline]
 pub(crate) async fn exchange<'l, P: Platform>(
     epoch: &'l Epoch<P>,
@@ -70,8 +70,8 @@ pub(crate) async fn exchange<'l, P: Platform>(
     Ok(in_flight)
 }
 
-/// The same for `data` behind an IV, in the slot's own memory, whose output takes its place: what
-/// does not go by the fast path. Both together are no longer than a slot has room for.
+/// Sends `data` behind an IV, in the slot's own memory, and puts the output in its place: for what
+/// does not go by the fast path. The slot has to have room for both.
 ///
 /// # Errors
 ///
@@ -122,7 +122,7 @@ async fn reserve_in_line<'l, P: Platform>(
     poll_fn(|context| poll_driven(epoch, context, |context| reserve.as_mut().poll(context))).await
 }
 
-/// Returns the waker of the task at hand, to be left with what it sends.
+/// Returns the waker of the calling task, to be left with the request that it sends.
 #[inline(always)]
 pub(crate) fn own_waker() -> impl Future<Output = Waker> {
     poll_fn(|context| Poll::Ready(context.waker().clone()))
@@ -167,8 +167,8 @@ impl<'l, P: Platform> Complete<'_, 'l, P> {
     }
 }
 
-/// Polls something that a drain makes ready. Where no interrupt drains, this does, before the poll;
-/// what is still pending then asks to be polled again.
+/// Polls something that a drain makes ready. If no interrupt drains, this does, before the poll,
+/// and asks to be polled again if the outcome is still pending.
 #[inline(always)]
 pub(crate) fn poll_driven<P: Platform, T>(
     epoch: &Epoch<P>,

@@ -23,7 +23,7 @@ use crate::{error::Failed, heap::room_for};
 ///
 /// # Cancellation
 ///
-/// Dropped, all of them are dropped.
+/// If this future is dropped, so are all of them.
 pub async fn join_all<F: Future + Unpin>(
     mut futures: Vec<F>,
 ) -> Result<Vec<F::Output>, Failed<Vec<F>>> {

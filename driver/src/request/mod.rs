@@ -1,14 +1,15 @@
 //! The life of one request, from a caller's call to the device's answer.
 //!
-//! There is one way to send a request and to wait for it: [`exchange`]. Sessions and modes say what
-//! is sent; where that lies in device memory is the queue's affair.
+//! For the services and for `device/`. The one rule: there is one way to send a request and to wait
+//! for it, [`exchange`]. Sessions and modes say what to send; the queue decides where it lies in
+//! device memory.
 //!
 //! # Cancellation
 //!
-//! Before the request is sent, dropping its future gives the slot back and the buffers go with the
+//! Before the request is sent, dropping its future gives the slot back, and the buffers go with the
 //! future. Afterwards the device has them: dropping the future leaves slot and buffers behind as an
-//! orphan, which is emptied once the device has used it. Forgetting the future keeps its slot for
-//! good, or the one that it is handed if it is in the line. That endangers nothing: no other slot,
+//! orphan, which is emptied once the device has used it. A forgotten future keeps its slot for
+//! good, also one that it is handed later in the line. It endangers nothing else: no other slot,
 //! and no other caller's turn.
 
 pub(crate) mod blocking;

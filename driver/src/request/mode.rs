@@ -1,5 +1,8 @@
-//! Session mode and stateless mode (Virtio 1.3, 5.9.7): who keeps the key, the device or the
-//! driver, and one way for the requests of both.
+//! Session mode and stateless mode (Virtio 1.3, 5.9.7): the device keeps the key, or the driver
+//! does.
+//!
+//! For the services, whose requests go one way in both modes. The one rule: after an error the
+//! caller's slices are unchanged, and buffers come back unless the device may still touch them.
 
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use core::{fmt, future::Future, ops::Range};
@@ -19,12 +22,12 @@ use crate::{
     wire::{Features, Head, MAX_HEAD_LEN, REQUEST_LEN},
 };
 
-/// What the requests of a service go by.
+/// How the requests of a service name key and parameters.
 #[derive(Debug)]
 pub(crate) enum Mode<P: Platform> {
     /// The device keeps key and parameters.
     Session(Session<P>),
-    /// Each request brings them. In a box: so what most callers have, a session, is moved in two
+    /// Each request brings them. Boxed, so that a session, which most callers have, is moved in two
     /// words.
     Stateless(Box<Stateless<P>>),
 }
@@ -58,7 +61,7 @@ impl<P: Platform> Stateless<P> {
         if !epoch.features.contains(bit) {
             return Err(Error::FeatureMissing { feature: name });
         }
-        // Never longer than it is from the start: a key that moves would leave a copy behind.
+        // It never grows: a key that moves would leave a copy behind.
         let mut key = Zeroizing::new(room_for(len_bytes(keys))?);
         for part in keys {
             key.extend_from_slice(part);
@@ -113,12 +116,13 @@ pub(crate) struct Message<'a, H = Head> {
     pub(crate) result: &'a mut [u8],
 }
 
-/// What a request is about, in the caller's memory.
+/// The data of a request, in the caller's memory.
 #[derive(Debug)]
 pub(crate) enum Payload<'a> {
-    /// Read alone.
+    /// The device only reads it.
     Source(&'a [u8]),
-    /// Read, and overwritten with what came of it, as far as that counts. Untouched by an error.
+    /// The device reads it, and its output takes the place of the bytes in the range. Unchanged
+    /// after an error.
     InPlace(&'a mut [u8], Range<usize>),
 }
 
@@ -139,7 +143,7 @@ impl Payload<'_> {
 }
 
 impl<P: Platform> Mode<P> {
-    /// Returns the life of the device that this belongs to.
+    /// Returns the epoch that this belongs to.
     #[inline]
     pub(crate) fn epoch(&self) -> &Arc<Epoch<P>> {
         match self {
@@ -178,7 +182,7 @@ impl<P: Platform> Mode<P> {
     ///
     /// # Cancellation
     ///
-    /// Dropped, the session ends all the same.
+    /// If the future is dropped, the session ends all the same.
     #[expect(
         clippy::manual_async_fn,
         reason = "an `async fn` would move its arguments once more"
@@ -196,7 +200,7 @@ impl<P: Platform> Mode<P> {
             };
             complete(epoch, &mut in_flight).await?;
             let destroyed = in_flight.take_destroyed();
-            // Before an error is made of it, which then goes straight to the caller.
+            // Before an error is made, which then goes straight to the caller.
             drop(session);
             destroyed.map_err(Error::from)
         }
@@ -299,8 +303,8 @@ impl<P: Platform> Mode<P> {
         outcome
     }
 
-    /// The same where the key leaves too little room in the slot, so that everything but the status
-    /// is in buffers.
+    /// Like [`send_up_to`](Self::send_up_to), for a key that leaves too little room in the slot:
+    /// all but the status lies in buffers.
     async fn send_up_to_spilled(
         &self,
         head: &Head,

@@ -64,7 +64,7 @@ struct Entry<P: Platform> {
     session: Arc<Cipher<P>>,
 }
 
-/// What is looked for.
+/// The key of an entry: what a caller asks for.
 #[derive(Clone, Copy)]
 struct Wanted<'k> {
     algorithm: CipherAlgorithm,
@@ -72,7 +72,7 @@ struct Wanted<'k> {
     key: &'k [u8],
 }
 
-/// What a look into the cache gives.
+/// What the cache has for a caller.
 enum Found<P: Platform> {
     Session(Arc<Cipher<P>>),
     /// This is to be closed first: it is stale, or in the way of a new one.
@@ -230,9 +230,9 @@ impl<P: Platform> SessionCache<P> {
     ///
     /// # Cancellation
     ///
-    /// Dropped before it is ready, a session that it was opening does not stay behind, and one that
-    /// it was closing ends. Forgotten, it keeps a session of the device's, as every forgotten
-    /// request does, and no place in the cache.
+    /// If the future is dropped before it is ready, a session that it was opening does not stay
+    /// behind, and one that it was closing ends. Forgotten, it keeps a session of the device's, as
+    /// every forgotten request does, and no place in the cache.
     pub async fn get(
         &self,
         device: &Device<P>,

@@ -43,7 +43,7 @@ impl<P: Platform> MessageDigest<P> {
     ///
     /// # Cancellation
     ///
-    /// Dropped before it is ready, the session does not stay behind on the device.
+    /// If the future is dropped before it is ready, the session does not stay behind on the device.
     pub async fn open(
         device: &Device<P>,
         algorithm: HashAlgorithm,
@@ -107,7 +107,7 @@ impl<P: Platform> MessageDigest<P> {
     ///
     /// # Cancellation
     ///
-    /// Dropped, the session ends all the same.
+    /// If the future is dropped, the session ends all the same.
     pub async fn close(self) -> Result<(), Error> {
         self.mode.close().await
     }

@@ -63,7 +63,7 @@ impl<P: Platform> Mac<P> {
     ///
     /// # Cancellation
     ///
-    /// Dropped before it is ready, the session does not stay behind on the device.
+    /// If the future is dropped before it is ready, the session does not stay behind on the device.
     pub async fn open(
         device: &Device<P>,
         algorithm: MacAlgorithm,
@@ -137,7 +137,7 @@ impl<P: Platform> Mac<P> {
     ///
     /// # Cancellation
     ///
-    /// Dropped, the session ends all the same.
+    /// If the future is dropped, the session ends all the same.
     pub async fn close(self) -> Result<(), Error> {
         self.mode.close().await
     }

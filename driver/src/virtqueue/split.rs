@@ -251,7 +251,7 @@ impl<P: Platform> SplitQueue<P> {
         self.kick_decided = new;
         // Full barrier between the store of `idx` and the load of the device's suppression state
         // (2.7.13.4.1). Pairs with the device's barrier between writing `avail_event` (or flags)
-        // and looking at `idx` again. Without it both may miss the other and the request sleeps
+        // and reading `idx` again. Without it both may miss the other and the request sleeps
         // for ever: x86 reorders a store with a later load too.
         barrier::full();
         if self.event_index {
@@ -298,7 +298,7 @@ impl<P: Platform> SplitQueue<P> {
     pub(crate) fn arm(&mut self) -> u16 {
         if self.event_index {
             store(self.used_event, self.next_used, Ordering::Relaxed);
-            // Full barrier between the store of `used_event` and the look at `idx`: pairs with
+            // Full barrier between the store of `used_event` and the load of `idx`: pairs with
             // the device's barrier between publishing `idx` and reading `used_event` (2.7.10.2).
             barrier::full();
         }
@@ -314,13 +314,13 @@ impl<P: Platform> SplitQueue<P> {
         }
     }
 
-    /// Takes back [`suppress_interrupts`](Self::suppress_interrupts). What the device has used
-    /// before it knows is found by who looks at `idx` afterwards. With EVENT_IDX it is
-    /// [`arm`](Self::arm) that asks, and there is nothing to take back.
+    /// Takes back [`suppress_interrupts`](Self::suppress_interrupts). The caller then reads `idx`
+    /// again, and so finds what the device used before it knew. With EVENT_IDX [`arm`](Self::arm)
+    /// asks for interrupts, and there is nothing to take back.
     pub(crate) fn allow_interrupts(&mut self) {
         if !self.event_index {
             store(self.available_flags, 0, Ordering::Relaxed);
-            // Full barrier between the store of the flag and the look at `idx`: pairs with the
+            // Full barrier between the store of the flag and the load of `idx`: pairs with the
             // device's barrier between publishing `idx` and reading the flag (2.7.7.2).
             barrier::full();
         }

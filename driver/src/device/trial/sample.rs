@@ -136,7 +136,7 @@ impl Sample {
     ///
     /// # Cancellation
     ///
-    /// Dropped, the device finishes the request for nobody.
+    /// If the future is dropped, the device finishes the request for nobody.
     pub(crate) async fn ask<P: Platform>(
         self,
         session: &Session<P>,

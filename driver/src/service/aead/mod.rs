@@ -100,7 +100,7 @@ impl<P: Platform, R: AeadRole> Aead<P, R> {
     ///
     /// # Cancellation
     ///
-    /// Dropped before it is ready, the session does not stay behind on the device.
+    /// If the future is dropped before it is ready, the session does not stay behind on the device.
     pub async fn open(
         device: &Device<P>,
         algorithm: AeadAlgorithm,
@@ -184,7 +184,7 @@ impl<P: Platform, R: AeadRole> Aead<P, R> {
     ///
     /// # Cancellation
     ///
-    /// Dropped, the session ends all the same.
+    /// If the future is dropped, the session ends all the same.
     pub async fn close(self) -> Result<(), Error> {
         self.mode.close().await
     }

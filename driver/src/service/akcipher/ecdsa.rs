@@ -92,7 +92,7 @@ impl<P: Platform, K: EcdsaHalf> Ecdsa<P, K> {
     ///
     /// # Cancellation
     ///
-    /// Dropped before it is ready, the session does not stay behind on the device.
+    /// If the future is dropped before it is ready, the session does not stay behind on the device.
     pub async fn open(device: &Device<P>, key: &K, number: EcdsaNumber) -> Result<Self, Error> {
         let scheme = AkcipherScheme::Ecdsa(key.curve(), number);
         let opened = Key::open(device.epoch(), scheme, K::TYPE, key.encoding()).await?;
@@ -128,7 +128,7 @@ impl<P: Platform, K: EcdsaHalf> Ecdsa<P, K> {
     ///
     /// # Cancellation
     ///
-    /// Dropped, the session ends all the same.
+    /// If the future is dropped, the session ends all the same.
     pub async fn close(self) -> Result<(), Error> {
         self.keys.close().await
     }
@@ -153,7 +153,7 @@ impl<P: Platform> EcdsaSigner<P> {
     ///
     /// # Cancellation
     ///
-    /// Dropped, signatures are made as before, and no session stays behind.
+    /// If the future is dropped, signatures are made as before, and no session stays behind.
     pub async fn verify_signatures(&mut self, key: &EcdsaPublicKey) -> Result<(), Error> {
         if key.curve != self.kept {
             return Err(KeyFault::Algorithm.into());
@@ -172,7 +172,7 @@ impl<P: Platform> EcdsaSigner<P> {
     ///
     /// # Cancellation
     ///
-    /// Dropped, the device finishes the request for nobody.
+    /// If the future is dropped, the device finishes the request for nobody.
     pub async fn sign(&self, digest: &[u8]) -> Result<EcdsaSignature, Error> {
         check_digest(digest)?;
         let mut made = Zeroizing::new([0; MAX_SIGNATURE_LEN]);
@@ -208,7 +208,7 @@ impl<P: Platform> EcdsaVerifier<P> {
     ///
     /// # Cancellation
     ///
-    /// Dropped, the device finishes the request for nobody.
+    /// If the future is dropped, the device finishes the request for nobody.
     pub async fn verify(&self, digest: &[u8], signature: &[u8]) -> Result<(), Error> {
         check_digest(digest)?;
         if !is_signature_of(self.kept.curve, signature) {

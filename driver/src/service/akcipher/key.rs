@@ -88,7 +88,7 @@ impl<P: Platform> Key<P> {
     ///
     /// # Cancellation
     ///
-    /// Dropped, `result` is unchanged.
+    /// If the future is dropped, `result` is unchanged.
     pub(super) async fn transform(
         &self,
         operation: AkcipherOperation,

@@ -120,7 +120,7 @@ impl<P: Platform, R: RsaRole> Rsa<P, R> {
     ///
     /// # Cancellation
     ///
-    /// Dropped before it is ready, the session does not stay behind on the device.
+    /// If the future is dropped before it is ready, the session does not stay behind on the device.
     pub async fn open(device: &Device<P>, key: &R::Key) -> Result<Self, Error> {
         let encoding = R::encoding(key)?;
         let opened = Key::open(device.epoch(), R::SCHEME, R::Key::TYPE, &encoding).await?;
@@ -163,7 +163,7 @@ impl<P: Platform, R: RsaRole> Rsa<P, R> {
     ///
     /// # Cancellation
     ///
-    /// Dropped, the session ends all the same.
+    /// If the future is dropped, the session ends all the same.
     pub async fn close(self) -> Result<(), Error> {
         self.key.close().await
     }
@@ -199,7 +199,7 @@ impl<P: Platform> RsaEncryptor<P> {
     ///
     /// # Cancellation
     ///
-    /// Dropped, the device finishes the request for nobody.
+    /// If the future is dropped, the device finishes the request for nobody.
     pub async fn encrypt(&self, message: &[u8], ciphertext: &mut [u8]) -> Result<(), Error> {
         let max_bytes = self.max_message_len_bytes();
         check_at_least("message", message.len(), 1)?;
@@ -241,7 +241,7 @@ impl<P: Platform> RsaDecryptor<P> {
     ///
     /// # Cancellation
     ///
-    /// Dropped, `message` is unchanged.
+    /// If the future is dropped, `message` is unchanged.
     pub async fn decrypt(&self, ciphertext: &[u8], message: &mut [u8]) -> Result<usize, Error> {
         self.public_key.check_number("ciphertext", ciphertext)?;
         let max_len_bytes = ciphertext.len() - ENCRYPTION_PADDING_LEN;
@@ -278,7 +278,7 @@ impl<P: Platform> RsaRawEncryptor<P> {
     ///
     /// # Cancellation
     ///
-    /// Dropped, the device finishes the request for nobody.
+    /// If the future is dropped, the device finishes the request for nobody.
     pub async fn encrypt(&self, number: &[u8], result: &mut [u8]) -> Result<(), Error> {
         self.raise(AkcipherOperation::Encrypt, number, result).await
     }
@@ -296,7 +296,7 @@ impl<P: Platform> RsaRawDecryptor<P> {
     ///
     /// # Cancellation
     ///
-    /// Dropped, the device finishes the request for nobody.
+    /// If the future is dropped, the device finishes the request for nobody.
     pub async fn decrypt(&self, number: &[u8], result: &mut [u8]) -> Result<(), Error> {
         self.raise(AkcipherOperation::Decrypt, number, result).await
     }

@@ -55,7 +55,7 @@ impl<P: Platform, K: RsaHalf> RsaSignatures<P, K> {
     ///
     /// # Cancellation
     ///
-    /// Dropped before it is ready, the session does not stay behind on the device.
+    /// If the future is dropped before it is ready, the session does not stay behind on the device.
     pub async fn open(device: &Device<P>, key: &K, hash: RsaHash) -> Result<Self, Error> {
         let scheme = AkcipherScheme::RsaPkcs1(hash);
         let opened = Key::open(device.epoch(), scheme, K::TYPE, key.encoding()).await?;
@@ -103,7 +103,7 @@ impl<P: Platform, K: RsaHalf> RsaSignatures<P, K> {
     ///
     /// # Cancellation
     ///
-    /// Dropped, the session ends all the same.
+    /// If the future is dropped, the session ends all the same.
     pub async fn close(self) -> Result<(), Error> {
         self.keys.close().await
     }
@@ -145,7 +145,7 @@ impl<P: Platform> RsaSigner<P> {
     ///
     /// # Cancellation
     ///
-    /// Dropped, signatures are made as before, and no session stays behind.
+    /// If the future is dropped, signatures are made as before, and no session stays behind.
     pub async fn verify_signatures(&mut self) -> Result<(), Error> {
         let key = self.public_key.as_pkcs1_der();
         self.keys.verify_signatures(key).await
@@ -174,7 +174,7 @@ impl<P: Platform> RsaSigner<P> {
     ///
     /// # Cancellation
     ///
-    /// Dropped, the device finishes the request for nobody.
+    /// If the future is dropped, the device finishes the request for nobody.
     pub async fn sign(&self, digest: &[u8]) -> Result<RsaSignature, Error> {
         check_exact_len("digest", digest.len(), self.hash.digest_len_bytes())?;
         let mut made = Zeroizing::new([0; MAX_MODULUS_LEN]);
@@ -241,7 +241,7 @@ impl<P: Platform> RsaVerifier<P> {
     ///
     /// # Cancellation
     ///
-    /// Dropped, the device finishes the request for nobody.
+    /// If the future is dropped, the device finishes the request for nobody.
     pub async fn verify(&self, digest: &[u8], signature: &[u8]) -> Result<(), Error> {
         check_exact_len("digest", digest.len(), self.hash.digest_len_bytes())?;
         match self.public_key.check_number("signature", signature) {

@@ -27,7 +27,7 @@ impl<P: Platform> Key<P> {
     ///
     /// # Cancellation
     ///
-    /// Dropped, the device finishes what it has for nobody.
+    /// If the future is dropped, the device finishes what it has for nobody.
     pub(super) async fn find_end(
         &self,
         digest: &[u8],

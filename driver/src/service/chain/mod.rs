@@ -60,7 +60,7 @@ impl<P: Platform> Chain<P> {
     ///
     /// # Cancellation
     ///
-    /// Dropped before it is ready, the session does not stay behind on the device.
+    /// If the future is dropped before it is ready, the session does not stay behind on the device.
     pub async fn open(
         device: &Device<P>,
         parameters: &ChainParameters<'_>,
@@ -136,7 +136,7 @@ impl<P: Platform> Chain<P> {
     ///
     /// # Cancellation
     ///
-    /// Dropped, the session ends all the same.
+    /// If the future is dropped, the session ends all the same.
     pub async fn close(self) -> Result<(), Error> {
         self.mode.close().await
     }

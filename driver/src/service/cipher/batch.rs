@@ -1,4 +1,6 @@
 //! Many requests of one session, sent together and awaited together.
+//!
+//! The one rule: each request has a result of its own, in the order of the requests.
 
 use alloc::vec::Vec;
 use core::{
@@ -53,8 +55,8 @@ impl<P: Platform> Entry<'_, P> {
     }
 }
 
-/// Judges requests about the parts of one whole, and puts that together again. Where one has failed
-/// the whole has, and what came of the others is wiped: half an answer is none.
+/// Puts the parts of one whole together again, with the outcome of their requests. If one has
+/// failed, the whole has, and what came of the others is wiped: half an answer is none.
 pub(super) fn rejoin<P: Platform>(
     mut entries: Vec<Entry<'_, P>>,
 ) -> Result<DmaBuffer<P>, Failed<DmaBuffer<P>>> {
@@ -106,8 +108,8 @@ impl<P: Platform> Cipher<P> {
     ///
     /// # Cancellation
     ///
-    /// Dropped, each request ends like a single one: those that the device has are finished for
-    /// nobody, the others were never sent.
+    /// If the future is dropped, each request ends like a single one: those that the device has are
+    /// finished for nobody, the others were never sent.
     pub async fn process_batch<I: AsRef<[u8]>>(
         &self,
         requests: Vec<(I, DmaBuffer<P>)>,
@@ -203,7 +205,7 @@ impl<P: Platform> Cipher<P> {
             after: &[],
             result_len_bytes: 0,
         };
-        // Without a waker: this task is woken by the request that it looks at next.
+        // Without a waker: the request that this task polls next wakes it.
         let sent = match &self.mode {
             Mode::Session(session) => {
                 let head = self.head(session.id(), entry.len_bytes);

@@ -1,4 +1,4 @@
-//! What a device would choke on is not sent.
+//! Lengths that a device would choke on: refused before anything is sent.
 
 use super::Cipher;
 use crate::{

@@ -1,4 +1,8 @@
-//! Data that is longer than one request: cut into pieces, each of which goes on from the last.
+//! Data that is longer than one request: cut into pieces, each of which goes on where the last
+//! ended.
+//!
+//! For `process_long` and `process_slice`. The one rule: half a result is none, so one piece that
+//! fails spoils all.
 
 use super::{
     Cipher,

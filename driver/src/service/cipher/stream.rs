@@ -1,4 +1,6 @@
-//! A stream of data through a session: what one call leaves is where the next goes on.
+//! A stream of data through a session: each call goes on where the last one ended.
+//!
+//! The one rule: a stream moves on only with a whole result.
 
 use alloc::sync::Arc;
 use core::{fmt, marker::PhantomData};
@@ -156,7 +158,7 @@ impl<P: Platform, C: StreamSession<P>> CipherStream<P, C> {
     ///
     /// # Cancellation
     ///
-    /// Dropped, stream and data are as before.
+    /// If the future is dropped, stream and data are as before.
     pub async fn process(&mut self, data: &mut [u8]) -> Result<(), Error> {
         if data.is_empty() {
             return Ok(());

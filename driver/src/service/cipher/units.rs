@@ -1,4 +1,6 @@
 //! Data units of XTS: the sectors of a disk.
+//!
+//! The one rule: each unit is a request of its own, with its number as the tweak.
 
 use super::{
     Cipher, MAX_IV_LEN,
@@ -61,7 +63,7 @@ impl<P: Platform> Cipher<P> {
     ///
     /// # Cancellation
     ///
-    /// Dropped, `data` is unchanged.
+    /// If the future is dropped, `data` is unchanged.
     pub async fn process_units_slice(
         &self,
         first_unit: u64,
