@@ -129,7 +129,7 @@ impl Capabilities {
 
     /// Returns the most bytes of one request, of the device and of a chain of descriptors
     /// (Virtio 1.3, 2.7.5.1).
-    fn room_bytes(&self) -> u64 {
+    pub(crate) fn room_bytes(&self) -> u64 {
         self.max_size_bytes.min(u32::MAX.into())
     }
 

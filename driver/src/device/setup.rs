@@ -196,6 +196,7 @@ fn set_up<P: Platform>(
             event_index: features.contains(Features::EVENT_IDX),
             sessions: places,
             when_not_ready: options.when_not_ready,
+            max_request_bytes: capabilities.room_bytes(),
         };
         // A queue that is not there has no doorbell either.
         layout.size()?;

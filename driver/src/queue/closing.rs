@@ -35,9 +35,9 @@ impl<P: Platform> Queue<P> {
         waker: Waker,
     ) -> Option<InFlight<'_, P>> {
         let mut waker = Some(waker);
+        let entry = self.shared.sessions.entry(session);
         let (slot, word, kick) = self.guarded.with(|guarded| {
-            let sessions = &self.shared.sessions;
-            let is_last = sessions.release_held_and_take(session);
+            let is_last = entry.release_held_and_take();
             if is_last
                 && guarded.sends
                 && let Some(slot) = guarded.pop_free()
@@ -45,7 +45,8 @@ impl<P: Platform> Queue<P> {
                 let kept = &mut guarded.slots[usize::from(slot)].waker;
                 core::mem::swap(kept, &mut waker);
                 let word = self.shared.word(slot);
-                let kick = guarded.send_destroy(&self.shared, slot, session, State::Submitted);
+                let (place, session) = ((slot, word), (session, entry));
+                let kick = guarded.send_destroy_of(&self.shared, place, session, State::Submitted);
                 return Some((slot, word, kick));
             }
             if let Some(ledger) = &mut guarded.ledger {

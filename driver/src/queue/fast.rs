@@ -11,6 +11,7 @@ use super::{
     block::StatusAt,
     body::Extent,
     in_flight::{FirstPoll, InFlight},
+    layout::SHORT_DATA_LEN,
     sessions::SessionIndex,
     slot::{NONE, Purpose, State},
 };
@@ -19,15 +20,13 @@ use crate::{
     wire::{REQUEST_LEN, SessionParameters},
 };
 
-/// Most bytes of IV and data together that are copied under the lock.
-const SHORT_DATA_LEN: usize = 64;
 /// Most bytes of keys that are copied under the lock: two AES-256 keys.
 const SHORT_KEYS_LEN: usize = 64;
 
 impl<P: Platform> Queue<P> {
     /// Sends a data request of a session that the caller holds, whose output takes the place of
     /// `data`, if that is the matter of a moment: the data is short, a slot is free, the chain is a
-    /// plain one. Else nothing has happened, and there is the long way: [`reserve`](Self::reserve),
+    /// plain one, and the device takes requests of that length. Else nothing has happened, and there is the long way: [`reserve`](Self::reserve),
     /// then [`submit`](super::Reserved::submit).
     ///
     /// `head` makes the head for the id that the device gave to the session. `waker` is that of the
@@ -41,7 +40,7 @@ impl<P: Platform> Queue<P> {
         waker: Waker,
     ) -> Option<InFlight<'_, P>> {
         let inline_bytes = iv.len() + data.len();
-        if inline_bytes > SHORT_DATA_LEN || !self.is_plain {
+        if inline_bytes > SHORT_DATA_LEN || !self.takes_fast_path {
             return None;
         }
         let shared = &self.shared;

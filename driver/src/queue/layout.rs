@@ -4,7 +4,13 @@
 //! slot owns its descriptors, so a request that has a slot never waits for descriptors.
 
 use super::{block, framing::Framing};
-use crate::{Error, transport::QueueIndex};
+use crate::{Error, transport::QueueIndex, wire::REQUEST_LEN};
+
+/// Most bytes of IV and data together that are copied under the lock.
+pub(super) const SHORT_DATA_LEN: usize = 64;
+/// Most bytes of a request with so much data, as a device may count them: head, IV and data, which
+/// is read and written, and the status.
+const SHORT_REQUEST_LEN: u64 = (REQUEST_LEN + 2 * SHORT_DATA_LEN + 1) as u64;
 
 /// Most descriptors of a request.
 const MAX_SEGMENTS: u16 = block::MAX_SEGMENTS as u16;
@@ -55,6 +61,8 @@ pub(crate) struct Layout {
     /// Sessions whose places this queue keeps; 0 for a data queue.
     pub(crate) sessions: u16,
     pub(crate) when_not_ready: WhenNotReady,
+    /// Most bytes of a request that the device takes.
+    pub(crate) max_request_bytes: u64,
 }
 
 /// The size of a ring and its slots.
@@ -73,6 +81,11 @@ impl Layout {
     /// Tells whether chains are in indirect tables, and compact.
     pub(super) fn is_plain(&self) -> bool {
         self.indirect && self.framing == Framing::Compact
+    }
+
+    /// Tells whether every short data request may take the fast path.
+    pub(super) fn takes_fast_path(&self) -> bool {
+        self.is_plain() && self.max_request_bytes >= SHORT_REQUEST_LEN
     }
 
     /// Fits the slots that the caller wants into the entries that the device allows.
@@ -144,6 +157,7 @@ mod tests {
             framing,
             event_index: true,
             when_not_ready: WhenNotReady::Fail,
+            max_request_bytes: u64::MAX,
             sessions: 0,
         }
         .size()

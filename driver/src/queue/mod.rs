@@ -101,6 +101,8 @@ pub(crate) struct Queue<P: Platform> {
     max_segments: u16,
     /// Chains are compact and lie in indirect tables, one a slot, as with nearly all devices.
     is_plain: bool,
+    /// A data request that is short may be sent by [`submit_fast`](Self::submit_fast).
+    takes_fast_path: bool,
     framing: Framing,
     /// The device may touch the queue's memory and the buffers in flight.
     lent: AtomicBool,
@@ -179,6 +181,7 @@ impl<P: Platform> Queue<P> {
             entries,
             max_segments,
             is_plain: layout.is_plain(),
+            takes_fast_path: layout.takes_fast_path(),
             framing: layout.framing,
             lent: AtomicBool::new(false),
             given_up,

@@ -58,6 +58,40 @@ impl Entry {
         self.uses.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Puts the session's *destroy* where it is to be; returns how long it is.
+    #[inline(always)]
+    pub(super) fn put_destroy(&self, form: Form, to: &mut impl PutHead) -> usize {
+        let (id, opcode) = self.id_and_opcode();
+        wire::destroy_session(form, opcode, id, to)
+    }
+
+    /// Gives the caller's use back: see [`SessionTable::release_held`].
+    fn release_held(&self) -> bool {
+        // AcqRel: as in `release_use`.
+        self.uses.fetch_and(!HELD, Ordering::AcqRel) == HELD
+    }
+
+    /// Takes the session once its last use has gone: see [`SessionTable::take_unused`].
+    fn take_unused(&self) -> bool {
+        // AcqRel: as in `release_use`, of which this is the continuation.
+        self.uses
+            .compare_exchange(0, TAKEN, Ordering::AcqRel, Ordering::Relaxed)
+            .is_ok()
+    }
+
+    /// Gives the caller's use back and takes the session, if nobody else has a use of it: `true`
+    /// obliges the caller to see to the *destroy*. Where that is so it is as in
+    /// [`SessionTable::take_unused`].
+    #[inline(always)]
+    #[must_use]
+    pub(super) fn release_held_and_take(&self) -> bool {
+        // AcqRel: as in `release_use`. At once in the common case: nothing is in flight.
+        let taken = self
+            .uses
+            .compare_exchange(HELD, TAKEN, Ordering::AcqRel, Ordering::Relaxed);
+        taken.is_ok() || (self.release_held() && self.take_unused())
+    }
+
     fn id_and_opcode(&self) -> (u64, u32) {
         (
             self.id.load(Ordering::Relaxed),
@@ -145,22 +179,12 @@ impl SessionTable {
     /// here or there.
     #[must_use]
     pub(crate) fn take_unused(&self, index: SessionIndex) -> bool {
-        // AcqRel: as in `release_use`, of which this is the continuation.
-        let uses = &self.entry(index).uses;
-        uses.compare_exchange(0, TAKEN, Ordering::AcqRel, Ordering::Relaxed)
-            .is_ok()
+        self.entry(index).take_unused()
     }
 
     /// Returns what a *destroy* of the session needs.
     pub(crate) fn id_and_opcode(&self, index: SessionIndex) -> (u64, u32) {
         self.entry(index).id_and_opcode()
-    }
-
-    /// Puts the session's *destroy* where it is to be; returns how long it is.
-    #[inline(always)]
-    pub(crate) fn put_destroy(&self, index: SessionIndex, to: &mut impl PutHead) -> usize {
-        let (id, opcode) = self.id_and_opcode(index);
-        wire::destroy_session(self.form, opcode, id, to)
     }
 
     /// Returns the id that the device gave.
@@ -179,20 +203,7 @@ impl SessionTable {
     /// to the *destroy*.
     #[must_use]
     pub(crate) fn release_held(&self, index: SessionIndex) -> bool {
-        // AcqRel: as in `release_use`.
-        self.entry(index).uses.fetch_and(!HELD, Ordering::AcqRel) == HELD
-    }
-
-    /// Gives the caller's use back and takes the session, if nobody else has a use of it: `true`
-    /// obliges the caller to see to the *destroy*. Where that is so it is as in
-    /// [`take_unused`](Self::take_unused).
-    #[inline]
-    #[must_use]
-    pub(crate) fn release_held_and_take(&self, index: SessionIndex) -> bool {
-        let uses = &self.entry(index).uses;
-        // AcqRel: as in `release_use`. At once in the common case: nothing is in flight.
-        let taken = uses.compare_exchange(HELD, TAKEN, Ordering::AcqRel, Ordering::Relaxed);
-        taken.is_ok() || (self.release_held(index) && self.take_unused(index))
+        self.entry(index).release_held()
     }
 
     /// Gives the use of a request back. `true` obliges the caller to see to the *destroy*.

@@ -193,10 +193,10 @@ impl<P: Platform> Mode<P> {
                 return Ok(());
             };
             let waker = own_waker().await;
-            session.give_up_use();
+            let index = session.give_up_use();
             let epoch = &*session.epoch;
-            let Some(mut in_flight) = epoch.control.close_session(session.index, waker) else {
-                return watched(epoch, epoch.control.watch_close(session.index)).await;
+            let Some(mut in_flight) = epoch.control.close_session(index, waker) else {
+                return watched(epoch, epoch.control.watch_close(index)).await;
             };
             complete(epoch, &mut in_flight).await?;
             let destroyed = in_flight.take_destroyed();

@@ -6,7 +6,7 @@ use core::future::{Future, poll_fn};
 use crate::{
     Error, Platform,
     epoch::Epoch,
-    queue::{Buffers, CloseWatch, InFlight, SessionIndex},
+    queue::{Buffers, CloseWatch, SessionIndex},
     request::exchange::{Admission, complete, own_waker, poll_driven, reserve},
     wire::SessionParameters,
 };
@@ -16,10 +16,12 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Session<P: Platform> {
     pub(crate) epoch: Arc<Epoch<P>>,
+    /// [`NO_SESSION`] once it is closed.
     pub(crate) index: SessionIndex,
-    /// Until it is closed.
-    is_held: bool,
 }
+
+/// Behind every place of a session.
+const NO_SESSION: SessionIndex = SessionIndex(u16::MAX);
 
 impl<P: Platform> Session<P> {
     /// Creates a session with these parameters, whose key is `keys`, one after the other.
@@ -47,11 +49,7 @@ impl<P: Platform> Session<P> {
                 complete(&epoch, &mut created).await?;
                 created.take_session()?
             };
-            Ok(Self {
-                epoch,
-                index,
-                is_held: true,
-            })
+            Ok(Self { epoch, index })
         }
     }
 
@@ -61,19 +59,20 @@ impl<P: Platform> Session<P> {
         self.epoch.sessions.id(self.index)
     }
 
-    /// Takes note that the session is about to be closed: dropping the value ends nothing any more.
-    pub(crate) fn give_up_use(&mut self) {
-        self.is_held = false;
+    /// Returns the session's place to the caller, who is about to close it: dropping the value ends
+    /// nothing any more.
+    pub(crate) fn give_up_use(&mut self) -> SessionIndex {
+        core::mem::replace(&mut self.index, NO_SESSION)
     }
 }
 
-/// Sends the *create* of a session where that is not the matter of a moment: waits for a slot, and
-/// finds memory for a long key.
+/// Creates a session where the fast path does not go: waits for a slot, and finds memory for a long
+/// key.
 async fn submit_create<'l, P: Platform>(
     epoch: &'l Epoch<P>,
     parameters: &SessionParameters,
     keys: &[&[u8]; 2],
-) -> Result<InFlight<'l, P>, Error> {
+) -> Result<crate::queue::InFlight<'l, P>, Error> {
     let mut buffers = Buffers::of_keys(keys)?;
     let reserved = reserve(epoch, &epoch.control, Admission::Wait).await?;
     let waker = own_waker().await;
@@ -100,7 +99,7 @@ pub(crate) async fn watched<P: Platform>(
 impl<P: Platform> Drop for Session<P> {
     #[inline(always)]
     fn drop(&mut self) {
-        if self.is_held {
+        if self.index != NO_SESSION {
             self.let_go();
         }
     }

@@ -66,6 +66,7 @@ fn queue_of(sessions: &Arc<SessionTable>, slots: u16) -> Arc<TestQueue> {
         framing: crate::Framing::Compact,
         event_index: true,
         when_not_ready: crate::WhenNotReady::Wait,
+        max_request_bytes: u64::MAX,
         sessions: 0,
     };
     let doorbell = Doorbell::shared(Arc::new(Silent), QueueIndex(0));

@@ -11,7 +11,7 @@ use crate::{
         block::{Block, MAX_SEGMENTS, StatusAt},
         framing::{Fields, Framing},
         ledger::Ledger,
-        sessions::SessionIndex,
+        sessions::{Entry, SessionIndex},
         slot::{NONE, Purpose, State, Word},
     },
     virtqueue::Segment,
@@ -28,12 +28,24 @@ impl<P: Platform> Guarded<P> {
         session: SessionIndex,
         state: State,
     ) -> bool {
+        let entry = shared.sessions.entry(session);
+        self.send_destroy_of(shared, (slot, shared.word(slot)), (session, entry), state)
+    }
+
+    /// The same, where slot and session have been looked up.
+    #[inline(always)]
+    pub(in crate::queue) fn send_destroy_of(
+        &mut self,
+        shared: &Shared<P>,
+        (slot, word): (u16, &Word),
+        (session, entry): (SessionIndex, &Entry),
+        state: State,
+    ) -> bool {
         let mut block = shared.blocks.block(slot);
-        let head_len_bytes = shared.sessions.put_destroy(session, &mut block);
+        let head_len_bytes = entry.put_destroy(shared.sessions.form(), &mut block);
         let purpose = Purpose::Destroy(session);
         let lens_bytes = (head_len_bytes, [0; 2]);
-        let place = (slot, shared.word(slot), block);
-        self.send_control(place, lens_bytes, purpose, state)
+        self.send_control((slot, word, block), lens_bytes, purpose, state)
     }
 
     /// Sends a request of the control queue: a head and keys of these lengths, which are in place.

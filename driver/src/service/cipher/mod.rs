@@ -48,19 +48,14 @@ pub struct Cipher<P: Platform> {
     mode: Mode<P>,
     algorithm: CipherAlgorithm,
     direction: Direction,
-    /// Worked out once: every request asks.
-    max_len_bytes: usize,
 }
 
 impl<P: Platform> Cipher<P> {
     fn new(mode: Mode<P>, algorithm: CipherAlgorithm, direction: Direction) -> Self {
-        let other_bytes = mode.overhead_bytes() + algorithm.iv_len_bytes();
-        let max_bytes = mode.epoch().capabilities.max_data_len_bytes(other_bytes, 2);
         Self {
             mode,
             algorithm,
             direction,
-            max_len_bytes: max_bytes - max_bytes % algorithm.granule_len_bytes(),
         }
     }
 
@@ -133,7 +128,10 @@ impl<P: Platform> Cipher<P> {
 
     /// Returns how many bytes one request takes at most.
     pub fn max_len_bytes(&self) -> usize {
-        self.max_len_bytes
+        let other_bytes = self.mode.overhead_bytes() + self.algorithm.iv_len_bytes();
+        let capabilities = &self.epoch().capabilities;
+        let max_bytes = capabilities.max_data_len_bytes(other_bytes, 2);
+        max_bytes - max_bytes % self.algorithm.granule_len_bytes()
     }
 
     pub(crate) fn epoch(&self) -> &Arc<Epoch<P>> {
@@ -285,7 +283,7 @@ impl<P: Platform> Cipher<P> {
         let Mode::Session(session) = &self.mode else {
             return None;
         };
-        if data.len() > self.max_len_bytes || !self.has_shape(iv, data.len()) {
+        if !self.has_shape(iv, data.len()) {
             return None;
         }
         let queue = session.epoch.data_queue();
