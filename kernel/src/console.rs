@@ -70,7 +70,7 @@ pub fn print_last(text: fmt::Arguments) {
         .try_with(TRIES, |console| console.write_fmt(text))
         .is_none()
     {
-        // Whoever holds the lock is stuck, perhaps below on this very stack.
+        // The holder of the lock is stuck, perhaps below on this very stack.
         let _ = open().write_fmt(text);
     }
 }

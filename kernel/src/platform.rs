@@ -1,7 +1,7 @@
 //! What this kernel gives the driver: memory, registers, interrupt masking, a clock, messages.
 //!
-//! For the driver, and for whoever names its types with this kernel. The one rule: everything here
-//! is a promise of the kernel's, and the rooms below keep it.
+//! For the driver, and for rooms that name its types with this kernel. The one rule: everything
+//! here is a promise of the kernel's, and the rooms below keep it.
 #![expect(
     unsafe_code,
     reason = "the contracts of `Hal`, `Platform` and `MsixMessage`"

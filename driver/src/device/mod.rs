@@ -1,7 +1,7 @@
 //! A device: what it is, and what it is doing.
 //!
 //! For users, who hold a [`Device`], and for the services, which open sessions on it. The one rule:
-//! it leads to the epoch of now; requests and queues belong to that, and end with it.
+//! it leads to the present epoch; requests and queues belong to that, and end with it.
 
 mod alone;
 mod handlers;
@@ -48,11 +48,11 @@ pub struct Device<P: Platform> {
     pub(crate) attached: Arc<Attached>,
     pub(crate) options: Options,
     pub(crate) interrupts: Interrupts,
-    /// The epoch of now, and those from before a reset that somebody may still have.
+    /// The present epoch, and those from before a reset that somebody may still have.
     pub(crate) epochs: Current<P, Epoch<P>>,
-    /// Memory that the device has been left, by all the resets until now.
+    /// Memory given up to the device by all the resets until now.
     pub(crate) given_up: Arc<GivenUp>,
-    /// What somebody is changing about the device as a whole.
+    /// The change of the device as a whole that is under way.
     changing: Changing,
     /// It has been taken down, and not set up again.
     pub(crate) is_down: AtomicBool,

@@ -157,8 +157,8 @@ impl<P: Platform> Device<P> {
         }
     }
 
-    /// Takes the device down: `limit_ns` for the requests and the ends of sessions, of which the
-    /// latter have `ends_ns` at least.
+    /// Takes the device down. The requests and the ends of sessions together have `limit_ns`, the
+    /// ends of sessions `ends_ns` at least.
     fn take_down(
         &self,
         epoch: &Epoch<P>,

@@ -34,7 +34,7 @@ const SUPPORTED: Features = Features::VERSION_1
     .union(Features::REVISION_1)
     .union(STATELESS);
 
-/// Stateless modes, none of which goes without REVISION_1 (Virtio 1.3, 5.9.3.1).
+/// Stateless modes; each needs REVISION_1 (Virtio 1.3, 5.9.3.1).
 const STATELESS: Features = Features::CIPHER_STATELESS_MODE
     .union(Features::HASH_STATELESS_MODE)
     .union(Features::MAC_STATELESS_MODE)

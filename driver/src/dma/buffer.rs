@@ -1,6 +1,6 @@
 //! Callers' buffers, which move into requests and come back.
 //!
-//! The one rule: whoever has a buffer owns its bytes alone, and it is wiped when it is dropped.
+//! The one rule: the owner of a buffer has its bytes alone, and they are wiped when it is dropped.
 
 use alloc::sync::Arc;
 use core::{fmt, mem::ManuallyDrop, ptr, slice};
@@ -85,8 +85,8 @@ impl<P: Platform> DmaBuffer<P> {
         unsafe { ptr::read(&this.backing) }
     }
 
-    /// Cuts the buffer behind `len_bytes` bytes, of which there are as many; the pages are freed
-    /// with the last part.
+    /// Cuts the buffer behind its first `len_bytes` bytes; it has as many. The pages are freed with
+    /// the last part.
     fn cut(self, len_bytes: usize) -> (Self, Self) {
         let whole_len_bytes = self.len_bytes;
         debug_assert!(len_bytes <= whole_len_bytes);

@@ -1,4 +1,4 @@
-//! Checks of lengths, for whoever sends something.
+//! Checks of lengths, before anything is sent.
 //!
 //! The one rule: what fails here was not sent.
 

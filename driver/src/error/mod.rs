@@ -1,8 +1,8 @@
 //! What can go wrong, and what to do about it.
 //!
 //! For callers, who get an [`Error`] from everything, and for every room of the driver. The one
-//! rule: an error says what the caller can do next, and whoever gets one gets the buffers back that
-//! the device does not have ([`Failed`]).
+//! rule: an error says what the caller can do next, and brings back the buffers that the device
+//! does not have ([`Failed`]).
 
 mod check;
 mod reason;
@@ -126,8 +126,8 @@ pub enum Error {
     },
     /// The device refused the request.
     Refused(Refusal),
-    /// A tag is not that of data and key, whoever has compared them: the driver (MAC) or the device
-    /// (AEAD). Of a signature with a public key this is
+    /// A tag does not belong to data and key. The driver has compared them (MAC) or the device
+    /// (AEAD). For a signature with a public key the error is
     /// [`InvalidSignature`](Self::InvalidSignature); [`Refused`](Self::Refused) never says that
     /// something is not authentic.
     TagMismatch,

@@ -139,7 +139,7 @@ impl<P: Platform> Entries<P> {
 
     /// Takes the entry out that was used least recently, of those that nobody uses.
     fn take_idle(&mut self) -> Option<Entry<P>> {
-        // Nobody but the cache has it, and who wants it has to come through the lock.
+        // Only the cache has it, and a caller that wants it has to come through the lock.
         let idle = |entry: &Entry<P>| Arc::strong_count(&entry.session) == 1;
         let position = self.open.iter().position(idle)?;
         Some(self.open.remove(position))
@@ -216,12 +216,12 @@ impl<P: Platform> SessionCache<P> {
 
     /// Returns a session for this algorithm, direction and key: one that is kept, or a new one.
     ///
-    /// Room is made by closing the session that was used least recently and is not in use, where
-    /// the cache is full, and where the driver or the device has no session left for a new one.
-    /// (QEMU says the same then as of an algorithm that it does not know: that costs a session and
-    /// one more try, and one more for each caller that is opening a session meanwhile.) Two callers
-    /// who miss the same key at once each open a session; one is closed again. The first call finds
-    /// memory for `capacity` entries.
+    /// If the cache is full, or the driver or the device has no session left, the session that was
+    /// used least recently and is not in use is closed to make room. (QEMU says the same then as of
+    /// an algorithm that it does not know: that costs a session and one more try, and one more for
+    /// each caller that is opening a session meanwhile.) If two callers miss the same key at once,
+    /// each opens a session, and one is closed again. The first call finds memory for `capacity`
+    /// entries.
     ///
     /// # Errors
     ///
@@ -281,7 +281,7 @@ impl<P: Platform> SessionCache<P> {
         Ok(())
     }
 
-    /// Opens a session, and makes room for it where that is what is missing.
+    /// Opens a session, and makes room for it if that is what is missing.
     async fn open(&self, device: &Device<P>, wanted: Wanted<'_>) -> Result<Cipher<P>, Error> {
         // What else was opened when room was made for this one.
         let mut opened_before = None;

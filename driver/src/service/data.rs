@@ -147,7 +147,7 @@ impl<P: Platform> Data<P> for Payload<'_> {
     }
 }
 
-/// Returns a slice all of which the device reads, then overwrites.
+/// Returns the payload for a slice that the device reads and then overwrites as a whole.
 pub(super) fn whole(data: &mut [u8]) -> Payload<'_> {
     let all = 0..data.len();
     Payload::InPlace(data, all)

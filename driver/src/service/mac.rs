@@ -1,7 +1,7 @@
 //! Message authentication codes: the MAC service (Virtio 1.3, 5.9.7.5).
 //!
-//! For callers who make tags and for those who check them. The rule: the device computes every tag,
-//! and the driver compares tags itself, in constant time.
+//! For callers that make tags and for those that check them. The rule: the device computes every
+//! tag, and the driver compares tags itself, in constant time.
 
 use alloc::vec::Vec;
 

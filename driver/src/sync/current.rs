@@ -1,6 +1,6 @@
 //! A value that is read on every interrupt and replaced at every recovery.
 //!
-//! For the epochs of a device. The one rule: an old value is freed by whoever sweeps, never by an
+//! For the epochs of a device. The one rule: [`Current::sweep`] frees an old value, never an
 //! interrupt handler that was reading it.
 
 use alloc::{sync::Arc, vec::Vec};
@@ -14,9 +14,9 @@ use crate::{Error, Platform, heap::room_for};
 
 /// An [`Arc`] that is read often, by interrupt handlers too, and seldom replaced.
 ///
-/// A reader takes no lock and no reference: it counts itself in and out. So a value is never freed
-/// by who reads it, and in an interrupt handler nothing is freed at all; what has been replaced is
-/// freed by [`sweep`](Self::sweep).
+/// A reader takes no lock and no reference: it counts itself in and out. So a reader never frees a
+/// value, and an interrupt handler frees nothing at all; [`sweep`](Self::sweep) frees what has been
+/// replaced.
 ///
 /// # Invariant
 ///

@@ -33,8 +33,8 @@ pub struct VirtioDriversTransport<P: Platform, T: VirtioTransport> {
 struct Shared<P: Platform, T>(IrqMutex<P, State<T>>);
 
 struct State<T> {
-    /// Never dropped: theirs reset the device then, whoever drives it by that time, and wait for it
-    /// without a limit. The driver resets it itself.
+    /// Never dropped: its drop would reset the device, even if another driver has it by then, and
+    /// wait for that without a limit. This driver resets the device itself.
     transport: ManuallyDrop<T>,
     /// What the last `set_queue` said, until `enable_queue`: theirs does both in one.
     queue: Option<(QueueIndex, u16, QueueAddresses)>,

@@ -18,7 +18,7 @@ const GONE: Error = Error::Broken(DeviceFault::Gone);
 #[derive(Debug)]
 pub(crate) struct Attached {
     transport: Box<dyn Transport>,
-    /// Relaxed: whoever has not heard of it yet does what it would have done a moment before.
+    /// Relaxed: a CPU that does not know yet does what it would have done a moment before.
     gone: AtomicBool,
 }
 

@@ -22,7 +22,7 @@ use crate::{
 /// Tasks come up for this long before they are counted.
 const WARM_UP_NS: u64 = 50_000_000;
 
-/// Who is told that the measured time begins (`begin`) or ends (`end`).
+/// Called when the measured time begins (`begin`) and when it ends (`end`).
 pub type Mark = fn(&str);
 
 /// A load, for a static.
@@ -74,7 +74,7 @@ impl Load {
     }
 
     /// Runs tasks on their CPUs until [`is_over`](Self::is_over) and counts them for `ms`
-    /// milliseconds. Whoever watches the console is told when.
+    /// milliseconds. The mark is told when that begins and ends.
     pub async fn run<F>(
         &self,
         device: &CryptoDevice,

@@ -284,7 +284,7 @@ impl Counts {
     }
 }
 
-/// Tells whoever watches the console that the measured time begins or ends, or that there is
+/// Tells the host, by the console, that the measured time begins or ends, or that there is
 /// something to compare clocks by (`clock`), and what time it is here.
 pub fn mark(what: &str) {
     println!("measure: {what} at_ns={}", time::now_ns());

@@ -55,7 +55,8 @@ pub fn since(now: InterruptStats, before: InterruptStats) -> InterruptStats {
     since
 }
 
-/// Returns how many interrupts one would call unhandled who looks at the ring alone: it is empty.
+/// Returns how many interrupts a driver would call unhandled that checks the ring alone: it is
+/// empty.
 pub fn naive_unhandled(interrupts: InterruptStats) -> u64 {
     interrupts.already_drained + interrupts.unhandled
 }

@@ -53,7 +53,7 @@ impl Mode {
     }
 }
 
-/// Who works how, and for how long.
+/// The workers: how they work, and for how long.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
     /// How workers treat the queue.
@@ -66,7 +66,7 @@ pub struct Plan {
     pub batch: u64,
     /// How long they are counted.
     pub ms: u64,
-    /// Who is told when that begins and ends.
+    /// Called when that begins and when it ends.
     pub mark: Mark,
 }
 
@@ -78,8 +78,8 @@ pub fn load() -> &'static Load {
     &LOAD
 }
 
-/// The lock of [`Mode::Poll`]: whoever waits for it spins, too. A fair one, as Linux's are: without
-/// order one CPU takes it again and again, and another may wait for seconds.
+/// The lock of [`Mode::Poll`]: a worker that waits for it spins, too. It is fair, as Linux's are:
+/// without order one CPU takes it again and again, and another may wait for seconds.
 static SPINLOCK: spin::mutex::TicketMutex<()> = spin::mutex::TicketMutex::new(());
 /// The lock of [`Mode::HeldSleep`].
 static QUEUE: SleepingLock = SleepingLock(IrqMutex::new(
@@ -108,8 +108,7 @@ impl SleepingLock {
             let served = self.0.with(|line| match ticket {
                 Some(ticket) => line.serving == ticket,
                 None => {
-                    // Number and place are taken in one go: who has a lower number stands before.
-                    // There is room for every worker, so nothing is allocated here.
+                    // Number and place are taken under one lock, so a lower number stands before.
                     ticket = Some(line.next);
                     line.next += 1;
                     let served = line.serving == line.next - 1;

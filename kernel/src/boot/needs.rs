@@ -1,8 +1,8 @@
 //! What the CPU has to have, asked before any of it is used: without, the machine would reset and
 //! nobody could tell why.
 //!
-//! For whoever starts the kernel on too small a CPU. The one rule: this uses only what every CPU
-//! has.
+//! For a reader who has started the kernel on too small a CPU. The one rule: this uses only what
+//! every CPU has.
 
 use core::arch::global_asm;
 

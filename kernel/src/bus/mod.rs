@@ -1,6 +1,6 @@
 //! What the machine is made of: the firmware's tables and the PCI bus.
 //!
-//! For whoever looks for processors, timers, interrupt controllers or devices. The one rule: what
+//! For rooms that need processors, timers, interrupt controllers or devices. The one rule: what
 //! firmware and devices say of themselves is checked before it is believed.
 
 pub mod acpi;

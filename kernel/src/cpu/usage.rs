@@ -1,7 +1,7 @@
 //! What CPUs spend their time on: asleep, or with interrupts masked by one of the driver's locks.
 //!
-//! Only with the feature `usage`, which costs looks at the clock on every sleep and every lock;
-//! without it nothing is counted and every figure is 0.
+//! Only with the feature `usage`, which reads the clock on every sleep and every lock. Without it
+//! nothing is counted and every figure is 0.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 

@@ -233,8 +233,8 @@ impl Idle {
         }
     }
 
-    /// Asks for interrupts again, and notifies of what was put off. Whoever is about to halt finds
-    /// what has come before.
+    /// Asks for interrupts again, and notifies of what was put off. The CPU is about to halt: what
+    /// came before that is drained here.
     fn get_ready_to_halt(&mut self, polled: &Polled) {
         match self.poller.take() {
             Some(poller) => drop(poller),

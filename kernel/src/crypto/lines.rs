@@ -113,7 +113,7 @@ impl Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        // A line that no device comes by is another's, of which nobody here knows.
+        // A line without a device here belongs to a device that this kernel does not know.
         if self.0.devices.is_completed() {
             self.0.pin.unmask();
         }

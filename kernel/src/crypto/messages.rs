@@ -15,7 +15,7 @@ use crate::{
     platform::CryptoDevice,
 };
 
-/// Who sends a vector. Aligned, so that its place in the table below is found by a shift.
+/// The sender of a vector. Aligned, so that its place in the table below is found by a shift.
 #[repr(align(16))]
 struct Source {
     device: Arc<CryptoDevice>,

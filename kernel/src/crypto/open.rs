@@ -27,7 +27,7 @@ use crate::{
     platform::{self, CryptoDevice, KernelPlatform},
 };
 
-/// What looking for one gives.
+/// The result of a search for a device.
 pub type DeviceOrNone = Result<Option<Arc<CryptoDevice>>, Error>;
 
 /// The configuration field `max_dataqueues` (Virtio 1.3, 5.9.4).

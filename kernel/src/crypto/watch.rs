@@ -6,7 +6,7 @@ use alloc::sync::Arc;
 
 use crate::{platform::CryptoDevice, task::executor, time};
 
-/// How often a watched device is looked at.
+/// How often a watched device is checked.
 const WATCH_NS: u64 = 100_000_000;
 
 /// Looks at `device` ten times a second while it has requests in flight, from a task of the calling

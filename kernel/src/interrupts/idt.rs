@@ -1,8 +1,8 @@
 //! The interrupt descriptor table: exceptions end the run with a report, vectors from 32 on go to
-//! whoever asked for them.
+//! the handlers that asked for them.
 //!
-//! The one rule: whatever comes is answered: an exception by the end of the run, an interrupt by
-//! its handler and the end-of-interrupt.
+//! The one rule: an exception is answered by the end of the run, an interrupt by its handler and
+//! the end-of-interrupt.
 
 use core::{
     arch::global_asm,

@@ -1,6 +1,6 @@
 //! Which interrupt vectors are free, and the messages that raise those that are given out.
 //!
-//! For whoever has a device that interrupts. The one rule: what a device or a pin raises is a
+//! For rooms that drive a device that interrupts. The one rule: what a device or a pin raises is a
 //! [`Vector`], and only [`allocate`] makes one, so it is never an exception's or the kernel's own.
 
 use core::{

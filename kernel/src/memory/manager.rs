@@ -1,7 +1,7 @@
 //! The memory manager: free frames and page tables behind one lock, because mapping takes frames.
 //!
 //! For every room that wants frames, a stack or a mapping. The one rule: both are reached through
-//! [`MEMORY`] alone, so whoever changes the tables in use is the only one.
+//! [`MEMORY`] alone, so only one CPU at a time changes the tables in use.
 
 use core::ops::Range;
 

@@ -1,8 +1,8 @@
 //! Physical memory, page tables, stacks, device registers.
 //!
-//! For every room above: frames, stacks and the heap to have, registers to reach. The one rule: who
-//! is given memory or registers has them alone; nothing is mapped that both Rust objects and
-//! devices could lie in, but for frames that somebody shares with a device himself.
+//! For every room above: frames, stacks and the heap to have, registers to reach. The one rule:
+//! memory and registers have one owner. Nothing is mapped that both Rust objects and devices could
+//! lie in, except frames that a room shares with a device itself.
 //!
 //! # Invariant
 //!

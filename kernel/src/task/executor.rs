@@ -30,7 +30,7 @@ pub const MAX_TASKS: usize = 1024;
 struct Executor {
     ready: ArrayQueue<Runnable>,
     live: AtomicUsize,
-    /// The CPU sleeps, or is about to: whoever gives it something to do has to wake it.
+    /// The CPU sleeps, or is about to: another CPU that gives it work has to wake it.
     sleeping: AtomicBool,
     cpu: u32,
 }

@@ -47,7 +47,7 @@ struct Timers {
     watchdog_ns: Option<u64>,
 }
 
-/// Who sleeps.
+/// A task that sleeps.
 struct Sleeper {
     deadline_ns: u64,
     number: u64,

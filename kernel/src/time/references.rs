@@ -1,8 +1,8 @@
 //! What the TSC can be measured against: counters whose rate is known, and what the CPU says of
 //! itself. Which of them a machine has, and which of those can be believed, nobody knows before.
 //!
-//! For [`calibration`](mod@crate::time::calibration). The one rule: a reference only counts; who is
-//! right is decided there.
+//! For [`calibration`](mod@crate::time::calibration). The one rule: a reference only counts; which
+//! one is right is decided there.
 
 use core::{
     arch::x86_64::{__cpuid, __cpuid_count},
@@ -18,7 +18,7 @@ use crate::{
     memory::{self, Registers},
 };
 
-/// Who says how fast the TSC is.
+/// The source of a rate of the TSC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reference {
     /// CPUID, leaves 0x15 and 0x16 (Intel SDM volume 3, 19.7.3).

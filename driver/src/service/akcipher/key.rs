@@ -114,7 +114,7 @@ impl<P: Platform> Key<P> {
         sent.map(drop).map_err(not_verified)
     }
 
-    /// Encodes the fixed part, after a look at what the device takes in one request.
+    /// Checks the length against what the device takes in one request, then encodes the fixed part.
     pub(super) fn head(
         &self,
         operation: AkcipherOperation,

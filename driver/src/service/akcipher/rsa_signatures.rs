@@ -18,8 +18,8 @@ use crate::{
     wire::{AkcipherOperation, AkcipherScheme, RsaHash},
 };
 
-/// Bytes of a signature that are looked for at most. More than a leading zero byte or two are as
-/// good as never met, and each is 256 times the work.
+/// Most bytes of a signature that a search tries. More than a leading zero byte or two are as good
+/// as never met, and each is 256 times the work.
 const MAX_MISSING_LEN: usize = 2;
 
 // What a search sends has room in a slot, also where it brings the key: two numbers in DER, the
@@ -135,9 +135,9 @@ impl<P: Platform> RsaSigner<P> {
     /// it is given out: a device that once computes wrongly gives the key away otherwise, since one
     /// faulty signature is enough to factor the modulus (Boneh, DeMillo, Lipton 1997).
     ///
-    /// Costs one more session for as long as the signer lives, but without sessions, and one more
-    /// request a signature. Who does not trust the device's verification either verifies in
-    /// software.
+    /// Costs one more session for as long as the signer lives (none in stateless mode), and one
+    /// more request a signature. A caller that does not trust the device's verification either
+    /// verifies in software.
     ///
     /// # Errors
     ///
@@ -153,11 +153,12 @@ impl<P: Platform> RsaSigner<P> {
 
     /// Signs a digest, which has the length of the session's hash (RFC 8017, 8.2.1).
     ///
-    /// An answer that is one or two bytes short is completed: by looking for the bytes, up to 16
-    /// candidates side by side, with a second session for a while if
-    /// [`verify_signatures`](Self::verify_signatures) has not opened it already. Of a modulus of
-    /// whole bytes QEMU answers so to one digest in 128 to 256, with 128 requests for one byte on
-    /// average and 32,768 for two; of one that is a bit longer, to most of them.
+    /// An answer that is one or two bytes short is completed: the driver tries the missing bytes,
+    /// up to 16 candidates side by side. For that it has a second session for a while, if
+    /// [`verify_signatures`](Self::verify_signatures) has not opened it already. If the modulus is
+    /// a whole number of bytes, QEMU answers so to one digest in 128 to 256; one byte takes 128
+    /// requests on average, two take 32,768. If the modulus is a bit longer, QEMU answers so to
+    /// most digests.
     ///
     /// # Errors
     ///

@@ -1,5 +1,5 @@
-//! The end of a signature that came short, looked for with the public half: one VERIFY a candidate,
-//! some of them side by side.
+//! The end of a signature that came short: tried with the public half, by one VERIFY for each
+//! candidate, some of them side by side.
 
 use arrayvec::ArrayVec;
 
@@ -20,8 +20,8 @@ fn window<P: Platform>(queue: &Queue<P>) -> usize {
 }
 
 impl<P: Platform> Key<P> {
-    /// Looks for the last `unknown_bytes` bytes of `signature`, which may be none, until the device
-    /// says that it belongs to `digest`; `false` if it never does. Allocates nothing.
+    /// Tries values for the last `unknown_bytes` bytes of `signature`, which may be none, until the
+    /// device says that it belongs to `digest`; `false` if it never does. Allocates nothing.
     ///
     /// Takes a slot in line, and further ones only while they are free and nobody waits.
     ///
@@ -48,7 +48,7 @@ impl<P: Platform> Key<P> {
             if in_flight.is_empty() && sent < candidates {
                 first = Some(reserve(epoch, queue, Admission::Wait).await?);
             }
-            // Some at a time, for which one kick will do.
+            // Several at a time, so that one kick will do for them.
             if in_flight.len() <= max / 2 {
                 let deferred = Deferred::new(queue);
                 while sent < candidates && in_flight.len() < max {

@@ -1,10 +1,10 @@
-//! A key to sign with, and the public half that its signatures are verified with first, if that is
-//! wanted.
+//! A key to sign with, and, if the caller wants it, the public half that verifies each signature
+//! first.
 //!
-//! One wrong signature of RSA, made by a device whose memory or arithmetic failed it in one half of
-//! the computation by the Chinese remainder theorem, is enough to factor the modulus for whoever
-//! has the right one or the message (Boneh, DeMillo, Lipton 1997). One of ECDSA may tell about the
-//! nonce.
+//! If a device goes wrong in one half of the computation by the Chinese remainder theorem, by
+//! faulty memory or arithmetic, one such signature of RSA is enough to factor the modulus: for
+//! anybody who has the right signature or the message (Boneh, DeMillo, Lipton 1997). One of ECDSA
+//! may tell about the nonce.
 
 use super::key::Key;
 use crate::{Error, Platform};

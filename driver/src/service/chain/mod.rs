@@ -28,8 +28,8 @@ use crate::{
 
 /// A cipher and a hash or MAC over the same data.
 ///
-/// A device compares no digests: who decrypts compares the digest with the one that came with the
-/// data, in constant time, before anything of the data is believed.
+/// A device compares no digests. A caller that decrypts compares the digest with the one that came
+/// with the data, in constant time, before it believes anything of the data.
 ///
 /// # Cancellation
 ///

@@ -156,8 +156,8 @@ impl<P: Platform> Cipher<P> {
         .await;
     }
 
-    /// Sends what there are slots for, and takes what has been completed, in order: a device that
-    /// answers in another makes later answers wait, but none that is waited for here.
+    /// Sends what there are slots for, and takes completions in the order of the requests. A device
+    /// that completes in another order makes later ones wait, but none that is waited for here.
     fn advance<'s>(
         &'s self,
         queue: &'s Queue<P>,
@@ -187,8 +187,8 @@ impl<P: Platform> Cipher<P> {
             if progress.done == entries.len() {
                 return Poll::Ready(());
             }
-            // Unless slots have come free that others of this batch may have now, each of the two
-            // that are waited for has this task's waker.
+            // This task's waker is in place by now, with the slot and the request that are waited
+            // for, unless slots have come free that others of this batch may have now.
             if progress.sent == entries.len() || progress.done == before {
                 return Poll::Pending;
             }

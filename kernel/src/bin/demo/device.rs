@@ -32,7 +32,7 @@ pub fn tell_machine() {
     line!("runs on", "{}", accelerator());
 }
 
-/// Tells by what the CPU says of its hypervisor who runs the guest's instructions.
+/// Tells what runs the guest's instructions, by what the CPU says of its hypervisor.
 fn accelerator() -> &'static str {
     let is_guest = __cpuid(1).ecx & 1 << 31 != 0;
     if !is_guest {

@@ -1,4 +1,5 @@
-//! What became of the interrupts, by exact accounting and by one that looks at the ring alone.
+//! What became of the interrupts, by exact accounting and by that of a driver that checks the ring
+//! alone.
 
 use alloc::sync::Arc;
 
