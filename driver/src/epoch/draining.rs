@@ -123,8 +123,7 @@ impl<P: Platform> Epoch<P> {
 
     #[cold]
     fn end_sessions(&self, batch: &mut Batch) {
-        while let Some(session) = batch.take_unused() {
-            self.control.destroy_unused(session);
-        }
+        let sessions = core::iter::from_fn(|| batch.take_unused());
+        self.control.destroy_unused(sessions);
     }
 }

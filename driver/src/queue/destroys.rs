@@ -24,14 +24,17 @@ impl<P: Platform> Queue<P> {
         self.start_backlog();
     }
 
-    /// Like [`destroy`](Self::destroy), for a session whose last use has gone, unless a shutdown
-    /// has taken it meanwhile.
-    pub(crate) fn destroy_unused(&self, session: SessionIndex) {
-        self.with_ledger(|ledger| {
-            if self.shared.sessions.take_unused(session) {
-                ledger.push_backlog(session);
-            }
-        });
+    /// Like [`destroy`](Self::destroy), for sessions whose last use has gone, but for those that a
+    /// shutdown has taken meanwhile. All of them are in the line before the doorbell is rung, which
+    /// may panic.
+    pub(crate) fn destroy_unused(&self, sessions: impl IntoIterator<Item = SessionIndex>) {
+        for session in sessions {
+            self.with_ledger(|ledger| {
+                if self.shared.sessions.take_unused(session) {
+                    ledger.push_backlog(session);
+                }
+            });
+        }
         self.start_backlog();
     }
 

@@ -110,7 +110,7 @@ impl<P: Platform> Session<P> {
     #[cold]
     fn let_go(&self) {
         if self.epoch.sessions.release_held(self.index) {
-            self.epoch.control.destroy_unused(self.index);
+            self.epoch.control.destroy_unused([self.index]);
         }
     }
 }

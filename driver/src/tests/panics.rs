@@ -1,4 +1,4 @@
-//! A caller's waker that panics costs the others nothing.
+//! A caller's waker that panics, or a transport's doorbell, costs the others nothing.
 
 use alloc::{boxed::Box, sync::Arc, task::Wake, vec::Vec};
 use core::{
@@ -10,7 +10,7 @@ use core::{
 use std::panic::catch_unwind;
 
 use crate::{
-    Cipher, Direction, DmaBuffer, Error, Options,
+    Cipher, Direction, DmaBuffer, Error, Features, Options,
     fake::{FakePlatform, Fault, IV, Rig, Setup, Wakes, as_cpu, poll_once},
     transport::MsixEntry,
 };
@@ -88,6 +88,35 @@ fn session_that_ended_in_the_same_batch_is_destroyed() {
     rig.serve_all();
     assert_eq!(rig.fake.sessions(), 1);
     assert!(poll_once(other.as_mut()).is_ready());
+}
+
+#[test]
+fn sessions_that_end_in_one_batch_are_destroyed_though_a_doorbell_panics() {
+    for by_interrupt in [true, false] {
+        // So that every request rings.
+        let options = Options {
+            refuse: Features::EVENT_IDX,
+            ..Rig::options()
+        };
+        let rig = Rig::new(Setup::default(), options).unwrap();
+        let sessions: Vec<_> = (0..3).map(|_| rig.session(Direction::Encrypt)).collect();
+        for session in &sessions {
+            drop(request(session, Waker::noop()));
+        }
+        drop(sessions);
+        rig.fake.hold_interrupts(true);
+        assert_eq!(rig.fake.serve(0, usize::MAX), 3);
+        rig.fake.panic_at_kicks(true);
+        assert!(panics(|| if by_interrupt {
+            let _ = rig.device.handle_interrupt(MsixEntry(1));
+        } else {
+            rig.device.drain();
+        }));
+        rig.fake.panic_at_kicks(false);
+        rig.serve_all();
+        assert_eq!(rig.device.sessions_taken(), 0, "{by_interrupt}");
+        assert_eq!(rig.fake.sessions(), 0, "{by_interrupt}");
+    }
 }
 
 /// How a device ends.

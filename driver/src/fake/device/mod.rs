@@ -58,6 +58,8 @@ pub(in crate::fake) struct State {
     shuffle: u64,
     stop: bool,
     pub(super) kicks: u64,
+    /// Its doorbells panic.
+    pub(super) panics_at_kicks: bool,
     messages: u64,
     /// What each entry of the MSI-X table holds.
     pub(super) table: Vec<Option<MsixMessage>>,
@@ -138,6 +140,7 @@ impl FakeDevice {
             shuffle: 0,
             stop: false,
             kicks: 0,
+            panics_at_kicks: false,
             messages: 0,
             table: Vec::new(),
             hold: false,

@@ -158,6 +158,11 @@ impl FakeDevice {
         self.state().shuffle = seed;
     }
 
+    /// Says whether its doorbells panic, before it hears of anything.
+    pub(crate) fn panic_at_kicks(&self, panics: bool) {
+        self.state().panics_at_kicks = panics;
+    }
+
     /// Lets messages wait, and forgets those that waited.
     pub(crate) fn hold_interrupts(&self, hold: bool) {
         let mut state = self.state();

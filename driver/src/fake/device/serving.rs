@@ -11,6 +11,7 @@ impl FakeDevice {
     pub(in crate::fake) fn kick(&self, queue: usize) {
         let mut state = self.state();
         state.kicks += 1;
+        assert!(!state.panics_at_kicks, "a doorbell, on purpose");
         state.kicked.insert(queue);
         let eager = state.eager;
         drop(state);
