@@ -98,16 +98,20 @@ async fn end_ids<P: Platform>(
         let mut tried = core::mem::take(&mut unknown).into_iter().peekable();
         while tried.peek().is_some() {
             let mut sent = ArrayVec::<_, SIDE_BY_SIDE>::new();
+            // From the first one on: a doorbell may panic.
+            *is_busy = true;
             // As many as there are places for.
             while let Some(id) = tried.peek() {
                 match epoch.control.destroy_stray(*id, opcode) {
                     Ok(watch) => sent.push((*id, watch)),
                     Err(_) if !sent.is_empty() => break,
-                    Err(error) => return Err(error),
+                    Err(error) => {
+                        *is_busy = false;
+                        return Err(error);
+                    }
                 }
                 tried.next();
             }
-            *is_busy = true;
             for (id, watch) in sent {
                 match watched(epoch, watch).await {
                     Ok(()) => known += 1,

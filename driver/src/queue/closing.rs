@@ -80,8 +80,10 @@ impl<P: Platform> Queue<P> {
     /// queue.
     #[cold]
     pub(crate) fn watch_close(&self, session: SessionIndex) -> CloseWatch<'_, P> {
+        // Before the doorbell is rung, as in `destroy_stray`.
+        let watch = CloseWatch::new(self, session);
         self.start_backlog();
-        CloseWatch::new(self, session)
+        watch
     }
 }
 

@@ -65,8 +65,10 @@ impl<P: Platform> Queue<P> {
         let place = place.unwrap_or(Err(Error::TooManySessions { max: 0 }))?;
         self.shared.sessions.prepare(place, destroy_opcode);
         self.shared.sessions.record(place, id);
+        // Before the doorbell is rung, which may panic: its drop leaves the place to the answer.
+        let watch = CloseWatch::new(self, place);
         self.destroy(place);
-        Ok(CloseWatch::new(self, place))
+        Ok(watch)
     }
 
     /// Gives out no more slots for a while, unless a session is open, being opened or still

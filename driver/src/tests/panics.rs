@@ -119,6 +119,23 @@ fn sessions_that_end_in_one_batch_are_destroyed_though_a_doorbell_panics() {
     }
 }
 
+#[test]
+fn nothing_is_opened_after_a_doorbell_cut_the_ends_of_sessions_before_short() {
+    let rig = Rig::simple();
+    rig.fake.bear_strays();
+    rig.fake.panic_at_kicks(true);
+    let mut ending = Box::pin(rig.device.end_sessions_before(2));
+    assert!(panics(|| poll_once(ending.as_mut())));
+    drop(ending);
+    rig.fake.panic_at_kicks(false);
+    // A *destroy* that is on its way may end whatever gets its id.
+    assert_eq!(rig.device.ended(), Some(Error::GaveUp));
+    rig.fake.be_eager();
+    rig.device.recover(0).unwrap();
+    assert_eq!(rig.device.sessions_taken(), 0);
+    rig.session(Direction::Encrypt);
+}
+
 /// How a device ends.
 #[derive(Clone, Copy, Debug)]
 enum End {
