@@ -167,7 +167,7 @@ impl<P: Platform> core::ops::Deref for DmaBuffer<P> {
 
     #[inline]
     fn deref(&self) -> &[u8] {
-        // SAFETY: *Alone*; whoever has the buffer is its only owner, and the device has let go of
+        // SAFETY: *Alone*; the holder of the buffer is its only owner, and the device has let go of
         // it (*Owned*).
         unsafe { slice::from_raw_parts(self.start(), self.len_bytes) }
     }

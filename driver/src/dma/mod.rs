@@ -44,7 +44,8 @@ struct Pages<P: Platform> {
 
 // SAFETY: the pages are plain memory, owned alone (*Owned*), and reachable from every CPU.
 unsafe impl<P: Platform> Send for Pages<P> {}
-// SAFETY: `&Pages` gives out an address only; who reads or writes through it answers for it.
+// SAFETY: `&Pages` gives out an address only; the code that reads or writes through it answers for
+// it.
 unsafe impl<P: Platform> Sync for Pages<P> {}
 
 impl<P: Platform> Pages<P> {

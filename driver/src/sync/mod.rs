@@ -3,8 +3,8 @@
 //!
 //! # Invariant
 //!
-//! *Owner*: whoever holds an [`IrqMutex`] has local interrupts masked, so no handler on the same
-//! CPU can come between taking and releasing it. Closures instead of guards keep a lock from
+//! *Owner*: the CPU that holds an [`IrqMutex`] has local interrupts masked, so no handler on the
+//! same CPU can come between taking and releasing it. Closures instead of guards keep a lock from
 //! living across an `await`.
 //!
 //! Under a lock of the driver there is no wake, no allocation, no free, no logging and no access

@@ -71,7 +71,7 @@ impl MsixMessage {
 ///
 /// # Invariant
 ///
-/// *The device's to write*: see [`new`](Self::new). Whoever has these may tell them to the device.
+/// *The device's to write*: see [`new`](Self::new). The owner of these may tell them to the device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QueueAddresses {
     descriptors: u64,

@@ -143,8 +143,8 @@ impl<P: Platform> EcdsaSigner<P> {
     /// Has the device verify each signature from here on, with the public half of the key, before
     /// it is given out: one that was computed wrongly may tell about the key.
     ///
-    /// Costs one more session for as long as the signer lives, but without sessions, and one more
-    /// request a signature. With the public half of another key every signature is faulty.
+    /// Costs one more session for as long as the signer lives (none in stateless mode), and one
+    /// more request a signature. With the public half of another key every signature is faulty.
     ///
     /// # Errors
     ///

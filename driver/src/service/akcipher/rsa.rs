@@ -2,17 +2,17 @@
 //!
 //! # Results that come short
 //!
-//! A ciphertext and a signature have the bytes of the modulus. Where the number has leading zero
+//! A ciphertext and a signature have the bytes of the modulus. If the number has leading zero
 //! bytes, QEMU with nettle (crypto/akcipher-nettle.c.inc) writes all of it but counts the bytes
-//! without the zeros, and so cuts as many off the *end*. Such a result is never passed on: an
-//! encryption is made anew, since its padding is random; the last bytes of a signature are looked
-//! for until a VERIFY with the public half proves them.
+//! without the zeros, and so cuts as many off the *end*. The driver never passes such a result on.
+//! It makes an encryption anew, since its padding is random. It tries the last bytes of a signature
+//! until a VERIFY with the public half proves them.
 //!
-//! Of a modulus of whole bytes one result in 128 to 256 begins with a zero byte; of one that is a
-//! bit longer, up to nearly all. There a message is encrypted with a multiple of the modulus that
-//! fills its bytes, and the ciphertext reduced: what is right modulo the multiple is right modulo
-//! the modulus, and the message, which is padded to the same bytes, is below both. Signatures have
-//! no such way, and take their search nearly every time.
+//! If the modulus is a whole number of bytes, one result in 128 to 256 begins with a zero byte; if
+//! it is a bit longer, up to nearly all do. In the second case a message is encrypted with a
+//! multiple of the modulus that fills its bytes, and the ciphertext is reduced. That is right: a
+//! result modulo the multiple holds modulo the modulus, too, and the message, padded to the same
+//! bytes, is below both. Signatures have no such way, and take their search nearly every time.
 
 use alloc::borrow::Cow;
 use core::{fmt::Debug, marker::PhantomData};
@@ -229,8 +229,8 @@ impl<P: Platform> RsaDecryptor<P> {
     /// room for the longest one: the modulus less 11 bytes (RFC 8017, 7.2.2). Returns the message's
     /// length.
     ///
-    /// Whether a ciphertext was padded rightly, and how long it took to tell, gives the key's
-    /// secrets away to whoever may try many (Bleichenbacher's attack): do not let a peer see
+    /// Whether a ciphertext was padded rightly, and how long it took to tell, give the key's
+    /// secrets away to a peer that may try many (Bleichenbacher's attack): do not let a peer see
     /// either.
     ///
     /// # Errors
