@@ -336,8 +336,8 @@ pub struct Failed<T> {
 }
 
 impl<T> Failed<T> {
-    /// Puts the outcome of a request and what came back of its buffers together.
-    pub(crate) fn judge(outcome: Result<(), Error>, returned: Option<T>) -> Result<T, Self> {
+    /// Returns what came back of a request's buffers, or its error with them.
+    pub(crate) fn give_back(outcome: Result<(), Error>, returned: Option<T>) -> Result<T, Self> {
         match (outcome, returned) {
             (Ok(()), Some(returned)) => Ok(returned),
             (Ok(()), None) => Err(Self {

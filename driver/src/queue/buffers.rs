@@ -200,21 +200,21 @@ impl<P: Platform> Buffers<P> {
         }
     }
 
-    /// Puts the outcome of a request about one buffer and that buffer together.
+    /// Returns the one buffer that a request was about, or its error with the buffer.
     #[inline]
-    pub(crate) fn judge_one(
+    pub(crate) fn give_back_one(
         self,
         outcome: Result<(), Error>,
     ) -> Result<DmaBuffer<P>, Failed<DmaBuffer<P>>> {
-        Failed::judge(outcome, self.source.and_then(List::into_one))
+        Failed::give_back(outcome, self.source.and_then(List::into_one))
     }
 
-    /// The same of a request about a list of buffers.
-    pub(crate) fn judge_many(
+    /// Returns the list of buffers that a request was about, or its error with them.
+    pub(crate) fn give_back_many(
         self,
         outcome: Result<(), Error>,
     ) -> Result<Vec<DmaBuffer<P>>, Failed<Vec<DmaBuffer<P>>>> {
-        Failed::judge(outcome, self.source.and_then(List::into_many))
+        Failed::give_back(outcome, self.source.and_then(List::into_many))
     }
 
     /// Returns source and destination, if they are apart.

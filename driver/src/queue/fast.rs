@@ -1,8 +1,7 @@
-//! The fast path: what is short goes from a free slot to the ring in one hold of the lock.
+//! The fast path: a short request goes from a free slot to the ring in one hold of the lock.
 //!
-//! A request takes it where nothing is in its way. Where something is, nothing has happened, and
-//! the request goes the way that all others go: a slot is reserved, filled without the lock, and
-//! sent.
+//! For `request/exchange`. The one rule: all of it happens, or nothing. If anything is in the way,
+//! the request goes as all others do: a slot is reserved, filled without the lock, and sent.
 
 use core::task::Waker;
 
@@ -24,10 +23,10 @@ use crate::{
 const SHORT_KEYS_LEN: usize = 64;
 
 impl<P: Platform> Queue<P> {
-    /// Sends a data request of a session that the caller holds, whose output takes the place of
-    /// `data`, if that is the matter of a moment: the data is short, a slot is free, the chain is a
-    /// plain one, and the device takes requests of that length. Else nothing has happened, and there is the long way: [`reserve`](Self::reserve),
-    /// then [`submit`](super::Reserved::submit).
+    /// Sends a data request of a session that the caller holds, and whose output takes the place of
+    /// `data`, if the fast path is open: the data is short, a slot is free, the chain is a plain
+    /// one, and the device takes requests of that length. Else does nothing and returns `None`:
+    /// [`reserve`](Self::reserve), then [`submit`](super::Reserved::submit) send the request.
     ///
     /// `head` makes the head for the id that the device gave to the session. `waker` is that of the
     /// task that polls the request next, at once.
@@ -51,7 +50,7 @@ impl<P: Platform> Queue<P> {
             output_len_bytes: data.len() as u32,
         };
         let status_at = StatusAt::behind(extent.inline_bytes);
-        // What is left of it is dropped without the lock.
+        // If nothing was sent, it is dropped without the lock.
         let mut waker = Some(waker);
         let (slot, word, kick) = self.guarded.with(|guarded| {
             if guarded.reapable != NONE || guarded.closed.is_some() {
@@ -85,10 +84,10 @@ impl<P: Platform> Queue<P> {
         Some(in_flight)
     }
 
-    /// Sends the *create* of a session, whose key is `keys`, if that is the matter of a moment: the
-    /// key is short, a slot and a place in the table are free. Else nothing has happened, and there
-    /// is the long way: [`reserve`](Self::reserve), then
-    /// [`submit_create`](super::Reserved::submit_create).
+    /// Sends the *create* of a session, whose key is `keys`, if the fast path is open: the key is
+    /// short, and a slot and a place in the table are free. Else does nothing and returns `None`:
+    /// [`reserve`](Self::reserve), then [`submit_create`](super::Reserved::submit_create) send the
+    /// request.
     ///
     /// `waker` is that of the task that polls the request next, at once.
     #[inline(always)]

@@ -1,10 +1,11 @@
-//! Who still uses which session, and which sessions wait for their end.
+//! The uses of sessions, counted: a *destroy* is sent only when the last one has gone.
 //!
 //! A device gives the id of a destroyed session to the next one at once, and a request that is
 //! still queued then meets a session of another kind: that has killed QEMU. So every request in
-//! flight holds a *use* of its session, orphans included, and so does the [`Session`] value. The
-//! *destroy* is sent when the last use goes. Everything that it needs has its place from the time
-//! of *create*: ending a session never allocates, never blocks and never fails.
+//! flight holds a *use* of its session, orphans included, and so does the [`Session`] value.
+//!
+//! The one rule: the *destroy* is sent when the last use has gone. All that it needs is in place
+//! from the time of *create*, so ending a session never allocates, never blocks and never fails.
 //!
 //! [`Session`]: crate::request::session::Session
 
@@ -21,7 +22,7 @@ use crate::{
 const HELD: u32 = 1 << 31;
 
 /// Nobody has uses to give back: there is no session, or somebody sees to its *destroy*. It differs
-/// from 0, at which the last use has gone and nobody sees to that yet.
+/// from 0: then the last use has gone, and nobody sees to the *destroy* yet.
 const TAKEN: u32 = 1 << 30;
 
 /// A session's place in the table.
@@ -58,7 +59,7 @@ impl Entry {
         self.uses.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Puts the session's *destroy* where it is to be; returns how long it is.
+    /// Puts the head of the session's *destroy* into place; returns its length.
     #[inline(always)]
     pub(super) fn put_destroy(&self, form: Form, to: &mut impl PutHead) -> usize {
         let (id, opcode) = self.id_and_opcode();
@@ -73,14 +74,14 @@ impl Entry {
 
     /// Takes the session once its last use has gone: see [`SessionTable::take_unused`].
     fn take_unused(&self) -> bool {
-        // AcqRel: as in `release_use`, of which this is the continuation.
+        // AcqRel: as in `release_use`, which this continues.
         self.uses
             .compare_exchange(0, TAKEN, Ordering::AcqRel, Ordering::Relaxed)
             .is_ok()
     }
 
-    /// Gives the caller's use back and takes the session, if nobody else has a use of it: `true`
-    /// obliges the caller to see to the *destroy*. Where that is so it is as in
+    /// Gives the caller's use back, and takes the session if nobody else has a use of it. `true`
+    /// obliges the caller to send the *destroy*, under the lock as for
     /// [`SessionTable::take_unused`].
     #[inline(always)]
     #[must_use]
@@ -140,9 +141,9 @@ impl SessionTable {
         self.entry(index).id.store(id, Ordering::Relaxed);
     }
 
-    /// Takes every session that nobody has taken, for ending them all. No request is in flight, or
-    /// the device can be trusted to have let go of those that were, and none is sent any more.
-    /// Whoever holds such a session finds nothing left to end.
+    /// Takes every session that nobody has taken, to end them all. No request is in flight, or the
+    /// device is trusted to have let go, and none is sent any more. The holder of such a session
+    /// finds nothing left to end.
     pub(crate) fn take_all(&self) -> impl Iterator<Item = SessionIndex> {
         let used = |entry: &Entry| entry.uses.swap(TAKEN, Ordering::AcqRel) != TAKEN;
         let entries = self.entries.iter().enumerate();
@@ -158,8 +159,8 @@ impl SessionTable {
             .store(destroy_opcode, Ordering::Relaxed);
     }
 
-    /// Takes the sessions that nobody has taken and no request of which is in flight; none is sent
-    /// any more. Whoever holds such a session finds nothing left to end.
+    /// Takes the sessions that nobody has taken and that have no request in flight; none is sent
+    /// any more. The holder of such a session finds nothing left to end.
     pub(crate) fn take_idle(&self) -> impl Iterator<Item = SessionIndex> {
         let idle = |entry: &Entry| {
             let take = |uses| (uses == HELD || uses == 0).then_some(TAKEN);
@@ -174,9 +175,9 @@ impl SessionTable {
             .map(|(index, _)| SessionIndex(index as u16))
     }
 
-    /// Takes a session whose last use has gone, for ending it; `false` if a shutdown was faster.
-    /// The control queue's lock is held until the *destroy* is in the line, so a shutdown finds it
-    /// here or there.
+    /// Takes a session whose last use has gone, to end it; `false` if a shutdown was faster. The
+    /// caller holds the control queue's lock until the *destroy* is in the line, so a shutdown
+    /// finds the session here or there.
     #[must_use]
     pub(crate) fn take_unused(&self, index: SessionIndex) -> bool {
         self.entry(index).take_unused()
@@ -199,14 +200,14 @@ impl SessionTable {
         self.entry(index).add_use();
     }
 
-    /// Gives the caller's use back, unless it has been taken away. `true` obliges the caller to see
-    /// to the *destroy*.
+    /// Gives the caller's use back, unless it has been taken away. `true` obliges the caller to
+    /// send the *destroy*.
     #[must_use]
     pub(crate) fn release_held(&self, index: SessionIndex) -> bool {
         self.entry(index).release_held()
     }
 
-    /// Gives the use of a request back. `true` obliges the caller to see to the *destroy*.
+    /// Gives the use of a request back. `true` obliges the caller to send the *destroy*.
     #[inline]
     #[must_use]
     pub(crate) fn release_use(&self, index: SessionIndex) -> bool {

@@ -1,4 +1,7 @@
 //! Sessions: created and destroyed on the control queue.
+//!
+//! For the services, each of which holds one. The one rule: a session ends by itself when its value
+//! is dropped, without waiting.
 
 use alloc::sync::Arc;
 use core::future::{Future, poll_fn};
@@ -6,7 +9,7 @@ use core::future::{Future, poll_fn};
 use crate::{
     Error, Platform,
     epoch::Epoch,
-    queue::{Buffers, CloseWatch, SessionIndex},
+    queue::{Buffers, CloseWatch, InFlight, SessionIndex},
     request::exchange::{Admission, complete, own_waker, poll_driven, reserve},
     wire::SessionParameters,
 };
@@ -28,8 +31,8 @@ impl<P: Platform> Session<P> {
     ///
     /// # Cancellation
     ///
-    /// Dropped before the device has answered, the session ends in the slot of its own beginning
-    /// as soon as the device gives it an id.
+    /// If the future is dropped before the device has answered, the *destroy* of the session takes
+    /// the slot of its *create* as soon as the device gives it an id.
     #[expect(
         clippy::manual_async_fn,
         reason = "an `async fn` would move its arguments once more"
@@ -59,20 +62,20 @@ impl<P: Platform> Session<P> {
         self.epoch.sessions.id(self.index)
     }
 
-    /// Returns the session's place to the caller, who is about to close it: dropping the value ends
-    /// nothing any more.
+    /// Returns the session's place to a caller that is about to close it. Dropping the value then
+    /// ends nothing any more.
     pub(crate) fn give_up_use(&mut self) -> SessionIndex {
         core::mem::replace(&mut self.index, NO_SESSION)
     }
 }
 
-/// Creates a session where the fast path does not go: waits for a slot, and finds memory for a long
-/// key.
+/// Sends the *create* where the fast path does not go: waits for a slot, and finds memory for a
+/// long key.
 async fn submit_create<'l, P: Platform>(
     epoch: &'l Epoch<P>,
     parameters: &SessionParameters,
     keys: &[&[u8]; 2],
-) -> Result<crate::queue::InFlight<'l, P>, Error> {
+) -> Result<InFlight<'l, P>, Error> {
     let mut buffers = Buffers::of_keys(keys)?;
     let reserved = reserve(epoch, &epoch.control, Admission::Wait).await?;
     let waker = own_waker().await;
@@ -81,7 +84,7 @@ async fn submit_create<'l, P: Platform>(
     reserved.submit_create(head.as_ref(), keys, &mut buffers, opcode, Some(waker))
 }
 
-/// Waits for the end of a session that could not be sent at once.
+/// Waits for the end of a session whose *destroy* could not be sent at once.
 pub(crate) async fn watched<P: Platform>(
     epoch: &Epoch<P>,
     mut watch: CloseWatch<'_, P>,
@@ -100,7 +103,7 @@ impl<P: Platform> Drop for Session<P> {
     #[inline(always)]
     fn drop(&mut self) {
         if self.index != NO_SESSION {
-            self.let_go();
+            self.abandon();
         }
     }
 }
@@ -108,7 +111,7 @@ impl<P: Platform> Drop for Session<P> {
 impl<P: Platform> Session<P> {
     /// Leaves the session to end by itself.
     #[cold]
-    fn let_go(&self) {
+    fn abandon(&self) {
         if self.epoch.sessions.release_held(self.index) {
             self.epoch.control.destroy_unused([self.index]);
         }

@@ -39,7 +39,7 @@ pub(super) trait Data<P: Platform> {
         message: Result<Message<'_>, Error>,
     ) -> Result<(), Error>;
 
-    /// Puts the outcome of the request and the data together.
+    /// Returns the data, or the request's error with it.
     fn give_back(self, outcome: Result<(), Error>) -> Self::Outcome;
 }
 
@@ -51,7 +51,7 @@ pub(super) struct Held<P: Platform, B> {
 }
 
 impl<P: Platform, B: Given<P>> Held<P, B> {
-    /// Holds what the device reads and nothing else.
+    /// Holds buffers that the device only reads.
     pub(super) fn read_only(given: B, admission: Admission) -> Self {
         Self {
             buffers: Buffers::read_only(given.into_list()),
@@ -60,7 +60,7 @@ impl<P: Platform, B: Given<P>> Held<P, B> {
         }
     }
 
-    /// Holds what the device reads, then overwrites.
+    /// Holds buffers that the device reads, then overwrites.
     pub(super) fn in_place(given: B, admission: Admission) -> Self {
         Self {
             buffers: Buffers::in_place(given.into_list()),
@@ -86,7 +86,7 @@ impl<P: Platform, B: Given<P>> Data<P> for Held<P, B> {
     }
 
     fn give_back(self, outcome: Result<(), Error>) -> Self::Outcome {
-        B::judge(self.buffers, outcome)
+        B::give_back(self.buffers, outcome)
     }
 }
 
@@ -95,8 +95,8 @@ pub(super) trait Given<P: Platform>: Sized {
     /// Returns them as a request holds them.
     fn into_list(self) -> List<P>;
 
-    /// Puts the outcome of a request and the buffers that it held together.
-    fn judge(buffers: Buffers<P>, outcome: Result<(), Error>) -> Result<Self, Failed<Self>>;
+    /// Returns the buffers that a request held, or its error with them.
+    fn give_back(buffers: Buffers<P>, outcome: Result<(), Error>) -> Result<Self, Failed<Self>>;
 }
 
 impl<P: Platform> Given<P> for DmaBuffer<P> {
@@ -104,8 +104,8 @@ impl<P: Platform> Given<P> for DmaBuffer<P> {
         List::One(self)
     }
 
-    fn judge(buffers: Buffers<P>, outcome: Result<(), Error>) -> Result<Self, Failed<Self>> {
-        buffers.judge_one(outcome)
+    fn give_back(buffers: Buffers<P>, outcome: Result<(), Error>) -> Result<Self, Failed<Self>> {
+        buffers.give_back_one(outcome)
     }
 }
 
@@ -114,8 +114,8 @@ impl<P: Platform> Given<P> for Vec<DmaBuffer<P>> {
         List::Many(self)
     }
 
-    fn judge(buffers: Buffers<P>, outcome: Result<(), Error>) -> Result<Self, Failed<Self>> {
-        buffers.judge_many(outcome)
+    fn give_back(buffers: Buffers<P>, outcome: Result<(), Error>) -> Result<Self, Failed<Self>> {
+        buffers.give_back_many(outcome)
     }
 }
 

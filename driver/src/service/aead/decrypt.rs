@@ -84,14 +84,14 @@ impl<P: Platform> AeadDecrypt<P> {
     async fn send<D: Data<P>>(&self, mut data: D, input: Input<'_>, tag: &[u8]) -> D::Outcome {
         let message = self.decryption(input, data.len_bytes(), tag);
         let outcome = data.send(&self.mode, message).await;
-        data.give_back(judge_tag(outcome))
+        data.give_back(outcome.map_err(not_authentic))
     }
 }
 
-/// Says of a wrong tag what the driver says where it compares itself.
-fn judge_tag(outcome: Result<(), Error>) -> Result<(), Error> {
-    outcome.map_err(|error| match error {
+/// Gives a wrong tag the error that it has where the driver itself compares tags.
+fn not_authentic(error: Error) -> Error {
+    match error {
         Error::Refused(Refusal::BadMessage) => Error::TagMismatch,
         error => error,
-    })
+    }
 }

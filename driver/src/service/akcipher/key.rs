@@ -147,7 +147,7 @@ impl<P: Platform> Key<P> {
     }
 }
 
-/// Tells what is no signature from what went wrong.
+/// Tells a wrong signature from other failures.
 pub(super) fn not_verified(error: Error) -> Error {
     match error {
         Error::Refused(Refusal::KeyRejected | Refusal::BadMessage) => Error::InvalidSignature,

@@ -66,7 +66,7 @@ impl<P: Platform> Key<P> {
             };
             complete(epoch, oldest).await?;
             let candidate = sent - in_flight.len() as u32;
-            match judge(in_flight.remove(0)) {
+            match take_answer(in_flight.remove(0)) {
                 Ok(()) => {
                     put(signature, unknown_bytes, candidate);
                     return Ok(true);
@@ -92,7 +92,7 @@ impl<P: Platform> Key<P> {
 }
 
 /// Takes the answer to a request to verify.
-fn judge<P: Platform>(in_flight: InFlight<'_, P>) -> Result<(), Error> {
+fn take_answer<P: Platform>(in_flight: InFlight<'_, P>) -> Result<(), Error> {
     let outcome = in_flight.check();
     in_flight.finish();
     outcome.map_err(not_verified)

@@ -60,14 +60,14 @@ impl<P: Platform> Entry<'_, P> {
 pub(super) fn rejoin<P: Platform>(
     mut entries: Vec<Entry<'_, P>>,
 ) -> Result<DmaBuffer<P>, Failed<DmaBuffer<P>>> {
-    let outcome = judge(&mut entries);
+    let outcome = all_or_nothing(&mut entries);
     let parts = entries.into_iter().map(Entry::into_buffer);
-    Failed::judge(outcome, DmaBuffer::rejoin(parts))
+    Failed::give_back(outcome, DmaBuffer::rejoin(parts))
 }
 
-/// Returns the first error of requests about the parts of one whole, after which what came of the
-/// others is wiped.
-pub(super) fn judge<P: Platform>(entries: &mut [Entry<'_, P>]) -> Result<(), Error> {
+/// Returns the first error of requests about the parts of one whole, and then wipes what came of
+/// the others.
+pub(super) fn all_or_nothing<P: Platform>(entries: &mut [Entry<'_, P>]) -> Result<(), Error> {
     let outcomes = entries.iter().filter_map(|entry| entry.outcome);
     let outcome = outcomes.fold(Ok(()), Result::and);
     if outcome.is_err() {
@@ -135,7 +135,7 @@ impl<P: Platform> Cipher<P> {
         self.process_entries(&mut entries).await;
         results.extend(entries.into_iter().map(|entry| {
             let outcome = entry.outcome.unwrap_or(Err(Error::ShutDown));
-            Failed::judge(outcome, entry.into_buffer())
+            Failed::give_back(outcome, entry.into_buffer())
         }));
         Ok(results)
     }

@@ -6,7 +6,7 @@
 
 use super::{
     Cipher,
-    batch::{Entry, judge, rejoin},
+    batch::{Entry, all_or_nothing, rejoin},
     chaining::{Chaining, Iv, add_to_counter, iv_of, last_block},
 };
 use crate::{
@@ -87,7 +87,7 @@ impl<P: Platform> Cipher<P> {
             rest = behind;
         }
         self.process_pieces(iv, &mut pieces).await;
-        judge(&mut pieces)?;
+        all_or_nothing(&mut pieces)?;
         for (data, piece) in data.chunks_mut(piece_len_bytes).zip(&pieces) {
             let (result, padded) = piece.data().split_at(data.len());
             data.copy_from_slice(result);

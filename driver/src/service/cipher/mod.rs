@@ -1,4 +1,7 @@
 //! Symmetric ciphers, each alone: the CIPHER service (Virtio 1.3, 5.9.7.6).
+//!
+//! For disks, streams and single blocks. The one rule: IV and data have lengths that the algorithm
+//! takes, or nothing is sent.
 
 mod batch;
 mod chaining;
@@ -73,7 +76,7 @@ impl<P: Platform> Cipher<P> {
     ///
     /// # Cancellation
     ///
-    /// Dropped before it is ready, the session does not stay behind on the device.
+    /// If the future is dropped before it is ready, the session does not stay behind on the device.
     #[expect(
         clippy::manual_async_fn,
         reason = "an `async fn` would move its arguments once more"
@@ -138,7 +141,7 @@ impl<P: Platform> Cipher<P> {
         self.mode.epoch()
     }
 
-    /// Tells whether the session is of this life of the device.
+    /// Tells whether the session belongs to `epoch`.
     pub(crate) fn is_of(&self, epoch: &Arc<Epoch<P>>) -> bool {
         Arc::ptr_eq(self.epoch(), epoch)
     }
@@ -152,7 +155,7 @@ impl<P: Platform> Cipher<P> {
     ///
     /// # Cancellation
     ///
-    /// Dropped, the session ends all the same.
+    /// If the future is dropped, the session ends all the same.
     pub fn close(self) -> impl Future<Output = Result<(), Error>> {
         self.mode.close()
     }
@@ -193,7 +196,7 @@ impl<P: Platform> Cipher<P> {
     ) -> Result<DmaBuffer<P>, Failed<DmaBuffer<P>>> {
         let mut buffers = Buffers::in_place(List::One(buffer));
         let outcome = self.transfer(iv, &mut buffers, admission).await;
-        buffers.judge_one(outcome)
+        buffers.give_back_one(outcome)
     }
 
     /// Processes several buffers in place, as if they were one, without copying; waits for a slot
@@ -212,7 +215,7 @@ impl<P: Platform> Cipher<P> {
     ) -> Result<Vec<DmaBuffer<P>>, Failed<Vec<DmaBuffer<P>>>> {
         let mut buffers = Buffers::in_place(List::Many(buffers));
         let outcome = self.transfer(iv, &mut buffers, Admission::Wait).await;
-        buffers.judge_many(outcome)
+        buffers.give_back_many(outcome)
     }
 
     /// Processes `source` into `destination`, which is as long, without copying; waits for a slot
@@ -240,7 +243,7 @@ impl<P: Platform> Cipher<P> {
         };
         let (source, destination) = buffers.into_lists();
         let given = source.and_then(List::into_one);
-        Failed::judge(outcome, given.zip(destination.and_then(List::into_one)))
+        Failed::give_back(outcome, given.zip(destination.and_then(List::into_one)))
     }
 
     /// Processes `data` in place through a copy in device memory; waits for a slot if none is
@@ -257,7 +260,7 @@ impl<P: Platform> Cipher<P> {
     ///
     /// # Cancellation
     ///
-    /// Dropped, `data` is unchanged: the device never sees it.
+    /// If the future is dropped, `data` is unchanged: the device never sees it.
     #[expect(
         clippy::manual_async_fn,
         reason = "an `async fn` would move its arguments once more"
@@ -277,7 +280,7 @@ impl<P: Platform> Cipher<P> {
         }
     }
 
-    /// Takes the fast path if nothing is in its way, not even an error.
+    /// Sends by the fast path if nothing is in its way, not even an error.
     #[inline(always)]
     fn submit_fast(&self, iv: &[u8], data: &[u8], waker: Waker) -> Option<InFlight<'_, P>> {
         let Mode::Session(session) = &self.mode else {
