@@ -385,8 +385,9 @@ impl<P: Platform> InFlight<'_, P> {
             self.queue.empty(self.slot);
             self.queue.give_back(self.slot);
         }
-        self.queue.reap();
+        // First what the device has to hear of: whoever is woken by the other may panic.
         self.queue.finish(&mut batch);
+        self.queue.reap();
         drop(waker);
     }
 }
