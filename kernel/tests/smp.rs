@@ -33,7 +33,7 @@ kernel::tests! {
         "smp=4 machine=pc append=cpus=4",
         "smp=8 append=cpus=8",
         "smp=16 machine=pc append=cpus=16",
-        "smp=64 append=cpus=64 append=cpu append=put append=lock",
+        "smp=64 append=cpus=64 append=only=cpu append=only=put append=only=lock",
         "smp=4 vectors=1 append=cpus=4 append=refuse=event",
         "smp=4 vectors=0 append=cpus=4",
         "smp=2 append=cpus=2 append=wiring=polling",

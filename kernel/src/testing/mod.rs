@@ -28,20 +28,24 @@ static PASSED: AtomicU32 = AtomicU32::new(0);
 static SEED: AtomicU64 = AtomicU64::new(0);
 static CURRENT: SpinLock<Option<&'static str>> = SpinLock::new("current test", None);
 
-/// Runs tests whose names contain one of the words of the command line, or all of them.
+/// Tells whether a test's name contains one of `parts`, if there are any.
+fn is_named<'p>(name: &str, parts: impl Iterator<Item = &'p str>) -> bool {
+    let mut parts = parts.peekable();
+    parts.peek().is_none() || parts.any(|part| name.contains(part))
+}
+
+/// Runs the tests whose names contain a word of the command line, if there is one, and the value of
+/// an `only=` of the machine's, if there is one.
 pub fn run(tests: &[Test]) -> ! {
     exit::set_closing(print_failure);
-    let mut filters = command_line::words()
-        .filter(|word| !word.contains('='))
-        .peekable();
-    let all = filters.peek().is_none();
-    let wanted = |name: &str| {
-        let mut filters = command_line::words().filter(|word| !word.contains('='));
-        all || filters.any(|word| name.contains(word))
+    let is_wanted = |name: &str| {
+        let filters = command_line::words().filter(|word| !word.contains('='));
+        let of_machine = command_line::words().filter_map(|word| word.strip_prefix("only="));
+        is_named(name, filters) && is_named(name, of_machine)
     };
     let mut skipped = 0;
     for (name, test) in tests {
-        if !wanted(name) {
+        if !is_wanted(name) {
             skipped += 1;
             continue;
         }

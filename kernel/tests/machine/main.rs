@@ -19,9 +19,9 @@ kernel::tests! {
         "args=-cpu,,max,-nx fails=this_CPU_has_no_no-execute_pages_(NX)",
         "args=-cpu,,max,-lm fails=this_CPU_has_no_long_mode_(LM)",
         "args=-cpu,,max,-apic fails=this_CPU_has_no_local_APIC",
-        "smp=2 args=-cpu,,qemu64 append=clock append=pci append=registers",
-        "smp=1 args=-machine,,pit=off append=clock",
-        "smp=1 args=-machine,,pit=off,hpet=off append=clock",
+        "smp=2 args=-cpu,,qemu64 append=only=clock append=only=pci append=only=registers",
+        "smp=1 args=-machine,,pit=off append=only=clock",
+        "smp=1 args=-machine,,pit=off,hpet=off append=only=clock",
     ],
     tests: [
         no_page_is_writable_and_executable,
