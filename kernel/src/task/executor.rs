@@ -94,10 +94,14 @@ impl Executor {
     /// Ends the CPU's sleep, if it sleeps. What it is to do has been left for it by now.
     #[inline]
     fn notify(&self) {
+        // What a CPU leaves for itself it sees, and the interrupt in which it does ends its sleep.
+        if self.cpu == cpu::number() {
+            return;
+        }
         // Full barrier between leaving something and looking whether the CPU sleeps; pairs with the
         // one in `sleep`, between saying so and looking whether there is something.
         fence(Ordering::SeqCst);
-        if self.sleeping.load(Ordering::Relaxed) && self.cpu != cpu::number() {
+        if self.sleeping.load(Ordering::Relaxed) {
             apic::wake(self.cpu);
         }
     }
