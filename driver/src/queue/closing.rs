@@ -57,12 +57,7 @@ impl<P: Platform> Queue<P> {
             }
             None
         })?;
-        let in_flight = InFlight::new(self, (slot, word), Extent::NONE, FirstPoll::WakerRecorded);
-        // A doorbell that panics leaves an orphan.
-        if kick {
-            self.doorbell.ring();
-        }
-        Some(in_flight)
+        Some(self.sent((slot, word), Extent::NONE, FirstPoll::WakerRecorded, kick))
     }
 
     /// Returns why a caller does not wait for the end of a session: its *destroy* has not been

@@ -76,12 +76,7 @@ impl<P: Platform> Queue<P> {
             let kick = guarded.make_available((slot, word), purpose, status_at, State::Submitted);
             Some((slot, word, kick))
         })?;
-        let in_flight = InFlight::new(self, (slot, word), extent, FirstPoll::WakerRecorded);
-        // A doorbell that panics leaves an orphan.
-        if kick {
-            self.doorbell.ring();
-        }
-        Some(in_flight)
+        Some(self.sent((slot, word), extent, FirstPoll::WakerRecorded, kick))
     }
 
     /// Sends the *create* of a session, whose key is `keys`, if the fast path is open: the key is
@@ -135,11 +130,6 @@ impl<P: Platform> Queue<P> {
             );
             Some((slot, word, kick))
         })?;
-        let in_flight = InFlight::new(self, (slot, word), extent, FirstPoll::WakerRecorded);
-        // A doorbell that panics leaves an orphan.
-        if kick {
-            self.doorbell.ring();
-        }
-        Some(in_flight)
+        Some(self.sent((slot, word), extent, FirstPoll::WakerRecorded, kick))
     }
 }

@@ -52,24 +52,32 @@ impl<P: Platform> From<Ended<'_, P>> for Error {
     }
 }
 
-impl<'q, P: Platform> InFlight<'q, P> {
-    /// A request that was sent, with the waker of the task that polls it next if there is one.
+impl<P: Platform> Queue<P> {
+    /// Notifies the device of a request that was sent, if that is due. The slot is the device's by
+    /// now, so a doorbell that panics leaves an orphan.
     #[inline(always)]
-    pub(super) fn new(
-        queue: &'q Queue<P>,
+    pub(super) fn sent<'q>(
+        &'q self,
         (slot, word): (u16, &'q Word),
         extent: Extent,
         first_poll: FirstPoll,
-    ) -> Self {
-        Self {
-            queue,
+        kick: bool,
+    ) -> InFlight<'q, P> {
+        let in_flight = InFlight {
+            queue: self,
             word,
             slot,
             extent,
             waker_is_recorded: first_poll == FirstPoll::WakerRecorded,
+        };
+        if kick {
+            self.doorbell.ring();
         }
+        in_flight
     }
+}
 
+impl<'q, P: Platform> InFlight<'q, P> {
     /// Polls like [`poll`](Self::poll) in the common case. `None` if the queue has ended, no
     /// interrupt comes, or a waker has to be left.
     #[inline(always)]
@@ -94,8 +102,7 @@ impl<'q, P: Platform> InFlight<'q, P> {
     /// [`Ended`] if the queue has ended with this request in flight.
     #[inline]
     pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Ended<'q, P>>> {
-        let word = self.word;
-        if word.is(State::Completed) {
+        if self.word.is(State::Completed) {
             return Poll::Ready(Ok(()));
         }
         if self.queue.ended().is_some() {

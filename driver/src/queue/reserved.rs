@@ -30,7 +30,7 @@ pub(crate) struct Reserved<'q, P: Platform> {
 #[derive(Debug)]
 struct Record<'a, P: Platform> {
     status_at: StatusAt,
-    inline_bytes: u16,
+    extent: Extent,
     /// The slot takes them and holds them until the device has used the request. They stay where
     /// they are if it is not sent.
     buffers: Option<&'a mut Buffers<P>>,
@@ -64,12 +64,12 @@ impl<'q, P: Platform> Reserved<'q, P> {
         let chain = self.chain(segments, fields)?;
         let record = Record {
             status_at,
-            inline_bytes: extent.inline_bytes,
+            extent,
             buffers: body.buffers(),
             waker,
         };
         let sessions = &self.queue.shared.sessions;
-        self.hand_over(&chain, extent, record, |_| {
+        self.hand_over(&chain, record, |_| {
             let Some(session) = session else {
                 return Ok(Purpose::Nothing);
             };
@@ -117,12 +117,12 @@ impl<'q, P: Platform> Reserved<'q, P> {
         };
         let record = Record {
             status_at: StatusAt::CREATE,
-            inline_bytes: extent.inline_bytes,
+            extent,
             buffers: Some(buffers),
             waker,
         };
         let sessions = &self.queue.shared.sessions;
-        self.hand_over(&chain, extent, record, |guarded| {
+        self.hand_over(&chain, record, |guarded| {
             let ledger = guarded.ledger.as_mut();
             let ledger = ledger.ok_or(Error::TooManySessions { max: 0 })?;
             let session = ledger.reserve()?;
@@ -170,7 +170,6 @@ impl<'q, P: Platform> Reserved<'q, P> {
     fn hand_over(
         self,
         chain: &[Segment],
-        extent: Extent,
         mut record: Record<'_, P>,
         purpose: impl FnOnce(&mut Guarded<P>) -> Result<Purpose, Error>,
     ) -> Result<InFlight<'q, P>, Error> {
@@ -182,12 +181,12 @@ impl<'q, P: Platform> Reserved<'q, P> {
         // On an error the drop wipes the slot and gives it back.
         let kick = queue.submit_chain(slot, chain, &mut record, purpose)?;
         core::mem::forget(self);
-        let in_flight = InFlight::new(queue, (slot, queue.shared.word(slot)), extent, first_poll);
-        // From here on the slot is the device's: a doorbell that panics leaves an orphan.
-        if kick {
-            queue.doorbell.ring();
-        }
-        Ok(in_flight)
+        Ok(queue.sent(
+            (slot, queue.shared.word(slot)),
+            record.extent,
+            first_poll,
+            kick,
+        ))
     }
 }
 
@@ -212,7 +211,7 @@ impl<P: Platform> Queue<P> {
             }
             let purpose = purpose(guarded)?;
             let entry = &mut guarded.slots[usize::from(slot)];
-            entry.inline_bytes = record.inline_bytes;
+            entry.inline_bytes = record.extent.inline_bytes;
             // A free slot holds nothing, so nothing is dropped here. Swapped only if there is
             // something: most requests have no buffers.
             if let Some(buffers) = &mut record.buffers
