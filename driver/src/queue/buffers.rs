@@ -12,7 +12,7 @@ use super::block::INLINE_LEN;
 use crate::{
     Error, Platform,
     dma::{DmaBuffer, GivenUp},
-    error::{Failed, Requirement, invalid_len},
+    error::{Requirement, invalid_len},
     virtqueue::Segment,
 };
 
@@ -198,23 +198,6 @@ impl<P: Platform> Buffers<P> {
             Destination::InPlace => self.sources(),
             Destination::Apart(list) => list.as_slice(),
         }
-    }
-
-    /// Returns the one buffer that a request was about, or its error with the buffer.
-    #[inline]
-    pub(crate) fn give_back_one(
-        self,
-        outcome: Result<(), Error>,
-    ) -> Result<DmaBuffer<P>, Failed<DmaBuffer<P>>> {
-        Failed::give_back(outcome, self.source.and_then(List::into_one))
-    }
-
-    /// Returns the list of buffers that a request was about, or its error with them.
-    pub(crate) fn give_back_many(
-        self,
-        outcome: Result<(), Error>,
-    ) -> Result<Vec<DmaBuffer<P>>, Failed<Vec<DmaBuffer<P>>>> {
-        Failed::give_back(outcome, self.source.and_then(List::into_many))
     }
 
     /// Returns source and destination, if they are apart.

@@ -234,9 +234,9 @@ impl<P: Platform> Mode<P> {
     /// # Errors
     ///
     /// Those of [`send`](Self::send); then no slice has changed.
-    pub(crate) async fn send_slice(
+    pub(crate) async fn send_slice<H: AsRef<[u8]>>(
         &self,
-        message: Message<'_>,
+        message: Message<'_, H>,
         payload: Payload<'_>,
     ) -> Result<(), Error> {
         let source = payload.source();
@@ -326,7 +326,11 @@ impl<P: Platform> Mode<P> {
     }
 
     /// Sends a request about a slice through a buffer.
-    async fn send_copy(&self, message: Message<'_>, payload: Payload<'_>) -> Result<(), Error> {
+    async fn send_copy<H: AsRef<[u8]>>(
+        &self,
+        message: Message<'_, H>,
+        payload: Payload<'_>,
+    ) -> Result<(), Error> {
         let copy = match payload.source() {
             [] => None,
             source => Some(List::One(DmaBuffer::from_slice(source)?)),

@@ -105,7 +105,7 @@ impl<P: Platform> Given<P> for DmaBuffer<P> {
     }
 
     fn give_back(buffers: Buffers<P>, outcome: Result<(), Error>) -> Result<Self, Failed<Self>> {
-        buffers.give_back_one(outcome)
+        Failed::give_back(outcome, buffers.source.and_then(List::into_one))
     }
 }
 
@@ -115,7 +115,7 @@ impl<P: Platform> Given<P> for Vec<DmaBuffer<P>> {
     }
 
     fn give_back(buffers: Buffers<P>, outcome: Result<(), Error>) -> Result<Self, Failed<Self>> {
-        buffers.give_back_many(outcome)
+        Failed::give_back(outcome, buffers.source.and_then(List::into_many))
     }
 }
 

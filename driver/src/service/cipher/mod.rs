@@ -22,9 +22,10 @@ use crate::{
     queue::{Buffers, InFlight, List},
     request::{
         exchange::{Admission, INLINE_PAYLOAD_LEN, complete, exchange_in_place, own_waker},
-        mode::{Message, Mode, Payload, Stateless, StatelessFeature},
+        mode::{Message, Mode, Stateless, StatelessFeature},
         session::Session,
     },
+    service::data::{Given, whole},
     wire::{self, CipherAlgorithm, CipherParameters, Direction, REQUEST_LEN, SessionParameters},
 };
 
@@ -172,7 +173,7 @@ impl<P: Platform> Cipher<P> {
         iv: &[u8],
         buffer: DmaBuffer<P>,
     ) -> Result<DmaBuffer<P>, Failed<DmaBuffer<P>>> {
-        self.process_one(iv, buffer, Admission::Wait).await
+        self.process_given(iv, buffer, Admission::Wait).await
     }
 
     /// Like [`process`](Self::process), but never waits for a slot.
@@ -185,18 +186,7 @@ impl<P: Platform> Cipher<P> {
         iv: &[u8],
         buffer: DmaBuffer<P>,
     ) -> Result<DmaBuffer<P>, Failed<DmaBuffer<P>>> {
-        self.process_one(iv, buffer, Admission::Try).await
-    }
-
-    async fn process_one(
-        &self,
-        iv: &[u8],
-        buffer: DmaBuffer<P>,
-        admission: Admission,
-    ) -> Result<DmaBuffer<P>, Failed<DmaBuffer<P>>> {
-        let mut buffers = Buffers::in_place(List::One(buffer));
-        let outcome = self.transfer(iv, &mut buffers, admission).await;
-        buffers.give_back_one(outcome)
+        self.process_given(iv, buffer, Admission::Try).await
     }
 
     /// Processes several buffers in place, as if they were one, without copying; waits for a slot
@@ -213,9 +203,19 @@ impl<P: Platform> Cipher<P> {
         iv: &[u8],
         buffers: Vec<DmaBuffer<P>>,
     ) -> Result<Vec<DmaBuffer<P>>, Failed<Vec<DmaBuffer<P>>>> {
-        let mut buffers = Buffers::in_place(List::Many(buffers));
-        let outcome = self.transfer(iv, &mut buffers, Admission::Wait).await;
-        buffers.give_back_many(outcome)
+        self.process_given(iv, buffers, Admission::Wait).await
+    }
+
+    /// Processes what a caller gave, in place.
+    async fn process_given<B: Given<P>>(
+        &self,
+        iv: &[u8],
+        given: B,
+        admission: Admission,
+    ) -> Result<B, Failed<B>> {
+        let mut buffers = Buffers::in_place(given.into_list());
+        let outcome = self.transfer(iv, &mut buffers, admission).await;
+        B::give_back(buffers, outcome)
     }
 
     /// Processes `source` into `destination`, which is as long, without copying; waits for a slot
@@ -303,16 +303,12 @@ impl<P: Platform> Cipher<P> {
             Mode::Session(session) => session,
             Mode::Stateless(stateless) => {
                 let message = self.stateless_message(stateless, iv, data.len());
-                let all = 0..data.len();
-                let payload = Payload::InPlace(data, all);
-                return self.mode.send_slice(message, payload).await;
+                return self.mode.send_slice(message, whole(data)).await;
             }
         };
         if data.len() > INLINE_PAYLOAD_LEN {
-            let buffer = DmaBuffer::from_slice(data)?;
-            let buffer = self.process(iv, buffer).await.map_err(Error::from)?;
-            data.copy_from_slice(&buffer);
-            return Ok(());
+            let message = self.message(session, iv, data.len());
+            return self.mode.send_slice(message, whole(data)).await;
         }
         let head = self.head(session.id(), data.len());
         exchange_in_place(&session.epoch, session.index, &head, iv, data).await
@@ -326,24 +322,33 @@ impl<P: Platform> Cipher<P> {
         buffers: &mut Buffers<P>,
         admission: Admission,
     ) -> Result<(), Error> {
-        let len_bytes = buffers.source.as_ref().map_or(0, List::len_bytes);
+        let len_bytes = buffers.source_len_bytes();
         self.check_lens(iv, len_bytes)?;
-        buffers.check_none_empty()?;
-        let session = match &self.mode {
-            Mode::Session(session) => session,
+        match &self.mode {
+            Mode::Session(session) => {
+                let message = self.message(session, iv, len_bytes);
+                self.mode.send(message, buffers, admission).await
+            }
             Mode::Stateless(stateless) => {
                 let message = self.stateless_message(stateless, iv, len_bytes);
-                return self.mode.send(message, buffers, admission).await;
+                self.mode.send(message, buffers, admission).await
             }
-        };
-        // The one head that all devices take, copied once.
-        let message = Message {
+        }
+    }
+
+    /// With the one head that all devices take, copied once.
+    fn message<'a>(
+        &self,
+        session: &Session<P>,
+        iv: &'a [u8],
+        len_bytes: usize,
+    ) -> Message<'a, [u8; REQUEST_LEN]> {
+        Message {
             head: self.head(session.id(), len_bytes),
             before: [iv, &[], &[]],
             after: [&[]; 2],
             result: &mut [],
-        };
-        self.mode.send(message, buffers, admission).await
+        }
     }
 
     #[inline]
