@@ -142,40 +142,44 @@ pub fn cancelled_task_makes_room() {
     });
 }
 
-pub fn lock_masks_interrupts() {
+/// Checks a lock: `with` calls what it is given while it holds the lock, `with_inner` holds another
+/// one for a moment, and `try_with` tells whether the first could be taken.
+fn masks_interrupts(with: impl Fn(&dyn Fn()), with_inner: impl Fn(), try_with: impl Fn() -> bool) {
     use x86_64::instructions::interrupts::{are_enabled, disable, enable};
-    let lock = IrqMutex::<KernelPlatform, _>::new("outer", ());
-    let inner = IrqMutex::<KernelPlatform, _>::new("inner", ());
     enable();
-    lock.with(|()| {
+    with(&|| {
         assert!(!are_enabled());
-        assert!(inner.try_with(1, |()| assert!(!are_enabled())).is_some());
+        with_inner();
         assert!(!are_enabled(), "an inner lock has let interrupts in");
-        assert!(lock.try_with(10, |()| ()).is_none());
+        assert!(!try_with());
     });
     assert!(are_enabled());
     disable();
-    lock.with(|()| ());
+    with(&|| ());
     assert!(!are_enabled(), "the lock has let interrupts in");
     enable();
 }
 
+pub fn lock_masks_interrupts() {
+    use x86_64::instructions::interrupts::are_enabled;
+    let lock = IrqMutex::<KernelPlatform, _>::new("outer", ());
+    let inner = IrqMutex::<KernelPlatform, _>::new("inner", ());
+    masks_interrupts(
+        |held| lock.with(|()| held()),
+        || assert!(inner.try_with(1, |()| assert!(!are_enabled())).is_some()),
+        || lock.try_with(10, |()| ()).is_some(),
+    );
+}
+
 pub fn own_lock_masks_interrupts() {
-    use x86_64::instructions::interrupts::{are_enabled, disable, enable};
+    use x86_64::instructions::interrupts::are_enabled;
     let lock = SpinLock::new("outer", ());
     let inner = SpinLock::new("inner", ());
-    enable();
-    lock.with(|()| {
-        assert!(!are_enabled());
-        assert!(inner.try_with(1, |()| assert!(!are_enabled())).is_some());
-        assert!(!are_enabled(), "an inner lock has let interrupts in");
-        assert!(lock.try_with(10, |()| ()).is_none());
-    });
-    assert!(are_enabled());
-    disable();
-    lock.with(|()| ());
-    assert!(!are_enabled(), "the lock has let interrupts in");
-    enable();
+    masks_interrupts(
+        |held| lock.with(|()| held()),
+        || assert!(inner.try_with(1, |()| assert!(!are_enabled())).is_some()),
+        || lock.try_with(10, |()| ()).is_some(),
+    );
 }
 
 pub fn vectors_are_given_out_once() {
