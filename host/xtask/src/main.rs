@@ -28,7 +28,7 @@ mod suite;
 use std::{env, process::ExitCode};
 
 use boot::{emulator, machine::Variables, runner};
-use project::Project;
+use project::{DEMONSTRATION, Project};
 use report::{Failure, Result, fail, say};
 
 fn main() -> ExitCode {
@@ -88,9 +88,7 @@ fn run(words: &[String]) -> Result {
 /// Builds the demonstration and boots it.
 fn demonstrate(project: &Project, profile: &[&str], words: &[String]) -> Result {
     Variables::read().check()?;
-    // With what counts the CPUs' time.
-    let selection = ["-p", "kernel", "--features", "usage", "--bin", "demo"];
-    let selection = [profile, &selection].concat();
+    let selection = [profile, &["-p", "kernel"], &DEMONSTRATION].concat();
     project.run_kernel("the demonstration", &selection, words)
 }
 

@@ -18,6 +18,9 @@ use crate::{
 /// Debian's compiler, for machines on which rustup cannot fetch the kernel's target.
 pub const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 
+/// What cargo calls the demonstration, with what counts the CPUs' time.
+pub const DEMONSTRATION: [&str; 4] = ["--features", "usage", "--bin", "demo"];
+
 /// Variables that are for the kernel alone.
 const KERNEL_ONLY: &[&str] = &[
     "RUSTC",

@@ -6,6 +6,7 @@
 use super::part::Part;
 use crate::{
     child,
+    project::DEMONSTRATION,
     report::{Result, quote},
 };
 
@@ -62,15 +63,10 @@ const RUNS: &[Run] = &[
 ];
 
 pub fn run(part: &mut Part) -> Result {
-    let wanted: Vec<_> = RUNS
-        .iter()
-        .filter(|run| part.filter.wants(run.test))
-        .collect();
-    if wanted.is_empty() {
+    let Some(wanted) = part.begin_with(RUNS, |run| run.test) else {
         return Ok(());
-    }
-    part.begin();
-    let selection = ["-p", "kernel", "--bin", "demo"];
+    };
+    let selection = [&["-p", "kernel"], &DEMONSTRATION[..]].concat();
     let project = part.project;
     project.build_kernel("the demonstration", &[&["build"], &selection[..]].concat())?;
     for run in wanted {

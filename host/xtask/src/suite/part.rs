@@ -46,6 +46,18 @@ impl<'a> Part<'a> {
         println!("\n=== {}", self.name);
     }
 
+    /// Returns those of `tests` that the filter wants, and begins the part with them; `None` where
+    /// it wants none.
+    pub fn begin_with<'t, T>(&self, tests: &'t [T], name: fn(&T) -> &str) -> Option<Vec<&'t T>> {
+        let wants = |test: &&T| self.filter.wants(name(test));
+        let wanted: Vec<_> = tests.iter().filter(wants).collect();
+        if wanted.is_empty() {
+            return None;
+        }
+        self.begin();
+        Some(wanted)
+    }
+
     pub fn count_failure(&mut self, name: &str, alone: &str) {
         self.failed += 1;
         self.failures.push((name.to_owned(), alone.to_owned()));

@@ -210,14 +210,9 @@ const REFUSALS: &[Refusal] = &[
 ];
 
 pub fn run(part: &mut Part) -> Result {
-    let wanted: Vec<_> = REFUSALS
-        .iter()
-        .filter(|it| part.filter.wants(it.test))
-        .collect();
-    if wanted.is_empty() {
+    let Some(wanted) = part.begin_with(REFUSALS, |it| it.test) else {
         return Ok(());
-    }
-    part.begin();
+    };
     let stubs = Stubs::new()?;
     let ran = wanted.into_iter().try_for_each(|refusal| {
         for (program, script) in refusal.programs {

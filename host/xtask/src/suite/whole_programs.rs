@@ -5,17 +5,16 @@
 use std::process::Command;
 
 use super::{part::Part, pattern};
-use crate::{child, probe, project::Project, report::Result};
+use crate::{
+    child, probe,
+    project::{DEMONSTRATION, Project},
+    report::Result,
+};
 
 pub fn run(part: &mut Part) -> Result {
-    let wanted: Vec<_> = PROGRAMS
-        .iter()
-        .filter(|it| part.filter.wants(it.test))
-        .collect();
-    if wanted.is_empty() {
+    let Some(wanted) = part.begin_with(PROGRAMS, |it| it.test) else {
         return Ok(());
-    }
-    part.begin();
+    };
     for program in wanted {
         let project = part.project;
         let mut selection = vec!["build", "-p", "kernel"];
@@ -70,7 +69,7 @@ const PROBE: &[&str] = &["--bin", "probe"];
 const PROGRAMS: &[Program] = &[
     Program {
         test: "demonstration",
-        target: &["--bin", "demo"],
+        target: &DEMONSTRATION,
         probe: None,
         prints: &[
             "   ciphers *AES-CBC",
