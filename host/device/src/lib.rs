@@ -1,0 +1,18 @@
+//! A virtio-crypto device: what it computes, how its rings work, what its registers say.
+//!
+//! For authors of drivers, who point it at theirs; for this project's driver, which is proved on
+//! it, in one process and from another one; and for whoever wants to see what section 5.9 of VIRTIO
+//! 1.3 asks of a device. Its reading of the specification is its own: it shares nothing with a
+//! driver, so that a mistake shows.
+//!
+//! The one rule: what a driver says is hostile until it has been checked. A request that cannot be
+//! is answered as the specification says, or breaks the device as it allows, and never the process.
+//!
+//! | room | what it does |
+//! |---|---|
+//! | `engine` | sessions and requests: a chain's bytes in, an answer's bytes out |
+//! | `options` | what a device is: services, limits, features, queues |
+#![forbid(unsafe_code)]
+
+pub mod engine;
+pub mod options;
