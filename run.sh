@@ -149,6 +149,8 @@ case ${1:-} in
 -*) cat "$help" >&2 && exit 2 ;;
 "" | demo | test | lint | bench | bench-guest | probe | linux-guest | setup | env)
     check_directories && setup_rust ;;
+# Needs no kernel, and installs nothing where any compiler is.
+qemu) check_directories && { at_top bounded rustc --version >/dev/null 2>&1 || setup_rust; } ;;
 *) [ -f "$1" ] || { say "no such command or file: $1; ./run.sh --help lists them" && exit 2; } ;;
 esac
 hand_over "$@"

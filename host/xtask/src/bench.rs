@@ -30,7 +30,7 @@ const INSTRUCTIONS: [&str; 4] = ["-p", "kernel", "--bench", "instructions"];
 ///
 /// Fails when they name no experiment, when something does not build, or when a run fails.
 pub fn run(project: &Project, words: &[String]) -> Result {
-    let variables = Variables::read();
+    let variables = Variables::read(project);
     variables.check()?;
     let words = match words.first().map(String::as_str) {
         Some("all") => &words[1..],
@@ -105,7 +105,7 @@ fn compare_instructions(project: &Project, variables: &Variables) -> Result {
 ///
 /// Fails when there is no such program, when it does not build, or when the run fails.
 pub fn guest(project: &Project, words: &[String]) -> Result {
-    Variables::read().check()?;
+    Variables::read(project).check()?;
     let names = programs(project)?;
     let (name, words) = match words.split_first() {
         Some((name, words)) if names.contains(&name.replace('_', "-")) => (name, words),

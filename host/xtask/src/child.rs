@@ -91,6 +91,23 @@ pub fn capture(command: &mut Command) -> Result<Ended> {
 ///
 /// Fails when it cannot be started, or when nobody reads what is shown.
 pub fn tee(command: &mut Command, what: &str) -> Result<Ended> {
+    capture_chunks(command, what, show)
+}
+
+/// Runs a command that takes long and says nothing of use, and returns what it printed.
+///
+/// # Errors
+///
+/// Fails when it cannot be started.
+pub fn watch(command: &mut Command, what: &str) -> Result<Ended> {
+    capture_chunks(command, what, |_| Ok(()))
+}
+
+fn capture_chunks(
+    command: &mut Command,
+    what: &str,
+    mut show: impl FnMut(&[u8]) -> io::Result<()>,
+) -> Result<Ended> {
     let (mut child, reader) = spawn_merged(command)?;
     let mut output = Vec::new();
     each_chunk(&chunks(reader), what, |chunk| {

@@ -9,6 +9,8 @@
 //! | `suite` | the tests: parts, filter, what may be left out |
 //! | `lint`, `columns`, `probe`, `bench`, `peer` | a command each, or a step of one |
 //! | `setup` | what a command needs beside a compiler: crates, QEMU, packages |
+//! | `qemu` | which QEMUs there are, and one with some device |
+//! | `debian` | fetching QEMUs of Debian's newer suites |
 //! | `project`, `child` | calling cargo, starting programs |
 //! | `files`, `report` | finding files, saying what is wrong |
 
@@ -16,11 +18,13 @@ mod bench;
 mod boot;
 mod child;
 mod columns;
+mod debian;
 mod files;
 mod lint;
 mod peer;
 mod probe;
 mod project;
+mod qemu;
 mod report;
 mod setup;
 mod suite;
@@ -49,7 +53,7 @@ fn main() -> ExitCode {
 /// A command: its word, and what it does with the words behind that.
 type Command = (&'static str, fn(&Project, &[String]) -> Result);
 
-const COMMANDS: [Command; 10] = [
+const COMMANDS: [Command; 11] = [
     ("", |project, words| {
         demonstrate(project, &["--release"], words)
     }),
@@ -60,12 +64,15 @@ const COMMANDS: [Command; 10] = [
     ("bench-guest", bench::guest),
     ("probe", probe::run),
     ("linux-guest", boot_linux),
+    ("qemu", qemu::run),
     ("setup", |project, _| say_ready(project)),
     ("env", |project, _| print_variables(project)),
 ];
 
 /// Those that take no words.
 const WORDLESS: [&str; 3] = ["lint", "setup", "env"];
+/// That which needs nothing that is set up, and installs nothing.
+const BARE: &str = "qemu";
 
 fn run(words: &[String]) -> Result {
     let mut project = Project::find()?;
@@ -81,20 +88,22 @@ fn run(words: &[String]) -> Result {
             "{name}: '{word}' means nothing to it; ./run.sh --help shows what each command takes"
         ));
     }
-    setup::run(&mut project)?;
+    if name != BARE {
+        setup::run(&mut project)?;
+    }
     command(&project, words)
 }
 
 /// Builds the demonstration and boots it.
 fn demonstrate(project: &Project, profile: &[&str], words: &[String]) -> Result {
-    Variables::read().check()?;
+    Variables::read(project).check()?;
     let selection = [profile, &["-p", "kernel"], &DEMONSTRATION].concat();
     project.run_kernel("the demonstration", &selection, words)
 }
 
 /// Boots Linux with what measures its driver.
 fn boot_linux(project: &Project, words: &[String]) -> Result {
-    let variables = Variables::read();
+    let variables = Variables::read(project);
     variables.check()?;
     peer::build(project)?;
     peer::boot(project, words, &variables)
@@ -102,7 +111,7 @@ fn boot_linux(project: &Project, words: &[String]) -> Result {
 
 /// Says with what kernels are built and run.
 fn say_ready(project: &Project) -> Result {
-    let qemu = emulator::version(project, &Variables::read())?;
+    let qemu = emulator::version(project, &Variables::read(project))?;
     let compiler = project.toolchain();
     say(format_args!("ready: {compiler} compiler, {qemu}"));
     Ok(())

@@ -21,7 +21,7 @@ const SELECTION: [&str; 4] = ["-p", "kernel", "--bin", "probe"];
 ///
 /// Fails when a word is none of its, when it does not build, or when the run fails.
 pub fn run(project: &Project, words: &[String]) -> Result {
-    let variables = Variables::read();
+    let variables = Variables::read(project);
     variables.check()?;
     let mut cargo = command(project, words)?;
     say("building the probe, which takes minutes at first");

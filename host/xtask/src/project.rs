@@ -107,6 +107,11 @@ impl Project {
         }
     }
 
+    /// Returns how many seconds a step of the set-up may take.
+    pub fn setup_timeout(&self) -> impl std::fmt::Display {
+        self.setup_timeout.display()
+    }
+
     /// From here on cargo looks for no network.
     pub fn go_offline(&mut self) {
         self.is_offline = true;

@@ -14,6 +14,16 @@ pub enum Failure {
     Told(u8),
 }
 
+impl Failure {
+    /// Returns the reason in words.
+    pub fn reason(&self) -> &str {
+        match self {
+            Self::Because(reason) => reason,
+            Self::Told(_) => "for the reason above",
+        }
+    }
+}
+
 /// What a step of a command gives back.
 pub type Result<T = ()> = std::result::Result<T, Failure>;
 

@@ -19,12 +19,16 @@ use crate::{
 ///
 /// Fails with what is missing, or with what is wrong with the QEMU that was asked for.
 pub fn run(project: &mut Project) -> Result {
+    let variables = Variables::read(project);
+    let is_there = emulator::find(project, &variables)?.is_some();
     fetch_crates(project)?;
-    let variables = Variables::read();
-    if emulator::find(project, &variables)?.is_some() {
+    if is_there {
         return Ok(());
     }
-    install(project, "no QEMU", &["qemu-system-x86"])?;
+    match variables.suite() {
+        Some(suite) => suite.fetch(project).map(drop)?,
+        None => install(project, "no QEMU", &["qemu-system-x86"])?,
+    }
     emulator::version(project, &variables).map(drop)
 }
 

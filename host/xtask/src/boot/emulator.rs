@@ -8,6 +8,7 @@ use std::path::Path;
 use super::machine::Variables;
 use crate::{
     child,
+    debian::{self, PROGRAM, Suite},
     files::program,
     project::Project,
     report::{Result, fail},
@@ -19,22 +20,25 @@ const MARK: &str = "QEMU emulator version ";
 /// The oldest QEMU that has what the driver is tested with.
 const OLDEST: (u32, u32) = (7, 2);
 
-/// Returns the line in which QEMU says its version; `None` where none is installed.
+/// Returns the line in which QEMU says its version; `None` where none is installed, or where that
+/// of a suite is not fetched.
 ///
 /// # Errors
 ///
 /// Fails with what is wrong with the one that is there, or with the one that was asked for.
 pub fn find(project: &Project, variables: &Variables) -> Result<Option<String>> {
-    let qemu = variables.qemu();
+    let qemu = &*variables.qemu();
     if program(qemu).is_none() {
         return match variables.get("QEMU") {
             None => Ok(None),
+            Some(_) if variables.suite().is_some() => Ok(None),
             Some(asked) if Path::new(asked).exists() => {
                 fail(format_args!("QEMU={asked}: not a program that can be run"))
             }
             Some(asked) => fail(format_args!(
-                "QEMU={asked}: no such program; without QEMU= it is qemu-system-x86_64, \
-                 which ./run.sh setup installs"
+                "QEMU={asked}: no such program, nor one of these: {}; without QEMU= it is \
+                 {PROGRAM}, which ./run.sh setup installs",
+                debian::names()
             )),
         };
     }
@@ -61,10 +65,12 @@ pub fn find(project: &Project, variables: &Variables) -> Result<Option<String>> 
 pub fn version(project: &Project, variables: &Variables) -> Result<String> {
     match find(project, variables)? {
         Some(line) => Ok(line),
-        None => fail(format_args!(
-            "no {}: ./run.sh setup installs it",
-            variables.qemu()
-        )),
+        None => match variables.suite() {
+            Some(Suite { name, .. }) => fail(format_args!(
+                "QEMU={name}: not fetched yet: ./run.sh qemu {name} does it"
+            )),
+            None => fail(format_args!("no {PROGRAM}: ./run.sh setup installs it")),
+        },
     }
 }
 

@@ -3,9 +3,10 @@
 //! For the QEMU command line and the judgement of a run. The rule: a [`Machine`] that exists has
 //! been checked, so nothing wrong gets as far as QEMU.
 
-use std::{env, ops::RangeInclusive};
+use std::{borrow::Cow, env, ops::RangeInclusive, path::PathBuf};
 
 use super::accelerator::{accelerator, can_write};
+use crate::{debian, project::Project};
 
 /// The least memory in which the kernel gets far enough to say what it needs.
 const LEAST_MEMORY_KIB: u64 = 16 << 10;
@@ -25,7 +26,11 @@ const NAMES: [&str; 9] = [
 
 /// What the environment says of the machine. It wins over words.
 #[derive(Clone, Debug, Default)]
-pub struct Variables(Vec<(&'static str, String)>);
+pub struct Variables {
+    given: Vec<(&'static str, String)>,
+    /// The programs of Debian's QEMUs, by the names of their suites.
+    suites: Vec<(&'static str, PathBuf)>,
+}
 
 /// How a run ends well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,24 +75,28 @@ pub enum Refusal {
 
 impl Variables {
     /// Reads the environment; an empty variable is none.
-    pub fn read() -> Self {
-        Self::from(|name| env::var(name).ok())
+    pub fn read(project: &Project) -> Self {
+        let suites = debian::SUITES.iter();
+        Self {
+            suites: suites.map(|it| (it.name, it.path(project))).collect(),
+            ..Self::from(|name| env::var(name).ok())
+        }
     }
 
     /// Takes the variables' values from `value`.
     pub fn from(value: impl Fn(&str) -> Option<String>) -> Self {
         let given = NAMES.map(|name| (name, value(name).unwrap_or_default()));
-        Self(
-            given
-                .into_iter()
-                .filter(|(_, value)| !value.is_empty())
-                .collect(),
-        )
+        let given = given.into_iter().filter(|(_, value)| !value.is_empty());
+        Self {
+            given: given.collect(),
+            suites: Vec::new(),
+        }
     }
 
     /// Returns those that are set.
     pub fn given(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        self.0.iter().map(|(name, value)| (*name, value.as_str()))
+        let given = self.given.iter();
+        given.map(|(name, value)| (*name, value.as_str()))
     }
 
     /// Returns the value of one.
@@ -99,14 +108,24 @@ impl Variables {
 
     /// Returns the same variables with this one set, too.
     pub fn with(mut self, name: &'static str, value: &str) -> Self {
-        self.0.retain(|(given, _)| *given != name);
-        self.0.push((name, value.to_owned()));
+        self.given.retain(|(given, _)| *given != name);
+        self.given.push((name, value.to_owned()));
         self
     }
 
-    /// Returns the QEMU to run.
-    pub fn qemu(&self) -> &str {
-        self.get("QEMU").unwrap_or("qemu-system-x86_64")
+    /// Returns the QEMU to run: a name or a path, where the variable names a suite that one's path.
+    pub fn qemu(&self) -> Cow<'_, str> {
+        let asked = self.get("QEMU").unwrap_or(debian::PROGRAM);
+        let suite = self.suites.iter().find(|(name, _)| *name == asked);
+        match suite {
+            Some((_, program)) => program.to_string_lossy(),
+            None => asked.into(),
+        }
+    }
+
+    /// Returns the suite whose QEMU the variable names.
+    pub fn suite(&self) -> Option<&'static debian::Suite> {
+        debian::Suite::find(self.get("QEMU")?)
     }
 
     /// Checks them before anything is built.

@@ -30,8 +30,9 @@ pub fn command(machine: &Machine, image: &Image, variables: &Variables) -> Resul
     // interrupts get lost (tcg_cpu_init_cflags; QEMU 7.2 drops mfence as well). Room for a second
     // CPU is enough.
     let cpus = format!("{},maxcpus={}", machine.cpus, machine.cpus.max(2));
+    let qemu = variables.qemu();
     let mut command: Vec<String> = [
-        variables.qemu(),
+        &*qemu,
         "-machine",
         &machine.chipset,
         "-cpu",

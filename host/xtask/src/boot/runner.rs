@@ -29,7 +29,7 @@ pub fn run(project: &Project, elf: &str, words: &[String]) -> Result {
         [own @ .., last] if last == "--bench" => own,
         all => all,
     };
-    let variables = Variables::read();
+    let variables = Variables::read(project);
     emulator::version(project, &variables)?;
     variables.check()?;
     let asked = machines(&fs::read(elf)?)?;

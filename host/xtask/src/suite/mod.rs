@@ -38,7 +38,7 @@ pub fn run(project: &Project, words: &[String]) -> Result {
             "test: '{word}': it takes parts of names, and key=value for what is run"
         ));
     }
-    Variables::read().check()?;
+    Variables::read(project).check()?;
     let mut suite = Suite::new(project, Filter::new(words));
     suite.part("the host's tools", tools::run)?;
     suite.part("the documents", tools::run_documents)?;

@@ -60,6 +60,21 @@ const fn lacking(
     }
 }
 
+/// A machine without fetched QEMUs that is to fetch one by these programs.
+const fn fetching(
+    test: &'static str,
+    line: &'static str,
+    programs: &'static [(&'static str, &'static str)],
+) -> Refusal {
+    Refusal {
+        test,
+        line,
+        variables: &["PATH=@stubs", "CARGO_TARGET_DIR=@stubs/target"],
+        words: &["qemu", "trixie"],
+        programs,
+    }
+}
+
 /// Any file: no QEMU gets to read it.
 const ELF: &[&str] = &["@root/Cargo.toml"];
 const SETUP: &[&str] = &["setup"];
@@ -207,13 +222,58 @@ const REFUSALS: &[Refusal] = &[
         "no apt-get to install it",
         &[ROOT, ("apt-get", "")],
     ),
+    refusal(
+        "unknown_suite_is_named",
+        "'trixy' is none of its suites: bookworm-backports, trixie",
+        &[],
+        &["qemu", "trixy"],
+    ),
+    refusal(
+        "unknown_suite_is_named_before_anything_is_built",
+        "QEMU=trixy: no such program, nor one of these: bookworm-backports, trixie",
+        &["QEMU=trixy", "CARGO_PROFILE_DEV_OPT_LEVEL=bogus"],
+        &["demo"],
+    ),
+    refusal(
+        "runner_fetches_no_qemu",
+        "not fetched yet: ./run.sh qemu trixie does it",
+        &["QEMU=trixie", "CARGO_TARGET_DIR=@stubs/target"],
+        ELF,
+    ),
+    fetching(
+        "fetch_without_apt_is_named",
+        "QEMU of trixie: no apt-get to fetch it with",
+        &[("apt-get", "")],
+    ),
+    fetching(
+        "fetch_without_network_is_named",
+        "QEMU of trixie: apt-get update failed: E: Failed to fetch x",
+        &[("apt-get", "echo 'E: Failed to fetch x' && exit 100")],
+    ),
+    Refusal {
+        variables: &[
+            "PATH=@stubs",
+            "CARGO_TARGET_DIR=@stubs/target",
+            "SETUP_TIMEOUT=1",
+        ],
+        ..fetching(
+            "fetch_that_hangs_is_given_up",
+            "QEMU of trixie: apt-get update did not end in 1 s",
+            &[("apt-get", "exec sleep 100")],
+        )
+    },
+    fetching(
+        "fetched_qemu_that_does_not_start_is_named",
+        "QEMU of trixie: its packages hold no ld-linux",
+        &[("apt-get", "exit 0")],
+    ),
 ];
 
 pub fn run(part: &mut Part) -> Result {
     let Some(wanted) = part.begin_with(REFUSALS, |it| it.test) else {
         return Ok(());
     };
-    let stubs = Stubs::new()?;
+    let stubs = Stubs::new(part.project)?;
     let ran = wanted.into_iter().try_for_each(|refusal| {
         for (program, script) in refusal.programs {
             stubs.put(program, script)?;
@@ -276,9 +336,13 @@ const BARE_QEMU: &str = "qemu: -device virtio-crypto-pci,x: 'virtio-crypto-pci' 
     device model name";
 
 impl Stubs {
-    fn new() -> Result<Self> {
+    fn new(project: &Project) -> Result<Self> {
         let folder = scratch("stubs")?;
         let stubs = Self { folder };
+        // Where nothing is built or fetched yet, but for this tool.
+        let target = stubs.folder.join("target");
+        fs::create_dir(&target)?;
+        symlink(project.target("xtask"), target.join("xtask"))?;
         for program in fs::read_dir("/usr/bin")? {
             stubs.link(&program?.path())?;
         }

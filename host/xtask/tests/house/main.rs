@@ -152,6 +152,7 @@ const XTASK: House = House {
         "peer",
         // What they need beside a compiler.
         "setup",
+        "qemu",
         // One run in QEMU.
         "boot/runner",
         "boot",
@@ -160,6 +161,8 @@ const XTASK: House = House {
         "boot/emulator",
         "boot/machine",
         "boot/accelerator",
+        // Newer QEMUs.
+        "debian",
         // Starting programs, finding files, saying what is wrong.
         "project",
         "child",
