@@ -13,13 +13,16 @@ use std::{
     process::Command,
 };
 
-use super::{PROGRAM, Suite, mirror::mirrors};
+use super::mirror::mirrors;
 use crate::{
     child::{self, Ended},
     files::{files_below, program},
     project::Project,
     report::{Failure, Result, fail, say},
 };
+
+/// What starts a QEMU, in its folder and elsewhere.
+pub const PROGRAM: &str = "qemu-system-x86_64";
 
 /// Debian's keys, by the names of older releases and newer ones.
 const KEYRINGS: [&str; 2] = [
@@ -40,8 +43,8 @@ const LIBRARIES: [&str; 3] = [
     "usr/lib/x86_64-linux-gnu/pulseaudio",
 ];
 
-/// Fetches a suite's QEMU into a folder of its name below `folder`.
-pub fn fetch(project: &Project, suite: &Suite, folder: &Path) -> Result {
+/// Fetches a suite's QEMU, with what these archives have, into a folder of its name below `folder`.
+pub fn fetch(project: &Project, suite: &str, archives: &[&str], folder: &Path) -> Result {
     if ARCH != "x86_64" {
         return fail(format_args!("it is fetched for x86_64, and this is {ARCH}"));
     }
@@ -57,16 +60,17 @@ pub fn fetch(project: &Project, suite: &Suite, folder: &Path) -> Result {
             "Debian's keys are missing: 'apt-get install debian-archive-keyring' adds them",
         );
     };
-    whole(folder, suite.name, |partial| {
+    whole(folder, suite, |partial| {
         let apt = Apt {
             project,
             suite,
+            archives,
             keyring,
             state: &partial.join("apt"),
         };
-        let archives = apt.download()?;
+        let packages = apt.download()?;
         let root = partial.join("root");
-        unpack(project, &archives, &root)?;
+        unpack(project, &packages, &root)?;
         fs::remove_dir_all(apt.state)?;
         make_startable(&root, &partial.join(PROGRAM))?;
         let ended = child::capture(project.bounded(partial.join(PROGRAM)).arg("--version"))?;
@@ -108,7 +112,8 @@ fn whole(folder: &Path, name: &str, make: impl FnOnce(&Path) -> Result) -> Resul
 /// An apt of a suite's own, beside this machine's.
 struct Apt<'a> {
     project: &'a Project,
-    suite: &'a Suite,
+    suite: &'a str,
+    archives: &'a [&'a str],
     keyring: &'a str,
     state: &'a Path,
 }
@@ -123,7 +128,7 @@ impl Apt<'_> {
         fs::write(self.state.join("status"), "")?;
         self.update()?;
         let mut install = self.apt_get();
-        install.args(["-y", "--download-only", "-t", self.suite.name, "install"]);
+        install.args(["-y", "--download-only", "-t", self.suite, "install"]);
         self.must(install.args(PACKAGES), "apt-get install")?;
         Ok(archives)
     }
@@ -132,13 +137,13 @@ impl Apt<'_> {
     fn update(&self) -> Result {
         let mut why = Failure::Because("there is no mirror".to_owned());
         for mirror in mirrors(Path::new("/etc/apt")) {
-            let name = self.suite.name;
-            say(format_args!("fetching QEMU of {name} from {mirror}"));
+            let suite = self.suite;
+            say(format_args!("fetching QEMU of {suite} from {mirror}"));
             let source = |archive: &&str| {
                 let keyring = self.keyring;
                 format!("deb [arch=amd64 signed-by={keyring}] {mirror} {archive} main\n")
             };
-            let sources: String = self.suite.archives.iter().map(source).collect();
+            let sources: String = self.archives.iter().map(source).collect();
             fs::write(self.state.join("sources.list"), sources)?;
             let mut update = self.apt_get();
             update.arg("update");

@@ -14,8 +14,7 @@ use crate::{
     report::{Result, fail},
 };
 
-/// What starts a QEMU, in its folder and elsewhere.
-pub const PROGRAM: &str = "qemu-system-x86_64";
+pub use fetch::PROGRAM;
 
 /// A suite of Debian's archive with a QEMU.
 #[derive(Debug, PartialEq, Eq)]
@@ -66,7 +65,7 @@ impl Suite {
     pub fn fetch(&self, project: &Project) -> Result<PathBuf> {
         match self.program(project) {
             Some(program) => Ok(program),
-            None => match fetch::fetch(project, self, &folder(project)) {
+            None => match fetch::fetch(project, self.name, self.archives, &folder(project)) {
                 Ok(()) => Ok(self.path(project)),
                 Err(failure) => fail(format_args!("QEMU of {}: {}", self.name, failure.reason())),
             },

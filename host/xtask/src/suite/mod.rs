@@ -12,6 +12,7 @@ mod must_fail;
 mod part;
 mod pattern;
 mod refusals;
+mod stubs;
 mod tools;
 mod whole_programs;
 
