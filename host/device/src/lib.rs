@@ -1,4 +1,3 @@
-//! A virtio-crypto device: what it computes, how its rings work, what its registers say.
 //!
 //! For authors of drivers, who point it at theirs; for this project's driver, which is proved on
 //! it, in one process and from another one; and for whoever wants to see what section 5.9 of VIRTIO
@@ -11,8 +10,13 @@
 //! | room | what it does |
 //! |---|---|
 //! | `engine` | sessions and requests: a chain's bytes in, an answer's bytes out |
-//! | `options` | what a device is: services, limits, features, queues |
+//! | `memory` | what the driver lets the device reach |
+//! | `options` | what a device is: services, limits, features, queues; mixes of them |
+//! | `feature`, `random` | feature bits and what each needs; numbers from a seed |
 #![forbid(unsafe_code)]
 
 pub mod engine;
+pub mod feature;
+pub mod memory;
 pub mod options;
+pub mod random;
