@@ -1,7 +1,8 @@
 //! What tests run in: names, a watchdog, the closing line.
 //!
 //! For test binaries, by [`tests!`](crate::tests). The one rule: a test passes if it returns in
-//! time; the first that does not ends the run.
+//! time, unless it has said that it does not apply to this device; the first that does not return
+//! ends the run.
 
 use core::{
     fmt,
@@ -26,6 +27,9 @@ const LIMIT_NS: u64 = 60_000_000_000;
 static PASSED: AtomicU32 = AtomicU32::new(0);
 /// 0 for none.
 static SEED: AtomicU64 = AtomicU64::new(0);
+/// Why the running test does not apply.
+static NOT_APPLYING: SpinLock<Option<&'static str>> =
+    SpinLock::new("test that does not apply", None);
 static CURRENT: SpinLock<Option<&'static str>> = SpinLock::new("current test", None);
 
 /// Tells whether a test's name contains one of `parts`, if there are any.
@@ -43,7 +47,7 @@ pub fn run(tests: &[Test]) -> ! {
         let of_machine = command_line::words().filter_map(|word| word.strip_prefix("only="));
         is_named(name, filters) && is_named(name, of_machine)
     };
-    let mut skipped = 0;
+    let (mut skipped, mut not_applying) = (0, 0);
     for (name, test) in tests {
         if !is_wanted(name) {
             skipped += 1;
@@ -57,14 +61,29 @@ pub fn run(tests: &[Test]) -> ! {
         time::set_watchdog(None);
         SEED.store(0, Ordering::Relaxed);
         CURRENT.with(|current| *current = None);
+        if let Some(why) = NOT_APPLYING.with(Option::take) {
+            not_applying += 1;
+            println!("does not apply: {why}");
+            continue;
+        }
         PASSED.fetch_add(1, Ordering::Relaxed);
         println!("ok ({} ms)", (time::now_ns() - start_ns) / 1_000_000);
+    }
+    if not_applying > 0 {
+        println!("{not_applying} do not apply to this device");
     }
     if skipped > 0 {
         println!("{skipped} left out by the filter");
     }
     println!("{} passed, 0 failed", PASSED.load(Ordering::Relaxed));
     exit(ExitCode::Success);
+}
+
+/// Says that the running test does not apply to this device, and why. The test has to return then:
+/// it counts neither as passed nor as failed. Which test may say what stands in the one list of
+/// `host/xtask/src/suite/not_applying.rs`.
+pub fn does_not_apply(why: &'static str) {
+    NOT_APPLYING.with(|reason| *reason = Some(why));
 }
 
 /// Says which seed the running test is at: a failure tells how that one is run alone.

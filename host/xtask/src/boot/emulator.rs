@@ -17,8 +17,12 @@ use crate::{
 /// How the line begins in which a QEMU says its version.
 const MARK: &str = "QEMU emulator version ";
 
+/// The first two numbers of a QEMU's version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Version(pub u32, pub u32);
+
 /// The oldest QEMU that has what the driver is tested with.
-const OLDEST: (u32, u32) = (7, 2);
+const OLDEST: Version = Version(7, 2);
 
 /// Returns the line in which QEMU says its version; `None` where none is installed, or where that
 /// of a suite is not fetched.
@@ -48,8 +52,8 @@ pub fn find(project: &Project, variables: &Variables) -> Result<Option<String>> 
             "{qemu} does not say that it is a QEMU: '{qemu} --version' shows what it says"
         ));
     };
-    if is_too_old(version) {
-        let (major, minor) = OLDEST;
+    if Version::read(version) < OLDEST {
+        let Version(major, minor) = OLDEST;
         return fail(format_args!(
             "{qemu} is QEMU {version}: {major}.{minor} or later is needed"
         ));
@@ -82,10 +86,17 @@ fn version_in(line: &str) -> Option<(&str, &str)> {
     (!version.is_empty()).then_some((line, version))
 }
 
-fn is_too_old(version: &str) -> bool {
-    let mut numbers = version.split('.').map(|number| number.parse().unwrap_or(0));
-    let mut next = || numbers.next().unwrap_or(0);
-    (next(), next()) < OLDEST
+/// Returns the version of a QEMU, from the line in which it says that.
+pub fn version_of(line: &str) -> Option<Version> {
+    version_in(line).map(|(_, version)| Version::read(version))
+}
+
+impl Version {
+    fn read(version: &str) -> Self {
+        let mut numbers = version.split('.').map(|number| number.parse().unwrap_or(0));
+        let mut next = || numbers.next().unwrap_or(0);
+        Self(next(), next())
+    }
 }
 
 #[cfg(test)]
@@ -106,10 +117,10 @@ mod tests {
     #[test]
     fn versions_are_compared_as_numbers() {
         for version in ["7.2", "7.2.0", "7.10", "10.0.1", "8"] {
-            assert!(!is_too_old(version), "{version}");
+            assert!(Version::read(version) >= OLDEST, "{version}");
         }
         for version in ["7.1.99", "7", "6.2.0", "0.15"] {
-            assert!(is_too_old(version), "{version}");
+            assert!(Version::read(version) < OLDEST, "{version}");
         }
     }
 }

@@ -9,6 +9,7 @@ mod filter;
 mod kernel;
 mod left_out;
 mod must_fail;
+mod not_applying;
 mod part;
 mod pattern;
 mod refusals;
@@ -92,7 +93,7 @@ impl<'a> Suite<'a> {
         let passed: u32 = self.parts.iter().map(|part| part.passed).sum();
         let failed: u32 = self.parts.iter().map(|part| part.failed).sum();
         println!("\n=== all");
-        if passed + failed == 0 {
+        if self.parts.iter().all(Part::is_empty) {
             return fail(format_args!("no test matches '{}'", self.filter));
         }
         println!(
@@ -107,7 +108,7 @@ impl<'a> Suite<'a> {
                 seconds,
                 ..
             } = part;
-            if passed + failed == 0 && !self.filter.lets_all_through() {
+            if part.is_empty() && !self.filter.lets_all_through() {
                 println!("{name:<42} left out: no such name in it");
             } else {
                 println!("{name:<42} {passed:>6} {failed:>6} {seconds:>8.1}");
@@ -115,6 +116,10 @@ impl<'a> Suite<'a> {
         }
         for line in self.parts.iter().flat_map(|part| &part.left_out) {
             println!("left out: {line}");
+        }
+        let not_applying = self.parts.iter().flat_map(|part| &part.not_applying);
+        for (name, says, times) in not_applying {
+            println!("does not apply: {name} ({times} runs): {says}");
         }
         for (name, alone) in self.parts.iter().flat_map(|part| &part.failures) {
             println!("failed: {name}\n    alone: {alone}");

@@ -5,11 +5,12 @@
 
 use std::{io::Write, process::Command};
 
-use super::{filter::Filter, left_out};
+use super::{filter::Filter, left_out, not_applying};
 use crate::{
+    boot::{emulator, machine::Variables},
     child,
     project::Project,
-    report::{Result, quote},
+    report::{Result, fail, quote},
 };
 
 /// A part of the tests, with what came of it so far.
@@ -24,6 +25,8 @@ pub struct Part<'a> {
     /// What failed, with the line that runs it alone.
     pub failures: Vec<(String, String)>,
     pub left_out: Vec<String>,
+    /// What does not apply to the device, with what that lacks, and how often that was said.
+    pub not_applying: Vec<(String, String, u32)>,
 }
 
 impl<'a> Part<'a> {
@@ -38,7 +41,13 @@ impl<'a> Part<'a> {
             seconds: 0.,
             failures: Vec::new(),
             left_out: Vec::new(),
+            not_applying: Vec::new(),
         }
+    }
+
+    /// Tells whether nothing has run.
+    pub fn is_empty(&self) -> bool {
+        self.passed + self.failed == 0 && self.not_applying.is_empty()
     }
 
     /// Says which part this is; whoever has something to run begins by it.
@@ -109,9 +118,34 @@ impl<'a> Part<'a> {
             };
             self.count_failure(self.name, &alone);
         }
+        for (name, says) in counts.not_applying {
+            self.note_not_applying(&name, &says)?;
+        }
         if counts.ignored > 0 {
             println!("{} tests are marked as ignored: no test is", counts.ignored);
             self.count_failure("no_test_is_ignored", "./run.sh test");
+        }
+        Ok(())
+    }
+
+    /// Notes that a test said that it does not apply to the device, if it is allowed to.
+    fn note_not_applying(&mut self, name: &str, says: &str) -> Result {
+        let noted = self.not_applying.iter_mut();
+        let mut noted = noted.filter(|(test, said, _)| test == name && said == says);
+        if let Some((_, _, times)) = noted.next() {
+            *times += 1;
+            return Ok(());
+        }
+        let line = emulator::version(self.project, &Variables::read(self.project))?;
+        let Some(qemu) = emulator::version_of(&line) else {
+            return fail(line);
+        };
+        match not_applying::check(name, says, qemu) {
+            Ok(()) => {
+                let noted = (name.to_owned(), says.to_owned(), 1);
+                self.not_applying.push(noted);
+            }
+            Err(reason) => self.check(name, || Err(reason)),
         }
         Ok(())
     }
@@ -137,12 +171,28 @@ struct Counts {
     failed: u32,
     ignored: u32,
     failures: Vec<String>,
+    /// Names, and what the device lacks.
+    not_applying: Vec<(String, String)>,
 }
 
 impl Counts {
     fn read(output: &str) -> Self {
         let mut counts = Self::default();
+        // The kernel's harness says how a test ended behind whatever the test and QEMU print.
+        let mut test = "";
         for line in output.lines().map(str::trim_end) {
+            if let Some((name, _)) = line
+                .strip_prefix("test ")
+                .and_then(|it| it.split_once(" ... "))
+            {
+                test = name;
+            }
+            if let Some((before, says)) = line.split_once("does not apply: ")
+                && (before.is_empty() || before.starts_with("test "))
+            {
+                let noted = (test.to_owned(), says.to_owned());
+                counts.not_applying.push(noted);
+            }
             // `test result: ok. 3 passed; 0 failed; 1 ignored; ..`, and `3 passed, 0 failed`.
             let fields = match line.strip_prefix("test result: ") {
                 Some(result) => result.split_once(". ").map_or("", |(_, fields)| fields),
@@ -197,6 +247,16 @@ mod tests {
             10 passed, 0 failed of others\n";
         let counts = Counts::read(output);
         assert_eq!((counts.passed, counts.failed, counts.ignored), (9, 2, 1));
+    }
+
+    #[test]
+    fn tests_that_do_not_apply_are_named() {
+        let output = "test a ... ok\ntest b ... does not apply: no X\r\ntest c ... qemu: says\n\
+            does not apply: no Y\n it does not apply: z\n";
+        let counts = Counts::read(output);
+        let expected = [("b", "no X"), ("c", "no Y")];
+        let expected = expected.map(|(name, says)| (name.to_owned(), says.to_owned()));
+        assert_eq!(counts.not_applying, expected);
     }
 
     #[test]
