@@ -10,13 +10,19 @@
 //! | room | what it does |
 //! |---|---|
 //! | `engine` | sessions and requests: a chain's bytes in, an answer's bytes out |
+//! | `services` | what is computed, by RustCrypto |
 //! | `memory` | what the driver lets the device reach |
 //! | `options` | what a device is: services, limits, features, queues; mixes of them |
+//! | `offer` | algorithms that it offers |
+//! | `wire` | numbers and layouts of section 5.9, read from its text |
 //! | `feature`, `random` | feature bits and what each needs; numbers from a seed |
 #![forbid(unsafe_code)]
 
 pub mod engine;
 pub mod feature;
 pub mod memory;
+pub mod offer;
 pub mod options;
 pub mod random;
+pub mod services;
+pub mod wire;

@@ -6,7 +6,7 @@
 pub mod mix;
 mod words;
 
-use crate::feature;
+use crate::{feature, offer::Algorithms};
 
 pub use words::help;
 
@@ -20,6 +20,8 @@ pub struct Options {
     pub features: u64,
     /// Bits of `crypto_services` (5.9.4): CIPHER, HASH, MAC, AEAD, AKCIPHER.
     pub services: u32,
+    /// Algorithms of each service that it offers.
+    pub algorithms: Algorithms,
     /// Sessions that it keeps at one time.
     pub max_sessions: usize,
     /// Most bytes of a request's variable-length parts (`max_size`).
@@ -30,6 +32,8 @@ pub struct Options {
     pub max_auth_key_bytes: u32,
     /// Sessions outlive a reset, as QEMU's do.
     pub sessions_outlive_reset: bool,
+    /// How requests have to be cut into descriptors.
+    pub framing: Framing,
     /// Most descriptors of each queue, a power of two where rings are split.
     pub queue_size: u16,
     /// MSI-X vectors; `None` for one a queue and one for the configuration.
@@ -44,6 +48,15 @@ pub struct Options {
     pub stalled: Vec<u16>,
     /// What everything random begins from.
     pub seed: u64,
+}
+
+/// How a request has to be cut into descriptors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framing {
+    /// In any way, as 2.7.4.1 asks.
+    Any,
+    /// One descriptor a field, as DPDK's device wants it. The rest is refused.
+    OnePerField,
 }
 
 /// The order in which requests are used without IN_ORDER.
@@ -73,11 +86,13 @@ impl Default for Options {
                 | feature::REVISION_1
                 | feature::STATELESS,
             services: 0x1f,
+            algorithms: Algorithms::default(),
             max_sessions: 256,
             max_size_bytes: 1 << 20,
             max_cipher_key_bytes: 64,
             max_auth_key_bytes: 512,
             sessions_outlive_reset: false,
+            framing: Framing::Any,
             queue_size: 1024,
             vectors: None,
             completion: Completion::AsTaken,

@@ -5,7 +5,7 @@
 
 use std::{fmt::Write, ops::RangeInclusive};
 
-use super::{Completion, MOST_BATCH, MOST_DATA_QUEUES, MOST_VECTORS, Options, mix};
+use super::{Completion, Framing, MOST_BATCH, MOST_DATA_QUEUES, MOST_VECTORS, Options, mix};
 use crate::feature;
 
 /// A word: its name, what it takes, and a line about it.
@@ -142,6 +142,16 @@ const WORDS: &[Word] = &[
         name: "outlive",
         kind: Kind::Switch(|options, on| options.sessions_outlive_reset = on),
         says: "sessions outlive a reset, as QEMU's do",
+    },
+    Word {
+        name: "one_per_field",
+        kind: Kind::Switch(|options, on| {
+            options.framing = match on {
+                true => Framing::OnePerField,
+                false => Framing::Any,
+            };
+        }),
+        says: "refuse requests that are not cut into one descriptor a field",
     },
     Word {
         name: "shuffled",

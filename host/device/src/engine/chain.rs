@@ -1,7 +1,4 @@
-//! Sessions and requests: the bytes of a descriptor chain in, the bytes of its answer out.
-//!
-//! For the queues, which know nothing of what is in a chain. The one rule: whatever a chain holds,
-//! there is an answer; a panic on the way becomes a status.
+//! What goes into an engine and comes out of it.
 
 /// Which queue a chain came by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +16,15 @@ pub struct Chain {
     pub readable: Vec<Vec<u8>>,
     /// The length in bytes of each writable descriptor, in order.
     pub writable: Vec<usize>,
+}
+
+impl Chain {
+    /// Returns how many bytes are writable.
+    pub(super) fn writable_bytes(&self) -> usize {
+        self.writable
+            .iter()
+            .fold(0, |sum, len_bytes| sum.saturating_add(*len_bytes))
+    }
 }
 
 /// What becomes of a chain.
