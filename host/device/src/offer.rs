@@ -33,6 +33,8 @@ impl Default for Algorithms {
             hash: mask(&HashAlgorithm::ALL.map(|one| one as u32)) as u32,
             mac: mask(&MacAlgorithm::ALL.map(|one| one as u32))
                 & !mask(&[
+                    MacAlgorithm::GmacAes as u32,
+                    MacAlgorithm::GmacTwofish as u32,
                     MacAlgorithm::KasumiF9 as u32,
                     MacAlgorithm::Snow3gUia2 as u32,
                     MacAlgorithm::CbcMacKasumiF9 as u32,
