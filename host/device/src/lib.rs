@@ -14,6 +14,7 @@
 //! | `memory` | what the driver lets the device reach |
 //! | `options` | what a device is: services, limits, features, queues; mixes of them |
 //! | `offer` | algorithms that it offers |
+//! | `rules` | rules that can be broken on purpose |
 //! | `wire` | numbers and layouts of section 5.9, read from its text |
 //! | `feature`, `random` | feature bits and what each needs; numbers from a seed |
 #![forbid(unsafe_code)]
@@ -24,5 +25,6 @@ pub mod memory;
 pub mod offer;
 pub mod options;
 pub mod random;
+pub mod rules;
 pub mod services;
 pub mod wire;

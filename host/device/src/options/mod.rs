@@ -6,7 +6,7 @@
 pub mod mix;
 mod words;
 
-use crate::{feature, offer::Algorithms};
+use crate::{feature, offer::Algorithms, rules::Rule};
 
 pub use words::help;
 
@@ -46,6 +46,8 @@ pub struct Options {
     pub delay_us: u32,
     /// Queues that are not served, by their numbers.
     pub stalled: Vec<u16>,
+    /// The rule that is broken.
+    pub broken: Option<Rule>,
     /// What everything random begins from.
     pub seed: u64,
 }
@@ -99,6 +101,7 @@ impl Default for Options {
             batch: 1,
             delay_us: 0,
             stalled: Vec::new(),
+            broken: None,
             seed: 1,
         }
     }

@@ -6,7 +6,7 @@
 use std::{fmt::Write, ops::RangeInclusive};
 
 use super::{Completion, Framing, MOST_BATCH, MOST_DATA_QUEUES, MOST_VECTORS, Options, mix};
-use crate::feature;
+use crate::{feature, rules::Rule};
 
 /// A word: its name, what it takes, and a line about it.
 struct Word {
@@ -24,6 +24,8 @@ enum Kind {
     Number(RangeInclusive<u64>, fn(&mut Options, u64)),
     /// Names of services, with `+` between them, or `all`.
     Services,
+    /// The name of a rule.
+    Rule,
 }
 
 const SERVICES: [&str; 5] = ["cipher", "hash", "mac", "aead", "akcipher"];
@@ -185,6 +187,11 @@ const WORDS: &[Word] = &[
         says: "a queue that is not served; may be said again",
     },
     Word {
+        name: "broken",
+        kind: Kind::Rule,
+        says: "the rule that is broken; rules.txt names them",
+    },
+    Word {
         name: "seed",
         kind: Kind::Number(0..=u64::MAX, |options, number| options.seed = number),
         says: "begin from the random mix of this number; other words change it",
@@ -244,6 +251,7 @@ impl Word {
             Kind::Switch(set) => set(options, switch(name, value)?),
             Kind::Number(range, set) => set(options, number(name, value, range)?),
             Kind::Services => options.services = services(value)?,
+            Kind::Rule => options.broken = Some(rule(value)?),
         }
         Ok(())
     }
@@ -256,6 +264,7 @@ impl Kind {
             Self::Number(range, _) if *range.end() == u64::MAX => "N".to_owned(),
             Self::Number(range, _) => format!("{}..{}", range.start(), range.end()),
             Self::Services => "all|cipher+hash+..".to_owned(),
+            Self::Rule => "NAME".to_owned(),
         }
     }
 }
@@ -274,6 +283,10 @@ fn number(name: &str, value: &str, range: &RangeInclusive<u64>) -> Result<u64, S
         let (least, most) = (range.start(), range.end());
         format!("{name}={value}: a number from {least} to {most}")
     })
+}
+
+fn rule(value: &str) -> Result<Rule, String> {
+    Rule::of(value).ok_or_else(|| format!("broken={value}: no such rule; rules.txt names them"))
 }
 
 fn services(value: &str) -> Result<u32, String> {
@@ -328,6 +341,7 @@ mod tests {
         );
         assert_eq!(refused(&["packed=yes"]), "packed=yes: on or off");
         assert_eq!(refused(&["queues=65"]), "queues=65: a number from 1 to 64");
+        assert!(refused(&["broken=x"]).starts_with("broken=x: no such rule"));
         assert!(refused(&["services=cipher+x"]).starts_with("services=cipher+x: all, or"));
     }
 
