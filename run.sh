@@ -10,7 +10,9 @@ debian_rustc=/usr/bin/rustc
 toolchain= scratch=
 
 say() { printf 'run: %s\n' "$*" >&2; }
-fail() { say "failed: $*" && exit 1; }
+# The probe's status 1 is about the device.
+failed=1 && [ "${1:-}" != probe ] || failed=2
+fail() { say "failed: $*" && exit $failed; }
 
 export SETUP_TIMEOUT=${SETUP_TIMEOUT:-600}
 [[ $SETUP_TIMEOUT =~ ^[1-9][0-9]{0,4}$ ]] ||

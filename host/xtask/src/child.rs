@@ -91,7 +91,7 @@ pub fn capture(command: &mut Command) -> Result<Ended> {
 ///
 /// Fails when it cannot be started, or when nobody reads what is shown.
 pub fn tee(command: &mut Command, what: &str) -> Result<Ended> {
-    capture_chunks(command, what, show)
+    capture_chunks(command, what, write_out)
 }
 
 /// Runs a command that takes long and says nothing of use, and returns what it printed.
@@ -192,7 +192,7 @@ fn each_chunk(
     }
 }
 
-fn show(bytes: &[u8]) -> io::Result<()> {
+fn write_out(bytes: &[u8]) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     stdout.write_all(bytes)?;
     stdout.flush()
@@ -209,12 +209,21 @@ pub struct Run {
     pub qemu: String,
 }
 
-/// Runs QEMU for so long at most and shows what the guest and QEMU print.
+/// Which of what a run prints is shown while it comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Show {
+    /// What the guest prints, and QEMU.
+    All,
+    /// Nothing but that it is still at work.
+    Nothing,
+}
+
+/// Runs QEMU for so long at most.
 ///
 /// # Errors
 ///
 /// Fails when it cannot be started, or when nobody reads what is shown.
-pub fn run_qemu(qemu: &[String], timeout_s: u32) -> Result<Run> {
+pub fn run_qemu(qemu: &[String], timeout_s: u32, show: Show) -> Result<Run> {
     let mut words: Vec<&str> = Vec::new();
     // Ends QEMU with this process, however that ends. `timeout` stays in the process group, so that
     // a terminal's interrupt reaches QEMU, too.
@@ -232,8 +241,11 @@ pub fn run_qemu(qemu: &[String], timeout_s: u32) -> Result<Run> {
     let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
         return Err(Failure::Because("QEMU's output is lost".to_owned()));
     };
-    let messages = thread::spawn(move || show_messages(stderr));
-    let guest = show_guest(stdout);
+    let messages = thread::spawn(move || take_messages(stderr, show));
+    let guest = match show {
+        Show::All => show_guest(stdout),
+        Show::Nothing => take_guest(stdout),
+    };
     if guest.is_err() {
         child.kill()?;
     }
@@ -254,21 +266,31 @@ fn show_guest(mut stdout: impl Read) -> io::Result<Vec<u8>> {
             0 => return Ok(all),
             len => {
                 all.extend_from_slice(&buffer[..len]);
-                show(&buffer[..len])?;
+                write_out(&buffer[..len])?;
             }
         }
     }
 }
 
-/// Shows QEMU's own messages, but for one that it has of every signature that is wrong on purpose.
-fn show_messages(stderr: impl Read) -> String {
+fn take_guest(stdout: impl Read + Send + 'static) -> io::Result<Vec<u8>> {
+    let mut all = Vec::new();
+    each_chunk(&chunks(stdout), "the guest", |chunk| {
+        all.extend_from_slice(chunk);
+        Ok(())
+    })?;
+    Ok(all)
+}
+
+/// Takes QEMU's own messages. Shown are all but one that it has of every signature that is wrong on
+/// purpose.
+fn take_messages(stderr: impl Read, show: Show) -> String {
     let mut all = String::new();
     let lines = BufReader::new(stderr).split(b'\n');
     for line in lines.map_while(io::Result::ok) {
         let line = String::from_utf8_lossy(&line) + "\n";
         // Whether somebody reads it is noticed where the guest's lines are shown.
-        if !line.contains("Failed to verify signature") {
-            let _ = show(line.as_bytes());
+        if show == Show::All && !line.contains("Failed to verify signature") {
+            let _ = write_out(line.as_bytes());
         }
         all.push_str(&line);
     }
@@ -285,22 +307,25 @@ mod tests {
 
     #[test]
     fn run_tells_guest_and_qemu_apart() {
-        let run = run_qemu(&shell("echo guest; echo qemu >&2; exit 33"), 10).unwrap();
+        let run = run_qemu(&shell("echo guest; echo qemu >&2; exit 33"), 10, Show::All).unwrap();
         assert_eq!((run.status, &*run.guest), (33, "guest\n"));
         assert_eq!(run.qemu, "qemu\n");
+        let quiet = run_qemu(&shell("echo guest; echo qemu >&2"), 10, Show::Nothing).unwrap();
+        assert_eq!((&*quiet.guest, &*quiet.qemu), ("guest\n", "qemu\n"));
     }
 
     #[test]
     fn run_ends_when_its_time_is_over() {
         let start = Instant::now();
-        let run = run_qemu(&shell("exec sleep 30"), 1).unwrap();
+        let run = run_qemu(&shell("exec sleep 30"), 1, Show::All).unwrap();
         assert_eq!(run.status, 124);
         assert!(start.elapsed() < Duration::from_secs(20));
     }
 
     #[test]
     fn run_that_a_signal_ended_counts_as_a_shell_counts_it() {
-        assert_eq!(run_qemu(&shell("kill -9 $$"), 10).unwrap().status, 137);
+        let run = run_qemu(&shell("kill -9 $$"), 10, Show::All);
+        assert_eq!(run.unwrap().status, 137);
     }
 
     #[test]

@@ -44,7 +44,10 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Because(reason)) => {
             say(format_args!("failed: {reason}"));
-            ExitCode::FAILURE
+            match words.first() {
+                Some(command) if command == "probe" => ExitCode::from(probe::COULD_NOT_RUN),
+                _ => ExitCode::FAILURE,
+            }
         }
         Err(Failure::Told(status)) => ExitCode::from(status),
     }

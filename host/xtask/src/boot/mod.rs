@@ -11,7 +11,7 @@ pub mod runner;
 mod verdict;
 
 use crate::{
-    child,
+    child::{self, Run, Show},
     report::{Failure, Result, fail},
 };
 use machine::{Machine, Variables};
@@ -25,17 +25,8 @@ pub use qemu::Image;
 ///
 /// Fails with the reason why the run failed, or why there is no such machine.
 pub fn boot(image: &Image, machine_words: &str, variables: &Variables) -> Result {
-    let name = image.kernel.display();
-    let machine = match Machine::new(machine_words, variables) {
-        Ok(machine) => machine,
-        Err(machine::Refusal::Word(word)) => {
-            return fail(format_args!("{name}: unknown machine word '{word}'"));
-        }
-        Err(machine::Refusal::Value(reason)) => return fail(reason),
-    };
-    let command = qemu::command(&machine, image, variables)?;
-    let run = child::run_qemu(&command, machine.timeout_s)?;
-    let reason = verdict::reason(&run, &machine, &command[0]);
+    let machine = machine(image, machine_words, variables)?;
+    let (_, reason) = run(image, &machine, variables, Show::All)?;
     let Some(expected) = &machine.fails else {
         return reason.map_or(Ok(()), |reason| Err(Failure::Because(reason)));
     };
@@ -49,4 +40,43 @@ pub fn boot(image: &Image, machine_words: &str, variables: &Variables) -> Result
             fail(reason)
         }
     }
+}
+
+/// Boots an image likewise, for what it prints; returns that, and why the run failed if it did.
+///
+/// # Errors
+///
+/// Fails where there is no such machine.
+pub fn capture(
+    image: &Image,
+    machine_words: &str,
+    variables: &Variables,
+    show: Show,
+) -> Result<(Run, Option<String>)> {
+    let machine = machine(image, machine_words, variables)?;
+    run(image, &machine, variables, show)
+}
+
+fn machine(image: &Image, words: &str, variables: &Variables) -> Result<Machine> {
+    Machine::new(words, variables).map_err(|refusal| {
+        Failure::Because(match refusal {
+            machine::Refusal::Word(word) => {
+                let name = image.kernel.display();
+                format!("{name}: unknown machine word '{word}'")
+            }
+            machine::Refusal::Value(reason) => reason,
+        })
+    })
+}
+
+fn run(
+    image: &Image,
+    machine: &Machine,
+    variables: &Variables,
+    show: Show,
+) -> Result<(Run, Option<String>)> {
+    let command = qemu::command(machine, image, variables)?;
+    let run = child::run_qemu(&command, machine.timeout_s, show)?;
+    let reason = verdict::reason(&run, machine, &command[0]);
+    Ok((run, reason))
 }

@@ -90,6 +90,7 @@ const KERNEL: House = House {
         // What boots.
         "bin/demo",
         "bin/probe/main",
+        "bin/probe/facts",
         "bin/probe/rules",
         "bin/probe/report",
         "bin/probe/requests",

@@ -8,6 +8,7 @@
 extern crate alloc;
 
 mod answers;
+mod facts;
 mod report;
 mod requests;
 mod rules;
@@ -19,15 +20,17 @@ use kernel::{
     crypto::{self, CryptoDevice, Reach, Wiring},
     exit::{self, ExitCode, exit},
     platform::KernelPlatform,
+    println,
 };
 use virtio_crypto::{
     Algorithm, Features, Framing, Options, Services, transport::pci::PciTransport,
 };
 
 use crate::{
+    facts::{ciphers, quirks, services},
     report::Report,
-    requests::raw::Raw,
-    rules::{ciphers, dangerous, framing, quirks, services, sessions, set_up},
+    requests::{config::Config, raw::Raw, trouble::Trouble},
+    rules::{dangerous, framing, subject::Subject},
 };
 
 kernel::entry!(main);
@@ -48,9 +51,8 @@ fn main() -> ! {
         Ok(transport) => Raw::new(transport),
         Err(error) => exit::fail(format_args!("{error}")),
     };
-    let stopped = by_hand(raw, &mut report);
-    report.summary();
-    if let Some(reason) = stopped {
+    rules::announce();
+    if let Some(reason) = by_hand(raw, &mut report) {
         exit::fail(format_args!("{reason}; what comes after was not tried"));
     }
     report.close();
@@ -59,34 +61,35 @@ fn main() -> ! {
 
 /// Returns why it came to a stop, if it did.
 fn by_hand(mut raw: Raw, report: &mut Report) -> Option<String> {
-    let config = match set_up::check(&mut raw, report) {
-        Ok(config) => config,
-        Err(error) => exit::fail(format_args!("the device cannot be set up: {error}")),
-    };
     raw.step = "set-up".into();
-    if let Err(trouble) = raw.check_live() {
-        raw.stop(trouble);
+    if let Err(error) = raw.bring_up() {
+        exit::fail(format_args!("the device cannot be set up: {error}"));
     }
+    let config = match Config::read(&raw) {
+        Ok(config) => config,
+        Err(error) => exit::fail(format_args!("{error}")),
+    };
+    let mut subject = Subject::new(raw, config);
     if let Some(names) = command_line::value("dangerous") {
-        for name in names.split(',') {
-            if !dangerous::run(&mut raw, name) {
-                let known = dangerous::names();
-                exit::fail(format_args!("dangerous={name}: known are {known}"));
-            }
-        }
-        // What is left of the device is no subject for a table.
-        report.close();
-        exit(ExitCode::Success);
+        dare(&mut subject.raw, names, report);
     }
-    quirks::of_configuration(&raw, config.u64(48), report);
-    let framing = framing::find(&mut raw, report);
-    sessions::check(&mut raw, report);
-    quirks::find(&mut raw, report);
-    services::try_all(&mut raw, &config, report);
-    sessions::check_wrong_ids(&mut raw, report);
-    sessions::check_answers(&raw, report);
-    quirks::of_silence(&raw, report);
-    raw.destroy_all();
+    rules::try_set_up(&mut subject, report);
+    begin_anew(&mut subject.raw);
+    quirks::of_configuration(&subject.raw, subject.config.u64(48), report);
+    framing::find(&mut subject, report);
+    rules::try_requests(&mut subject, report);
+    begin_anew(&mut subject.raw);
+    quirks::find(&mut subject.raw, report);
+    services::try_all(&mut subject.raw, &subject.config, report);
+    rules::look_back(&mut subject, report);
+    quirks::of_silence(&subject.raw, report);
+    subject.raw.destroy_all();
+    let Subject {
+        mut raw,
+        config,
+        wants_fields,
+        ..
+    } = subject;
     if let Some((trouble, step)) = raw.stopped {
         ciphers::try_all(
             None,
@@ -98,7 +101,39 @@ fn by_hand(mut raw: Raw, report: &mut Report) -> Option<String> {
     }
     raw.reset();
     drop(raw);
+    let framing = if wants_fields {
+        Framing::OnePerField
+    } else {
+        Framing::Compact
+    };
     through_the_driver(framing, report)
+}
+
+/// Takes the device to where requests can be sent without any feature, or leaves it alone.
+fn begin_anew(raw: &mut Raw) {
+    if raw.stopped.is_some() {
+        return;
+    }
+    raw.step = "set-up".into();
+    if let Err(error) = raw.bring_up_with(0) {
+        println!("probe: no_recovery={error}");
+        return raw.stop(Trouble::StatusLost);
+    }
+    if let Err(trouble) = raw.check_live() {
+        raw.stop(trouble);
+    }
+}
+
+/// Sends requests by their names alone, after which the device is no subject for a table.
+fn dare(raw: &mut Raw, names: &str, report: &Report) -> ! {
+    for name in names.split(',') {
+        if !dangerous::run(raw, name) {
+            let known = dangerous::names();
+            exit::fail(format_args!("dangerous={name}: known are {known}"));
+        }
+    }
+    report.close();
+    exit(ExitCode::Success);
 }
 
 fn through_the_driver(framing: Framing, report: &mut Report) -> Option<String> {

@@ -1,4 +1,4 @@
-//! The words for what came of trying something, or of a requirement.
+//! The words for what came of trying an algorithm.
 
 use alloc::{format, string::String};
 
@@ -30,31 +30,6 @@ impl Works {
             Self::Wrong => "wrong",
             Self::Untried => "untried",
             Self::NotTried => "not-tried",
-        }
-    }
-}
-
-/// What came of a requirement.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Held {
-    Yes,
-    No,
-    /// Nothing was sent: the device had been left alone before.
-    NotTried,
-}
-
-impl From<bool> for Held {
-    fn from(held: bool) -> Self {
-        if held { Self::Yes } else { Self::No }
-    }
-}
-
-impl Held {
-    /// What an answer says, if there was anything to answer.
-    pub fn of<T>(answer: &Result<T, Trouble>, held: bool) -> Self {
-        match answer {
-            Err(Trouble::NotTried) => Self::NotTried,
-            _ => held.into(),
         }
     }
 }

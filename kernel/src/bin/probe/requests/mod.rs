@@ -1,15 +1,23 @@
 //! The device by hand: how a request is made, sent and answered, without the driver.
 //!
-//! From the ground up: [`trouble`] names why there is no answer. [`words`] and [`ids`] are a
-//! request's fields. [`ring`] is a queue, and [`framing`] cuts a request into descriptors. [`raw`]
-//! is the device with its queues. [`session`] opens and uses sessions on it. [`shared`] holds the
-//! requests that several rules send. Nothing here judges an answer: that is what rules are for.
+//! From the ground up: [`trouble`] names why there is no answer. [`features`], [`words`] and
+//! [`ids`] are numbers of the specification. [`chain`] is a request in memory, which [`framing`]
+//! cuts into descriptors, and [`ring`] a queue. [`raw`] is the device with its queues, and
+//! [`lives`] how it is set up. [`session`] opens and uses sessions on it, [`statuses`] keeps what
+//! they answered. [`work`] and [`shared`] hold the requests that several rules send. Nothing here
+//! judges an answer: that is what rules are for.
 
+pub mod chain;
+pub mod config;
+pub mod features;
 pub mod framing;
 pub mod ids;
+pub mod lives;
 pub mod raw;
 pub mod ring;
 pub mod session;
 pub mod shared;
+pub mod statuses;
 pub mod trouble;
 pub mod words;
+pub mod work;

@@ -1,5 +1,5 @@
-//! The device without the driver: rings filled by hand, one request at a time, so that requests can
-//! be sent that the driver's safe API cannot express. No interrupts: the rings are polled.
+//! The device without the driver: rings filled by hand, so that requests can be sent that the
+//! driver's safe API cannot express. The rings are polled; interrupts are a subject of their own.
 //!
 //! # Lives
 //!
@@ -12,31 +12,22 @@
 use alloc::{boxed::Box, string::String, vec::Vec};
 
 use kernel::{println, time};
-use virtio_crypto::{
-    Features,
-    transport::{QueueIndex, Transport},
-};
-use virtio_drivers::transport::DeviceStatus;
+use virtio_crypto::transport::Transport;
 
 use crate::requests::{
+    chain::{Chain, Part, UNWRITTEN},
+    features::REVISION_1,
     framing::Framing,
-    ids::{Session, id_words, session_id},
-    ring::{Chain, Part, Ring, UNWRITTEN},
+    ids::{Session, session_id},
+    ring::Ring,
+    statuses::Statuses,
     trouble::{Silences, Trouble},
-    words::{CREATE, ENCRYPT, IV_AND_BLOCK, head},
+    words::{CREATE, ENCRYPT, Form, IV_AND_BLOCK},
 };
 
 const ANSWER_LIMIT_NS: u64 = 2_000_000_000;
-const RESET_LIMIT_NS: u64 = 2_000_000_000;
 /// How long a request has been on its way when its registers are looked at for the first time.
 const PATIENCE_NS: u64 = 10_000_000;
-/// Most data queues that are set up.
-const MOST_DATA_QUEUES: u32 = 16;
-
-/// The configuration fields `status` and `max_dataqueues`; the latter is the control queue's index.
-const STATUS: usize = 0;
-const MAX_DATAQUEUES: usize = 4;
-const HW_READY: u32 = 1;
 
 /// What the device made of a request.
 #[derive(Clone, Debug)]
@@ -64,12 +55,22 @@ pub enum Queue {
     Control,
 }
 
+/// The queues of a device that is live.
+#[derive(Debug)]
+pub struct Rings {
+    pub data: Vec<Ring>,
+    pub control: Ring,
+}
+
 /// The device, live.
 pub struct Raw {
     pub transport: Box<dyn Transport>,
-    /// Data queues, control queue. None before the device is set up, and once it has been left
-    /// alone.
-    rings: Option<(Vec<Ring>, Ring)>,
+    /// None before the device is set up, and once it has been left alone.
+    pub(super) rings: Option<Rings>,
+    /// Features that a life begins with, where they are offered.
+    pub(super) features: u64,
+    /// Features of this life.
+    pub negotiated: u64,
     /// Sessions of this life that are open, with what ends each.
     pub sessions: Vec<(Session, u32)>,
     pub life: u32,
@@ -79,13 +80,17 @@ pub struct Raw {
     pub step: String,
     /// Why it is left alone, and since which step.
     pub stopped: Option<(Trouble, String)>,
-    /// How often it asked for a reset.
-    pub resets_asked: u32,
+    /// Steps at which it asked for a reset.
+    pub resets_asked: Vec<String>,
     pub silences: Silences,
     /// Sessions that were open when a life ended, and that may still be: a reset need not end them.
     pub left_behind: usize,
     /// Whether any answer was longer than what was writable.
     pub overlong: Option<u32>,
+    /// Whether what is only to be read was ever written.
+    pub has_written_readable: bool,
+    /// Every status that was answered.
+    pub statuses: Statuses,
 }
 
 impl Raw {
@@ -94,88 +99,35 @@ impl Raw {
         Self {
             transport: Box::new(transport),
             rings: None,
+            features: 0,
+            negotiated: 0,
             sessions: Vec::new(),
             life: 0,
             framing: Framing::Fields,
             step: String::new(),
             stopped: None,
-            resets_asked: 0,
+            resets_asked: Vec::new(),
             silences: Silences::default(),
             left_behind: 0,
             overlong: None,
+            has_written_readable: false,
+            statuses: Statuses::default(),
         }
-    }
-
-    /// Resets the device; `false` if it does not confirm.
-    pub fn reset(&mut self) -> bool {
-        self.rings = None;
-        self.life += 1;
-        self.left_behind += core::mem::take(&mut self.sessions).len();
-        self.transport.write_status(DeviceStatus::empty());
-        let end_ns = time::now_ns() + RESET_LIMIT_NS;
-        while !self.transport.read_status().is_empty() {
-            if time::now_ns() > end_ns {
-                return false;
-            }
-        }
-        true
-    }
-
-    /// Takes it to DRIVER_OK, with the fewest features.
-    pub fn bring_up(&mut self) -> Result<(), String> {
-        if !self.reset() {
-            return Err("no reset".into());
-        }
-        let transport = &*self.transport;
-        let mut status = DeviceStatus::ACKNOWLEDGE | DeviceStatus::DRIVER;
-        transport.write_status(status);
-        let offered = Features::from_bits_retain(transport.read_device_features());
-        let wanted = Features::VERSION_1 | Features::ACCESS_PLATFORM;
-        transport.write_driver_features((offered & wanted).bits());
-        status |= DeviceStatus::FEATURES_OK;
-        transport.write_status(status);
-        if !transport.read_status().contains(DeviceStatus::FEATURES_OK) {
-            return Err("FEATURES_OK refused".into());
-        }
-        let count = self.config_word(MAX_DATAQUEUES).ok_or("no configuration")?;
-        let control = u16::try_from(count).map_err(|_| "no control queue in reach")?;
-        let data = (0..count.clamp(1, MOST_DATA_QUEUES) as u16).map(QueueIndex);
-        let data = data.map(|queue| Ring::new(transport, queue).ok_or("no data queue"));
-        let data = data.collect::<Result<Vec<_>, _>>()?;
-        let control = Ring::new(transport, QueueIndex(control)).ok_or("no control queue")?;
-        self.rings = Some((data, control));
-        status |= DeviceStatus::DRIVER_OK;
-        self.transport.write_status(status);
-        Ok(())
-    }
-
-    fn config_word(&self, at: usize) -> Option<u32> {
-        let mut bytes = [0; 4];
-        let read = self.transport.read_config(at, &mut bytes);
-        read.is_ok().then_some(u32::from_le_bytes(bytes))
     }
 
     /// Returns how many data queues have been set up.
     pub fn data_queues(&self) -> u16 {
-        self.rings.as_ref().map_or(0, |(data, _)| data.len() as u16)
+        self.rings
+            .as_ref()
+            .map_or(0, |rings| rings.data.len() as u16)
     }
 
-    /// Tells what is wrong with a device that should be live, by its registers.
-    pub fn check_live(&self) -> Result<(), Trouble> {
-        let status = self.transport.read_status();
-        if status.contains(DeviceStatus::all()) || !self.transport.is_present() {
-            Err(Trouble::Gone)
-        } else if status.contains(DeviceStatus::DEVICE_NEEDS_RESET) {
-            Err(Trouble::NeedsReset)
-        } else if !status.contains(DeviceStatus::DRIVER_OK) {
-            Err(Trouble::StatusLost)
-        } else if self
-            .config_word(STATUS)
-            .is_none_or(|status| status & HW_READY == 0)
-        {
-            Err(Trouble::NotReady)
+    /// Returns how long headers are in this life.
+    pub fn form(&self) -> Form {
+        if self.negotiated & REVISION_1 == 0 {
+            Form::Padded
         } else {
-            Ok(())
+            Form::Exact
         }
     }
 
@@ -191,14 +143,16 @@ impl Raw {
     }
 
     /// Begins another life after one that did not end well.
-    fn start_anew(&mut self, trouble: Trouble) {
+    pub fn start_anew(&mut self, trouble: Trouble) {
         let kind = if self.silences.count(trouble) {
             "silent"
         } else {
             "broke"
         };
         println!("probe: {kind}={trouble} step={}", self.step);
-        self.resets_asked += u32::from(trouble == Trouble::NeedsReset);
+        if trouble == Trouble::NeedsReset {
+            self.resets_asked.push(self.step.clone());
+        }
         if trouble == Trouble::Gone {
             return self.stop(trouble);
         }
@@ -225,14 +179,20 @@ impl Raw {
                 return Err(trouble);
             }
         };
+        Ok(self.note_answer(&chain, used_bytes))
+    }
+
+    /// Takes an answer from memory, and note of what it shows of the device.
+    pub fn note_answer(&mut self, chain: &Chain, used_bytes: u32) -> Answer {
         let written = chain.written();
         if used_bytes as usize > written.len() {
             self.overlong = Some(used_bytes);
         }
-        Ok(Answer {
+        self.has_written_readable |= !chain.is_intact();
+        Answer {
             used_bytes,
             written,
-        })
+        }
     }
 
     fn exchange(&mut self, queue: Queue, parts: &[Part]) -> Result<(Chain, u32), Trouble> {
@@ -245,16 +205,19 @@ impl Raw {
         }
     }
 
-    fn ring(&mut self, queue: Queue) -> Result<&mut Ring, Trouble> {
-        let (data, control) = self.rings.as_mut().ok_or(Trouble::NotTried)?;
+    pub fn ring(&mut self, queue: Queue) -> Result<&mut Ring, Trouble> {
+        let rings = self.rings.as_mut().ok_or(Trouble::NotTried)?;
         match queue {
-            Queue::Data(index) => data.get_mut(usize::from(index)).ok_or(Trouble::NotTried),
-            Queue::Control => Ok(control),
+            Queue::Data(index) => {
+                let ring = rings.data.get_mut(usize::from(index));
+                ring.ok_or(Trouble::NotTried)
+            }
+            Queue::Control => Ok(&mut rings.control),
         }
     }
 
     /// Waits for the next used element of a queue; `None` when it does not come in time.
-    fn wait(&mut self, queue: Queue) -> Result<Option<(u32, u32)>, Trouble> {
+    pub fn wait(&mut self, queue: Queue) -> Result<Option<(u32, u32)>, Trouble> {
         let start_ns = time::now_ns();
         loop {
             if let Some(used) = self.ring(queue)?.take_used() {
@@ -273,18 +236,18 @@ impl Raw {
     /// Whether a queue that has left a request without an answer answers a plain one behind it:
     /// only then was it that request that the device dropped.
     fn answers_the_next(&mut self, queue: Queue) -> Result<bool, Trouble> {
-        let Some(created) =
-            self.send_beside(Queue::Control, &self.framing.create(CREATE, &[7; 16]))?
-        else {
+        let create = self.control_parts(CREATE, &[7; 16]);
+        let Some(created) = self.send_beside(Queue::Control, &create)? else {
             return Ok(false);
         };
         if queue == Queue::Control {
             return Ok(true);
         }
-        let id = session_id(&created.written());
-        let encryption =
-            self.framing
-                .data(&head(&[&id_words(id), ENCRYPT].concat()), &IV_AND_BLOCK, 16);
+        let session = Session {
+            id: session_id(&created.written()),
+            life: Some(self.life),
+        };
+        let encryption = self.data_parts(session, ENCRYPT, &IV_AND_BLOCK, 16);
         Ok(self.send_beside(queue, &encryption)?.is_some())
     }
 

@@ -1,22 +1,16 @@
-//! One split virtqueue, filled by hand.
+//! One split virtqueue, filled by hand (Virtio 1.3, 2.7).
 
-use alloc::vec::Vec;
 use core::sync::atomic::{Ordering, fence};
 
-use kernel::{exit, memory::Shared};
+use kernel::memory::Shared;
 use virtio_crypto::transport::{Doorbell, QueueAddresses, QueueIndex, Transport};
+
+use crate::requests::chain::{Chain, Part, shared};
 
 const NEXT: u16 = 1;
 const WRITABLE: u16 = 2;
-/// What memory holds before the device writes it.
-pub const UNWRITTEN: u8 = 0xee;
-
-/// One descriptor's worth of a request.
-#[derive(Clone, Debug)]
-pub enum Part {
-    Readable(Vec<u8>),
-    Writable(usize),
-}
+/// Most entries that a queue gets.
+const MOST_ENTRIES: u16 = 256;
 
 /// One split virtqueue.
 #[derive(Debug)]
@@ -26,37 +20,16 @@ pub struct Ring {
     available: Shared,
     used: Shared,
     doorbell: Doorbell,
-    published: u16,
+    /// Entries of the available ring that have been written.
+    added: u16,
     /// Used elements that have been taken.
     taken: u16,
-}
-
-/// A chain in a ring.
-#[derive(Debug)]
-pub struct Chain {
-    writable: Vec<(Shared, usize)>,
-}
-
-impl Chain {
-    /// Reads all that was writable; what was not written is [`UNWRITTEN`].
-    pub fn written(&self) -> Vec<u8> {
-        let parts = self.writable.iter();
-        let bytes = parts.flat_map(|(place, len)| (0..*len).map(|at| place.read(at as u64)));
-        bytes.collect()
-    }
-}
-
-fn shared(len_bytes: u64) -> Shared {
-    match Shared::allocate(len_bytes) {
-        Some(memory) => memory,
-        None => exit::fail(format_args!("no memory for {len_bytes} bytes")),
-    }
 }
 
 impl Ring {
     /// Sets a queue up; `None` where the device has none of this number.
     pub fn new(transport: &dyn Transport, index: QueueIndex) -> Option<Self> {
-        let size = transport.read_max_queue_size(index).min(256);
+        let size = transport.read_max_queue_size(index).min(MOST_ENTRIES);
         if size == 0 {
             return None;
         }
@@ -67,7 +40,7 @@ impl Ring {
             available: shared(6 + 2 * entries),
             used: shared(6 + 8 * entries),
             doorbell: transport.doorbell(index).ok()?,
-            published: 0,
+            added: 0,
             taken: 0,
         };
         // SAFETY: frames that are kept for good, as long as the size calls for; descriptors lead
@@ -89,42 +62,47 @@ impl Ring {
         self.size / 2
     }
 
-    /// Publishes `parts` as one chain from the descriptor `head` on.
+    /// Publishes `parts` as one chain from the descriptor `head` on, and kicks.
     pub fn publish(&mut self, head: u16, parts: &[Part]) -> Chain {
-        let mut writable = Vec::new();
-        for (number, part) in (u64::from(head)..).zip(parts) {
-            let (len_bytes, mut flags) = match part {
-                Part::Readable(bytes) => (bytes.len(), 0),
-                Part::Writable(len_bytes) => (*len_bytes, WRITABLE),
-            };
-            // Its own frames, never used again: a device that writes late writes to nobody.
-            let place = shared(len_bytes.max(1) as u64).part(0, len_bytes as u64);
-            for at in 0..len_bytes {
-                let byte = match part {
-                    Part::Readable(bytes) => bytes[at],
-                    Part::Writable(_) => UNWRITTEN,
-                };
-                place.write(at as u64, byte);
-            }
-            if number + 1 < u64::from(head) + parts.len() as u64 {
+        let chain = Chain::new(parts);
+        self.add(head, &chain);
+        self.expose();
+        self.kick();
+        chain
+    }
+
+    /// Writes a chain from the descriptor `head` on, which the device does not see yet.
+    pub fn add(&mut self, head: u16, chain: &Chain) {
+        let pieces = chain.pieces();
+        for (number, piece) in (u64::from(head)..).zip(pieces) {
+            let mut flags = if piece.is_writable() { WRITABLE } else { 0 };
+            if number + 1 < u64::from(head) + pieces.len() as u64 {
                 flags |= NEXT;
             }
-            let (address, next) = (place.address(), number + 1);
+            let (address, len) = (piece.address(), u64::from(piece.len_bytes()));
             self.descriptors
-                .write_descriptor(number, address, len_bytes as u64, flags, next);
-            if flags & WRITABLE != 0 {
-                writable.push((place, len_bytes));
-            }
+                .write_descriptor(number, address, len, flags, number + 1);
         }
-        let slot = self.published % self.size;
+        self.add_head(head);
+    }
+
+    /// Makes a chain available whose descriptors have been written.
+    pub fn add_head(&mut self, head: u16) {
+        let slot = self.added % self.size;
         self.available.write(4 + 2 * u64::from(slot), head);
-        self.published = self.published.wrapping_add(1);
-        // Release: the chain before the index that publishes it, to the device.
+        self.added = self.added.wrapping_add(1);
+    }
+
+    /// Lets the device see what was added.
+    pub fn expose(&mut self) {
+        // Release: the chains before the index that publishes them, to the device.
         fence(Ordering::Release);
-        self.available.write(2, self.published);
+        self.available.write(2, self.added);
         fence(Ordering::SeqCst);
+    }
+
+    pub fn kick(&self) {
         self.doorbell.ring();
-        Chain { writable }
     }
 
     /// Takes the next used element, if there is one: id and length.

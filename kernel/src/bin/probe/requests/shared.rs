@@ -19,7 +19,7 @@ pub const PUBLIC: u32 = 1;
 /// `VIRTIO_CRYPTO_AKCIPHER_KEY_TYPE_PRIVATE`.
 pub const PRIVATE: u32 = 2;
 /// `VIRTIO_CRYPTO_RSA_PKCS1_PADDING`.
-const PKCS1: u32 = 1;
+pub const PKCS1: u32 = 1;
 
 /// Encrypts a block in a session of [`CREATE`]; returns the used element's length.
 pub fn encrypt(raw: &mut Raw, session: Session) -> Result<u32, Trouble> {

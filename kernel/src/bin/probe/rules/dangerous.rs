@@ -8,12 +8,12 @@ use kernel::println;
 use crate::{
     answers::keys::RSA,
     requests::{
+        chain::Part,
         ids::Session,
         raw::{Queue, Raw},
-        ring::Part,
         shared::{self, PRIVATE, PUBLIC, encrypt},
         trouble::{Trouble, status_name},
-        words::{CREATE, head},
+        words::{CREATE, HEAD_LEN, head},
     },
 };
 
@@ -74,16 +74,19 @@ pub fn names() -> String {
 /// Words of an encryption of `source` bytes in a session of [`CREATE`].
 fn words(session: Session, iv: u32, source: u32, destination: u32) -> Vec<u8> {
     let id = session.id;
-    head(&[
-        (4, 3),
-        (8, id as u32),
-        (12, (id >> 32) as u32),
-        (16, 1),
-        (24, iv),
-        (28, source),
-        (32, destination),
-        (64, 1),
-    ])
+    head(
+        &[
+            (4, 3),
+            (8, id as u32),
+            (12, (id >> 32) as u32),
+            (16, 1),
+            (24, iv),
+            (28, source),
+            (32, destination),
+            (64, 1),
+        ],
+        HEAD_LEN,
+    )
 }
 
 /// Sends a data request of which the last byte that is written is the status.
@@ -104,7 +107,10 @@ fn short_header(raw: &mut Raw) -> Result<String, Trouble> {
 }
 
 fn short_answer(raw: &mut Raw) -> Result<String, Trouble> {
-    let parts = [readable(&[&head(CREATE), &[7; 16]]), Part::Writable(8)];
+    let parts = [
+        readable(&[&head(CREATE, HEAD_LEN), &[7; 16]]),
+        Part::Writable(8),
+    ];
     raw.send(Queue::Control, &parts)?;
     Ok(String::from("answered"))
 }

@@ -1,112 +1,121 @@
-//! Which ways of cutting a request into descriptors a device takes: by the specification, all.
+//! How a request may be cut into descriptors: by the specification, anyhow.
 
-use alloc::{format, string::String};
+use alloc::{format, string::String, vec::Vec};
 
 use kernel::println;
 
 use crate::{
-    answers::{bytes, keys::RSA},
-    report::{Report, outcome::Held},
+    report::{
+        Report,
+        found::{Found, Verdict},
+    },
     requests::{
-        framing::Framing,
-        raw::Raw,
-        shared::{self, PRIVATE},
+        framing::{Borders, Framing, cut_anew},
+        ids::session_id,
+        raw::{Queue, Raw},
         trouble::Trouble,
-        words::{CREATE, ENCRYPT, IV_AND_BLOCK},
+        work::{WORKS, Work},
+    },
+    rules::{
+        row::Row,
+        subject::{Subject, name_of},
     },
 };
 
-/// A request of one kind in a session of its own: whether it is answered, and what.
-type Ask = fn(&mut Raw) -> Result<(), Trouble>;
+pub const ROWS: &[Row] = &[Row {
+    id: "any-framing",
+    section: "2.7.4.1",
+    statement: "A request may be cut into descriptors anywhere.",
+    features: 0,
+    trial: |subject| each_border(subject, Raw::send_direct),
+}];
 
-/// Those of which a device may serve one. An answer that says no is an answer, too.
-const KINDS: &[(&str, Ask)] = &[
-    ("CIPHER", |raw| {
-        let session = raw.create(CREATE, &[7; 16])?;
-        raw.data(0x000, session, ENCRYPT, &IV_AND_BLOCK, 16)
-            .map(drop)
-    }),
-    ("HASH", |raw| {
-        let session = raw.create(&[(0, 0x102), (4, 2), (16, 2), (20, 20)], &[])?;
-        let words = [(4, 2), (24, 3), (28, 20)];
-        raw.data(0x100, session, &words, &[b"abc"], 20).map(drop)
-    }),
-    ("MAC", |raw| {
-        let words = [(0, 0x202), (4, 2), (16, 2), (20, 20), (24, 16)];
-        let session = raw.create(&words, &[7; 16])?;
-        let words = [(4, 2), (24, 3), (28, 20)];
-        raw.data(0x200, session, &words, &[b"abc"], 20).map(drop)
-    }),
-    ("AEAD", |raw| {
-        let words = [
-            (0, 0x302),
-            (4, 1),
-            (16, 1),
-            (20, 16),
-            (24, 16),
-            (28, 4),
-            (32, 1),
-        ];
-        let session = raw.create(&words, &[7; 16])?;
-        let words = [(4, 1), (24, 12), (28, 4), (32, 16), (36, 32), (40, 16)];
-        let source: [&[u8]; 3] = [&[1; 12], &[2; 16], &[3; 4]];
-        raw.data(0x300, session, &words, &source, 32).map(drop)
-    }),
-    ("AKCIPHER", |raw| {
-        let session = shared::open_rsa(raw, &RSA[0], 6, PRIVATE)?;
-        let digest = bytes("00").repeat(32);
-        shared::transform(raw, 0x402, session, &digest, 128).map(drop)
-    }),
-];
-
-/// Sends each kind of request both ways, and lets the one that is answered more often be the way of
-/// all that follows. Returns how the driver is to send: compactly, unless that costs answers.
-pub fn find(raw: &mut Raw, report: &mut Report) -> virtio_crypto::Framing {
+/// Finds out what the device serves, by requests of each service cut both ways. The way that is
+/// answered more often is the way of all that follows.
+pub fn find(subject: &mut Subject, report: &mut Report) {
     let mut taken = [0; 2];
-    let (mut same, mut notes) = (true, String::new());
-    for (kind, ask) in KINDS {
-        let mut answers = [Err(Trouble::NotTried); 2];
-        for (answer, framing) in answers.iter_mut().zip(Framing::ALL) {
-            raw.step = format!("framing {kind} {}", framing.name());
+    for work in WORKS {
+        let known = subject.works.iter();
+        if known.clone().any(|own| own.service == work.service) {
+            continue;
+        }
+        let raw = &mut subject.raw;
+        let answers = Framing::ALL.map(|framing| {
+            raw.step = format!("framing {} {}", work.name, framing.name());
             raw.framing = framing;
-            *answer = ask(raw);
+            let answer = work.open(raw);
+            let answer = answer.and_then(|session| work.ask(raw, session));
             raw.destroy_all();
-        }
-        let [fields, joined] = answers.map(|answer| match answer {
-            Ok(()) => String::from("OK"),
-            Err(trouble) => format!("{trouble}"),
+            answer
         });
-        println!("probe: framing request={kind} one-per-field={fields} compact={joined}");
-        if answers[0] != answers[1] {
-            same = false;
-            notes += &format!("{kind} ");
-        }
-        for (taken, answer) in taken.iter_mut().zip(answers) {
+        let [fields, joined] = [0, 1].map(|at| name_of(&answers[at]));
+        let name = work.name;
+        println!("probe: framing request={name} one-per-field={fields} compact={joined}");
+        for (taken, answer) in taken.iter_mut().zip(&answers) {
             *taken += u32::from(answer.is_ok());
         }
+        if answers.iter().any(Result::is_ok) {
+            subject.works.push(work);
+        }
     }
-    raw.framing = if taken[1] > taken[0] {
+    subject.raw.framing = if taken[1] > taken[0] {
         Framing::Joined
     } else {
         Framing::Fields
     };
-    let held = if raw.stopped.is_some() {
-        Held::NotTried
-    } else {
-        same.into()
+    subject.wants_fields = taken[0] > taken[1];
+    let value = match taken {
+        [0, 0] => String::from("no request is served either way"),
+        [fields, joined] if fields == joined => String::from("either"),
+        _ => format!("{} alone", subject.raw.framing.name()),
     };
-    report.requirement("any-framing", "2.7.4.1", held, notes.trim_end().into());
-    report.quirk(
-        "framing",
-        match taken {
-            [0, 0] => String::from("no request is served either way"),
-            [fields, joined] if fields == joined => String::from("either"),
-            _ => format!("{} alone", raw.framing.name()),
-        },
-    );
-    if taken[0] > taken[1] {
-        virtio_crypto::Framing::OnePerField
-    } else {
-        virtio_crypto::Framing::Compact
+    report.quirk("framing", value);
+}
+
+/// How a data request of this opcode is sent, cut already.
+pub type Send = fn(&mut Raw, Queue, &[crate::requests::chain::Part]) -> Answered;
+pub type Answered = Result<crate::requests::raw::Answer, Trouble>;
+
+/// Sends a *create* and a request of each service with every kind of borders; each has to be
+/// answered as it is without.
+pub fn each_border(subject: &mut Subject, send: Send) -> Verdict {
+    subject.work()?;
+    let mut differing = Vec::new();
+    for work in subject.works.clone() {
+        for borders in Borders::ALL {
+            let answer = with_borders(&mut subject.raw, work, borders, send);
+            if let Err(what) = answer {
+                differing.push(format!("{} {}: {what}", work.name, borders.name()));
+            }
+            subject.raw.destroy_all();
+        }
     }
+    let seen = match differing.len() {
+        0 => format!(
+            "{} services, {} ways",
+            subject.works.len(),
+            Borders::ALL.len()
+        ),
+        _ => differing.join(", "),
+    };
+    Ok(Found::new(differing.is_empty(), seen))
+}
+
+fn with_borders(raw: &mut Raw, work: &Work, borders: Borders, send: Send) -> Result<(), String> {
+    let text = |trouble: Trouble| format!("{trouble}");
+    let session = work.open(raw).map_err(text)?;
+    let expected = work.ask(raw, session).map_err(text)?;
+    let create = cut_anew(&raw.control_parts(work.create, &(work.key)()), borders);
+    let created = send(raw, Queue::Control, &create).map_err(text)?;
+    if created.written.get(8..12) != Some(&[0; 4]) {
+        return Err("create is refused".into());
+    }
+    raw.note_session(session_id(&created.written), work.destroy_opcode());
+    let parts = raw.data_parts(session, work.words, work.source, work.result_len);
+    let answer = send(raw, Queue::Data(0), &cut_anew(&parts, borders)).map_err(text)?;
+    answer.status_at(work.result_len).map_err(text)?;
+    if answer.written[..work.result_len] != expected[..] {
+        return Err("another answer".into());
+    }
+    Ok(())
 }

@@ -1,16 +1,64 @@
-//! What is asked of a device, each rule by requests of its own, and what its answers mean.
+//! What the specification obliges a device to, as far as a driver can see: a table of rows.
 //!
-//! [`set_up`] and [`sessions`] check what the specification requires. [`framing`] and [`quirks`]
-//! find out what a driver has to reckon with. [`services`] and [`akcipher`] try every algorithm by
-//! hand, [`ciphers`] through the driver. [`dangerous`] runs by name alone. A rule sends by
-//! [`requests`](crate::requests) and writes into a [`Report`](crate::report::Report).
+//! A [`row`] is data: a rule in our own words, its section, the features that it needs, and its
+//! trial. The rows of each file are about one thing; [`ALL`] is their order. A trial sends by
+//! [`requests`](crate::requests), on a [`subject`], and leaves it in any state. [`dangerous`] runs
+//! by name alone.
 
-pub mod akcipher;
-pub mod ciphers;
-pub mod config;
+mod configuration;
 pub mod dangerous;
 pub mod framing;
-pub mod quirks;
-pub mod services;
-pub mod sessions;
-pub mod set_up;
+pub mod row;
+mod sessions;
+mod start;
+pub mod subject;
+mod whole_run;
+
+use crate::{
+    report::Report,
+    rules::{row::Row, subject::Subject},
+};
+
+/// Rows that are tried before anything else is.
+const FIRST: &[&[Row]] = &[start::ROWS, configuration::ROWS];
+
+/// Those that need to know what the device serves.
+const REQUESTS: &[&[Row]] = &[framing::ROWS, sessions::ROWS];
+
+/// Those that look back on all requests.
+const LAST: &[&[Row]] = &[whole_run::ROWS];
+
+/// Returns every row, in the order in which they are tried.
+pub fn all() -> impl Iterator<Item = &'static Row> {
+    [FIRST, REQUESTS, LAST]
+        .into_iter()
+        .flatten()
+        .copied()
+        .flatten()
+}
+
+/// Tells which rows there are.
+pub fn announce() {
+    all().for_each(Row::announce);
+}
+
+fn run(rows: &[&[Row]], subject: &mut Subject, report: &mut Report) {
+    for row in rows.iter().copied().flatten() {
+        row.run(subject, report);
+    }
+}
+
+/// Tries what can be seen before and around set-up.
+pub fn try_set_up(subject: &mut Subject, report: &mut Report) {
+    run(FIRST, subject, report);
+}
+
+/// Tries all that needs requests.
+pub fn try_requests(subject: &mut Subject, report: &mut Report) {
+    run(REQUESTS, subject, report);
+}
+
+/// Looks back on all requests.
+pub fn look_back(subject: &mut Subject, report: &mut Report) {
+    run(LAST, subject, report);
+}

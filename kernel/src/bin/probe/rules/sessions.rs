@@ -1,117 +1,190 @@
-//! What the specification obliges a device to once requests are sent: sessions, their ids, and the
-//! lengths of answers.
+//! Sessions: how they begin, what their ids are, how they end (Virtio 1.3, 5.9.7.2.1).
 
-use alloc::{format, string::String};
-
-use kernel::println;
+use alloc::{format, string::String, vec::Vec};
 
 use crate::{
-    report::{
-        Report,
-        outcome::{Held, outcome},
-    },
-    requests::{
-        ids::Session,
-        raw::Raw,
-        ring::UNWRITTEN,
-        shared::encrypt,
-        trouble::{Trouble, status_name},
-        words::CREATE,
+    report::found::{Found, Verdict, status},
+    requests::{chain::UNWRITTEN, ids::Session, trouble::Trouble, work::Work},
+    rules::{
+        row::Row,
+        subject::{Subject, name_of},
     },
 };
 
-/// What sessions and their ids are obliged to; needs a device that serves AES-128-CBC.
-pub fn check(raw: &mut Raw, report: &mut Report) {
-    raw.step = "sessions".into();
-    let (first, second) = (raw.create(CREATE, &[7; 16]), raw.create(CREATE, &[7; 16]));
-    let (Ok(first), Ok(second)) = (first, second) else {
-        println!("probe: skipped=sessions reason=no_session_for_AES-128-CBC");
-        return;
-    };
-    let note = format!("{} {}", first.id, second.id);
-    report.requirement(
-        "session-ids-differ",
-        "5.9.7.2.1",
-        first.id != second.id,
-        note,
-    );
-    let live = encrypt(raw, first);
-    let held = Held::of(&live, live.is_ok());
-    report.requirement("session-serves", "5.9.7.1", held, outcome(live.map(drop)));
-    let ended = raw.destroy(second).map(drop);
-    let held = Held::of(&ended, ended.is_ok());
-    report.requirement("destroy-answers-ok", "5.9.7.2.1", held, outcome(ended));
-    raw.step = "request-of-an-ended-session".into();
-    let late = encrypt(raw, second).map(drop);
-    let held = Held::of(&late, late == Err(Trouble::Status(4)));
-    report.requirement(
-        "ended-session-answers-invsess",
-        "5.9.7.1",
-        held,
-        outcome(late),
-    );
-    raw.step = "unknown-algorithm".into();
-    let words = [(0, 0x002), (4, 63), (16, 63), (20, 16), (24, 1), (64, 1)];
-    let answer = raw.create_answer(&words, &[7; 16]);
-    let status = answer.as_ref().map(|answer| u32::from(answer.written[8]));
-    let note = status.map_or_else(
-        |trouble| format!("{trouble}"),
-        |status| status_name(status).into(),
-    );
-    let held = Held::of(&status.map_err(|trouble| *trouble), status == Ok(3));
-    report.requirement("unknown-algorithm-answers-notsupp", "5.9.7.2.1", held, note);
-    let id = answer.map(|answer| answer.written[..8].to_vec());
-    let untouched = matches!(&id, Ok(id) if *id == [UNWRITTEN; 8]);
-    let held = Held::of(&id, untouched);
-    let note = id.map_or_else(|trouble| format!("{trouble}"), |id| format!("{id:x?}"));
-    report.requirement("session-id-only-when-ok", "5.9.7.2.1", held, note);
-    raw.destroy_all();
+const SECTION: &str = "5.9.7.2.1";
+const ERR: u32 = 1;
+const NOTSUPP: u32 = 3;
+const INVSESS: u32 = 4;
+
+pub const ROWS: &[Row] = &[
+    Row {
+        id: "session-serves",
+        section: SECTION,
+        statement: "A session that was opened serves, and so does the next one beside it.",
+        features: 0,
+        trial: |subject| {
+            each_work(subject, |subject, work| {
+                let first = work.open(&mut subject.raw)?;
+                let second = work.open(&mut subject.raw)?;
+                let answer = work.ask(&mut subject.raw, first)?;
+                let same = work.ask(&mut subject.raw, second)? == answer;
+                Ok(Found::new(same, if same { "" } else { "they differ" }))
+            })
+        },
+    },
+    Row {
+        id: "session-ids-unique",
+        section: SECTION,
+        statement: "No two open sessions have one id.",
+        features: 0,
+        trial: ids_unique,
+    },
+    Row {
+        id: "session-id-only-when-ok",
+        section: SECTION,
+        statement: "session_id is written only where the status is OK.",
+        features: 0,
+        trial: |subject| {
+            let refused = subject.raw.create_answer(UNKNOWN_CIPHER, &[7; 16])?;
+            let id = &refused.written[..8];
+            let untouched = id.iter().all(|byte| *byte == UNWRITTEN);
+            let seen = if untouched { "" } else { "written" };
+            Ok(Found::new(untouched, seen))
+        },
+    },
+    Row {
+        id: "unknown-algorithm-answers-notsupp",
+        section: SECTION,
+        statement: "A create of an algorithm without a meaning answers NOTSUPP, in each service.",
+        features: 0,
+        trial: unknown_algorithms,
+    },
+    Row {
+        id: "destroy-answers-ok",
+        section: SECTION,
+        statement: "The destroy of an open session answers OK.",
+        features: 0,
+        trial: |subject| {
+            each_work(subject, |subject, work| {
+                let session = work.open(&mut subject.raw)?;
+                Ok(status(subject.raw.destroy(session), 0))
+            })
+        },
+    },
+    Row {
+        id: "destroy-ends-the-session",
+        section: SECTION,
+        statement: "After its destroy a session's id answers INVSESS.",
+        features: 0,
+        trial: |subject| {
+            each_work(subject, |subject, work| {
+                let session = work.open(&mut subject.raw)?;
+                subject.raw.destroy(session)?;
+                Ok(status(work.ask(&mut subject.raw, session), INVSESS))
+            })
+        },
+    },
+    Row {
+        id: "second-destroy-is-refused",
+        section: SECTION,
+        statement: "A second destroy of a session answers ERR.",
+        features: 0,
+        trial: |subject| {
+            each_work(subject, |subject, work| {
+                let session = work.open(&mut subject.raw)?;
+                subject.raw.destroy(session)?;
+                let again = subject.raw.destroy_by(work.destroy_opcode(), session);
+                Ok(status(again, ERR))
+            })
+        },
+    },
+    Row {
+        id: "unknown-destroy-answers-err",
+        section: SECTION,
+        statement: "The destroy of an id that was never given out answers ERR.",
+        features: 0,
+        trial: |subject| {
+            each_work(subject, |subject, work| {
+                let opcode = work.destroy_opcode();
+                Ok(status(
+                    subject.raw.destroy_by(opcode, Session::UNKNOWN),
+                    ERR,
+                ))
+            })
+        },
+    },
+    Row {
+        id: "unknown-session-answers-invsess",
+        section: "5.9.7.4-8",
+        statement: "A request in a session that was never opened answers INVSESS, in each service.",
+        features: 0,
+        trial: |subject| {
+            each_work(subject, |subject, work| {
+                let answer = work.ask(&mut subject.raw, Session::UNKNOWN);
+                Ok(status(answer, INVSESS))
+            })
+        },
+    },
+];
+
+/// Sums up the trials of all services.
+fn each_work(subject: &mut Subject, trial: fn(&mut Subject, &'static Work) -> Verdict) -> Verdict {
+    subject.work()?;
+    let (mut held, mut seen) = (true, Vec::new());
+    for work in subject.works.clone() {
+        let (Ok(found) | Err(found)) = trial(subject, work);
+        subject.raw.destroy_all();
+        held &= found.held == crate::report::found::Held::Yes;
+        seen.push(match found.seen.as_str() {
+            "" => String::from(work.name),
+            seen => format!("{} {seen}", work.name),
+        });
+    }
+    Ok(Found::new(held, seen.join(", ")))
 }
 
-/// Ids that the device has not given out, or no more: last of all, because there are devices that
-/// do not survive it.
-pub fn check_wrong_ids(raw: &mut Raw, report: &mut Report) {
-    raw.step = "request-of-no-session".into();
-    let unknown = encrypt(raw, Session::UNKNOWN).map(drop);
-    let held = Held::of(&unknown, unknown == Err(Trouble::Status(4)));
-    report.requirement(
-        "unknown-session-answers-invsess",
-        "5.9.7.1",
-        held,
-        outcome(unknown),
-    );
-    raw.step = "destroy-twice".into();
-    let session = raw.create(CREATE, &[7; 16]);
-    let ended = session.and_then(|session| raw.destroy(session).map(|_| session));
-    let twice = ended.and_then(|session| raw.destroy(session).map(drop));
-    let held = Held::of(
-        &twice,
-        ended.is_ok() && matches!(twice, Err(Trouble::Status(1..=6))),
-    );
-    report.requirement(
-        "second-destroy-is-refused",
-        "5.9.7.2.1",
-        held,
-        outcome(twice),
-    );
+/// A *create* of a cipher that the specification does not number.
+const UNKNOWN_CIPHER: &[(usize, u32)] =
+    &[(0, 0x002), (4, 63), (16, 63), (20, 16), (24, 1), (64, 1)];
+
+/// The same of each service.
+const UNKNOWN: &[(&str, &[(usize, u32)])] = &[
+    ("CIPHER", UNKNOWN_CIPHER),
+    ("HASH", &[(0, 0x102), (4, 31), (16, 31), (20, 20)]),
+    ("MAC", &[(0, 0x202), (4, 60), (16, 60), (20, 20), (24, 16)]),
+    (
+        "AEAD",
+        &[(0, 0x302), (4, 31), (16, 31), (20, 16), (24, 16), (32, 1)],
+    ),
+    (
+        "AKCIPHER",
+        &[(0, 0x404), (4, 31), (16, 31), (20, 1), (24, 16)],
+    ),
+];
+
+fn unknown_algorithms(subject: &mut Subject) -> Verdict {
+    let (mut held, mut seen) = (true, Vec::new());
+    for (service, words) in UNKNOWN {
+        let answer = subject.raw.create(words, &[7; 16]);
+        held &= matches!(answer, Err(Trouble::Status(NOTSUPP)));
+        seen.push(format!("{service} {}", name_of(&answer)));
+    }
+    Ok(Found::new(held, seen.join(", ")))
 }
 
-/// What is known once every request has been sent.
-pub fn check_answers(raw: &Raw, report: &mut Report) {
-    let note = raw
-        .overlong
-        .map_or(String::new(), |bytes| format!("{bytes}"));
-    report.requirement(
-        "used-length-within-writable",
-        "2.7.8",
-        raw.overlong.is_none(),
-        note,
-    );
-    let asked = raw.resets_asked;
-    report.requirement(
-        "no-reset-asked-for",
-        "2.1.2",
-        asked == 0,
-        format!("{asked}"),
-    );
+fn ids_unique(subject: &mut Subject) -> Verdict {
+    let work = subject.work()?;
+    let mut ids = Vec::new();
+    for _ in 0..64 {
+        match work.open(&mut subject.raw) {
+            Ok(session) => ids.push(session.id),
+            // Fewer may be its limit.
+            Err(Trouble::Status(_)) if ids.len() > 1 => break,
+            Err(trouble) => return Err(trouble.into()),
+        }
+    }
+    let count = ids.len();
+    ids.sort_unstable();
+    ids.dedup();
+    Ok(Found::new(ids.len() == count, format!("{count} sessions")))
 }

@@ -11,12 +11,12 @@ use crate::{
         bytes,
         digests::{HASHES, MACS},
     },
+    facts::akcipher,
     report::{
-        Report, Row,
+        Algorithm, Report,
         outcome::{Outcome, Works, compare, refused},
     },
-    requests::{ids::Session, raw::Raw},
-    rules::{akcipher, config::Config},
+    requests::{config::Config, ids::Session, raw::Raw},
 };
 
 /// Opens a session, lets `ask` use it, and ends it.
@@ -64,7 +64,7 @@ fn hashes(raw: &mut Raw, config: &Config, report: &mut Report) {
                 Err(trouble) => refused("hash", trouble),
             }
         });
-        report.row(Row {
+        report.algorithm(Algorithm {
             service: "HASH",
             algorithm: format!("{algorithm:?}"),
             key_bits: 0,
@@ -100,7 +100,7 @@ fn macs(raw: &mut Raw, config: &Config, report: &mut Report) {
                 Err(trouble) => refused("mac", trouble),
             }
         });
-        report.row(Row {
+        report.algorithm(Algorithm {
             service: "MAC",
             algorithm: format!("{algorithm:?}"),
             key_bits: key.len() * 8,
@@ -143,7 +143,7 @@ fn aeads(raw: &mut Raw, config: &Config, report: &mut Report) {
                 crypt(raw, 0x301, id, &sealed, &plain)
             });
         }
-        report.row(Row {
+        report.algorithm(Algorithm {
             service: "AEAD",
             algorithm: format!("{algorithm:?}"),
             key_bits: key.len() * 8,
@@ -169,7 +169,7 @@ fn chain(raw: &mut Raw, config: &Config, report: &mut Report) {
     ];
     let words = [&order_and_mode[..], &parts].concat();
     let (works, note) = in_session(raw, &words, &[7; 36], no_answer);
-    report.row(Row {
+    report.algorithm(Algorithm {
         service: "CHAIN",
         algorithm: String::from("AesCbc+HmacSha1"),
         key_bits: 128,

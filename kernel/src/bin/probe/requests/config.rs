@@ -8,6 +8,12 @@ use crate::requests::raw::Raw;
 
 /// Bytes of the configuration space.
 const CONFIG_LEN: usize = 56;
+/// Bits of the services that are defined; the last one, IPsec, is of Virtio 1.4.
+pub const SERVICES: u32 = 0x3f;
+/// Where `max_cipher_key_len` lies.
+pub const MAX_CIPHER_KEY: usize = 36;
+/// Where `max_auth_key_len` lies.
+pub const MAX_AUTH_KEY: usize = 40;
 
 /// The configuration space, by the offsets of its fields (Virtio 1.3, 5.9.5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use virtio_crypto::{Cipher, CipherAlgorithm, Direction, DmaBuffer, Error, Refusa
 
 use crate::{
     answers::{bytes, ciphers::CIPHERS},
-    report::{Report, Row, outcome::Works},
+    report::{Algorithm, Report, outcome::Works},
     requests::trouble::status_name,
 };
 
@@ -89,7 +89,7 @@ pub fn try_all(
             }
             device = device.filter(|device| is_well_again(device, &step));
         }
-        report.row(Row {
+        report.algorithm(Algorithm {
             service: "CIPHER",
             algorithm: format!("{algorithm:?}"),
             key_bits: answer.key.len() * 8,

@@ -10,16 +10,16 @@ use crate::{
         keys::{self, RSA, RsaKey},
     },
     report::{
-        Report, Row,
+        Algorithm, Report,
         outcome::{Outcome, Works, compare, refused},
     },
     requests::{
+        config::Config,
         raw::Raw,
         shared::{
             PRIVATE, PUBLIC, encrypt_rsa, open_ecdsa, open_padded, open_rsa, transform, verify,
         },
     },
-    rules::config::Config,
 };
 
 pub fn try_all(raw: &mut Raw, config: &Config, report: &mut Report) {
@@ -35,7 +35,7 @@ fn rsa(raw: &mut Raw, config: &Config, report: &mut Report) {
             let digest: Vec<u8> = (0..hash.digest_len_bytes() as u8).collect();
             let (works, note) = rsa_signature(raw, key, *hash, &digest, &bytes(signature));
             raw.destroy_all();
-            report.row(Row {
+            report.algorithm(Algorithm {
                 service: "AKCIPHER",
                 algorithm: format!("RsaPkcs1({hash:?})"),
                 key_bits: key.bits,
@@ -47,7 +47,7 @@ fn rsa(raw: &mut Raw, config: &Config, report: &mut Report) {
         raw.step = String::from("RSA RAW");
         let (works, note) = rsa_raw(raw, key);
         raw.destroy_all();
-        report.row(Row {
+        report.algorithm(Algorithm {
             service: "AKCIPHER",
             algorithm: String::from("RsaRaw"),
             key_bits: key.bits,
@@ -138,7 +138,7 @@ fn ecdsa(raw: &mut Raw, config: &Config, report: &mut Report) {
             },
         };
         raw.destroy_all();
-        report.row(Row {
+        report.algorithm(Algorithm {
             service: "AKCIPHER",
             algorithm: format!("{algorithm:?}(P256)"),
             key_bits: 256,

@@ -1,0 +1,46 @@
+//! The device that is tried, and what is known of it.
+
+use alloc::vec::Vec;
+
+use crate::{
+    report::found::Found,
+    requests::{config::Config, raw::Raw, trouble::Trouble, work::Work},
+};
+
+/// The device that is tried, and what is known of it.
+pub struct Subject {
+    pub raw: Raw,
+    pub config: Config,
+    /// The features that it offers.
+    pub offered: u64,
+    /// What it serves: one request a service at most.
+    pub works: Vec<&'static Work>,
+    /// The device asks for one descriptor a field.
+    pub wants_fields: bool,
+}
+
+impl Subject {
+    pub fn new(raw: Raw, config: Config) -> Self {
+        Self {
+            offered: raw.transport.read_device_features(),
+            raw,
+            config,
+            works: Vec::new(),
+            wants_fields: false,
+        }
+    }
+
+    /// Returns a request that it serves, which most rules send.
+    pub fn work(&self) -> Result<&'static Work, Found> {
+        let first = self.works.first().copied();
+        first.ok_or_else(|| Found::not_offered("no service that is asked for here"))
+    }
+}
+
+/// Names what a device answered.
+pub fn name_of<T>(answer: &Result<T, Trouble>) -> alloc::string::String {
+    match answer {
+        Ok(_) => "OK".into(),
+        Err(trouble) => alloc::format!("{trouble}"),
+    }
+}
