@@ -14,6 +14,8 @@ mod hash;
 mod mac;
 mod refusals;
 mod rsa;
+#[cfg(test)]
+mod tests;
 
 use crate::wire::{
     algorithm::Service, data::Input, header::Operation, parameters::Parameters, status::Refusal,
@@ -35,7 +37,7 @@ enum Kind {
     Chain(Chain),
     Hash(Hash),
     Mac(Mac),
-    Aead(Aead),
+    Aead(Box<Aead>),
     Akcipher(Akcipher),
 }
 
@@ -51,7 +53,7 @@ impl Session {
             Parameters::Chain(parameters) => Kind::Chain(Chain::new(parameters)?),
             Parameters::Hash(parameters) => Kind::Hash(Hash::new(parameters)?),
             Parameters::Mac(parameters) => Kind::Mac(Mac::new(parameters)?),
-            Parameters::Aead(parameters) => Kind::Aead(Aead::new(parameters)?),
+            Parameters::Aead(parameters) => Kind::Aead(Box::new(Aead::new(parameters)?)),
             Parameters::Akcipher(parameters) => Kind::Akcipher(Akcipher::new(parameters)?),
         };
         Ok(Self(kind))
