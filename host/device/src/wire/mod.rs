@@ -17,3 +17,5 @@ pub mod parameters;
 pub mod reader;
 pub mod stateless;
 pub mod status;
+#[cfg(test)]
+mod tests;
