@@ -1,3 +1,4 @@
+//! A virtio-crypto device: what it computes, how its rings work, what its registers say.
 //!
 //! For authors of drivers, who point it at theirs; for this project's driver, which is proved on
 //! it, in one process and from another one; and for whoever wants to see what section 5.9 of VIRTIO
@@ -11,6 +12,7 @@
 //! |---|---|
 //! | `engine` | sessions and requests: a chain's bytes in, an answer's bytes out |
 //! | `services` | what is computed, by RustCrypto |
+//! | `ring` | the device's half of a virtqueue, split or packed |
 //! | `memory` | what the driver lets the device reach |
 //! | `options` | what a device is: services, limits, features, queues; mixes of them |
 //! | `offer` | algorithms that it offers |
@@ -28,3 +30,4 @@ pub mod random;
 pub mod rules;
 pub mod services;
 pub mod wire;
+pub mod ring;

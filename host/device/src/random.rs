@@ -14,7 +14,7 @@ impl Random {
     }
 
     /// Returns the next number.
-    pub fn next(&mut self) -> u64 {
+    pub fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -30,7 +30,7 @@ impl Random {
     pub fn below(&mut self, count: usize) -> usize {
         assert!(count > 0, "none to choose from");
         // Smaller than `count`, which has a `usize`.
-        (self.next() % count as u64) as usize
+        (self.number() % count as u64) as usize
     }
 
     /// Puts things in a random order.
@@ -49,8 +49,8 @@ mod tests {
     fn numbers_are_splitmix64s() {
         // The first outputs of its authors' reference program for the seed 1234567.
         let mut random = Random::new(1_234_567);
-        assert_eq!(random.next(), 6_457_827_717_110_365_317);
-        assert_eq!(random.next(), 3_203_168_211_198_807_973);
+        assert_eq!(random.number(), 6_457_827_717_110_365_317);
+        assert_eq!(random.number(), 3_203_168_211_198_807_973);
     }
 
     #[test]

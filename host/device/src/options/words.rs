@@ -219,7 +219,8 @@ pub fn parse<'w>(words: impl IntoIterator<Item = &'w str>) -> Result<Options, St
     let mut options = Options::default();
     for (_, value) in pairs.iter().filter(|(word, _)| word.name == "seed") {
         let seed = number("seed", value, &(0..=u64::MAX))?;
-        for (word, value) in mix::random(seed).iter().map(|word| split(word)).flatten() {
+        for mixed in mix::random(seed) {
+            let (word, value) = split(&mixed)?;
             word.apply(&mut options, value)?;
         }
     }
