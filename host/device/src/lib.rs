@@ -10,9 +10,10 @@
 //!
 //! | room | what it does |
 //! |---|---|
+//! | `function` | the whole device: registers, queues, vectors, whatever carries it |
+//! | `ring` | the device's half of a virtqueue, split or packed |
 //! | `engine` | sessions and requests: a chain's bytes in, an answer's bytes out |
 //! | `services` | what is computed, by RustCrypto |
-//! | `ring` | the device's half of a virtqueue, split or packed |
 //! | `memory` | what the driver lets the device reach |
 //! | `options` | what a device is: services, limits, features, queues; mixes of them |
 //! | `offer` | algorithms that it offers |
@@ -23,11 +24,12 @@
 
 pub mod engine;
 pub mod feature;
+pub mod function;
 pub mod memory;
 pub mod offer;
 pub mod options;
 pub mod random;
+pub mod ring;
 pub mod rules;
 pub mod services;
 pub mod wire;
-pub mod ring;

@@ -349,7 +349,7 @@ fn an_event_is_the_one_element_that_interrupts() {
             if round % 3 == 0 {
                 if guest.is_packed() {
                     let event = guest.given;
-                    let wrap = u16::from(event / 4 % 2 == 0);
+                    let wrap = u16::from((event / 4).is_multiple_of(2));
                     guest.store(guest.offset(event) | wrap << 15, DRIVER);
                     guest.store(2, DRIVER + 2);
                 } else {
@@ -371,7 +371,7 @@ fn an_event_within_a_batch_interrupts_once() {
         for round in 0_u64..20 {
             let event = guest.given + u64::from(guest.features & INDIRECT_DESC == 0) * 2 + 1;
             if guest.is_packed() {
-                let wrap = u16::from(event / 8 % 2 == 0);
+                let wrap = u16::from((event / 8).is_multiple_of(2));
                 guest.store(guest.offset(event) | wrap << 15, DRIVER);
                 guest.store(2, DRIVER + 2);
             } else {

@@ -1,0 +1,220 @@
+//! How a queue is served: chains in, answers out, an interrupt where the driver wants one.
+//!
+//! For the workers, and for tests that serve by hand. The one rule: results are in memory before
+//! their chains are used, and an interrupt comes after both.
+
+use std::{sync::atomic::Ordering, thread, time::Duration};
+
+use super::{
+    Function, ISR_QUEUE,
+    half::{Half, Queue},
+    lock,
+};
+use crate::{
+    engine::{Answer, Chain, QueueKind},
+    feature,
+    memory::{Unmapped, View},
+    options::Completion,
+    ring::{Fault, Piece, Taken},
+};
+
+/// How far serving a queue came.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Served {
+    /// Requests that were answered.
+    pub requests: usize,
+    /// There is more to serve, of which no notification has to come.
+    pub has_more: bool,
+}
+
+/// Why serving ends in a device that asks for a reset.
+enum Broken {
+    Fault(Fault),
+    Request,
+}
+
+impl<E: Into<Fault>> From<E> for Broken {
+    fn from(fault: E) -> Self {
+        Self::Fault(fault.into())
+    }
+}
+
+impl Function {
+    /// Serves so many requests of a queue at most. A queue that is not to be served has none.
+    pub fn serve(&self, index: u16, budget: usize) -> Served {
+        let Some(queue) = self.queues.get(usize::from(index)) else {
+            return Served::default();
+        };
+        let mut half = lock(&queue.half);
+        match self.serve_half(index, queue, &mut half, budget) {
+            Ok(served) => served,
+            Err(broken) => {
+                half.clear();
+                drop(half);
+                match broken {
+                    Broken::Fault(fault) => {
+                        self.needs_reset(format_args!("queue {index}: {fault}"));
+                    }
+                    Broken::Request => {
+                        self.needs_reset(format_args!("queue {index}: a request breaks it"));
+                    }
+                }
+                Served::default()
+            }
+        }
+    }
+
+    /// Tells whether a queue is to be served now.
+    fn is_served(&self, index: u16, queue: &Queue) -> bool {
+        let is_stalled = queue.is_stalled.load(Ordering::Relaxed);
+        let is_gone = self.is_gone.load(Ordering::Relaxed);
+        !is_stalled && !is_gone && self.look(|it| it.vector_if_served(index).is_some())
+    }
+
+    fn serve_half(
+        &self,
+        index: u16,
+        queue: &Queue,
+        half: &mut Half,
+        budget: usize,
+    ) -> Result<Served, Broken> {
+        let mut served = Served::default();
+        let features = self.agreed_features().unwrap_or(0);
+        let view = self.memory.view();
+        if let Some(announced) = lock(&queue.announced).take()
+            && let Some(ring) = &half.ring
+        {
+            ring.check(&view, announced)?;
+        }
+        while self.is_served(index, queue) && !half.is_blocked {
+            let Some(ring) = &mut half.ring else { break };
+            if served.requests == 0 {
+                ring.disarm(&view)?;
+            }
+            let next = if served.requests < budget {
+                ring.take(&view)?
+            } else {
+                None
+            };
+            let Some(taken) = next else {
+                self.use_finished(index, half, &view, features)?;
+                let Some(ring) = &mut half.ring else { break };
+                served.has_more = ring.arm(&view)?;
+                return Ok(served);
+            };
+            served.requests += 1;
+            self.serve_chain(index, half, &view, taken, features)?;
+            if half.finished.len() >= usize::from(self.options.batch) {
+                self.use_finished(index, half, &view, features)?;
+            }
+        }
+        self.use_finished(index, half, &view, features)?;
+        Ok(served)
+    }
+
+    fn serve_chain(
+        &self,
+        index: u16,
+        half: &mut Half,
+        view: &View,
+        taken: Taken,
+        features: u64,
+    ) -> Result<(), Broken> {
+        let chain = read_chain(view, &taken)?;
+        let is_ready = self.is_ready.load(Ordering::Relaxed);
+        self.stats.count_request(index, is_ready);
+        let kind = match index == self.options.data_queues {
+            true => QueueKind::Control,
+            false => QueueKind::Data,
+        };
+        match self.engine.serve(kind, &chain) {
+            Answer::Used {
+                writes,
+                written_bytes,
+            } => {
+                for (offset, bytes) in writes {
+                    write_at(view, &taken.writable, offset, &bytes)?;
+                }
+                if self.options.delay_us > 0 {
+                    thread::sleep(Duration::from_micros(self.options.delay_us.into()));
+                }
+                half.finished.push((taken, written_bytes));
+            }
+            Answer::NeedsReset => return Err(Broken::Request),
+            Answer::Withheld => half.is_blocked = features & feature::IN_ORDER != 0,
+        }
+        Ok(())
+    }
+
+    /// Uses the chains that are finished, and tells the driver if it wants to know.
+    fn use_finished(
+        &self,
+        index: u16,
+        half: &mut Half,
+        view: &View,
+        features: u64,
+    ) -> Result<(), Broken> {
+        if half.finished.is_empty() {
+            return Ok(());
+        }
+        let is_free = features & feature::IN_ORDER == 0;
+        if is_free && self.options.completion == Completion::Shuffled {
+            half.random.shuffle(&mut half.finished);
+        }
+        let Half { ring, finished, .. } = half;
+        let Some(ring) = ring else { return Ok(()) };
+        for (taken, written_bytes) in finished.drain(..) {
+            ring.put(view, &taken, written_bytes)?;
+        }
+        ring.publish(view)?;
+        if ring.wants_interrupt(view)?
+            && let Some(vector) = self.look(|it| it.vector_if_served(index))
+        {
+            self.interrupt(ISR_QUEUE, vector);
+        }
+        Ok(())
+    }
+}
+
+/// Reads what is readable, and notes how much is writable.
+fn read_chain(view: &View, taken: &Taken) -> Result<Chain, Unmapped> {
+    let mut chain = Chain::default();
+    for piece in &taken.readable {
+        // 32 bits fit.
+        chain
+            .readable
+            .push(view.read(piece.address, piece.len_bytes as usize)?);
+    }
+    for piece in &taken.writable {
+        let (address, len_bytes) = (piece.address, piece.len_bytes as usize);
+        if !view.has(address, len_bytes) {
+            return Err(Unmapped { address, len_bytes });
+        }
+        chain.writable.push(len_bytes);
+    }
+    Ok(chain)
+}
+
+/// Writes bytes at an offset into what is writable.
+fn write_at(
+    view: &View,
+    pieces: &[Piece],
+    mut offset: usize,
+    mut bytes: &[u8],
+) -> Result<(), Unmapped> {
+    for piece in pieces {
+        let len_bytes = piece.len_bytes as usize;
+        if offset >= len_bytes {
+            offset -= len_bytes;
+            continue;
+        }
+        let (now, later) = bytes.split_at(bytes.len().min(len_bytes - offset));
+        view.write(piece.address + offset as u64, now)?;
+        (offset, bytes) = (0, later);
+        if bytes.is_empty() {
+            return Ok(());
+        }
+    }
+    assert!(bytes.is_empty(), "an answer longer than its chain");
+    Ok(())
+}
