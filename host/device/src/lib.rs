@@ -10,6 +10,7 @@
 //!
 //! | room | what it does |
 //! |---|---|
+//! | `serve` | carries a device to a virtual machine, for the program |
 //! | `function` | the whole device: registers, queues, vectors, whatever carries it |
 //! | `ring` | the device's half of a virtqueue, split or packed |
 //! | `engine` | sessions and requests: a chain's bytes in, an answer's bytes out |
@@ -31,5 +32,7 @@ pub mod options;
 pub mod random;
 pub mod ring;
 pub mod rules;
+#[cfg(feature = "program")]
+pub mod serve;
 pub mod services;
 pub mod wire;

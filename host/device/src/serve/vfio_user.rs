@@ -1,0 +1,207 @@
+//! The whole PCI function by vfio-user, for QEMU's `vfio-user-pci`.
+//!
+//! For the program. QEMU passes on what the guest reads and writes, shares the guest's memory as
+//! files, and gives an event file for each MSI-X vector. The one rule: a vector's file is written
+//! only while QEMU wants it to be.
+
+use std::{
+    fs::File,
+    io::{self, Write},
+    path::Path,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use vfio_bindings::bindings::vfio::{
+    VFIO_IRQ_INFO_EVENTFD, VFIO_IRQ_SET_ACTION_TRIGGER, VFIO_PCI_BAR0_REGION_INDEX,
+    VFIO_PCI_BAR1_REGION_INDEX, VFIO_PCI_CONFIG_REGION_INDEX, VFIO_PCI_MSIX_IRQ_INDEX,
+    VFIO_PCI_NUM_IRQS, VFIO_PCI_NUM_REGIONS, VFIO_REGION_INFO_FLAG_READ,
+    VFIO_REGION_INFO_FLAG_WRITE, vfio_region_info,
+};
+use vfio_user::{DmaMapFlags, DmaUnmapFlags, IrqInfo, Server, ServerBackend, ServerRegion};
+
+use super::remove_old;
+use crate::{
+    function::{
+        Carrier, Function, Workers,
+        layout::RANGE_BYTES,
+        pci::{SPACE_BYTES, STRUCTURES_BAR, Space, TABLE_BAR, TABLE_RANGE_BYTES},
+    },
+    memory::Memory,
+    options::Options,
+};
+
+/// The event files of MSI-X vectors, as far as the guest uses them.
+#[derive(Debug, Default)]
+struct Vectors(RwLock<Vec<Option<File>>>);
+
+impl Vectors {
+    fn set(&self, vector: usize, file: Option<File>) {
+        let mut files = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(place) = files.get_mut(vector) {
+            *place = file;
+        }
+    }
+}
+
+impl Carrier for Arc<Vectors> {
+    fn message(&self, vector: u16) {
+        let files = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(Some(file)) = files.get(usize::from(vector)) {
+            // An event that cannot be counted any further is one that is still to be seen.
+            let _ = (&*file).write_all(&1_u64.to_ne_bytes());
+        }
+    }
+
+    fn report(&self, line: &str) {
+        eprintln!("device: {line}");
+    }
+}
+
+/// What QEMU talks to.
+struct Backend {
+    function: Arc<Function>,
+    space: Space,
+    vectors: Arc<Vectors>,
+}
+
+/// Makes a device, gives it to `ready`, and serves it to the one that connects to a socket, until
+/// that one hangs up.
+///
+/// # Errors
+///
+/// Fails where there can be no such socket, or where the other side breaks the protocol.
+pub fn serve(
+    socket: &Path,
+    options: Options,
+    ready: impl FnOnce(&Arc<Function>) -> io::Result<()>,
+) -> io::Result<String> {
+    remove_old(socket)?;
+    let count = options.vector_count();
+    let vectors = Arc::new(Vectors(RwLock::new((0..count).map(|_| None).collect())));
+    let memory = Memory::default();
+    let function = Arc::new(Function::new(options, memory, Box::new(vectors.clone())));
+    ready(&function)?;
+    let _workers = Workers::start(&function);
+    let irqs = (0..VFIO_PCI_NUM_IRQS)
+        .map(|index| irq(index, count))
+        .collect();
+    let regions = (0..VFIO_PCI_NUM_REGIONS).map(region).collect();
+    let server = Server::new(socket, true, irqs, regions).map_err(io::Error::other)?;
+    let mut backend = Backend {
+        space: Space::new(count),
+        function: function.clone(),
+        vectors,
+    };
+    server.run(&mut backend).map_err(io::Error::other)?;
+    Ok(function.stats())
+}
+
+fn irq(index: u32, vectors: u16) -> IrqInfo {
+    let count = match index {
+        VFIO_PCI_MSIX_IRQ_INDEX => u32::from(vectors),
+        _ => 0,
+    };
+    let flags = if count > 0 { VFIO_IRQ_INFO_EVENTFD } else { 0 };
+    IrqInfo {
+        index,
+        count,
+        flags,
+    }
+}
+
+fn region(index: u32) -> ServerRegion {
+    let size = match index {
+        VFIO_PCI_BAR0_REGION_INDEX => RANGE_BYTES,
+        VFIO_PCI_BAR1_REGION_INDEX => TABLE_RANGE_BYTES,
+        VFIO_PCI_CONFIG_REGION_INDEX => SPACE_BYTES as u64,
+        _ => 0,
+    };
+    let both = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE;
+    let region_info = vfio_region_info {
+        // Far below what 32 bits hold.
+        argsz: size_of::<vfio_region_info>() as u32,
+        flags: if size > 0 { both } else { 0 },
+        index,
+        size,
+        ..Default::default()
+    };
+    ServerRegion {
+        region_info,
+        sparse_areas: Vec::new(),
+        mmap_fd: None,
+    }
+}
+
+const _: () = assert!(VFIO_PCI_BAR0_REGION_INDEX == STRUCTURES_BAR as u32);
+const _: () = assert!(VFIO_PCI_BAR1_REGION_INDEX == TABLE_BAR as u32);
+
+impl ServerBackend for Backend {
+    fn region_read(&mut self, region: u32, offset: u64, data: &mut [u8]) -> io::Result<()> {
+        match region {
+            VFIO_PCI_CONFIG_REGION_INDEX => self.space.read(offset, data, &self.function),
+            VFIO_PCI_BAR0_REGION_INDEX => self.function.read(offset, data),
+            // QEMU keeps the table of vectors itself.
+            _ => data.fill(0),
+        }
+        Ok(())
+    }
+
+    fn region_write(&mut self, region: u32, offset: u64, data: &[u8]) -> io::Result<()> {
+        match region {
+            VFIO_PCI_CONFIG_REGION_INDEX => self.space.write(offset, data, &self.function),
+            VFIO_PCI_BAR0_REGION_INDEX => self.function.write(offset, data),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn dma_map(
+        &mut self,
+        _: DmaMapFlags,
+        offset: u64,
+        address: u64,
+        size: u64,
+        file: Option<File>,
+    ) -> io::Result<()> {
+        // What comes without a file is no memory: a device's range, say.
+        let Some(file) = file else { return Ok(()) };
+        self.function.memory().map(file, offset, address, size)
+    }
+
+    fn dma_unmap(&mut self, _: DmaUnmapFlags, address: u64, size: u64) -> io::Result<()> {
+        self.function.memory().unmap(address, size)?;
+        self.function.quiesce();
+        Ok(())
+    }
+
+    fn reset(&mut self) -> io::Result<()> {
+        self.function.reset();
+        Ok(())
+    }
+
+    fn set_irqs(
+        &mut self,
+        index: u32,
+        flags: u32,
+        start: u32,
+        count: u32,
+        files: Vec<File>,
+    ) -> io::Result<()> {
+        if index != VFIO_PCI_MSIX_IRQ_INDEX || flags & VFIO_IRQ_SET_ACTION_TRIGGER == 0 {
+            return Ok(());
+        }
+        let (start, count) = (start as usize, count as usize);
+        let most = usize::from(self.function.options().vector_count());
+        let mut files = files.into_iter();
+        // None at all takes all away; so does one without a file for its own.
+        let range = if count == 0 {
+            0..most
+        } else {
+            start..start.saturating_add(count).min(most)
+        };
+        for vector in range {
+            self.vectors.set(vector, files.next());
+        }
+        Ok(())
+    }
+}
