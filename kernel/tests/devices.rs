@@ -12,11 +12,14 @@ use kernel::{
     command_line,
     crypto::{self, CryptoDevice, Reach, Wiring},
     interrupts::vectors,
+    println, smp,
     task::executor,
     time,
 };
-use spin::Mutex;
-use virtio_crypto::{Cipher, CipherAlgorithm, Direction, InterruptMode, Options};
+use spin::{Mutex, Once};
+use virtio_crypto::{
+    Cipher, CipherAlgorithm, Direction, InterruptMode, Options, transport::MsixEntry,
+};
 
 kernel::tests! {
     machines: [
@@ -24,6 +27,7 @@ kernel::tests! {
         "devices=4 vectors=0 machine=pc append=count=4",
         "devices=5 append=count=5",
         "devices=16 vectors=2048 append=count=16",
+        "smp=4 devices=5 vectors=66 append=count=5",
         "devices=0 append=count=1 args=-object,,cryptodev-backend-builtin,id=c0\
         ,,-device,,pxb-pcie,id=px,bus_nr=64,,-device,,pcie-root-port,id=rp,bus=px,chassis=1\
         ,,-device,,virtio-crypto-pci,cryptodev=c0,bus=rp",
@@ -33,6 +37,7 @@ kernel::tests! {
     tests: [
         every_device_is_found,
         devices_answer_side_by_side,
+        queues_interrupt_the_cpus_that_use_them,
         one_more_joins_while_the_others_are_busy,
         vectors_that_are_left_are_enough,
     ],
@@ -50,6 +55,8 @@ fn count() -> usize {
 
 /// Opens devices until so many are open.
 fn open_up_to(count: usize) {
+    static STARTED: Once<()> = Once::new();
+    STARTED.call_once(|| assert_eq!(smp::start_all(), 0, "CPUs did not come up"));
     let mut open = OPEN.lock();
     while open.len() < count {
         let options = Options::default();
@@ -118,6 +125,49 @@ fn devices_answer_side_by_side() {
     for device in devices() {
         assert_ne!(device.interrupt_mode(), InterruptMode::Polling);
     }
+}
+
+/// A device may have any number of data queues; QEMU's builtin backend has one.
+fn queues_interrupt_the_cpus_that_use_them() {
+    open_up_to(1);
+    let device = devices().remove(0);
+    if device.interrupt_mode() != InterruptMode::PerQueue {
+        return;
+    }
+    let queues = device.data_queues();
+    let entries = (0..).map(MsixEntry).take(2 + queues);
+    let mut numbers: Vec<_> = entries
+        .map(|entry| crypto::vector_of(&device, entry).unwrap().number())
+        .collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    assert_eq!(numbers.len(), 2 + queues, "{numbers:?}");
+    for queue in 0..queues {
+        let cpu = crypto::first_cpu_of(&device, MsixEntry(1 + queue as u16));
+        let user = if queues > 1 {
+            queue as u32 % smp::online()
+        } else {
+            0
+        };
+        assert_eq!(cpu, Some(user), "data queue {queue} of {queues}");
+    }
+    let submitted = || (0..queues).map(|queue| device.data_queue_stats(queue).unwrap().submitted);
+    let before: Vec<_> = submitted().collect();
+    // Each CPU awaits answers that nobody polls for.
+    let tasks: Vec<_> = (0..smp::online())
+        .map(|cpu| {
+            let device = device.clone();
+            executor::spawn_on(cpu, async move { use_it(&device, 20).await }).unwrap()
+        })
+        .collect();
+    executor::block_on(crypto::join_all(tasks));
+    let used = submitted().zip(before).filter(|(now, before)| now > before);
+    assert_eq!(used.count(), queues.min(smp::online() as usize));
+    println!(
+        "devices: data_queues={queues} cpus={} vectors={}",
+        smp::online(),
+        numbers.len()
+    );
 }
 
 fn one_more_joins_while_the_others_are_busy() {

@@ -26,7 +26,7 @@ pub struct Options {
     /// called.
     pub intx: bool,
     /// Data queues at most; what the device has is another limit. As many as there are CPUs is
-    /// best: a request goes to the queue of the calling CPU.
+    /// best: a request goes to the queue of the calling CPU. Each takes 33 pages with 64 slots.
     pub data_queues: u16,
     /// How long the trial of the data queues may take at [`Device::new`](crate::Device::new), where
     /// there are several; 0 makes none.
@@ -79,7 +79,7 @@ impl Default for Options {
         Self {
             messages: Vec::new(),
             intx: false,
-            data_queues: 16,
+            data_queues: 64,
             trial_limit_ns: 1_000_000_000,
             data_slots: 64,
             control_slots: 64,

@@ -13,7 +13,7 @@ mod watch;
 
 pub use self::{
     join::join_all,
-    messages::vector_of,
+    messages::{first_cpu_of, vector_of},
     open::{DeviceOrNone, Reach, Wiring, find_crypto, open_crypto},
     watch::{wait_until_idle, watch},
 };

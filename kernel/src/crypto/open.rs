@@ -24,7 +24,7 @@ use virtio_drivers::transport::pci::{
 use crate::{
     bus::{self, pci},
     crypto::{lines::Held, messages},
-    platform::{self, CryptoDevice, KernelPlatform},
+    platform::{CryptoDevice, KernelPlatform},
 };
 
 /// The result of a search for a device.
@@ -33,15 +33,13 @@ pub type DeviceOrNone = Result<Option<Arc<CryptoDevice>>, Error>;
 /// The configuration field `max_dataqueues` (Virtio 1.3, 5.9.4).
 const MAX_DATAQUEUES: usize = 4;
 
-/// Returns how many MSI-X entries the driver can use of the device's.
-fn useful_entries(transport: &dyn Transport, options: &Options) -> usize {
+/// Returns how many of the device's data queues the driver will use at most.
+fn data_queues(transport: &dyn Transport, options: &Options) -> usize {
     let mut max_data_queues = [0; 4];
     // What cannot be read the driver will say.
     let _ = transport.read_config(MAX_DATAQUEUES, &mut max_data_queues);
     let most = u32::from(options.data_queues).max(1);
-    let data_queues = u32::from_le_bytes(max_data_queues).clamp(1, most);
-    // Configuration and control queue have one each.
-    usize::from(transport.msix_entries()).min(2 + data_queues as usize)
+    u32::from_le_bytes(max_data_queues).clamp(1, most) as usize
 }
 
 /// How a device's interrupts are to reach the kernel at most.
@@ -76,8 +74,9 @@ pub fn find_crypto() -> Vec<DeviceFunction> {
     crypto.map(|found| found.function).collect()
 }
 
-/// Sets up crypto device number `index` of the bus, with its interrupts on the calling CPU.
-/// `None` when there is none.
+/// Sets up crypto device number `index` of the bus. Where it has several data queues, each of them
+/// interrupts the CPU that sends to it, as far as that is up; everything else interrupts the calling
+/// CPU. `None` when there is none.
 ///
 /// # Errors
 ///
@@ -155,15 +154,17 @@ fn set_up(
     mut options: Options,
     function: DeviceFunction,
 ) -> Result<Arc<CryptoDevice>, Error> {
-    let vectors = match wiring {
-        Wiring::Best => messages::take_vectors(function, useful_entries(&transport, &options)),
+    let routes = match wiring {
+        Wiring::Best => {
+            let entries = usize::from(transport.msix_entries());
+            messages::routes(function, entries, data_queues(&transport, &options))
+        }
         Wiring::Intx | Wiring::Polling => Vec::new(),
     };
-    let messages = vectors
-        .iter()
-        .filter_map(|vector| platform::message_here(*vector));
-    options.messages.extend(messages);
+    options
+        .messages
+        .extend(routes.iter().map(|route| route.message));
     let device = Arc::new(Device::new(transport, options)?);
-    messages::connect(vectors, &device);
+    messages::connect(routes, &device);
     Ok(device)
 }

@@ -31,13 +31,17 @@ impl Vector {
     }
 }
 
-/// Every vector has been given out.
+/// There are not so many vectors left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NoVector;
+pub struct NoVector {
+    /// So many are left.
+    pub left: usize,
+}
 
 impl fmt::Display for NoVector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "all {} interrupt vectors are taken", END - FIRST)
+        let (left, all) = (self.left, END - FIRST);
+        write!(f, "{left} of {all} interrupt vectors are left")
     }
 }
 
@@ -47,11 +51,33 @@ impl fmt::Display for NoVector {
 ///
 /// [`NoVector`] when all are taken.
 pub fn allocate(handler: Handler) -> Result<Vector, NoVector> {
-    let take = |next| (next < END).then(|| next + 1);
-    let vector = NEXT.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take);
-    let vector = vector.map_err(|_| NoVector)?;
-    idt::set_handler(vector, handler);
-    Ok(Vector(vector))
+    let mut vectors = allocate_all(1, |_| handler)?;
+    vectors.next().ok_or(NoVector { left: 0 })
+}
+
+/// Gives out so many vectors, of which each calls what `handler_of` its place among them returns;
+/// or none, where there are not so many.
+///
+/// # Errors
+///
+/// [`NoVector`].
+pub fn allocate_all(
+    count: usize,
+    handler_of: impl Fn(usize) -> Handler,
+) -> Result<impl Iterator<Item = Vector>, NoVector> {
+    let take = |next: u8| {
+        let end = usize::from(next) + count;
+        u8::try_from(end).ok().filter(|end| *end <= END)
+    };
+    let first = NEXT.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take);
+    let first = first.map_err(|next| NoVector {
+        left: usize::from(END - next),
+    })?;
+    let vectors = (first..END).take(count);
+    for (place, vector) in vectors.clone().enumerate() {
+        idt::set_handler(vector, handler_of(place));
+    }
+    Ok(vectors.map(Vector))
 }
 
 /// Returns how many are left.
