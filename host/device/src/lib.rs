@@ -18,6 +18,7 @@
 //! | `memory` | what the driver lets the device reach |
 //! | `options` | what a device is: services, limits, features, queues; mixes of them |
 //! | `offer` | algorithms that it offers |
+//! | `results` | results of RSA as some real devices give them |
 //! | `rules` | rules that can be broken on purpose |
 //! | `wire` | numbers and layouts of section 5.9, read from its text |
 //! | `feature`, `random` | feature bits and what each needs; numbers from a seed |
@@ -30,6 +31,7 @@ pub mod memory;
 pub mod offer;
 pub mod options;
 pub mod random;
+pub mod results;
 pub mod ring;
 pub mod rules;
 #[cfg(feature = "program")]

@@ -1,7 +1,7 @@
 //! Algorithms that a device offers.
 
 use crate::wire::algorithm::{
-    AeadAlgorithm, AkcipherAlgorithm, CipherAlgorithm, HashAlgorithm, MacAlgorithm,
+    AeadAlgorithm, AkcipherAlgorithm, CipherAlgorithm, HashAlgorithm, MacAlgorithm, Service,
 };
 
 /// Algorithms that are offered, by a bit for each number of 5.9.4.
@@ -17,6 +17,30 @@ pub struct Algorithms {
     pub aead: u32,
     /// Those of AKCIPHER.
     pub akcipher: u32,
+}
+
+impl Algorithms {
+    /// None at all.
+    pub const NONE: Self = Self {
+        cipher: 0,
+        hash: 0,
+        mac: 0,
+        aead: 0,
+        akcipher: 0,
+    };
+
+    /// Tells whether an algorithm is among them.
+    pub fn has(&self, service: Service, algo: u32) -> bool {
+        let algorithms = match service {
+            Service::Cipher => self.cipher,
+            Service::Hash => self.hash.into(),
+            Service::Mac => self.mac,
+            Service::Aead => self.aead.into(),
+            Service::Akcipher => self.akcipher.into(),
+        };
+        1u64.checked_shl(algo)
+            .is_some_and(|bit| algorithms & bit != 0)
+    }
 }
 
 /// All that there is.
@@ -51,4 +75,40 @@ impl Default for Algorithms {
 
 fn mask(numbers: &[u32]) -> u64 {
     numbers.iter().fold(0, |mask, number| mask | 1 << number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bit_is_the_algorithm_of_its_number() {
+        let algorithms = Algorithms {
+            cipher: 1 << 3,
+            hash: 1 << 4,
+            mac: 1 << 49,
+            aead: 1 << 1,
+            akcipher: 1 << 2,
+        };
+        let mut offered = Vec::new();
+        for service in Service::ALL {
+            let numbers = (0..100).filter(|algo| algorithms.has(service, *algo));
+            offered.extend(numbers.map(|algo| (service as u32, algo)));
+        }
+        assert_eq!(offered, [(0, 3), (1, 4), (2, 49), (3, 1), (4, 2)]);
+    }
+
+    #[test]
+    fn all_that_there_is_is_offered() {
+        let all = Algorithms {
+            // ARC4, AES ECB CBC CTR, DES ECB CBC, 3DES ECB CBC CTR, AES XTS.
+            cipher: 0b10_0011_1111_1110,
+            hash: 0b1_1111_1111_1110,
+            // Six HMACs, two CMACs, CBC-MAC and XCBC over AES.
+            mac: 0b111_1110 | 1 << 25 | 1 << 26 | 1 << 49 | 1 << 53,
+            aead: 0b1110,
+            akcipher: 0b110,
+        };
+        assert_eq!(Algorithms::default(), all);
+    }
 }

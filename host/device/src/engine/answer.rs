@@ -4,8 +4,10 @@
 //! (2.7.8.2), so that many are always written.
 
 use crate::{
-    engine::chain::Answer,
+    engine::{broken::Broken, chain::Answer},
+    rules::Rule,
     wire::{
+        algorithm::Service,
         control::{CREATED_BYTES, DESTROYED_BYTES, created},
         header::{ControlHeader, ControlOperation},
         status::{Refusal, Status},
@@ -48,13 +50,16 @@ impl ControlShape {
     }
 
     /// Answers with the id of a session that was made.
-    pub(super) fn answer(self, outcome: Result<Option<u64>, Refusal>) -> Answer {
-        let status = status(&outcome);
+    pub(super) fn answer(self, outcome: Result<Option<u64>, Refusal>, broken: &Broken) -> Answer {
+        let status = broken.status_number(status(&outcome));
         let write = match (self, outcome) {
             (Self::Created, Ok(id)) => (0, created(id.unwrap_or_default(), status)),
+            (Self::Created, Err(_)) if broken.breaks(Rule::SessionIdOnlyWhenOk) => {
+                (0, created(0, status))
+            }
             // The session_id is written for a session alone (5.9.7.2.1).
             (Self::Created, Err(_)) => (8, created(0, status).split_off(8)),
-            (Self::Destroyed, _) => (0, vec![status as u8]),
+            (Self::Destroyed, _) => (0, vec![status]),
         };
         Answer::Used {
             writes: vec![write],
@@ -63,40 +68,55 @@ impl ControlShape {
     }
 }
 
-/// Answers a data request: a result, what is left of the destination, the status behind it.
-///
-/// Of a refused request the destination is cleared, so that nothing in it looks like a result. QEMU
-/// counts all that is writable then, and so does this.
-pub(super) fn data(outcome: Result<Vec<u8>, Refusal>, destination_bytes: usize) -> Answer {
-    let status = status(&outcome);
-    let result = match outcome {
-        Ok(result) if result.len() <= destination_bytes => result,
-        Ok(_) => {
-            return data(
-                Err(Refusal::error("no room for the result")),
-                destination_bytes,
-            );
+/// The answer to a data request: a result, what is left of the destination, the status behind it.
+#[derive(Debug)]
+pub(super) struct DataAnswer {
+    pub(super) outcome: Result<Vec<u8>, Refusal>,
+    /// What is writable before the status.
+    pub(super) destination_bytes: usize,
+    pub(super) service: Option<Service>,
+}
+
+impl DataAnswer {
+    /// Returns what is written.
+    ///
+    /// Of a refused request the destination is cleared, so that nothing in it looks like a result.
+    /// QEMU counts all that is writable then, and so does this.
+    pub(super) fn written(self, broken: &Broken) -> Answer {
+        let destination_bytes = self.destination_bytes;
+        let status = broken.status_number(status(&self.outcome));
+        let is_ok = self.outcome.is_ok();
+        let result = match self.outcome {
+            Ok(result) => result,
+            Err(_) if destination_bytes <= MOST_ZEROS_BYTES => vec![0; destination_bytes],
+            Err(_) => Vec::new(),
+        };
+        let mut written_bytes = result.len() + STATUS_BYTES;
+        let mut destination = result;
+        if destination.len() < destination_bytes {
+            // The driver learns the length of a result from what counts as written, the status
+            // included (5.9.7.8). The byte behind the result stands for it there.
+            destination.push(0);
         }
-        Err(_) if destination_bytes <= MOST_ZEROS_BYTES => vec![0; destination_bytes],
-        Err(_) => Vec::new(),
-    };
-    let written_bytes = (result.len() + STATUS_BYTES) as u32;
-    let mut writes = Vec::new();
-    if result.len() == destination_bytes {
-        let mut all = result;
-        all.push(status as u8);
-        writes.push((0, all));
-    } else {
-        // The driver learns the length of a result from what counts as written, the status
-        // included (5.9.7.8). The byte behind the result stands for it there.
-        let mut padded = result;
-        padded.push(0);
-        writes.push((0, padded));
-        writes.push((destination_bytes, vec![status as u8]));
-    }
-    Answer::Used {
-        writes,
-        written_bytes,
+        let mut writes = vec![(0, destination), (destination_bytes, vec![status])];
+        let is_akcipher = self.service == Some(Service::Akcipher);
+        if broken.breaks(Rule::UsedLengthTellsTheResult) && is_akcipher {
+            written_bytes = destination_bytes + STATUS_BYTES;
+        }
+        if broken.breaks(Rule::UsedLengthWithinWritable) {
+            written_bytes = destination_bytes + STATUS_BYTES + 1;
+        }
+        if broken.breaks(Rule::UsedLengthIsWritten) && is_ok && destination_bytes > 0 {
+            writes[0] = (1, writes[0].1.split_off(1));
+        }
+        if broken.breaks(Rule::StatusWritten) && broken.count_data_request() == 49 {
+            writes.pop();
+        }
+        writes.retain(|(_, bytes)| !bytes.is_empty());
+        Answer::Used {
+            writes,
+            written_bytes: written_bytes as u32,
+        }
     }
 }
 

@@ -1,6 +1,11 @@
 //! How a chain is cut into descriptors.
 
-use crate::{engine::chain::Chain, options::Framing, wire::status::Refusal};
+use crate::{
+    engine::{broken::Broken, chain::Chain},
+    options::Framing,
+    rules::Rule,
+    wire::status::Refusal,
+};
 
 /// Checks a chain whose fields have these lengths.
 pub(super) fn check(
@@ -22,6 +27,23 @@ pub(super) fn check(
     } else {
         Err(Refusal::error("not one descriptor a field"))
     }
+}
+
+/// Refuses what a broken rule refuses. Header and fixed-length parameters are the first field.
+pub(super) fn check_broken(
+    broken: &Broken,
+    chain: &Chain,
+    readable: &[usize],
+) -> Result<(), Refusal> {
+    let head = chain.readable.first().map_or(0, Vec::len);
+    let is_cut = readable.first().is_some_and(|len| head < *len);
+    let descriptors = chain.readable.len() + chain.writable.len();
+    if broken.breaks(Rule::AnyFraming) && is_cut
+        || broken.breaks(Rule::OneByteDescriptors) && descriptors > 32
+    {
+        return Err(Refusal::error("a broken rule"));
+    }
+    Ok(())
 }
 
 /// An empty field has no descriptor.

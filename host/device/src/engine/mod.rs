@@ -4,12 +4,15 @@
 //! there is an answer; a panic on the way becomes a status.
 
 mod answer;
+mod broken;
 mod chain;
 mod checks;
+mod computation;
 mod contained;
 mod control;
 mod data;
 mod framing;
+mod refusals;
 mod sessions;
 #[cfg(test)]
 mod tests;
@@ -23,12 +26,9 @@ use std::sync::{
 
 use crate::{
     options::Options,
-    wire::{
-        config::{CONFIG_BYTES, Config, HW_READY},
-        header::{ControlHeader, Form},
-        reader::Reader,
-    },
+    wire::config::{CONFIG_BYTES, Config, HW_READY},
 };
+use broken::Broken;
 use sessions::Sessions;
 
 /// A device without its queues. Every queue may have its own thread.
@@ -38,6 +38,7 @@ pub struct Engine {
     config: Config,
     features: AtomicU64,
     sessions: Sessions,
+    broken: Broken,
 }
 
 impl Engine {
@@ -60,7 +61,8 @@ impl Engine {
         Self {
             config,
             features: AtomicU64::new(0),
-            sessions: Sessions::new(options.max_sessions),
+            sessions: Sessions::new(options.max_sessions, options.broken),
+            broken: Broken::new(options.broken),
             options,
         }
     }
@@ -85,23 +87,19 @@ impl Engine {
             status: if ready { HW_READY } else { 0 },
             ..self.config
         };
-        config.bytes()
+        self.broken.config(config).bytes()
     }
 
     /// Answers a chain.
     pub fn serve(&self, queue: QueueKind, chain: &Chain) -> Answer {
         let readable = chain.readable.concat();
-        let mut reader = Reader::new(&readable);
         match queue {
-            QueueKind::Control => match ControlHeader::read(&mut reader) {
-                Ok(header) => self.serve_control(chain, header, reader),
-                Err(_) => Answer::NeedsReset,
-            },
-            QueueKind::Data => self.serve_data(chain, reader),
+            QueueKind::Control => self.serve_control(chain, &readable),
+            QueueKind::Data => self.serve_data(chain, &readable),
         }
     }
 
-    fn form(&self) -> Form {
-        Form::of(self.features.load(Ordering::Relaxed))
+    fn features(&self) -> u64 {
+        self.features.load(Ordering::Relaxed)
     }
 }

@@ -6,7 +6,7 @@
 pub mod mix;
 mod words;
 
-use crate::{feature, offer::Algorithms, rules::Rule};
+use crate::{feature, offer::Algorithms, results::Results, rules::Rule, wire::reader::Unused};
 
 pub use words::help;
 
@@ -46,6 +46,12 @@ pub struct Options {
     pub delay_us: u32,
     /// Queues that are not served, by their numbers.
     pub stalled: Vec<u16>,
+    /// Algorithms that are refused, whatever the configuration says.
+    pub refused: Algorithms,
+    /// What becomes of RSA results that begin with zeros.
+    pub results: Results,
+    /// What becomes of fields that say nothing.
+    pub unused: Unused,
     /// The rule that is broken.
     pub broken: Option<Rule>,
     /// What everything random begins from.
@@ -101,6 +107,9 @@ impl Default for Options {
             batch: 1,
             delay_us: 0,
             stalled: Vec::new(),
+            refused: Algorithms::NONE,
+            results: Results::Whole,
+            unused: Unused::Ignored,
             broken: None,
             seed: 1,
         }

@@ -9,13 +9,13 @@ use chacha20poly1305::{ChaCha20Poly1305, KeyInit, aead::AeadInOut};
 use ghash::{GHash, universal_hash::UniversalHash};
 
 use crate::{
-    services::aes_key::{AesKey, Block, padded, xor},
+    services::{
+        aes_key::{AesKey, Block, padded, xor},
+        refusals::{FORGED, IV_LEN, KEY_LEN},
+    },
     wire::{
-        algorithm::AeadAlgorithm,
-        data::AeadInput,
-        header::Direction,
-        parameters::AeadParameters,
-        status::{Refusal, Status},
+        algorithm::AeadAlgorithm, data::AeadInput, header::Direction, parameters::AeadParameters,
+        status::Refusal,
     },
 };
 
@@ -178,13 +178,7 @@ impl fmt::Debug for Aead {
     }
 }
 
-const KEY_LEN: Refusal = Refusal::error("a key of this length does not exist");
-const IV_LEN: Refusal = Refusal::error("an IV of this length does not exist");
 const TOO_LONG: Refusal = Refusal::error("a text that is too long for the IV");
-const FORGED: Refusal = Refusal {
-    status: Status::BadMessage,
-    why: "text, IV, additional data and tag do not belong together",
-};
 
 /// Returns J0: of 12 bytes as NIST SP 800-38D, 7.1 says, of 16 bytes these (5.9.7.7).
 fn gcm_first(iv: &[u8]) -> Result<Block, Refusal> {

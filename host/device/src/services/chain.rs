@@ -21,6 +21,17 @@ pub struct Chain {
     aad_bytes: usize,
 }
 
+/// `VIRTIO_CRYPTO_SYM_HASH_MODE_*`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HashMode {
+    /// A hash.
+    Plain,
+    /// A message authentication code.
+    Authenticated,
+    /// The hash of a hash.
+    Nested,
+}
+
 #[derive(Debug)]
 enum Digester {
     Plain(Hash),
@@ -60,6 +71,15 @@ impl Chain {
             },
             aad_bytes: parameters.aad_len as usize,
         })
+    }
+
+    /// Returns what the hash is.
+    pub fn hash_mode(&self) -> HashMode {
+        match self.digester {
+            Digester::Plain(_) => HashMode::Plain,
+            Digester::Authenticated(_) => HashMode::Authenticated,
+            Digester::Nested(_) => HashMode::Nested,
+        }
     }
 
     /// Returns the destination and the hash's result behind it.

@@ -18,9 +18,12 @@ use des::{Des, TdesEde3};
 use rc4::Rc4;
 use xts_mode::Xts128;
 
-use crate::wire::{
-    algorithm::CipherAlgorithm, data::CipherInput, header::Direction, parameters::CipherParameters,
-    status::Refusal,
+use crate::{
+    services::refusals::{IV_LEN, KEY_LEN, PART_OF_A_BLOCK},
+    wire::{
+        algorithm::CipherAlgorithm, data::CipherInput, header::Direction,
+        parameters::CipherParameters, status::Refusal,
+    },
 };
 
 /// Makes of data what a cipher makes of it.
@@ -122,10 +125,6 @@ fn transform(
         | CipherAlgorithm::ZucEea3 => Err(Refusal::not_supported("a cipher that is not there")),
     }
 }
-
-const KEY_LEN: Refusal = Refusal::error("a cipher key of this length does not exist");
-const IV_LEN: Refusal = Refusal::error("an IV of another length than the cipher's");
-const PART_OF_A_BLOCK: Refusal = Refusal::error("the source does not end with a block");
 
 /// A block cipher in both directions.
 trait Block: BlockCipherEncrypt + BlockCipherDecrypt + KeyInit + Clone + Send + Sync + 'static {}

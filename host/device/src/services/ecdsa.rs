@@ -20,7 +20,7 @@ use sec1::{EcPrivateKey, der::asn1::ObjectIdentifier};
 use sha2::Sha256;
 
 use crate::{
-    services::refusals::{NO_PRIVATE_KEY, NOT_SIGNED},
+    services::refusals::{BAD_KEY, NO_PRIVATE_KEY, NOT_SIGNED},
     wire::{
         data::AkcipherInput,
         header::KeyOperation,
@@ -79,8 +79,6 @@ struct OnCurve<C: CurveArithmetic> {
     public: PublicKey<C>,
     private: Option<SecretKey<C>>,
 }
-
-const BAD_KEY: Refusal = Refusal::error("the key is no key of this curve");
 
 impl<C> OnCurve<C>
 where

@@ -17,6 +17,7 @@ use crate::{
     services::{
         aes_key::{AesKey, padded, xor},
         hash::check_result_len,
+        refusals::KEY_LEN,
     },
     wire::{algorithm::MacAlgorithm, data::HashInput, parameters::MacParameters, status::Refusal},
 };
@@ -104,8 +105,6 @@ fn code(algorithm: MacAlgorithm, key: &[u8]) -> Result<Code, Refusal> {
         | MacAlgorithm::ZucEia3 => Err(Refusal::not_supported("a MAC that is not there")),
     }
 }
-
-const KEY_LEN: Refusal = Refusal::error("an authenticated key of this length does not exist");
 
 fn keyed<M>(key: &[u8]) -> Result<Code, Refusal>
 where

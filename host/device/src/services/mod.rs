@@ -12,7 +12,7 @@ mod cipher;
 mod ecdsa;
 mod hash;
 mod mac;
-mod refusals;
+pub mod refusals;
 mod rsa;
 #[cfg(test)]
 mod tests;
@@ -23,6 +23,7 @@ use crate::wire::{
 use aead::Aead;
 use akcipher::Akcipher;
 use chain::Chain;
+pub use chain::HashMode;
 use cipher::Cipher;
 use hash::Hash;
 use mac::Mac;
@@ -30,6 +31,25 @@ use mac::Mac;
 /// A session: parameters that can be used.
 #[derive(Debug)]
 pub struct Session(Kind);
+
+/// What a session computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SessionKind {
+    /// A cipher alone.
+    Cipher,
+    /// A cipher and a hash.
+    Chain(HashMode),
+    /// A hash.
+    Hash,
+    /// A message authentication code.
+    Mac,
+    /// Authenticated encryption.
+    Aead,
+    /// RSA.
+    Rsa,
+    /// ECDSA.
+    Ecdsa,
+}
 
 #[derive(Debug)]
 enum Kind {
@@ -67,6 +87,19 @@ impl Session {
             Kind::Mac(_) => Service::Mac,
             Kind::Aead(_) => Service::Aead,
             Kind::Akcipher(_) => Service::Akcipher,
+        }
+    }
+
+    /// Returns what it computes.
+    pub fn kind(&self) -> SessionKind {
+        match &self.0 {
+            Kind::Cipher(_) => SessionKind::Cipher,
+            Kind::Chain(chain) => SessionKind::Chain(chain.hash_mode()),
+            Kind::Hash(_) => SessionKind::Hash,
+            Kind::Mac(_) => SessionKind::Mac,
+            Kind::Aead(_) => SessionKind::Aead,
+            Kind::Akcipher(Akcipher::Rsa(_)) => SessionKind::Rsa,
+            Kind::Akcipher(Akcipher::Ecdsa(_)) => SessionKind::Ecdsa,
         }
     }
 

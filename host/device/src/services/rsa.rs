@@ -14,7 +14,7 @@ use sha1::Sha1;
 use sha2::{Sha224, Sha256, Sha384, Sha512};
 
 use crate::{
-    services::refusals::{NO_PRIVATE_KEY, NOT_SIGNED},
+    services::refusals::{BAD_KEY, NO_PRIVATE_KEY, NOT_SIGNED},
     wire::{
         data::AkcipherInput,
         header::KeyOperation,
@@ -49,7 +49,7 @@ impl Rsa {
             _ => return Err(Refusal::not_supported("no such padding_algo")),
         };
         let der = parameters.key.0;
-        let bad = |_| Refusal::error("the key is no key of PKCS #1");
+        let bad = |_| BAD_KEY;
         let (public, private) = match parameters.key_type {
             KeyType::Public => (PublicKey::from_pkcs1_der(der).map_err(bad)?, None),
             KeyType::Private => {

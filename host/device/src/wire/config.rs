@@ -1,7 +1,5 @@
 //! The configuration (5.9.5).
 
-use crate::wire::algorithm::Service;
-
 /// `VIRTIO_CRYPTO_S_HW_READY`.
 pub const HW_READY: u32 = 1 << 0;
 
@@ -59,20 +57,5 @@ impl Config {
             field.copy_from_slice(&word.to_le_bytes());
         }
         bytes
-    }
-
-    /// Tells whether a service and, by its number, an algorithm of it are offered.
-    pub fn offers(&self, service: Service, algo: u32) -> bool {
-        let algorithms = match service {
-            Service::Cipher => self.cipher_algo,
-            Service::Hash => self.hash_algo.into(),
-            Service::Mac => self.mac_algo,
-            Service::Aead => self.aead_algo.into(),
-            Service::Akcipher => self.akcipher_algo.into(),
-        };
-        let offered = 1u64
-            .checked_shl(algo)
-            .is_some_and(|bit| algorithms & bit != 0);
-        self.crypto_services & 1 << service as u32 != 0 && offered
     }
 }

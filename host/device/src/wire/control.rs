@@ -8,7 +8,7 @@ use crate::wire::{
         CipherParameters, HashParameters, Key, KeyType, MacParameters, Parameters,
     },
     reader::Reader,
-    status::{Refusal, Status},
+    status::Refusal,
 };
 
 /// `VIRTIO_CRYPTO_CTRLQ_OP_SPEC_HDR_LEGACY`.
@@ -82,6 +82,7 @@ fn symmetric<'a>(reader: &mut Reader<'a>, form: Form) -> Result<Parameters<'a>, 
     match SymmetricOperation::of(op_type)? {
         SymmetricOperation::Cipher => {
             let fixed = CipherFixed::read(&mut fields)?;
+            fields.end_area()?;
             fixed.with_key(reader).map(Parameters::Cipher)
         }
         SymmetricOperation::Chain => chain(&mut fields, reader).map(Parameters::Chain),
@@ -188,6 +189,7 @@ fn chain<'a>(
         3 => ChainHash::Nested(hash(&mut algorithm)?),
         _ => return Err(NO_HASH_MODE),
     };
+    algorithm.end_area()?;
     Ok(ChainParameters {
         order,
         cipher,
@@ -231,7 +233,9 @@ fn akcipher<'a>(reader: &mut Reader<'a>, form: Form) -> Result<Parameters<'a>, R
     let fixed = form.fixed(reader, PADDED_BYTES, |reader| {
         let (algo, key_type, key_len) = (reader.le32()?, reader.le32()?, reader.le32()?);
         let mut fields = reader.area(AKCIPHER_BYTES)?;
-        Ok((algo, key_type, key_len, fields.le32()?, fields.le32()?))
+        let (padding_or_curve, hash_algo) = (fields.le32()?, fields.le32()?);
+        fields.end_area()?;
+        Ok((algo, key_type, key_len, padding_or_curve, hash_algo))
     })?;
     let (algo, key_type, key_len, padding_or_curve, hash_algo) = fixed;
     Ok(Parameters::Akcipher(AkcipherParameters {
@@ -259,9 +263,9 @@ pub const CREATED_BYTES: usize = 16;
 pub const DESTROYED_BYTES: usize = 1;
 
 /// Returns a `struct virtio_crypto_create_session_input`.
-pub fn created(session_id: u64, status: Status) -> Vec<u8> {
+pub fn created(session_id: u64, status: u8) -> Vec<u8> {
     let mut bytes = session_id.to_le_bytes().to_vec();
-    bytes.extend((status as u32).to_le_bytes());
+    bytes.extend(u32::from(status).to_le_bytes());
     bytes.extend([0; 4]);
     bytes
 }

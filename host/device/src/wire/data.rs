@@ -150,6 +150,7 @@ fn symmetric<'a>(reader: &mut Reader<'a>, form: Form) -> Result<Input<'a>, Refus
     match SymmetricOperation::of(op_type)? {
         SymmetricOperation::Cipher => {
             let [iv_len, source_len, destination_len, _] = words(&mut fields)?;
+            fields.end_area()?;
             let lens = [iv_len, source_len, destination_len];
             CipherInput::read(reader, lens).map(Input::Cipher)
         }

@@ -35,7 +35,12 @@ impl Form {
         parse: impl FnOnce(&mut Reader<'a>) -> Result<T, Refusal>,
     ) -> Result<T, Refusal> {
         let parsed = match self {
-            Self::Padded => parse(&mut reader.area(padded_bytes)?)?,
+            Self::Padded => {
+                let mut area = reader.area(padded_bytes)?;
+                let parsed = parse(&mut area)?;
+                area.end_area()?;
+                parsed
+            }
             Self::Exact => parse(reader)?,
         };
         reader.end_head();

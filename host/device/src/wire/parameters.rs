@@ -149,6 +149,32 @@ impl Parameters<'_> {
     }
 }
 
+impl<'a> Parameters<'a> {
+    /// Returns the key; of a chain, that of its cipher.
+    pub fn key(&self) -> Key<'a> {
+        match self {
+            Self::Cipher(cipher) => cipher.key,
+            Self::Chain(chain) => chain.cipher.key,
+            Self::Hash(_) => Key(&[]),
+            Self::Mac(mac) => mac.key,
+            Self::Aead(aead) => aead.key,
+            Self::Akcipher(akcipher) => akcipher.key,
+        }
+    }
+
+    /// Puts another key in its place.
+    pub fn set_key(&mut self, key: Key<'a>) {
+        match self {
+            Self::Cipher(cipher) => cipher.key = key,
+            Self::Chain(chain) => chain.cipher.key = key,
+            Self::Hash(_) => {}
+            Self::Mac(mac) => mac.key = key,
+            Self::Aead(aead) => aead.key = key,
+            Self::Akcipher(akcipher) => akcipher.key = key,
+        }
+    }
+}
+
 /// A key, which is never printed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Key<'a>(pub &'a [u8]);

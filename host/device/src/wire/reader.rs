@@ -2,21 +2,32 @@
 
 use crate::wire::status::Refusal;
 
+/// What becomes of fields that say nothing: padding, and areas that are only partly used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unused {
+    /// They hold anything.
+    Ignored,
+    /// They hold zeros, or the request is refused. A driver that leaves something there shows.
+    Zero,
+}
+
 /// What is still unread.
 ///
 /// It also notes where fields end, which says how a chain is framed.
 #[derive(Clone, Debug)]
 pub struct Reader<'a> {
     rest: &'a [u8],
+    unused: Unused,
     read_bytes: usize,
     fields: Vec<usize>,
 }
 
 impl<'a> Reader<'a> {
     /// Begins at the first byte.
-    pub fn new(bytes: &'a [u8]) -> Self {
+    pub fn new(bytes: &'a [u8], unused: Unused) -> Self {
         Self {
             rest: bytes,
+            unused,
             read_bytes: 0,
             fields: Vec::new(),
         }
@@ -34,12 +45,19 @@ impl<'a> Reader<'a> {
 
     /// Reads past a field that says nothing.
     pub fn skip(&mut self, len_bytes: usize) -> Result<(), Refusal> {
-        self.take(len_bytes).map(drop)
+        let skipped = self.take(len_bytes)?;
+        self.check_unused(skipped)
     }
 
-    /// Splits off an area of fixed length, of which the part that is not used is ignored.
+    /// Splits off an area of fixed length that may be only partly used.
     pub fn area(&mut self, len_bytes: usize) -> Result<Self, Refusal> {
-        self.take(len_bytes).map(Self::new)
+        let area = self.take(len_bytes)?;
+        Ok(Self::new(area, self.unused))
+    }
+
+    /// Ends the reading of an area.
+    pub fn end_area(&self) -> Result<(), Refusal> {
+        self.check_unused(self.rest)
     }
 
     /// Ends header and fixed-length parameters, which are one field.
@@ -65,6 +83,13 @@ impl<'a> Reader<'a> {
         } else {
             Err(Refusal::error("more is readable than the lengths say"))
         }
+    }
+
+    fn check_unused(&self, unused: &[u8]) -> Result<(), Refusal> {
+        if self.unused == Unused::Zero && unused.iter().any(|byte| *byte != 0) {
+            return Err(Refusal::error("a field that says nothing is not zero"));
+        }
+        Ok(())
     }
 
     fn array<const N: usize>(&mut self) -> Result<[u8; N], Refusal> {

@@ -39,6 +39,7 @@ fn symmetric<'a>(reader: &mut Reader<'a>) -> Result<(Parameters<'a>, Input<'a>),
     match SymmetricOperation::of(op_type)? {
         SymmetricOperation::Cipher => {
             let [algo, key_len, op, iv_len, source_len, destination_len] = words(&mut fields)?;
+            fields.end_area()?;
             let parameters = CipherParameters {
                 algo,
                 direction: Direction::of(op)?,

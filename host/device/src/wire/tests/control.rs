@@ -7,7 +7,7 @@ use crate::wire::{
         AeadParameters, AkcipherParameters, ChainHash, ChainOrder, ChainParameters,
         CipherParameters, HashParameters, Key, KeyType, MacParameters, Parameters,
     },
-    reader::Reader,
+    reader::{Reader, Unused},
     status::{Refusal, Status},
 };
 
@@ -125,7 +125,7 @@ fn a_chain_session() {
 fn unknown_numbers_of_a_symmetric_session_are_not_supported() {
     let refused = |request: Request| {
         let bytes = request.field(&[0; 8]).0;
-        read(&mut Reader::new(&bytes), Form::Exact)
+        read(&mut Reader::new(&bytes, Unused::Ignored), Form::Exact)
             .unwrap_err()
             .status
     };
@@ -186,7 +186,7 @@ fn an_akcipher_session() {
     }
     for number in [0, 3] {
         let request = Request::of(&header(0x404), &[0x21, number, 0]).pad(PADDED_BYTES);
-        let refused = read(&mut Reader::new(&request.0), Form::Exact).unwrap_err();
+        let refused = read(&mut Reader::new(&request.0, Unused::Ignored), Form::Exact).unwrap_err();
         assert_eq!(refused.status, Status::NotSupported);
     }
 }

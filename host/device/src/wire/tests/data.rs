@@ -2,7 +2,7 @@ use super::{Request, exactly, forms, words};
 use crate::wire::{
     data::{AeadInput, AkcipherInput, ChainInput, CipherInput, HashInput, Input},
     header::{DataHeader, Form},
-    reader::Reader,
+    reader::{Reader, Unused},
     status::{Refusal, Status},
 };
 
@@ -68,7 +68,7 @@ fn a_chain_request() {
     check(forms, &expected, &[2, 3, 4], [0x23, 0x29]);
     let unknown = [2, 3, 0x23, 0x24, 0x25, 0x26, 0x27, 4, 0x29, 0, 3, 0];
     let request = Request::of(&header(0x001), &unknown).field(b"abcdefghi");
-    let refused = read(&mut Reader::new(&request.0), Form::Exact).unwrap_err();
+    let refused = read(&mut Reader::new(&request.0, Unused::Ignored), Form::Exact).unwrap_err();
     assert_eq!(refused.status, Status::NotSupported);
 }
 

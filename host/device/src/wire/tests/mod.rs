@@ -7,7 +7,7 @@ mod stateless;
 
 use crate::wire::{
     header::{ControlHeader, DataHeader, Form},
-    reader::Reader,
+    reader::{Reader, Unused},
     status::{Refusal, Status},
 };
 
@@ -49,7 +49,7 @@ fn exactly<T>(
     parse: impl Fn(&mut Reader<'_>) -> Result<T, Refusal>,
 ) -> Result<(T, Vec<usize>), Refusal> {
     let parse = |bytes: &[u8]| {
-        let mut reader = Reader::new(bytes);
+        let mut reader = Reader::new(bytes, Unused::Ignored);
         let parsed = parse(&mut reader)?;
         Ok((parsed, reader.finish()?))
     };
@@ -71,7 +71,7 @@ fn forms(padded_bytes: usize, head: Request, variable: &[u8]) -> [(Form, Request
 
 #[test]
 fn numbers_begin_with_their_lowest_byte() {
-    let mut reader = Reader::new(&[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
+    let mut reader = Reader::new(&[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12], Unused::Ignored);
     assert_eq!(reader.le32(), Ok(0x0403_0201));
     assert_eq!(reader.le64(), Ok(0x0c0b_0a09_0807_0605));
 }
@@ -79,7 +79,7 @@ fn numbers_begin_with_their_lowest_byte() {
 #[test]
 fn headers_are_read_in_their_order() {
     let bytes = words(&[0x11, 0x12, 0x13, 0x14]);
-    let header = ControlHeader::read(&mut Reader::new(&bytes)).unwrap();
+    let header = ControlHeader::read(&mut Reader::new(&bytes, Unused::Ignored)).unwrap();
     let expected = ControlHeader {
         opcode: 0x11,
         algo: 0x12,
@@ -88,7 +88,7 @@ fn headers_are_read_in_their_order() {
     };
     assert_eq!(header, expected);
     let bytes = words(&[0x11, 0x12, 0x13, 0x14, 0x15, 0x16]);
-    let header = DataHeader::read(&mut Reader::new(&bytes)).unwrap();
+    let header = DataHeader::read(&mut Reader::new(&bytes, Unused::Ignored)).unwrap();
     let expected = DataHeader {
         opcode: 0x11,
         algo: 0x12,

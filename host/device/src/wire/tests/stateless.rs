@@ -6,7 +6,7 @@ use crate::wire::{
         AeadParameters, AkcipherParameters, ChainHash, ChainOrder, ChainParameters,
         CipherParameters, HashParameters, Key, KeyType, MacParameters, Parameters,
     },
-    reader::Reader,
+    reader::{Reader, Unused},
     stateless,
     status::{Refusal, Status},
 };
@@ -135,7 +135,7 @@ fn a_chain_request() {
         chain(1, 1, 3),
         chain(1, 0, 2),
     ] {
-        let refused = read(&mut Reader::new(&unknown.0)).unwrap_err();
+        let refused = read(&mut Reader::new(&unknown.0, Unused::Ignored)).unwrap_err();
         assert_eq!(refused.status, Status::NotSupported);
     }
 }
