@@ -20,7 +20,7 @@ impl Display for Table<'_> {
         self.write_rules(f)?;
         self.write_algorithms(f)?;
         for (name, value) in &self.findings.quirks {
-            writeln!(f, "{name:<36}{value}")?;
+            writeln!(f, "{name:<40}{value}")?;
         }
         for event in &self.findings.events {
             writeln!(f, "{event}")?;
@@ -41,10 +41,10 @@ impl Table<'_> {
                 row.seen
             )?;
         }
-        writeln!(f, "\n{:<36}{:<18}{:<13}seen", "rule", "section", "held")?;
+        writeln!(f, "\n{:<40}{:<18}{:<13}seen", "rule", "section", "held")?;
         for row in rows() {
             let (id, section, held) = (&row.id, &row.section, row.held);
-            let line = format!("{id:<36}{section:<18}{held:<13}{}", row.seen);
+            let line = format!("{id:<40}{section:<18}{held:<13}{}", row.seen);
             writeln!(f, "{}", line.trim_end())?;
         }
         writeln!(f)

@@ -90,8 +90,8 @@ const KERNEL: House = House {
         // What boots.
         "bin/demo",
         "bin/probe/main",
-        "bin/probe/facts",
         "bin/probe/rules",
+        "bin/probe/facts",
         "bin/probe/report",
         "bin/probe/requests",
         "bin/probe/answers",

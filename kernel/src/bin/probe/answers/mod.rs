@@ -3,6 +3,8 @@
 //! Rules compare what the device gives with them. This room imports none of the others.
 
 pub mod aeads;
+pub mod boundaries;
+pub mod chains;
 pub mod ciphers;
 pub mod digests;
 pub mod keys;

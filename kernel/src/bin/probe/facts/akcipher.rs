@@ -59,7 +59,7 @@ fn rsa(raw: &mut Raw, config: &Config, report: &mut Report) {
 }
 
 /// Signs to the known answer, verifies it, does not verify another, and decrypts what it encrypts.
-fn rsa_signature(
+pub fn rsa_signature(
     raw: &mut Raw,
     key: &RsaKey,
     hash: RsaHash,
@@ -105,7 +105,7 @@ fn rsa_signature(
     )
 }
 
-fn rsa_raw(raw: &mut Raw, key: &RsaKey) -> Outcome {
+pub fn rsa_raw(raw: &mut Raw, key: &RsaKey) -> Outcome {
     let len = key.bits / 8;
     let ids = [PUBLIC, PRIVATE].map(|kind| open_padded(raw, key, (0, 0), kind));
     let [public, private] = match ids {

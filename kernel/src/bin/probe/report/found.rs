@@ -78,6 +78,23 @@ impl From<String> for Found {
     }
 }
 
+/// Says that a device lacks `what` where a status says so.
+pub fn served<T>(answer: Result<T, Trouble>, what: &str) -> Result<T, Found> {
+    answer.map_err(|trouble| match trouble {
+        Trouble::Status(_) => Found::not_offered(format!("{what}: {trouble}")),
+        trouble => trouble.into(),
+    })
+}
+
+/// Holds where a request was refused by a status.
+pub fn refusal<T>(answer: Result<T, Trouble>) -> Found {
+    match answer {
+        Ok(_) => Found::new(false, "OK"),
+        Err(trouble @ Trouble::Status(_)) => Found::new(true, format!("{trouble}")),
+        Err(trouble) => trouble.into(),
+    }
+}
+
 /// Holds where a request was answered with this status; 0 is OK.
 pub fn status<T>(answer: Result<T, Trouble>, expected: u32) -> Found {
     match answer {

@@ -12,6 +12,8 @@ const CONFIG_LEN: usize = 56;
 pub const SERVICES: u32 = 0x3f;
 /// Where `max_cipher_key_len` lies.
 pub const MAX_CIPHER_KEY: usize = 36;
+/// Where `max_size` lies.
+pub const MAX_SIZE: usize = 48;
 /// Where `max_auth_key_len` lies.
 pub const MAX_AUTH_KEY: usize = 40;
 

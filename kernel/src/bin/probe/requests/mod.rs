@@ -4,14 +4,17 @@
 //! [`ids`] are numbers of the specification. [`chain`] is a request in memory, which [`framing`]
 //! cuts into descriptors, and [`ring`] a queue. [`raw`] is the device with its queues, and
 //! [`lives`] how it is set up. [`session`] opens and uses sessions on it, [`statuses`] keeps what
-//! they answered. [`work`] and [`shared`] hold the requests that several rules send. Nothing here
+//! they answered. [`work`] and [`shared`] hold the requests that several rules send, [`known`] and
+//! [`catalog`] those whose answers are known. Nothing here
 //! judges an answer: that is what rules are for.
 
+pub mod catalog;
 pub mod chain;
 pub mod config;
 pub mod features;
 pub mod framing;
 pub mod ids;
+pub mod known;
 pub mod lives;
 pub mod raw;
 pub mod ring;

@@ -11,7 +11,7 @@ use crate::{
         raw::{Queue, Raw},
         shared::{PKCS1, PRIVATE},
         trouble::Trouble,
-        words::{CREATE, ENCRYPT, IV_AND_BLOCK},
+        words::{CREATE, ENCRYPT, IV_AND_BLOCK, word_at},
     },
 };
 
@@ -148,6 +148,11 @@ impl Work {
         let queue = Queue::Data(queue);
         let answer = raw.data_on(queue, session, self.words, self.source, self.result_len);
         answer.map(|(result, _)| result)
+    }
+
+    /// The service's bits of the request's opcode.
+    pub fn words_opcode(&self) -> u32 {
+        word_at(self.words, 0) & 0xff00
     }
 
     /// What a session is ended with.

@@ -5,9 +5,15 @@
 //! [`requests`](crate::requests), on a [`subject`], and leaves it in any state. [`dangerous`] runs
 //! by name alone.
 
+mod aead;
+mod answers;
+mod boundaries;
 mod configuration;
+mod creates;
 pub mod dangerous;
+mod data;
 pub mod framing;
+mod keys;
 pub mod row;
 mod sessions;
 mod start;
@@ -23,7 +29,16 @@ use crate::{
 const FIRST: &[&[Row]] = &[start::ROWS, configuration::ROWS];
 
 /// Those that need to know what the device serves.
-const REQUESTS: &[&[Row]] = &[framing::ROWS, sessions::ROWS];
+const REQUESTS: &[&[Row]] = &[
+    framing::ROWS,
+    sessions::ROWS,
+    creates::ROWS,
+    data::ROWS,
+    answers::ROWS,
+    aead::ROWS,
+    boundaries::ROWS,
+    keys::ROWS,
+];
 
 /// Those that look back on all requests.
 const LAST: &[&[Row]] = &[whole_run::ROWS];

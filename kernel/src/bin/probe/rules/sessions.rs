@@ -128,7 +128,10 @@ pub const ROWS: &[Row] = &[
 ];
 
 /// Sums up the trials of all services.
-fn each_work(subject: &mut Subject, trial: fn(&mut Subject, &'static Work) -> Verdict) -> Verdict {
+pub fn each_work(
+    subject: &mut Subject,
+    trial: fn(&mut Subject, &'static Work) -> Verdict,
+) -> Verdict {
     subject.work()?;
     let (mut held, mut seen) = (true, Vec::new());
     for work in subject.works.clone() {

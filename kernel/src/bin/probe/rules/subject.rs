@@ -2,6 +2,8 @@
 
 use alloc::vec::Vec;
 
+use virtio_crypto::Services;
+
 use crate::{
     report::found::Found,
     requests::{config::Config, raw::Raw, trouble::Trouble, work::Work},
@@ -34,6 +36,14 @@ impl Subject {
     pub fn work(&self) -> Result<&'static Work, Found> {
         let first = self.works.first().copied();
         first.ok_or_else(|| Found::not_offered("no service that is asked for here"))
+    }
+
+    /// Returns the request that it serves of a service.
+    pub fn work_of(&self, service: Services) -> Result<&'static Work, Found> {
+        let mut works = self.works.iter().copied();
+        works
+            .find(|work| work.service == service)
+            .ok_or_else(|| Found::not_offered("no such service"))
     }
 }
 
