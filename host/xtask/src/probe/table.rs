@@ -41,10 +41,10 @@ impl Table<'_> {
                 row.seen
             )?;
         }
-        writeln!(f, "\n{:<40}{:<18}{:<13}seen", "rule", "section", "held")?;
+        writeln!(f, "\n{:<40}{:<20}{:<13}seen", "rule", "section", "held")?;
         for row in rows() {
             let (id, section, held) = (&row.id, &row.section, row.held);
-            let line = format!("{id:<40}{section:<18}{held:<13}{}", row.seen);
+            let line = format!("{id:<40}{section:<20}{held:<13}{}", row.seen);
             writeln!(f, "{}", line.trim_end())?;
         }
         writeln!(f)

@@ -77,9 +77,10 @@ fn by_hand(mut raw: Raw, report: &mut Report) -> Option<String> {
     begin_anew(&mut subject.raw);
     quirks::of_configuration(&subject.raw, subject.config.u64(48), report);
     framing::find(&mut subject, report);
+    // Before a rule's trial leaves sessions behind.
+    quirks::find(&mut subject.raw, report);
     rules::try_requests(&mut subject, report);
     begin_anew(&mut subject.raw);
-    quirks::find(&mut subject.raw, report);
     services::try_all(&mut subject.raw, &subject.config, report);
     rules::look_back(&mut subject, report);
     quirks::of_silence(&subject.raw, report);

@@ -80,16 +80,16 @@ impl Chain {
         let chain = Self {
             pieces: parts.iter().map(piece).collect(),
         };
-        chain.refill();
+        chain.refill(UNWRITTEN);
         chain
     }
 
-    /// Writes what the device is to read, and makes all else [`UNWRITTEN`].
-    pub fn refill(&self) {
+    /// Writes what the device is to read, and makes all else `fill`.
+    pub fn refill(&self, fill: u8) {
         for piece in &self.pieces {
             for at in 0..piece.len_bytes {
                 let content = piece.content.as_ref().map(|content| content[at]);
-                piece.place.write(at as u64, content.unwrap_or(UNWRITTEN));
+                piece.place.write(at as u64, content.unwrap_or(fill));
             }
         }
     }

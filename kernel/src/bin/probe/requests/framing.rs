@@ -60,9 +60,12 @@ pub enum Borders {
     BehindTheFirst,
     /// Every 13 bytes, which no field keeps to.
     Regular,
+    /// Everywhere, of which a ring may not have enough descriptors.
+    EachByte,
 }
 
 impl Borders {
+    /// Those that fit into any ring.
     pub const ALL: [Self; 5] = [
         Self::None,
         Self::InTheHeader,
@@ -78,6 +81,7 @@ impl Borders {
             Self::BeforeTheLast => "before the last byte",
             Self::BehindTheFirst => "behind the first byte",
             Self::Regular => "every 13 bytes",
+            Self::EachByte => "every byte",
         }
     }
 
@@ -89,6 +93,7 @@ impl Borders {
             Self::BeforeTheLast => offset + 1 == len,
             Self::BehindTheFirst => offset == 1,
             Self::Regular => offset.is_multiple_of(13),
+            Self::EachByte => true,
         }
     }
 }

@@ -8,6 +8,7 @@ use virtio_drivers::transport::DeviceStatus;
 
 use crate::requests::{
     features::{ACCESS_PLATFORM, VERSION_1},
+    interrupts,
     raw::{Raw, Rings},
     ring::Ring,
     trouble::Trouble,
@@ -70,10 +71,15 @@ impl Raw {
         let transport = &*self.transport;
         let count = self.config_word(MAX_DATAQUEUES).ok_or("no configuration")?;
         let control = u16::try_from(count).map_err(|_| "no control queue in reach")?;
+        // Vectors come before queues are enabled.
+        if self.is_wired {
+            self.is_wired = interrupts::wire(transport, QueueIndex(control));
+        }
         let data = (0..count.clamp(1, MOST_DATA_QUEUES) as u16).map(QueueIndex);
-        let data = data.map(|queue| Ring::new(transport, queue).ok_or("no data queue"));
+        let data = data.map(|queue| Ring::new(transport, queue, features).ok_or("no data queue"));
         let data = data.collect::<Result<Vec<_>, _>>()?;
-        let control = Ring::new(transport, QueueIndex(control)).ok_or("no control queue")?;
+        let control =
+            Ring::new(transport, QueueIndex(control), features).ok_or("no control queue")?;
         self.rings = Some(Rings { data, control });
         Ok(())
     }
@@ -94,12 +100,27 @@ impl Raw {
 
     /// Begins a life with these features, unless this one is such a life.
     pub fn bring_up_with(&mut self, features: u64) -> Result<(), String> {
-        if self.rings.is_some() && self.features == features {
+        if self.rings.is_some() && self.features == features && !self.is_wired {
             return Ok(());
         }
         self.destroy_all();
         self.features = features;
+        self.is_wired = false;
         self.bring_up()
+    }
+
+    /// Begins a life with these features in which queues have vectors; tells whether they do.
+    pub fn bring_up_wired(&mut self, features: u64) -> Result<bool, String> {
+        self.destroy_all();
+        self.features = features;
+        self.is_wired = true;
+        self.bring_up()?;
+        Ok(self.is_wired)
+    }
+
+    /// Takes the vector of data queue 0 away.
+    pub fn unwire_data_queue(&self) {
+        self.transport.set_queue_vector(QueueIndex(0), None);
     }
 
     pub(super) fn config_word(&self, at: usize) -> Option<u32> {

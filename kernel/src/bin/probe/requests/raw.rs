@@ -19,6 +19,7 @@ use crate::requests::{
     features::REVISION_1,
     framing::Framing,
     ids::{Session, session_id},
+    layout::Layout,
     ring::Ring,
     statuses::Statuses,
     trouble::{Silences, Trouble},
@@ -69,6 +70,8 @@ pub struct Raw {
     pub(super) rings: Option<Rings>,
     /// Features that a life begins with, where they are offered.
     pub(super) features: u64,
+    /// Queues have vectors in this life.
+    pub(super) is_wired: bool,
     /// Features of this life.
     pub negotiated: u64,
     /// Sessions of this life that are open, with what ends each.
@@ -100,6 +103,7 @@ impl Raw {
             transport: Box::new(transport),
             rings: None,
             features: 0,
+            is_wired: false,
             negotiated: 0,
             sessions: Vec::new(),
             life: 0,
@@ -171,15 +175,24 @@ impl Raw {
     ///
     /// But for [`Trouble::NotTried`], this life of the device has ended.
     pub fn send(&mut self, queue: Queue, parts: &[Part]) -> Result<Answer, Trouble> {
-        let (chain, used_bytes) = match self.exchange(queue, parts) {
-            Ok(answer) => answer,
-            Err(Trouble::NotTried) => return Err(Trouble::NotTried),
+        self.send_laid(queue, parts, Layout::Direct)
+    }
+
+    /// Like [`send`](Self::send), with descriptors that lie in one of these ways.
+    pub fn send_laid(
+        &mut self,
+        queue: Queue,
+        parts: &[Part],
+        layout: Layout,
+    ) -> Result<Answer, Trouble> {
+        match self.exchange(queue, parts, layout) {
+            Ok((chain, used_bytes)) => Ok(self.note_answer(&chain, used_bytes)),
+            Err(Trouble::NotTried) => Err(Trouble::NotTried),
             Err(trouble) => {
                 self.start_anew(trouble);
-                return Err(trouble);
+                Err(trouble)
             }
-        };
-        Ok(self.note_answer(&chain, used_bytes))
+        }
     }
 
     /// Takes an answer from memory, and note of what it shows of the device.
@@ -195,10 +208,17 @@ impl Raw {
         }
     }
 
-    fn exchange(&mut self, queue: Queue, parts: &[Part]) -> Result<(Chain, u32), Trouble> {
-        let chain = self.ring(queue)?.publish(0, parts);
+    fn exchange(
+        &mut self,
+        queue: Queue,
+        parts: &[Part],
+        layout: Layout,
+    ) -> Result<(Chain, u32), Trouble> {
+        let ring = self.ring(queue)?;
+        let head = ring.head(0, parts.len());
+        let chain = ring.publish(head, parts, layout);
         match self.wait(queue)? {
-            Some((0, used_bytes)) => Ok((chain, used_bytes)),
+            Some((id, used_bytes)) if id == u32::from(head) => Ok((chain, used_bytes)),
             Some((id, _)) => Err(Trouble::WrongId(id)),
             None if self.answers_the_next(queue)? => Err(Trouble::Dropped),
             None => Err(Trouble::NeverAnswered),
@@ -214,6 +234,11 @@ impl Raw {
             }
             Queue::Control => Ok(&mut rings.control),
         }
+    }
+
+    /// Takes the queues away from a device that is to be reset, to see what becomes of them.
+    pub fn take_rings(&mut self) -> Option<Rings> {
+        self.rings.take()
     }
 
     /// Waits for the next used element of a queue; `None` when it does not come in time.
@@ -254,11 +279,12 @@ impl Raw {
     /// Sends a request behind one that has no answer yet; `None` when it has none either in time.
     fn send_beside(&mut self, queue: Queue, parts: &[Part]) -> Result<Option<Chain>, Trouble> {
         let ring = self.ring(queue)?;
-        let head = ring.second_head();
-        let chain = ring.publish(head, parts);
+        let (first, wanted) = (0, ring.second_head());
+        let head = ring.head(wanted, parts.len());
+        let chain = ring.publish(head, parts, Layout::Direct);
         match self.wait(queue)? {
             Some((id, _)) if id == u32::from(head) => Ok(Some(chain)),
-            Some((0, _)) => Err(Trouble::Late),
+            Some((id, _)) if id == first => Err(Trouble::Late),
             Some((id, _)) => Err(Trouble::WrongId(id)),
             None => Ok(None),
         }

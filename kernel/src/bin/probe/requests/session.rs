@@ -5,6 +5,7 @@ use alloc::{string::String, vec::Vec};
 use crate::requests::{
     chain::Part,
     ids::{Session, id_words, session_id},
+    layout::Layout,
     raw::{Answer, Queue, Raw},
     trouble::Trouble,
     words::{Form, head, word_at},
@@ -157,9 +158,9 @@ impl Raw {
         Ok((answer.written, answer.used_bytes))
     }
 
-    /// Sends parts as they are; what is answered is noted by its last byte.
-    pub fn send_direct(&mut self, queue: Queue, parts: &[Part]) -> Result<Answer, Trouble> {
-        self.send(queue, parts)
+    /// Sends parts in an indirect table.
+    pub fn send_indirect(&mut self, queue: Queue, parts: &[Part]) -> Result<Answer, Trouble> {
+        self.send_laid(queue, parts, Layout::Indirect)
     }
 
     pub fn note_status(&mut self, opcode: u32, status: u32) {

@@ -10,9 +10,12 @@ use crate::{
         found::{Found, Verdict},
     },
     requests::{
+        chain::Part,
+        features::INDIRECT_DESC,
         framing::{Borders, Framing, cut_anew},
         ids::session_id,
-        raw::{Queue, Raw},
+        layout::Layout,
+        raw::{Answer, Queue, Raw},
         trouble::Trouble,
         work::{WORKS, Work},
     },
@@ -22,13 +25,51 @@ use crate::{
     },
 };
 
-pub const ROWS: &[Row] = &[Row {
-    id: "any-framing",
-    section: "2.7.4.1",
-    statement: "A request may be cut into descriptors anywhere.",
-    features: 0,
-    trial: |subject| each_border(subject, Raw::send_direct),
-}];
+pub const ROWS: &[Row] = &[
+    Row {
+        id: "any-framing",
+        section: "2.7.4.1",
+        statement: "A request may be cut into descriptors anywhere.",
+        features: 0,
+        trial: |subject| each_border(subject, Raw::send),
+    },
+    Row {
+        id: "one-byte-descriptors",
+        section: "2.7.4.1",
+        statement: "A request may be cut into descriptors of a byte each, if the queue has as many.",
+        features: 0,
+        trial: |subject| borders(subject, &[Borders::EachByte], Raw::send),
+    },
+    Row {
+        id: "indirect-any-framing",
+        section: "2.7.5.3",
+        statement: "A request in an indirect table may be cut into descriptors anywhere.",
+        features: INDIRECT_DESC,
+        trial: |subject| each_border(subject, Raw::send_indirect),
+    },
+    Row {
+        id: "direct-then-indirect",
+        section: "2.7.5.3.2",
+        statement: "A chain may begin in the ring and go on in an indirect table.",
+        features: INDIRECT_DESC,
+        trial: |subject| {
+            each_border(subject, |raw, queue, parts| {
+                raw.send_laid(queue, parts, Layout::DirectThenIndirect)
+            })
+        },
+    },
+    Row {
+        id: "indirect-ignores-write-flag",
+        section: "2.7.5.3.2",
+        statement: "The write flag of a descriptor that leads to an indirect table is ignored.",
+        features: INDIRECT_DESC,
+        trial: |subject| {
+            each_border(subject, |raw, queue, parts| {
+                raw.send_laid(queue, parts, Layout::WritableIndirect)
+            })
+        },
+    },
+];
 
 /// Finds out what the device serves, by requests of each service cut both ways. The way that is
 /// answered more often is the way of all that follows.
@@ -73,29 +114,34 @@ pub fn find(subject: &mut Subject, report: &mut Report) {
 }
 
 /// How a data request of this opcode is sent, cut already.
-pub type Send = fn(&mut Raw, Queue, &[crate::requests::chain::Part]) -> Answered;
-pub type Answered = Result<crate::requests::raw::Answer, Trouble>;
+type Send = fn(&mut Raw, Queue, &[Part]) -> Result<Answer, Trouble>;
 
 /// Sends a *create* and a request of each service with every kind of borders; each has to be
 /// answered as it is without.
 pub fn each_border(subject: &mut Subject, send: Send) -> Verdict {
+    borders(subject, &Borders::ALL, send)
+}
+
+fn borders(subject: &mut Subject, all: &[Borders], send: Send) -> Verdict {
     subject.work()?;
     let mut differing = Vec::new();
     for work in subject.works.clone() {
-        for borders in Borders::ALL {
-            let answer = with_borders(&mut subject.raw, work, borders, send);
+        for borders in all {
+            let life = subject.raw.life;
+            let answer = with_borders(&mut subject.raw, work, *borders, send);
             if let Err(what) = answer {
                 differing.push(format!("{} {}: {what}", work.name, borders.name()));
+            }
+            if subject.raw.life != life {
+                // What breaks the device once is not done again.
+                return Ok(Found::new(false, differing.join(", ")));
             }
             subject.raw.destroy_all();
         }
     }
+    let (services, ways) = (subject.works.len(), all.len());
     let seen = match differing.len() {
-        0 => format!(
-            "{} services, {} ways",
-            subject.works.len(),
-            Borders::ALL.len()
-        ),
+        0 => format!("services {services}, ways {ways}"),
         _ => differing.join(", "),
     };
     Ok(Found::new(differing.is_empty(), seen))
@@ -106,11 +152,13 @@ fn with_borders(raw: &mut Raw, work: &Work, borders: Borders, send: Send) -> Res
     let session = work.open(raw).map_err(text)?;
     let expected = work.ask(raw, session).map_err(text)?;
     let create = cut_anew(&raw.control_parts(work.create, &(work.key)()), borders);
-    let created = send(raw, Queue::Control, &create).map_err(text)?;
-    if created.written.get(8..12) != Some(&[0; 4]) {
-        return Err("create is refused".into());
+    if create.len() <= usize::from(raw.ring(Queue::Control).map_err(text)?.size()) {
+        let created = send(raw, Queue::Control, &create).map_err(text)?;
+        if created.written.get(8..12) != Some(&[0; 4]) {
+            return Err("create is refused".into());
+        }
+        raw.note_session(session_id(&created.written), work.destroy_opcode());
     }
-    raw.note_session(session_id(&created.written), work.destroy_opcode());
     let parts = raw.data_parts(session, work.words, work.source, work.result_len);
     let answer = send(raw, Queue::Data(0), &cut_anew(&parts, borders)).map_err(text)?;
     answer.status_at(work.result_len).map_err(text)?;

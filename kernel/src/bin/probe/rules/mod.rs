@@ -14,6 +14,11 @@ pub mod dangerous;
 mod data;
 pub mod framing;
 mod keys;
+mod limits;
+mod notifications;
+mod packed;
+mod queues;
+mod resets;
 pub mod row;
 mod sessions;
 mod start;
@@ -38,6 +43,11 @@ const REQUESTS: &[&[Row]] = &[
     aead::ROWS,
     boundaries::ROWS,
     keys::ROWS,
+    queues::ROWS,
+    notifications::ROWS,
+    packed::ROWS,
+    resets::ROWS,
+    limits::ROWS,
 ];
 
 /// Those that look back on all requests.
