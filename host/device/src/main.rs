@@ -14,6 +14,7 @@ use device::{
 
 const USAGE: &str = "\
 virtio-crypto-device SOCKET [name=value ..]: a virtio-crypto device for a virtual machine
+virtio-crypto-device --check [name=value ..]: says whether there is such a device
 
 It waits for QEMU (11.1 or later) at SOCKET, is its device until QEMU ends, and then prints one line
 of counts: requests and notifications by queue, the control queue last, and interrupts by vector.
@@ -41,17 +42,27 @@ fn main() -> ExitCode {
         print!("{USAGE}{}", help());
         return ExitCode::SUCCESS;
     }
+    if let [check, words @ ..] = &words[..]
+        && check == "--check"
+    {
+        return match Options::parse(words.iter().map(String::as_str)) {
+            Ok(_) => ExitCode::SUCCESS,
+            Err(reason) => fail(&reason),
+        };
+    }
     let outcome = parse(&words).and_then(|asked| run(asked).map_err(|error| error.to_string()));
     match outcome {
         Ok(stats) => {
             println!("{stats}");
             ExitCode::SUCCESS
         }
-        Err(reason) => {
-            eprintln!("device: {reason}");
-            ExitCode::FAILURE
-        }
+        Err(reason) => fail(&reason),
     }
+}
+
+fn fail(reason: &str) -> ExitCode {
+    eprintln!("device: {reason}");
+    ExitCode::FAILURE
 }
 
 fn help() -> String {

@@ -218,12 +218,17 @@ pub enum Show {
     Nothing,
 }
 
-/// Runs QEMU for so long at most.
+/// Runs QEMU for so long at most. `listen` hears what the guest prints as it comes.
 ///
 /// # Errors
 ///
 /// Fails when it cannot be started, or when nobody reads what is shown.
-pub fn run_qemu(qemu: &[String], timeout_s: u32, show: Show) -> Result<Run> {
+pub fn run_qemu(
+    qemu: &[String],
+    timeout_s: u32,
+    show: Show,
+    mut listen: impl FnMut(&[u8]),
+) -> Result<Run> {
     let mut words: Vec<&str> = Vec::new();
     // Ends QEMU with this process, however that ends. `timeout` stays in the process group, so that
     // a terminal's interrupt reaches QEMU, too.
@@ -243,8 +248,8 @@ pub fn run_qemu(qemu: &[String], timeout_s: u32, show: Show) -> Result<Run> {
     };
     let messages = thread::spawn(move || take_messages(stderr, show));
     let guest = match show {
-        Show::All => show_guest(stdout),
-        Show::Nothing => take_guest(stdout),
+        Show::All => show_guest(stdout, &mut listen),
+        Show::Nothing => take_guest(stdout, &mut listen),
     };
     if guest.is_err() {
         child.kill()?;
@@ -259,7 +264,7 @@ pub fn run_qemu(qemu: &[String], timeout_s: u32, show: Show) -> Result<Run> {
     })
 }
 
-fn show_guest(mut stdout: impl Read) -> io::Result<Vec<u8>> {
+fn show_guest(mut stdout: impl Read, listen: &mut impl FnMut(&[u8])) -> io::Result<Vec<u8>> {
     let (mut all, mut buffer) = (Vec::new(), [0; 4096]);
     loop {
         match stdout.read(&mut buffer)? {
@@ -267,15 +272,20 @@ fn show_guest(mut stdout: impl Read) -> io::Result<Vec<u8>> {
             len => {
                 all.extend_from_slice(&buffer[..len]);
                 write_out(&buffer[..len])?;
+                listen(&buffer[..len]);
             }
         }
     }
 }
 
-fn take_guest(stdout: impl Read + Send + 'static) -> io::Result<Vec<u8>> {
+fn take_guest(
+    stdout: impl Read + Send + 'static,
+    listen: &mut impl FnMut(&[u8]),
+) -> io::Result<Vec<u8>> {
     let mut all = Vec::new();
     each_chunk(&chunks(stdout), "the guest", |chunk| {
         all.extend_from_slice(chunk);
+        listen(chunk);
         Ok(())
     })?;
     Ok(all)
@@ -307,24 +317,30 @@ mod tests {
 
     #[test]
     fn run_tells_guest_and_qemu_apart() {
-        let run = run_qemu(&shell("echo guest; echo qemu >&2; exit 33"), 10, Show::All).unwrap();
-        assert_eq!((run.status, &*run.guest), (33, "guest\n"));
-        assert_eq!(run.qemu, "qemu\n");
-        let quiet = run_qemu(&shell("echo guest; echo qemu >&2"), 10, Show::Nothing).unwrap();
-        assert_eq!((&*quiet.guest, &*quiet.qemu), ("guest\n", "qemu\n"));
+        for show in [Show::All, Show::Nothing] {
+            let mut heard = Vec::new();
+            let script = shell("echo guest; echo qemu >&2; exit 33");
+            let run = run_qemu(&script, 10, show, |chunk| heard.extend_from_slice(chunk));
+            let run = run.unwrap();
+            assert_eq!(
+                (run.status, &*run.guest, &*run.qemu),
+                (33, "guest\n", "qemu\n")
+            );
+            assert_eq!(heard, b"guest\n");
+        }
     }
 
     #[test]
     fn run_ends_when_its_time_is_over() {
         let start = Instant::now();
-        let run = run_qemu(&shell("exec sleep 30"), 1, Show::All).unwrap();
+        let run = run_qemu(&shell("exec sleep 30"), 1, Show::All, |_| {}).unwrap();
         assert_eq!(run.status, 124);
         assert!(start.elapsed() < Duration::from_secs(20));
     }
 
     #[test]
     fn run_that_a_signal_ended_counts_as_a_shell_counts_it() {
-        let run = run_qemu(&shell("kill -9 $$"), 10, Show::All);
+        let run = run_qemu(&shell("kill -9 $$"), 10, Show::All, |_| {});
         assert_eq!(run.unwrap().status, 137);
     }
 

@@ -7,7 +7,7 @@
 //! |---|---|
 //! | `boot` | one run in QEMU: machine, command line, verdict; the cargo runner |
 //! | `suite` | the tests: parts, filter, what may be left out |
-//! | `lint`, `columns`, `probe`, `bench`, `peer` | a command each, or a step of one |
+//! | `lint`, `columns`, `probe`, `bench`, `peer`, `device` | a command each, or a step of one |
 //! | `setup` | what a command needs beside a compiler: crates, QEMU, packages |
 //! | `qemu` | which QEMUs there are, and one with some device |
 //! | `debian` | fetching QEMUs of Debian's newer suites |
@@ -19,6 +19,7 @@ mod boot;
 mod child;
 mod columns;
 mod debian;
+mod device;
 mod files;
 mod lint;
 mod peer;
@@ -56,7 +57,7 @@ fn main() -> ExitCode {
 /// A command: its word, and what it does with the words behind that.
 type Command = (&'static str, fn(&Project, &[String]) -> Result);
 
-const COMMANDS: [Command; 11] = [
+const COMMANDS: [Command; 12] = [
     ("", |project, words| {
         demonstrate(project, &["--release"], words)
     }),
@@ -66,6 +67,7 @@ const COMMANDS: [Command; 11] = [
     ("bench", bench::run),
     ("bench-guest", bench::guest),
     ("probe", probe::run),
+    ("device", device::run),
     ("linux-guest", boot_linux),
     ("qemu", qemu::run),
     ("setup", |project, _| say_ready(project)),

@@ -3,22 +3,31 @@
 //! For the QEMU command line and the judgement of a run. The rule: a [`Machine`] that exists has
 //! been checked, so nothing wrong gets as far as QEMU.
 
-use std::{borrow::Cow, env, ops::RangeInclusive, path::PathBuf};
+use std::{
+    borrow::Cow,
+    env,
+    ops::RangeInclusive,
+    path::{Path, PathBuf},
+};
 
-use super::accelerator::{accelerator, can_write};
+use super::{
+    accelerator::{accelerator, can_write},
+    own,
+};
 use crate::{debian, project::Project};
 
 /// The least memory in which the kernel gets far enough to say what it needs.
 const LEAST_MEMORY_KIB: u64 = 16 << 10;
 
 /// The variables that describe a machine, in the order in which they are printed.
-const NAMES: [&str; 9] = [
+const NAMES: [&str; 10] = [
     "SMP",
     "MEM",
     "MACHINE",
     "ACCEL",
     "DEVICES",
     "VECTORS",
+    "OWN",
     "QEMU",
     "QEMU_ARGS",
     "TIMEOUT",
@@ -30,6 +39,8 @@ pub struct Variables {
     given: Vec<(&'static str, String)>,
     /// The programs of Debian's QEMUs, by the names of their suites.
     suites: Vec<(&'static str, PathBuf)>,
+    /// The program of host/device, once it is built.
+    own_program: Option<PathBuf>,
 }
 
 /// How a run ends well.
@@ -50,10 +61,13 @@ pub struct Machine {
     pub accelerator: String,
     /// A model, with flags behind commas.
     pub cpu: String,
+    /// Devices of QEMU.
     pub devices: u32,
     pub vectors: u32,
     /// More options of each device.
     pub device_options: String,
+    /// The words of each device of host/device, in a process of its own.
+    pub own: Vec<String>,
     pub timeout_s: u32,
     /// More arguments of QEMU.
     pub arguments: Vec<String>,
@@ -79,6 +93,7 @@ impl Variables {
         let suites = debian::SUITES.iter();
         Self {
             suites: suites.map(|it| (it.name, it.path(project))).collect(),
+            own_program: own::program(project),
             ..Self::from(|name| env::var(name).ok())
         }
     }
@@ -89,7 +104,7 @@ impl Variables {
         let given = given.into_iter().filter(|(_, value)| !value.is_empty());
         Self {
             given: given.collect(),
-            suites: Vec::new(),
+            ..Self::default()
         }
     }
 
@@ -121,6 +136,19 @@ impl Variables {
             Some((_, program)) => program.to_string_lossy(),
             None => asked.into(),
         }
+    }
+
+    /// Returns the program that is a device of our own, if it is built.
+    pub fn own_program(&self) -> Option<&Path> {
+        self.own_program.as_deref()
+    }
+
+    /// Tells whether a machine of these words has such a device.
+    pub fn has_own(&self, words: &str) -> bool {
+        self.get("OWN").is_some()
+            || words
+                .split_whitespace()
+                .any(|word| word.starts_with("own="))
     }
 
     /// Returns the suite whose QEMU the variable names.
@@ -162,9 +190,20 @@ impl Machine {
         check_accelerator(&accelerator)?;
         let is_kvm = accelerator.starts_with("kvm");
         let text = |word: &str, default: &str| asked.get(word).unwrap_or(default).to_owned();
+        // Whoever asks for devices of our own has none of QEMU's without saying so.
+        let some = u32::from(asked.own.is_empty());
+        let devices = number("DEVICES", "devices", some, 0..=16)?;
+        let (own, devices) = match get("OWN") {
+            Some(words) => (vec![words.to_owned(); devices.max(1) as usize], 0),
+            None => (
+                asked.own.iter().map(|&word| word.to_owned()).collect(),
+                devices,
+            ),
+        };
         Ok(Self {
             cpus: number("SMP", "smp", 1, 1..=64)?,
-            devices: number("DEVICES", "devices", 1, 0..=16)?,
+            devices,
+            own,
             vectors: number("VECTORS", "vectors", 3, 0..=2048)?,
             timeout_s: number("TIMEOUT", "timeout", 300, 1..=86_400)?,
             memory: check_memory(get("MEM").or(asked.get("mem")).unwrap_or("256M"))?,
@@ -193,11 +232,12 @@ fn split(text: &str) -> impl Iterator<Item = String> {
     text.split_whitespace().map(str::to_owned)
 }
 
-/// Machine words, the last of a name counting, but for `append=`, of which all do.
+/// Machine words, the last of a name counting, but for `append=` and `own=`, of which all do.
 #[derive(Default)]
 struct Asked<'a> {
     values: Vec<(&'a str, &'a str)>,
     append: Vec<&'a str>,
+    own: Vec<&'a str>,
 }
 
 impl<'a> Asked<'a> {
@@ -208,6 +248,7 @@ impl<'a> Asked<'a> {
         ];
         match word.split_once('=') {
             Some(("append", value)) => self.append.push(value),
+            Some(("own", value)) => self.own.push(value),
             Some((name, value)) if name == "cpu" || KNOWN.contains(&name) => {
                 self.values.push((name, value));
             }
@@ -326,6 +367,29 @@ mod tests {
         );
         assert_eq!(machine.fails.as_deref(), Some("no end after 3 s"));
         assert_eq!(machine.ending, Ending::PowerOff);
+    }
+
+    #[test]
+    fn devices_of_our_own_stand_in_for_qemus() {
+        let own = |words: &str, given: &[(&str, &str)]| {
+            let machine = Machine::new(words, &variables(given)).unwrap();
+            (machine.own.join(" "), machine.devices)
+        };
+        assert_eq!(own("", &[]), (String::new(), 1));
+        assert_eq!(
+            own("own=queues=2,packed=on own=", &[]),
+            ("queues=2,packed=on ".to_owned(), 0)
+        );
+        assert_eq!(
+            own("own=queues=2 devices=1", &[]),
+            ("queues=2".to_owned(), 1)
+        );
+        let given = [("OWN", "packed=on")];
+        assert_eq!(
+            own("devices=2", &given),
+            ("packed=on packed=on".to_owned(), 0)
+        );
+        assert_eq!(own("own=queues=2", &given), ("packed=on".to_owned(), 0));
     }
 
     #[test]

@@ -6,7 +6,8 @@
 mod accelerator;
 pub mod emulator;
 pub mod machine;
-mod qemu;
+pub mod own;
+pub mod qemu;
 pub mod runner;
 mod verdict;
 
@@ -15,6 +16,7 @@ use crate::{
     report::{Failure, Result, fail},
 };
 use machine::{Machine, Variables};
+use own::Devices;
 
 pub use accelerator::accelerator;
 pub use qemu::Image;
@@ -75,8 +77,45 @@ fn run(
     variables: &Variables,
     show: Show,
 ) -> Result<(Run, Option<String>)> {
-    let command = qemu::command(machine, image, variables)?;
-    let run = child::run_qemu(&command, machine.timeout_s, show)?;
+    let devices = Devices::start(variables.own_program(), &machine.own)?;
+    let command = qemu::command(machine, image, variables, &devices.sockets())?;
+    let mut lines = Lines::default();
+    let listen = |chunk: &[u8]| lines.take(chunk, |line| devices.hear(line));
+    let run = child::run_qemu(&command, machine.timeout_s, show, listen)?;
     let reason = verdict::reason(&run, machine, &command[0]);
+    let said = devices.end();
+    if reason.is_some() || show == Show::All {
+        print!("{said}");
+    }
     Ok((run, reason))
+}
+
+/// Puts chunks together to lines.
+#[derive(Default)]
+struct Lines(Vec<u8>);
+
+impl Lines {
+    fn take(&mut self, chunk: &[u8], mut each: impl FnMut(&str)) {
+        for piece in chunk.split_inclusive(|&byte| byte == b'\n') {
+            self.0.extend_from_slice(piece);
+            if piece.ends_with(b"\n") {
+                each(String::from_utf8_lossy(&self.0).trim_end());
+                self.0.clear();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_whole() {
+        let (mut lines, mut heard) = (Lines::default(), Vec::new());
+        for chunk in ["a", "b\r\nc\n", "\nd"] {
+            lines.take(chunk.as_bytes(), |line| heard.push(line.to_owned()));
+        }
+        assert_eq!(heard, ["ab", "c", ""]);
+    }
 }

@@ -3,7 +3,7 @@
 //! For [`boot`](super::boot). The rule: whatever runs in QEMU runs by this command line, so that a
 //! run can be repeated and compared.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::machine::{Machine, Variables};
 use crate::report::{Failure, Result};
@@ -19,12 +19,17 @@ pub struct Image<'a> {
     pub words: &'a str,
 }
 
-/// Returns QEMU and its arguments.
+/// Returns QEMU and its arguments. `sockets` are those of devices of our own.
 ///
 /// # Errors
 ///
 /// Fails when a path is no text.
-pub fn command(machine: &Machine, image: &Image, variables: &Variables) -> Result<Vec<String>> {
+pub fn command(
+    machine: &Machine,
+    image: &Image,
+    variables: &Variables,
+    sockets: &[PathBuf],
+) -> Result<Vec<String>> {
     // For a machine that can only ever have one CPU, TCG translates locked instructions into plain
     // ones, though the device runs in a thread of its own: a full barrier is none, and kicks and
     // interrupts get lost (tcg_cpu_init_cflags; QEMU 7.2 drops mfence as well). Room for a second
@@ -64,6 +69,12 @@ pub fn command(machine: &Machine, image: &Image, variables: &Variables) -> Resul
         }
         command.extend(["-object".to_owned(), backend, "-device".to_owned(), device]);
     }
+    if !sockets.is_empty() {
+        command.extend(shared_memory(&machine.memory));
+    }
+    for socket in sockets {
+        command.extend(["-device".to_owned(), vfio_user(&text(socket)?)]);
+    }
     command.extend(machine.arguments.iter().cloned());
     if let Some(initramfs) = image.initramfs {
         command.extend(["-initrd".to_owned(), text(initramfs)?]);
@@ -80,6 +91,18 @@ pub fn command(machine: &Machine, image: &Image, variables: &Variables) -> Resul
     Ok(command)
 }
 
+/// Returns the arguments that let another process reach the guest's memory.
+pub fn shared_memory(size: &str) -> [String; 4] {
+    let memory = format!("memory-backend-memfd,id=memory,size={size},share=on");
+    let machine = "memory-backend=memory".to_owned();
+    ["-object".to_owned(), memory, "-machine".to_owned(), machine]
+}
+
+/// Returns the device that another process serves at a socket, as QEMU takes it.
+pub fn vfio_user(socket: &str) -> String {
+    format!(r#"{{"driver":"vfio-user-pci","socket":{{"type":"unix","path":"{socket}"}}}}"#)
+}
+
 fn text(path: &Path) -> Result<String> {
     let text = path.to_str().map(str::to_owned);
     text.ok_or_else(|| Failure::Because(format!("{}: its path is no text", path.display())))
@@ -92,7 +115,13 @@ mod tests {
     fn line(words: &str, image: &Image) -> String {
         let variables = Variables::default().with("ACCEL", "tcg");
         let machine = Machine::new(words, &variables).unwrap();
-        command(&machine, image, &variables).unwrap().join(" ")
+        let sockets: Vec<_> = machine
+            .own
+            .iter()
+            .map(|_| PathBuf::from("socket"))
+            .collect();
+        let command = command(&machine, image, &variables, &sockets);
+        command.unwrap().join(" ")
     }
 
     fn kernel() -> Image<'static> {
@@ -118,6 +147,21 @@ mod tests {
             assert!(two.contains(&backend) && two.contains(&device), "{two}");
         }
         assert!(!line("devices=0", &kernel()).contains("virtio-crypto"));
+    }
+
+    #[test]
+    fn device_of_our_own_reaches_the_guests_memory() {
+        let own = line("own=queues=2 mem=64M", &kernel());
+        let memory = "-object memory-backend-memfd,id=memory,size=64M,share=on \
+            -machine memory-backend=memory";
+        assert!(own.contains(memory), "{own}");
+        let device =
+            r#"-device {"driver":"vfio-user-pci","socket":{"type":"unix","path":"socket"}}"#;
+        assert!(
+            own.contains(device) && !own.contains("virtio-crypto"),
+            "{own}"
+        );
+        assert!(!line("", &kernel()).contains("memory-backend"));
     }
 
     #[test]

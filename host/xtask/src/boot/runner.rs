@@ -1,7 +1,7 @@
 //! The cargo runner: boots a kernel binary on each machine that it asks for, or once.
 //!
-//! For cargo, and for whoever names a binary. The rule: it builds nothing, since cargo may hold the
-//! lock of the build.
+//! For cargo, and for whoever names a binary. The rule: it builds nothing in cargo's own directory,
+//! since cargo may hold its lock.
 
 use std::{
     env, fs,
@@ -9,14 +9,18 @@ use std::{
     path::Path,
 };
 
-use super::{boot, emulator, machine::Variables, qemu::Image};
+use super::{boot, emulator, machine::Variables, own, qemu::Image};
 use crate::{
     project::Project,
+    qemu,
     report::{Failure, Result, quote, say},
 };
 
 /// What a binary's section `.qemu-machine` holds in front of each machine.
 const MARK: &[u8] = b"qemu-machine:{";
+
+/// How a line begins that tells of a machine that was left out.
+pub const OWN_LEFT_OUT: &str = "left out, no QEMU for a device of our own: ";
 
 /// Boots a binary with these words on its command line.
 ///
@@ -44,9 +48,13 @@ pub fn run(project: &Project, elf: &str, words: &[String]) -> Result {
     let command_line = words.join(" ");
     let mut has_failed = false;
     for machine in machines.iter().filter(|machine| is_wanted(machine, words)) {
+        let name = Path::new(elf).file_name().unwrap_or_default().display();
+        let Some(variables) = for_machine(project, machine, &variables)? else {
+            println!("{OWN_LEFT_OUT}{name} on {machine}");
+            continue;
+        };
         if !machine.is_empty() {
-            let name = Path::new(elf).file_name().unwrap_or_default();
-            println!("\n--- {} on {machine}", name.display());
+            println!("\n--- {name} on {machine}");
         }
         let image = Image {
             kernel: Path::new(elf),
@@ -68,6 +76,28 @@ pub fn run(project: &Project, elf: &str, words: &[String]) -> Result {
     } else {
         Ok(())
     }
+}
+
+/// Returns variables for a machine. One with a device of our own gets a QEMU that can have it, and
+/// the device is built; `None` where there is no such QEMU.
+fn for_machine(
+    project: &Project,
+    machine: &str,
+    variables: &Variables,
+) -> Result<Option<Variables>> {
+    if !variables.has_own(machine) {
+        return Ok(Some(variables.clone()));
+    }
+    let qemu = match qemu::with_device(project, own::QEMU_DEVICE) {
+        Ok(qemu) => qemu,
+        Err(failure) => {
+            say(failure.reason());
+            return Ok(None);
+        }
+    };
+    own::build(project)?;
+    // Where the program is may be known only now.
+    Ok(Some(Variables::read(project).with("QEMU", &qemu)))
 }
 
 /// Says how a run is repeated alone.

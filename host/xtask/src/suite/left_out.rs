@@ -19,6 +19,11 @@ const ALLOWED: &[Allowed] = &[
         get: "rustup toolchain install VERSION --profile minimal",
     },
     Allowed {
+        test: "device_of_our_own",
+        needs: "a QEMU that has vfio-user-pci",
+        get: "./run.sh qemu trixie-backports",
+    },
+    Allowed {
         test: "builds_for_aarch64-unknown-none",
         needs: "that target of Rust",
         get: "rustup target add aarch64-unknown-none",
@@ -52,6 +57,7 @@ mod tests {
             "{oldest}"
         );
         assert!(reason("builds_for_aarch64-unknown-none").is_some());
+        assert!(reason("device_of_our_own: own-1 on own=").is_some());
         assert_eq!(reason("vendored_copy_builds"), None);
     }
 }

@@ -7,7 +7,7 @@ use std::{io::Write, process::Command};
 
 use super::{filter::Filter, left_out, not_applying};
 use crate::{
-    boot::{emulator, machine::Variables},
+    boot::{emulator, machine::Variables, runner::OWN_LEFT_OUT},
     child,
     project::Project,
     report::{Result, fail, quote},
@@ -121,6 +121,9 @@ impl<'a> Part<'a> {
         for (name, says) in counts.not_applying {
             self.note_not_applying(&name, &says)?;
         }
+        for machine in &counts.left_out {
+            self.leave_out(&format!("device_of_our_own: {machine}"));
+        }
         if counts.ignored > 0 {
             println!("{} tests are marked as ignored: no test is", counts.ignored);
             self.count_failure("no_test_is_ignored", "./run.sh test");
@@ -173,6 +176,8 @@ struct Counts {
     failures: Vec<String>,
     /// Names, and what the device lacks.
     not_applying: Vec<(String, String)>,
+    /// Binaries and machines for which there is no QEMU.
+    left_out: Vec<String>,
 }
 
 impl Counts {
@@ -192,6 +197,9 @@ impl Counts {
             {
                 let noted = (test.to_owned(), says.to_owned());
                 counts.not_applying.push(noted);
+            }
+            if let Some(machine) = line.strip_prefix(OWN_LEFT_OUT) {
+                counts.left_out.push(machine.to_owned());
             }
             // `test result: ok. 3 passed; 0 failed; 1 ignored; ..`, and `3 passed, 0 failed`.
             let fields = match line.strip_prefix("test result: ") {
@@ -247,6 +255,14 @@ mod tests {
             10 passed, 0 failed of others\n";
         let counts = Counts::read(output);
         assert_eq!((counts.passed, counts.failed, counts.ignored), (9, 2, 1));
+    }
+
+    #[test]
+    fn machines_that_are_left_out_are_named() {
+        let output = format!("{OWN_LEFT_OUT}own-1 on own=queues=2 smp=2\n3 passed, 0 failed\n");
+        let counts = Counts::read(&output);
+        assert_eq!(counts.left_out, ["own-1 on own=queues=2 smp=2"]);
+        assert_eq!(counts.passed, 3);
     }
 
     #[test]

@@ -151,16 +151,19 @@ const XTASK: House = House {
         "bench",
         "probe",
         "peer",
+        "device",
+        // The runs of a binary, each on its QEMU.
+        "boot/runner",
         // What they need beside a compiler.
         "setup",
         "qemu",
         // One run in QEMU.
-        "boot/runner",
         "boot",
         "boot/verdict",
         "boot/qemu",
         "boot/emulator",
         "boot/machine",
+        "boot/own",
         "boot/accelerator",
         // Newer QEMUs.
         "debian",
