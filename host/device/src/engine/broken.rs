@@ -223,10 +223,10 @@ impl Broken {
 /// Puts `instead` in place of a number that is not known.
 fn replace(bytes: &[u8], at: usize, (word, known): (u32, [u32; 2]), instead: u32) -> Cow<'_, [u8]> {
     let mut changed = Cow::from(bytes);
-    if !known.contains(&word) {
-        if let Some(field) = changed.to_mut().get_mut(at..at + 4) {
-            field.copy_from_slice(&instead.to_le_bytes());
-        }
+    if !known.contains(&word)
+        && let Some(field) = changed.to_mut().get_mut(at..at + 4)
+    {
+        field.copy_from_slice(&instead.to_le_bytes());
     }
     changed
 }

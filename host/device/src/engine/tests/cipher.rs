@@ -1,115 +1,109 @@
-//! CIPHER by requests without REVISION_1.
+//! CIPHER by requests of both forms, and what goes for every session.
 
 use super::{
-    ERR, INVSESS, NOTSUPP,
-    bytes::{self, Bytes, hex},
-    compute, create, destroy, engine,
+    ERR, INVSESS, NOSPC, NOTSUPP,
+    bytes::{Bytes, hex},
+    compute, create, destroy, engine, forms,
 };
 
 const AES_CBC: u32 = 3;
 
-fn create_cipher(algo: u32, direction: u32, key: &[u8]) -> Bytes {
-    bytes::control(0x002, algo)
-        .words(&[algo, key.len() as u32, direction, 0])
-        .pad(16 + 48)
-        .words(&[1, 0])
-        .field(key)
-}
-
-fn cipher(opcode: u32, algo: u32, session_id: u64, iv: &[u8], source: &[u8]) -> Bytes {
-    let len = source.len() as u32;
-    bytes::data(opcode, algo, session_id)
-        .words(&[iv.len() as u32, len, len, 0])
-        .pad(24 + 40)
-        .words(&[1, 0])
-        .field(iv)
-        .field(source)
-}
-
 /// NIST SP 800-38A, F.2.1.
 #[test]
 fn aes_cbc_answers_as_nist_says() {
-    let engine = engine();
     let key = hex("2b7e151628aed2a6abf7158809cf4f3c");
     let iv = hex("000102030405060708090a0b0c0d0e0f");
     let plain = hex("6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e51");
     let sealed = hex("7649abac8119b246cee98e9b12e9197d5086cb9b507219ee95db113a917678b2");
-
-    let encrypt = create(&engine, &create_cipher(AES_CBC, 1, &key).0).unwrap();
-    let decrypt = create(&engine, &create_cipher(AES_CBC, 2, &key).0).unwrap();
-    let request = cipher(0x000, AES_CBC, encrypt, &iv, &plain);
-    assert_eq!(compute(&engine, &request.0, 32), Ok(sealed.clone()));
-    let request = cipher(0x001, AES_CBC, decrypt, &iv, &sealed);
-    assert_eq!(compute(&engine, &request.0, 32), Ok(plain));
+    for (engine, requests) in forms() {
+        let encrypt = create(&engine, &requests.create_cipher(AES_CBC, 1, &key)).unwrap();
+        let decrypt = create(&engine, &requests.create_cipher(AES_CBC, 2, &key)).unwrap();
+        let request = requests.cipher(0x000, encrypt, &iv, &plain);
+        assert_eq!(compute(&engine, &request, 32), Ok(sealed.clone()));
+        let request = requests.cipher(0x001, decrypt, &iv, &sealed);
+        assert_eq!(compute(&engine, &request, 32), Ok(plain.clone()));
+    }
 }
 
 #[test]
 fn what_a_cipher_session_cannot_do_is_refused() {
-    let engine = engine();
-    let id = create(&engine, &create_cipher(AES_CBC, 1, &[7; 16]).0).unwrap();
-    let answer = |request: Bytes, len| compute(&engine, &request.0, len).unwrap_err();
-    let request = |iv_len, len| cipher(0x000, AES_CBC, id, &vec![0; iv_len], &vec![0; len]);
-    assert_eq!(answer(request(16, 15), 15), ERR, "part of a block");
-    assert_eq!(answer(request(12, 16), 16), ERR, "a short IV");
-    assert_eq!(answer(request(16, 16), 17), ERR, "more is writable");
-    assert_eq!(answer(request(16, 16), 15), ERR, "less is writable");
-    assert_eq!(
-        answer(request(16, 16).field(&[0]), 16),
-        ERR,
-        "more is readable"
-    );
-    assert_eq!(
-        answer(cipher(0x001, AES_CBC, id, &[0; 16], &[0; 16]), 16),
-        ERR,
-        "direction"
-    );
-    assert_eq!(
-        answer(cipher(0x000, AES_CBC, id + 1, &[0; 16], &[0; 16]), 16),
-        INVSESS
-    );
-    assert_eq!(
-        answer(cipher(0x007, AES_CBC, id, &[0; 16], &[0; 16]), 16),
-        NOTSUPP
-    );
+    for (engine, requests) in forms() {
+        let id = create(&engine, &requests.create_cipher(AES_CBC, 1, &[7; 16])).unwrap();
+        let answer = |request: Bytes, len| compute(&engine, &request, len).unwrap_err();
+        let of =
+            |id, opcode, iv_len, len| requests.cipher(opcode, id, &vec![0; iv_len], &vec![0; len]);
+        assert_eq!(answer(of(id, 0x000, 16, 15), 15), ERR, "part of a block");
+        assert_eq!(answer(of(id, 0x000, 12, 16), 16), ERR, "a short IV");
+        assert_eq!(answer(of(id, 0x000, 16, 16), 17), ERR, "more is writable");
+        assert_eq!(answer(of(id, 0x000, 16, 16), 15), ERR, "less is writable");
+        assert_eq!(
+            answer(of(id, 0x000, 16, 16).field(&[0]), 16),
+            ERR,
+            "more is readable"
+        );
+        assert_eq!(
+            answer(of(id, 0x001, 16, 16), 16),
+            ERR,
+            "the other direction"
+        );
+        assert_eq!(answer(of(id + 1, 0x000, 16, 16), 16), INVSESS);
+        assert_eq!(answer(of(id, 0x007, 16, 16), 16), NOTSUPP);
+        let of_hash = requests.hash(0x100, id, &[0; 16], 16);
+        assert_eq!(answer(of_hash, 16), INVSESS, "another service");
+    }
 }
 
 #[test]
 fn what_no_session_can_do_is_refused() {
-    let engine = engine();
-    assert_eq!(
-        create(&engine, &create_cipher(AES_CBC, 1, &[7; 17]).0),
-        Err(ERR)
-    );
-    assert_eq!(
-        create(&engine, &create_cipher(AES_CBC, 3, &[7; 16]).0),
-        Err(NOTSUPP)
-    );
-    assert_eq!(
-        create(&engine, &create_cipher(10, 1, &[7; 16]).0),
-        Err(NOTSUPP)
-    );
-    assert_eq!(
-        create(&engine, &create_cipher(99, 1, &[7; 16]).0),
-        Err(NOTSUPP)
-    );
-    assert_eq!(
-        create(&engine, &create_cipher(1, 1, &[7; 65]).0),
-        Err(ERR),
-        "max_cipher_key_len"
-    );
+    for (engine, requests) in forms() {
+        let answer = |algo, direction, key_bytes: usize| {
+            let request = requests.create_cipher(algo, direction, &vec![7; key_bytes]);
+            create(&engine, &request).unwrap_err()
+        };
+        assert_eq!(answer(AES_CBC, 1, 17), ERR);
+        assert_eq!(answer(AES_CBC, 3, 16), NOTSUPP);
+        assert_eq!(answer(10, 1, 16), NOTSUPP);
+        assert_eq!(answer(99, 1, 16), NOTSUPP);
+        assert_eq!(answer(1, 1, 65), ERR, "max_cipher_key_len");
+    }
 }
 
 #[test]
 fn a_session_ends_once_and_by_its_own_service() {
-    let engine = engine();
-    let id = create(&engine, &create_cipher(AES_CBC, 1, &[7; 16]).0).unwrap();
-    assert_eq!(destroy(&engine, 0x103, id), ERR);
-    assert_eq!(destroy(&engine, 0x003, id), 0);
-    assert_eq!(destroy(&engine, 0x003, id), ERR);
-    assert_eq!(
-        create(&engine, &create_cipher(AES_CBC, 1, &[7; 16]).0),
-        Ok(id)
-    );
+    for (engine, requests) in forms() {
+        let request = requests.create_cipher(AES_CBC, 1, &[7; 16]);
+        let id = create(&engine, &request).unwrap();
+        assert_eq!(destroy(&engine, &requests.destroy(0x103, id)), ERR);
+        assert_eq!(destroy(&engine, &requests.destroy(0x003, id)), 0);
+        assert_eq!(destroy(&engine, &requests.destroy(0x003, id)), ERR);
+        assert_eq!(
+            create(&engine, &request),
+            Ok(id),
+            "an id is given out again"
+        );
+        engine.reset();
+        assert_eq!(destroy(&engine, &requests.destroy(0x003, id)), ERR);
+    }
+}
+
+#[test]
+fn the_last_session_is_followed_by_a_refusal_of_the_form() {
+    for ((engine, requests), refusal) in forms().into_iter().zip([ERR, NOSPC]) {
+        let request = requests.create_cipher(AES_CBC, 1, &[7; 16]);
+        let most = engine.options.max_sessions;
+        let ids: Vec<_> = (0..most).map(|_| create(&engine, &request)).collect();
+        assert_eq!(ids, (0..most as u64).map(Ok).collect::<Vec<_>>());
+        assert_eq!(create(&engine, &request), Err(refusal));
+        assert_eq!(destroy(&engine, &requests.destroy(0x003, 100)), 0);
+        assert_eq!(create(&engine, &request), Ok(100));
+    }
+}
+
+#[test]
+fn sessions_outlive_a_reset_where_that_is_an_option() {
+    let engine = engine(|options| options.sessions_outlive_reset = true);
+    let requests = super::PADDED;
+    let id = create(&engine, &requests.create_cipher(AES_CBC, 1, &[7; 16])).unwrap();
     engine.reset();
-    assert_eq!(destroy(&engine, 0x003, id), ERR);
+    assert_eq!(destroy(&engine, &requests.destroy(0x003, id)), 0);
 }
