@@ -1,0 +1,70 @@
+//! Two devices get the same random requests: what is valid they answer by the same bytes, what is
+//! not they refuse in the same way.
+//!
+//! With QEMU's builtin device twice, the comparison proves itself; with one of another maker beside
+//! it, each is the other's oracle. Requests are made by hand, cut at random, several at a time.
+//! Words of the command line: `seed=N` for the first stream (1; alone, it is the only one),
+//! `streams=N` (12).
+#![no_std]
+#![no_main]
+
+extern crate alloc;
+
+mod ciphers;
+mod compare;
+mod draft;
+mod hand;
+#[path = "../../../driver/checks/random.rs"]
+mod random;
+
+use core::num::NonZeroU64;
+
+use kernel::{command_line, println, testing, time};
+
+use self::{ciphers::Stream, compare::Pair};
+
+kernel::tests! {
+    machines: ["devices=2 vectors=0 timeout=3600"],
+    tests: [devices_answer_alike],
+}
+
+/// Batches of a stream.
+const BATCHES: usize = 60;
+/// How long one stream may take.
+const LIMIT_NS: u64 = 60_000_000_000;
+
+fn number(word: &str) -> Option<u64> {
+    command_line::value(word).map(|value| value.parse().unwrap())
+}
+
+fn devices_answer_alike() {
+    let mut pair = Pair::open();
+    let count = number("streams").unwrap_or(if number("seed").is_some() { 1 } else { 12 });
+    let first = number("seed").unwrap_or(1);
+    let start_ns = time::now_ns();
+    for seed in first..first + count {
+        time::set_watchdog(Some(time::now_ns() + LIMIT_NS));
+        testing::at_seed(NonZeroU64::new(seed).expect("seeds start at 1"));
+        let mut stream = Stream::new(seed, 2);
+        for _ in 0..BATCHES {
+            let batch = stream.batch();
+            for (kind, ids) in pair.send(&batch) {
+                stream.open(kind, ids);
+            }
+        }
+        loop {
+            let batch = stream.end();
+            if batch.is_empty() {
+                break;
+            }
+            pair.send(&batch);
+        }
+    }
+    println!(
+        "\ndifferential: {} seeds={first}..{} ms={}",
+        pair.tally,
+        first + count,
+        (time::now_ns() - start_ns) / 1_000_000,
+    );
+    pair.tally.check();
+}
