@@ -29,6 +29,22 @@ impl Algorithms {
         akcipher: 0,
     };
 
+    /// Puts an algorithm among them, or takes it away. Numbers that have no bit do nothing.
+    pub fn set(&mut self, service: Service, algo: u32, is_among: bool) {
+        let bit = 1u64.checked_shl(algo).unwrap_or(0);
+        let changed = |mask: u64| match is_among {
+            true => mask | bit,
+            false => mask & !bit,
+        };
+        match service {
+            Service::Cipher => self.cipher = changed(self.cipher),
+            Service::Hash => self.hash = changed(self.hash.into()) as u32,
+            Service::Mac => self.mac = changed(self.mac),
+            Service::Aead => self.aead = changed(self.aead.into()) as u32,
+            Service::Akcipher => self.akcipher = changed(self.akcipher.into()) as u32,
+        }
+    }
+
     /// Tells whether an algorithm is among them.
     pub fn has(&self, service: Service, algo: u32) -> bool {
         let algorithms = match service {
@@ -96,6 +112,22 @@ mod tests {
             offered.extend(numbers.map(|algo| (service as u32, algo)));
         }
         assert_eq!(offered, [(0, 3), (1, 4), (2, 49), (3, 1), (4, 2)]);
+    }
+
+    #[test]
+    fn an_algorithm_is_put_among_them_and_taken_away() {
+        for service in Service::ALL {
+            let mut algorithms = Algorithms::NONE;
+            for algo in [1, 31, 63, 64] {
+                algorithms.set(service, algo, true);
+                let has_bit = algo < 32 || matches!(service, Service::Cipher | Service::Mac);
+                assert_eq!(algorithms.has(service, algo), has_bit && algo < 64);
+            }
+            for algo in [1, 31, 63] {
+                algorithms.set(service, algo, false);
+            }
+            assert_eq!(algorithms, Algorithms::NONE);
+        }
     }
 
     #[test]

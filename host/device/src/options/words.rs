@@ -6,7 +6,12 @@
 use std::{fmt::Write, ops::RangeInclusive};
 
 use super::{Completion, Framing, MOST_BATCH, MOST_DATA_QUEUES, MOST_VECTORS, Options, mix};
-use crate::{feature, rules::Rule};
+use crate::{
+    feature,
+    results::Results,
+    rules::Rule,
+    wire::{algorithm::Service, reader::Unused},
+};
 
 /// A word: its name, what it takes, and a line about it.
 struct Word {
@@ -24,6 +29,10 @@ enum Kind {
     Number(RangeInclusive<u64>, fn(&mut Options, u64)),
     /// Names of services, with `+` between them, or `all`.
     Services,
+    /// Algorithms as `service:number`, with `+` between them.
+    Algorithms(fn(&mut Options, Service, u32)),
+    /// One of these.
+    Choice(&'static [(&'static str, fn(&mut Options))]),
     /// The name of a rule.
     Rule,
 }
@@ -187,6 +196,55 @@ const WORDS: &[Word] = &[
         says: "a queue that is not served; may be said again",
     },
     Word {
+        name: "without",
+        kind: Kind::Algorithms(|options, service, algo| {
+            options.algorithms.set(service, algo, false);
+        }),
+        says: "algorithms that are not offered, by their numbers in 5.9.4",
+    },
+    Word {
+        name: "refuse",
+        kind: Kind::Algorithms(|options, service, algo| {
+            options.refused.set(service, algo, true);
+        }),
+        says: "algorithms that are offered and refused",
+    },
+    Word {
+        name: "ecdsa",
+        kind: Kind::Choice(&[
+            ("2", |options| {
+                options.algorithms.set(Service::Akcipher, 2, true);
+                options.algorithms.set(Service::Akcipher, 3, false);
+            }),
+            ("3", |options| {
+                options.algorithms.set(Service::Akcipher, 2, false);
+                options.algorithms.set(Service::Akcipher, 3, true);
+            }),
+        ]),
+        says: "the number of ECDSA: the specification's, or Linux's and QEMU's",
+    },
+    Word {
+        name: "rsa",
+        kind: Kind::Choice(&[
+            ("whole", |options| options.results = Results::Whole),
+            ("cut", |options| options.results = Results::Cut),
+            ("stripped", |options| options.results = Results::Stripped),
+            ("short", |options| options.results = Results::AlwaysCut),
+            ("faulty", |options| options.results = Results::Faulty),
+        ]),
+        says: "results that begin with zeros: as they are, as of QEMU 7.2, without; or worse",
+    },
+    Word {
+        name: "zero_padding",
+        kind: Kind::Switch(|options, on| {
+            options.unused = match on {
+                true => Unused::Zero,
+                false => Unused::Ignored,
+            };
+        }),
+        says: "refuse requests with something in padding",
+    },
+    Word {
         name: "broken",
         kind: Kind::Rule,
         says: "the rule that is broken; rules.txt names them",
@@ -252,6 +310,16 @@ impl Word {
             Kind::Switch(set) => set(options, switch(name, value)?),
             Kind::Number(range, set) => set(options, number(name, value, range)?),
             Kind::Services => options.services = services(value)?,
+            Kind::Algorithms(set) => {
+                for (service, algo) in algorithms(name, value)? {
+                    set(options, service, algo);
+                }
+            }
+            Kind::Choice(choices) => {
+                let known = choices.iter().find(|(choice, _)| *choice == value);
+                let (_, set) = known.ok_or_else(|| format!("{name}={value}: {}", kind.takes()))?;
+                set(options);
+            }
             Kind::Rule => options.broken = Some(rule(value)?),
         }
         Ok(())
@@ -265,6 +333,11 @@ impl Kind {
             Self::Number(range, _) if *range.end() == u64::MAX => "N".to_owned(),
             Self::Number(range, _) => format!("{}..{}", range.start(), range.end()),
             Self::Services => "all|cipher+hash+..".to_owned(),
+            Self::Algorithms(_) => "cipher:3+mac:26+..".to_owned(),
+            Self::Choice(choices) => {
+                let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
+                names.join("|")
+            }
             Self::Rule => "NAME".to_owned(),
         }
     }
@@ -284,6 +357,17 @@ fn number(name: &str, value: &str, range: &RangeInclusive<u64>) -> Result<u64, S
         let (least, most) = (range.start(), range.end());
         format!("{name}={value}: a number from {least} to {most}")
     })
+}
+
+fn algorithms(name: &str, value: &str) -> Result<Vec<(Service, u32)>, String> {
+    let algorithm = |item: &str| {
+        let (service, algo) = item.split_once(':')?;
+        let service = SERVICES.iter().position(|known| *known == service)?;
+        let algo = algo.parse().ok().filter(|algo| *algo < 64)?;
+        Some((Service::of(service as u32)?, algo))
+    };
+    let items: Option<Vec<_>> = value.split('+').map(algorithm).collect();
+    items.ok_or_else(|| format!("{name}={value}: services and numbers, such as cipher:3+mac:26"))
 }
 
 fn rule(value: &str) -> Result<Rule, String> {
@@ -331,6 +415,24 @@ mod tests {
     }
 
     #[test]
+    fn words_change_algorithms_and_what_becomes_of_results() {
+        let words = [
+            "without=cipher:3+mac:26",
+            "refuse=hash:4",
+            "ecdsa=3",
+            "rsa=cut",
+        ];
+        let options = parse(words.into_iter().chain(["broken=hash-answers"])).unwrap();
+        assert!(!options.algorithms.has(Service::Cipher, 3));
+        assert!(!options.algorithms.has(Service::Mac, 26));
+        assert!(options.algorithms.has(Service::Cipher, 4));
+        assert!(options.refused.has(Service::Hash, 4));
+        assert_eq!(options.algorithms.akcipher, 0b1010);
+        assert_eq!(options.results, Results::Cut);
+        assert_eq!(options.broken, Some(Rule::HashAnswers));
+    }
+
+    #[test]
     fn what_means_nothing_is_refused() {
         assert_eq!(
             refused(&["packd=on"]),
@@ -342,6 +444,10 @@ mod tests {
         );
         assert_eq!(refused(&["packed=yes"]), "packed=yes: on or off");
         assert_eq!(refused(&["queues=65"]), "queues=65: a number from 1 to 64");
+        for words in [["refuse=cipher"], ["refuse=cipher:64"], ["without=x:1"]] {
+            assert!(refused(&words).ends_with("such as cipher:3+mac:26"));
+        }
+        assert_eq!(refused(&["ecdsa=4"]), "ecdsa=4: 2|3");
         assert!(refused(&["broken=x"]).starts_with("broken=x: no such rule"));
         assert!(refused(&["services=cipher+x"]).starts_with("services=cipher+x: all, or"));
     }

@@ -5,7 +5,7 @@ use crate::{
             AeadAlgorithm, AkcipherAlgorithm, CipherAlgorithm, HashAlgorithm, MacAlgorithm, Service,
         },
         config::{CONFIG_BYTES, Config, HW_READY},
-        control::created,
+        control::{CREATED_BYTES, DESTROYED_BYTES, created},
         header::{
             ControlHeader, ControlOperation, DataHeader, Direction, Form, KeyOperation, Mode,
             Operation, stateless_mode,
@@ -171,4 +171,5 @@ fn the_configuration_has_its_fields_in_their_places() {
 fn a_session_id_comes_before_the_status() {
     let expected = [8, 7, 6, 5, 4, 3, 2, 1, 5, 0, 0, 0, 0, 0, 0, 0];
     assert_eq!(created(0x0102_0304_0506_0708, 5), expected);
+    assert_eq!((CREATED_BYTES, DESTROYED_BYTES), (expected.len(), 1));
 }
