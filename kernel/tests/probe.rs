@@ -37,7 +37,7 @@ use crate::{
         trouble::Trouble,
         words::CREATE,
     },
-    rules::subject::Subject,
+    rules::{row::Wanted, subject::Subject},
 };
 
 macro_rules! probe {
@@ -342,7 +342,7 @@ fn what_is_not_tried_is_said_to_be_not_tried() {
         algorithms.iter().all(|row| row.works == Works::NotTried),
         "{algorithms:?}"
     );
-    let mut subject = Subject::new(raw, config);
+    let mut subject = Subject::new(raw, config, Wanted(None));
     rules::try_requests(&mut subject, &mut report);
     rules::look_back(&mut subject, &mut report);
     assert_eq!((report.held, &report.failed[..]), (0, &[][..]));

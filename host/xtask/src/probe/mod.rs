@@ -55,6 +55,9 @@ pub fn run(project: &Project, words: &[String]) -> Result {
         return end.map_or(Ok(()), fail);
     }
     let findings = Findings::read(&guest, end.as_deref());
+    if findings.rows.is_empty() && words.only.is_some() {
+        return fail("no row has such a name; the report without --only shows all of them");
+    }
     if findings.rows.is_empty() {
         return fail(end.unwrap_or_else(|| "it says nothing".to_owned()));
     }
@@ -85,11 +88,11 @@ fn boot_it(
     words: &Words,
     variables: &Variables,
 ) -> Result<(String, Option<String>)> {
-    let dangerous = words.dangerous.map(|names| format!("dangerous={names}"));
+    let guest_words = words.guest();
     let image = Image {
         kernel: &project.target(BINARY),
         initramfs: None,
-        words: dangerous.as_deref().unwrap_or(""),
+        words: &guest_words,
     };
     let shows_all = words.has_lines || words.dangerous.is_some();
     let show = if shows_all { Show::All } else { Show::Nothing };
@@ -122,6 +125,8 @@ fn tell_differences(earlier: &Findings, findings: &Findings) {
 struct Words<'a> {
     /// Names of requests that are sent alone.
     dangerous: Option<&'a str>,
+    /// Rows that are tried, and nothing else.
+    only: Option<&'a str>,
     json: Option<&'a str>,
     compare: Option<&'a str>,
     /// The guest's own lines are shown.
@@ -141,6 +146,7 @@ impl<'a> Words<'a> {
             };
             let place = match name {
                 "--dangerous" => &mut parsed.dangerous,
+                "--only" => &mut parsed.only,
                 "--json" => &mut parsed.json,
                 "--compare" => &mut parsed.compare,
                 "--lines" if value.is_none() => {
@@ -162,6 +168,14 @@ impl<'a> Words<'a> {
             }
         }
         Ok(parsed)
+    }
+
+    /// Returns the guest's words.
+    fn guest(&self) -> String {
+        let dangerous = self.dangerous.map(|names| format!("dangerous={names}"));
+        let only = self.only.map(|ids| format!("only={ids}"));
+        let words: Vec<String> = dangerous.into_iter().chain(only).collect();
+        words.join(" ")
     }
 
     /// Returns the machine's words.
@@ -215,6 +229,7 @@ mod tests {
         let given = words(&[
             "--dangerous=no-iv,short-key",
             "event_idx=off",
+            "--only=a,b",
             "--json",
             "new.json",
             "--compare=old.json",
@@ -222,6 +237,7 @@ mod tests {
         ]);
         let parsed = Words::parse(&given).unwrap();
         assert_eq!(parsed.dangerous, Some("no-iv,short-key"));
+        assert_eq!(parsed.guest(), "dangerous=no-iv,short-key only=a,b");
         assert_eq!(parsed.json, Some("new.json"));
         assert_eq!(parsed.compare, Some("old.json"));
         assert_eq!(parsed.machine(), "device=event_idx=off,a=1,b=2");

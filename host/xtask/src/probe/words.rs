@@ -40,7 +40,9 @@ pub fn good_for(findings: &Findings) -> Vec<String> {
     if !silent.is_empty() {
         lines.push(format!("It does not advertise {}.", silent.join(", ")));
     }
-    let claims = |it: &&Algorithm| it.is_advertised && !it.has_worked();
+    // What was not tried, or has no known answer here, is no lie.
+    let has_failed = |it: &Algorithm| ["no", "refused", "wrong"].contains(&it.works.as_str());
+    let claims = |it: &&Algorithm| it.is_advertised && has_failed(it);
     let lies = names(all.iter().filter(claims));
     if !lies.is_empty() {
         let lies = lies.join(", ");

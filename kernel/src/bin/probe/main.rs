@@ -30,12 +30,12 @@ use crate::{
     facts::{ciphers, quirks, services},
     report::Report,
     requests::{config::Config, raw::Raw, trouble::Trouble},
-    rules::{dangerous, framing, subject::Subject},
+    rules::{dangerous, framing, row::Wanted, subject::Subject},
 };
 
 kernel::entry!(main);
 
-const WORDS: &[&str] = &["dangerous="];
+const WORDS: &[&str] = &["dangerous=", "only="];
 const SHUTDOWN_LIMIT_NS: u64 = 1_000_000_000;
 
 fn main() -> ! {
@@ -51,8 +51,9 @@ fn main() -> ! {
         Ok(transport) => Raw::new(transport),
         Err(error) => exit::fail(format_args!("{error}")),
     };
-    rules::announce();
-    if let Some(reason) = by_hand(raw, &mut report) {
+    let wanted = Wanted(command_line::value("only"));
+    rules::announce(wanted);
+    if let Some(reason) = by_hand(raw, wanted, &mut report) {
         exit::fail(format_args!("{reason}; what comes after was not tried"));
     }
     report.close();
@@ -60,16 +61,16 @@ fn main() -> ! {
 }
 
 /// Returns why it came to a stop, if it did.
-fn by_hand(mut raw: Raw, report: &mut Report) -> Option<String> {
+fn by_hand(mut raw: Raw, wanted: Wanted, report: &mut Report) -> Option<String> {
     raw.step = "set-up".into();
     if let Err(error) = raw.bring_up() {
-        exit::fail(format_args!("the device cannot be set up: {error}"));
+        println!("probe: no_set_up={error}");
     }
     let config = match Config::read(&raw) {
         Ok(config) => config,
         Err(error) => exit::fail(format_args!("{error}")),
     };
-    let mut subject = Subject::new(raw, config);
+    let mut subject = Subject::new(raw, config, wanted);
     if let Some(names) = command_line::value("dangerous") {
         dare(&mut subject.raw, names, report);
     }
@@ -77,14 +78,23 @@ fn by_hand(mut raw: Raw, report: &mut Report) -> Option<String> {
     begin_anew(&mut subject.raw);
     quirks::of_configuration(&subject.raw, subject.config.u64(48), report);
     framing::find(&mut subject, report);
-    // Before a rule's trial leaves sessions behind.
-    quirks::find(&mut subject.raw, report);
+    if wanted.is_all() {
+        // Before a rule's trial leaves sessions behind.
+        quirks::find(&mut subject.raw, report);
+    }
     rules::try_requests(&mut subject, report);
     begin_anew(&mut subject.raw);
-    services::try_all(&mut subject.raw, &subject.config, report);
+    if wanted.is_all() {
+        services::try_all(&mut subject.raw, &subject.config, report);
+    }
     rules::look_back(&mut subject, report);
     quirks::of_silence(&subject.raw, report);
     subject.raw.destroy_all();
+    if !wanted.is_all() {
+        let stopped = subject.raw.stopped;
+        return stopped
+            .map(|(trouble, step)| format!("the device is left alone: {trouble} at {step}"));
+    }
     let Subject {
         mut raw,
         config,

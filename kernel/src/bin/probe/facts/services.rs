@@ -9,6 +9,7 @@ use crate::{
     answers::{
         aeads::AEADS,
         bytes,
+        chains::DIGESTS,
         digests::{HASHES, MACS},
     },
     facts::akcipher,
@@ -16,7 +17,7 @@ use crate::{
         Algorithm, Report,
         outcome::{Outcome, Works, compare, refused},
     },
-    requests::{config::Config, ids::Session, raw::Raw},
+    requests::{catalog, config::Config, ids::Session, known::Given, raw::Raw},
 };
 
 /// Opens a session, lets `ask` use it, and ends it.
@@ -47,7 +48,7 @@ pub fn try_all(raw: &mut Raw, config: &Config, report: &mut Report) {
     hashes(raw, config, report);
     macs(raw, config, report);
     aeads(raw, config, report);
-    chain(raw, config, report);
+    chains(raw, config, report);
     akcipher::try_all(raw, config, report);
 }
 
@@ -154,27 +155,40 @@ fn aeads(raw: &mut Raw, config: &Config, report: &mut Report) {
     }
 }
 
-/// AES-128-CBC, then HMAC-SHA1 over what comes out: whether it opens.
-fn chain(raw: &mut Raw, config: &Config, report: &mut Report) {
-    raw.step = String::from("chain");
-    let order_and_mode = [(0, 0x002), (4, 3), (16, 2), (20, 2)];
-    let parts = [
-        (24, 3),
-        (28, 16),
-        (32, 1),
-        (40, 2),
-        (44, 20),
-        (48, 20),
-        (64, 2),
-    ];
-    let words = [&order_and_mode[..], &parts].concat();
-    let (works, note) = in_session(raw, &words, &[7; 36], no_answer);
-    report.algorithm(Algorithm {
-        service: "CHAIN",
-        algorithm: String::from("AesCbc+HmacSha1"),
-        key_bits: 128,
-        advertised: config.advertises(Services::CIPHER, 3) && config.advertises(Services::MAC, 2),
-        works,
-        note,
-    });
+/// AES-128-CBC with each hash in each mode: both orders, both directions.
+fn chains(raw: &mut Raw, config: &Config, report: &mut Report) {
+    const AES_CBC: u32 = 3;
+    let all = (1..=3).flat_map(catalog::chains).collect::<Vec<_>>();
+    for digests in DIGESTS {
+        for (mode, name) in (1..).zip(["", "Hmac", "Nested"]) {
+            raw.step = format!("chain {name}{}", digests.name);
+            let prefix = format!("{} mode {mode} ", digests.name);
+            let own = all.iter().filter(|known| known.name.starts_with(&prefix));
+            let mut outcome = (Works::Yes, String::from("both orders, both directions"));
+            for known in own {
+                let other = match known.ask(raw) {
+                    Given::Right => continue,
+                    Given::Wrong => (Works::Wrong, format!("{}: another answer", known.name)),
+                    Given::Refused(trouble) => refused("create", trouble),
+                    Given::Failed(trouble) => refused("request", trouble),
+                };
+                outcome = other;
+                break;
+            }
+            let service = if mode == 2 {
+                Services::MAC
+            } else {
+                Services::HASH
+            };
+            report.algorithm(Algorithm {
+                service: "CHAIN",
+                algorithm: format!("AesCbc+{name}{}", digests.name),
+                key_bits: 128,
+                advertised: config.advertises(Services::CIPHER, AES_CBC)
+                    && config.advertises(service, digests.number),
+                works: outcome.0,
+                note: outcome.1,
+            });
+        }
+    }
 }

@@ -75,6 +75,18 @@ pub fn wait_for_more(entry: usize, before: u32) -> bool {
     true
 }
 
+/// Waits until no more come of what is over.
+pub fn settle() {
+    const MOST: u32 = 50;
+    for _ in 0..MOST {
+        let before = counts();
+        wait_in_silence();
+        if counts() == before {
+            return;
+        }
+    }
+}
+
 /// Waits for what must not come.
 pub fn wait_in_silence() {
     sleep(SILENCE_NS);

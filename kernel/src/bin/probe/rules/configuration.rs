@@ -7,7 +7,10 @@ use virtio_crypto::{Services, transport::QueueIndex};
 use crate::{
     report::found::{Found, Verdict},
     requests::config::{self, Config},
-    rules::{row::Row, subject::Subject},
+    rules::{
+        row::{NO_LIFE, Row},
+        subject::Subject,
+    },
 };
 
 const HW_READY: u32 = 1;
@@ -18,7 +21,7 @@ pub const ROWS: &[Row] = &[
         id: "hw-ready",
         section: SECTION,
         statement: "HW_READY is set, and the device serves requests from then on.",
-        features: 0,
+        features: NO_LIFE,
         trial: |subject| {
             let status = subject.config.u32(0);
             Ok(Found::new(
@@ -31,7 +34,7 @@ pub const ROWS: &[Row] = &[
         id: "status-bits-defined",
         section: SECTION,
         statement: "No undefined bit of the configuration's status is set.",
-        features: 0,
+        features: NO_LIFE,
         trial: |subject| {
             let status = subject.config.u32(0);
             Ok(Found::new(status & !HW_READY == 0, format!("{status:#x}")))
@@ -41,7 +44,7 @@ pub const ROWS: &[Row] = &[
         id: "max-dataqueues-in-range",
         section: SECTION,
         statement: "max_dataqueues is between 1 and 65535.",
-        features: 0,
+        features: NO_LIFE,
         trial: |subject| {
             let count = subject.config.u32(4);
             Ok(Found::new((1..=65535).contains(&count), format!("{count}")))
@@ -51,21 +54,21 @@ pub const ROWS: &[Row] = &[
         id: "control-queue-follows",
         section: "5.9.2",
         statement: "Queues 0 to max_dataqueues - 1 and the control queue behind them exist.",
-        features: 0,
+        features: NO_LIFE,
         trial: queues_exist,
     },
     Row {
         id: "queue-sizes-powers-of-2",
         section: "2.7",
         statement: "Sizes of split queues are powers of 2, and 32768 at most.",
-        features: 0,
+        features: NO_LIFE,
         trial: queue_sizes,
     },
     Row {
         id: "services-defined",
         section: SECTION,
         statement: "crypto_services tells of defined services alone.",
-        features: 0,
+        features: NO_LIFE,
         trial: |subject| {
             let services = subject.config.u32(8);
             let undefined = services & !config::SERVICES;
@@ -77,7 +80,7 @@ pub const ROWS: &[Row] = &[
         id: "algorithms-defined",
         section: SECTION,
         statement: "The masks tell of defined algorithms alone.",
-        features: 0,
+        features: NO_LIFE,
         trial: |subject| {
             let (mut seen, mut defined) = (String::new(), true);
             for (name, service) in Services::all().iter_names() {
@@ -92,7 +95,7 @@ pub const ROWS: &[Row] = &[
         id: "services-have-algorithms",
         section: SECTION,
         statement: "Each advertised service has an algorithm in its mask.",
-        features: 0,
+        features: NO_LIFE,
         trial: |subject| {
             let mut without = String::new();
             let services = Services::from_bits_truncate(subject.config.u32(8));
@@ -109,7 +112,7 @@ pub const ROWS: &[Row] = &[
         id: "max-size-set",
         section: SECTION,
         statement: "max_size says how long the variable-length part of a request may be.",
-        features: 0,
+        features: NO_LIFE,
         trial: |subject| {
             let size = subject.config.u64(48);
             Ok(Found::new(size > 0, format!("{size}")))
@@ -119,14 +122,14 @@ pub const ROWS: &[Row] = &[
         id: "cipher-key-length-set",
         section: SECTION,
         statement: "max_cipher_key_len is set where there is CIPHER.",
-        features: 0,
+        features: NO_LIFE,
         trial: |subject| key_length(&subject.config, Services::CIPHER, config::MAX_CIPHER_KEY),
     },
     Row {
         id: "auth-key-length-set",
         section: SECTION,
         statement: "max_auth_key_len is set where there is MAC.",
-        features: 0,
+        features: NO_LIFE,
         trial: |subject| key_length(&subject.config, Services::MAC, config::MAX_AUTH_KEY),
     },
 ];

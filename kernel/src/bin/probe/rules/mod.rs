@@ -27,7 +27,10 @@ mod whole_run;
 
 use crate::{
     report::Report,
-    rules::{row::Row, subject::Subject},
+    rules::{
+        row::{Row, Wanted},
+        subject::Subject,
+    },
 };
 
 /// Rows that are tried before anything else is.
@@ -62,13 +65,14 @@ pub fn all() -> impl Iterator<Item = &'static Row> {
         .flatten()
 }
 
-/// Tells which rows there are.
-pub fn announce() {
-    all().for_each(Row::announce);
+/// Tells which rows there are, of those that are wanted.
+pub fn announce(wanted: Wanted) {
+    all().filter(|row| wanted.has(row)).for_each(Row::announce);
 }
 
 fn run(rows: &[&[Row]], subject: &mut Subject, report: &mut Report) {
-    for row in rows.iter().copied().flatten() {
+    let wanted = subject.wanted;
+    for row in rows.iter().copied().flatten().filter(|row| wanted.has(row)) {
         row.run(subject, report);
     }
 }

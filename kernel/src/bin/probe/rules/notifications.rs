@@ -112,7 +112,9 @@ fn wired(subject: &mut Subject, features: u64) -> Result<(&'static Work, Session
     if !subject.raw.bring_up_wired(features)? {
         return Err(Found::not_offered("no 3 MSI-X vectors"));
     }
-    open(subject)
+    let opened = open(subject)?;
+    interrupts::settle();
+    Ok(opened)
 }
 
 /// Completes a request on data queue 0: in one descriptor of the ring, where that can be.
@@ -137,7 +139,7 @@ fn comes(subject: &mut Subject, features: u64, wanted: Interrupts, others: u32) 
     ring.ask_for(wanted, has_event_idx);
     for _ in 0..others {
         complete(subject, work, session)?;
-        interrupts::wait_in_silence();
+        interrupts::settle();
     }
     let before = interrupts::counts();
     complete(subject, work, session)?;
@@ -156,7 +158,7 @@ fn stays_away(subject: &mut Subject, features: u64, wanted: Interrupts) -> Verdi
     for _ in 0..COMPLETIONS {
         let before = interrupts::counts();
         complete(subject, work, session)?;
-        interrupts::wait_in_silence();
+        interrupts::settle();
         sent += u32::from(interrupts::counts() != before);
     }
     let seen = format!("{sent} of {COMPLETIONS} completions sent one");

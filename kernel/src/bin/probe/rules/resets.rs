@@ -8,7 +8,7 @@ use crate::{
     requests::{
         chain::Chain,
         ids::session_id,
-        interrupts::{counts, wait_in_silence},
+        interrupts::{counts, settle, wait_in_silence},
         layout::Layout,
         raw::Queue,
         trouble::Trouble,
@@ -84,6 +84,7 @@ fn silent_after_reset(subject: &mut Subject) -> Verdict {
         true => session,
         false => work.open(&mut subject.raw)?,
     };
+    settle();
     let batch = many(&mut subject.raw, work, session)?;
     // No question is asked of the rings in between.
     let rings = subject.raw.take_rings();
@@ -99,7 +100,10 @@ fn silent_after_reset(subject: &mut Subject) -> Verdict {
         let used = rings.as_ref().map(|rings| rings.data[0].used_bytes());
         (written, used)
     };
-    let (before, interrupts) = (state(), counts());
+    // What was sent before may still be on its way.
+    let before = state();
+    settle();
+    let interrupts = counts();
     for _ in 0..WAITS {
         wait_in_silence();
     }

@@ -11,6 +11,24 @@ use crate::{
     rules::subject::Subject,
 };
 
+/// In the place of features: the trial needs no device that has been set up.
+pub const NO_LIFE: u64 = u64::MAX;
+
+/// Which rows are tried: those of a list with commas, or all.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted(pub Option<&'static str>);
+
+impl Wanted {
+    pub fn is_all(self) -> bool {
+        self.0.is_none()
+    }
+
+    pub fn has(self, row: &Row) -> bool {
+        self.0
+            .is_none_or(|ids| ids.split(',').any(|id| id == row.id))
+    }
+}
+
 /// A rule and its trial.
 pub struct Row {
     /// By which results are compared from run to run, and by which a device of our own breaks it.
@@ -51,11 +69,11 @@ impl Row {
         if subject.raw.stopped.is_some() {
             return Err(Found::not_tried("the device was left alone"));
         }
-        if lacking != 0 {
-            return Err(Found::not_offered(features::names(lacking)));
-        }
-        if let Err(error) = subject.raw.bring_up_with(self.features) {
-            return Err(Found::new(false, error));
+        if self.features != NO_LIFE {
+            if lacking != 0 {
+                return Err(Found::not_offered(features::names(lacking)));
+            }
+            subject.set_up(self.features)?;
         }
         (self.trial)(subject)
     }

@@ -11,7 +11,10 @@ use crate::{
         config::Config,
         features::{self, ACCESS_PLATFORM, EVENT_IDX, INDIRECT_DESC, STATELESS, VERSION_1},
     },
-    rules::{row::Row, subject::Subject},
+    rules::{
+        row::{NO_LIFE, Row},
+        subject::Subject,
+    },
 };
 
 pub const ROWS: &[Row] = &[
@@ -19,14 +22,14 @@ pub const ROWS: &[Row] = &[
         id: "reset-reads-0",
         section: "2.4.1",
         statement: "After a reset the status reads 0.",
-        features: 0,
+        features: NO_LIFE,
         trial: |subject| Ok(Found::new(subject.raw.reset(), "")),
     },
     Row {
         id: "offers-version-1",
         section: "6.2",
         statement: "VERSION_1 is offered.",
-        features: 0,
+        features: NO_LIFE,
         trial: |subject| {
             let offered = subject.offered;
             let seen = format!("{offered:#x} {}", features::names(offered));
@@ -37,7 +40,7 @@ pub const ROWS: &[Row] = &[
         id: "undefined-features-clear",
         section: "2.2.2",
         statement: "No feature bit without a meaning is offered.",
-        features: 0,
+        features: NO_LIFE,
         trial: |subject| {
             let undefined = subject.offered & features::UNDEFINED;
             Ok(Found::new(undefined == 0, features::names(undefined)))
@@ -47,7 +50,7 @@ pub const ROWS: &[Row] = &[
         id: "features-stable",
         section: "2.2.2",
         statement: "The features that are offered do not change from one read to the next.",
-        features: 0,
+        features: NO_LIFE,
         trial: |subject| {
             let mut reads = (0..10).map(|_| subject.raw.transport.read_device_features());
             let other = reads.find(|read| *read != subject.offered);
@@ -61,7 +64,7 @@ pub const ROWS: &[Row] = &[
         id: "offers-what-features-need",
         section: "2.2.2, 5.9.3.1",
         statement: "A stateless mode is offered only together with REVISION_1.",
-        features: 0,
+        features: NO_LIFE,
         trial: |subject| {
             let stateless = subject.offered & STATELESS;
             let needs = features::needs(stateless);
@@ -76,14 +79,14 @@ pub const ROWS: &[Row] = &[
         id: "accepts-a-subset",
         section: "2.2.2",
         statement: "Each feature can be accepted alone, with what it needs.",
-        features: 0,
+        features: NO_LIFE,
         trial: accepts_a_subset,
     },
     Row {
         id: "negotiates-again",
         section: "2.2.2",
         statement: "Features that were accepted once are accepted again after a reset.",
-        features: 0,
+        features: NO_LIFE,
         trial: |subject| {
             for count in 1..=4 {
                 if !subject.raw.negotiate(subject.offered)? {
@@ -97,7 +100,7 @@ pub const ROWS: &[Row] = &[
         id: "features-ok-refuses-unoffered",
         section: "2.2.1, 2.2.2",
         statement: "FEATURES_OK is refused where the driver accepts what was not offered.",
-        features: 0,
+        features: NO_LIFE,
         trial: |subject| {
             let others = (0..6).chain([28, 29, 35, 36, 38, 39]).map(|bit| 1 << bit);
             let other = others.filter(|bit| subject.offered & bit == 0).last();
@@ -115,7 +118,7 @@ pub const ROWS: &[Row] = &[
         id: "features-ok-refuses-dependents",
         section: "2.2.1, 5.9.3.1",
         statement: "FEATURES_OK is refused where a stateless mode is accepted without REVISION_1.",
-        features: 0,
+        features: NO_LIFE,
         trial: |subject| {
             let stateless = subject.offered & STATELESS;
             if stateless == 0 {

@@ -1,12 +1,13 @@
 //! The device that is tried, and what is known of it.
 
-use alloc::vec::Vec;
+use alloc::{format, string::String, vec::Vec};
 
 use virtio_crypto::Services;
 
 use crate::{
     report::found::Found,
     requests::{config::Config, raw::Raw, trouble::Trouble, work::Work},
+    rules::row::Wanted,
 };
 
 /// The device that is tried, and what is known of it.
@@ -17,19 +18,30 @@ pub struct Subject {
     pub offered: u64,
     /// What it serves: one request a service at most.
     pub works: Vec<&'static Work>,
+    pub wanted: Wanted,
     /// The device asks for one descriptor a field.
     pub wants_fields: bool,
 }
 
 impl Subject {
-    pub fn new(raw: Raw, config: Config) -> Self {
+    pub fn new(raw: Raw, config: Config, wanted: Wanted) -> Self {
         Self {
             offered: raw.transport.read_device_features(),
             raw,
             config,
             works: Vec::new(),
+            wanted,
             wants_fields: false,
         }
+    }
+
+    /// Sets the device up with these features, unless it is.
+    pub fn set_up(&mut self, features: u64) -> Result<(), Found> {
+        let raw = &mut self.raw;
+        let tried = raw.bring_up_with(features);
+        // One that refuses now and then breaks a rule of its own, and that alone.
+        let tried = tried.or_else(|_| raw.bring_up_with(features));
+        tried.map_err(|error| Found::not_tried(format!("no set-up: {error}")))
     }
 
     /// Returns a request that it serves, which most rules send.
@@ -48,9 +60,9 @@ impl Subject {
 }
 
 /// Names what a device answered.
-pub fn name_of<T>(answer: &Result<T, Trouble>) -> alloc::string::String {
+pub fn name_of<T>(answer: &Result<T, Trouble>) -> String {
     match answer {
         Ok(_) => "OK".into(),
-        Err(trouble) => alloc::format!("{trouble}"),
+        Err(trouble) => format!("{trouble}"),
     }
 }

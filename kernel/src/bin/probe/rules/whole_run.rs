@@ -5,7 +5,10 @@ use alloc::{format, vec::Vec};
 use crate::{
     report::found::Found,
     requests::{statuses::Seen, trouble::status_name},
-    rules::{row::Row, subject::Subject},
+    rules::{
+        row::{NO_LIFE, Row},
+        subject::Subject,
+    },
 };
 
 const SECTION: &str = "5.9.7.1";
@@ -20,14 +23,14 @@ pub const ROWS: &[Row] = &[
         id: "status-written",
         section: SECTION,
         statement: "Each request that is used has a status.",
-        features: 0,
+        features: NO_LIFE,
         trial: |subject| Ok(none_is(subject, |seen| seen.is_unwritten())),
     },
     Row {
         id: "status-defined",
         section: SECTION,
         statement: "Each status is one of the specification's.",
-        features: 0,
+        features: NO_LIFE,
         trial: |subject| {
             Ok(none_is(subject, |seen| {
                 seen.status > KEY_REJECTED && !seen.is_unwritten()
@@ -38,7 +41,7 @@ pub const ROWS: &[Row] = &[
         id: "badmsg-for-authentication-only",
         section: SECTION,
         statement: "BADMSG comes from AEAD decryption alone.",
-        features: 0,
+        features: NO_LIFE,
         trial: |subject| {
             Ok(none_is(subject, |seen| {
                 seen.status == BADMSG && seen.opcode != AEAD_DECRYPT
@@ -49,7 +52,7 @@ pub const ROWS: &[Row] = &[
         id: "key-rejected-for-verification-only",
         section: SECTION,
         statement: "KEY_REJECTED comes from the verification of signatures alone.",
-        features: 0,
+        features: NO_LIFE,
         trial: |subject| {
             Ok(none_is(subject, |seen| {
                 seen.status == KEY_REJECTED && seen.opcode != VERIFY
@@ -60,7 +63,7 @@ pub const ROWS: &[Row] = &[
         id: "nospc-with-revision-1-only",
         section: SECTION,
         statement: "NOSPC comes from a create, and with REVISION_1 alone.",
-        features: 0,
+        features: NO_LIFE,
         trial: |subject| {
             Ok(none_is(subject, |seen| {
                 let is_create = matches!(seen.opcode & 0xff, 2) || seen.opcode == 0x404;
@@ -72,7 +75,7 @@ pub const ROWS: &[Row] = &[
         id: "used-length-within-writable",
         section: "2.7.8.2",
         statement: "A used length is not longer than what was writable.",
-        features: 0,
+        features: NO_LIFE,
         trial: |subject| {
             let overlong = subject.raw.overlong;
             let seen = overlong.map_or_else(Default::default, |bytes| format!("{bytes}"));
@@ -83,7 +86,7 @@ pub const ROWS: &[Row] = &[
         id: "readable-untouched",
         section: "2.7.5.1",
         statement: "The device writes nothing that it may only read.",
-        features: 0,
+        features: NO_LIFE,
         trial: |subject| {
             let has_written = subject.raw.has_written_readable;
             let seen = if has_written { "written" } else { "" };
@@ -94,7 +97,7 @@ pub const ROWS: &[Row] = &[
         id: "no-reset-asked-for",
         section: "2.1.2",
         statement: "No request of these trials makes the device ask for a reset.",
-        features: 0,
+        features: NO_LIFE,
         trial: |subject| {
             let asked = &subject.raw.resets_asked;
             Ok(Found::new(asked.is_empty(), asked.join(" ")))
