@@ -201,3 +201,46 @@ impl From<&Config> for Capabilities {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use zerocopy::{FromZeros, little_endian::U32};
+
+    use super::*;
+    use crate::error::Requirement;
+
+    /// Virtio 1.3, 5.9.5.2: one maximum for ciphers, authenticated or not, and one for MACs.
+    #[test]
+    fn keys_beyond_the_maxima_of_the_device_are_refused() {
+        let mut config = Config::new_zeroed();
+        config.max_cipher_key_len = U32::new(16);
+        config.max_auth_key_len = U32::new(20);
+        let capabilities = Capabilities::from(&config);
+        let (cipher, mac) = (CipherAlgorithm::AesCbc, MacAlgorithm::HmacSha1);
+        let aead = AeadAlgorithm::Gcm;
+        let key = [1; 32];
+        assert_eq!(capabilities.check_cipher_key(cipher, &key[..16]), Ok(16));
+        assert_eq!(capabilities.check_aead_key(aead, &key[..16]), Ok(16));
+        assert_eq!(capabilities.check_mac_key(mac, &key[..20]), Ok(20));
+        let too_long = |len_bytes, max_bytes| {
+            Err(Error::InvalidLength {
+                field: "key",
+                len_bytes,
+                requirement: Requirement::AtMost { max_bytes },
+            })
+        };
+        for (outcome, expected) in [
+            (
+                capabilities.check_cipher_key(cipher, &key),
+                too_long(32, 16),
+            ),
+            (capabilities.check_aead_key(aead, &key), too_long(32, 16)),
+            (
+                capabilities.check_mac_key(mac, &key[..21]),
+                too_long(21, 20),
+            ),
+        ] {
+            assert_eq!(outcome, expected);
+        }
+    }
+}

@@ -47,7 +47,10 @@ pub fn run(project: &Project, words: &[String]) -> Result {
     project
         .build_kernel("the probe", &[&["build"], &SELECTION[..]].concat())
         .map_err(|_| Failure::Told(COULD_NOT_RUN))?;
-    let device = header(project, &variables)? + &words.described();
+    let own = variables
+        .get("OWN")
+        .map(|own| format!(", own device {own}"));
+    let device = header(project, &variables)? + &own.unwrap_or_default() + &words.described();
     say(format_args!("{device}; it takes some seconds"));
     let (guest, end) = boot_it(project, &words, &variables)?;
     if words.dangerous.is_some() {
