@@ -23,6 +23,7 @@ use virtio_drivers::transport::pci::{
 
 use crate::{
     bus::{self, pci},
+    command_line,
     crypto::{lines::Held, messages},
     platform::{CryptoDevice, KernelPlatform},
 };
@@ -116,9 +117,11 @@ fn open(
         _ => None,
     };
     options.intx = line.is_some();
-    // QEMU's own devices send their messages under the lock that the answer to a register read
-    // takes.
-    options.message_travel_ns = 0;
+    if command_line::value("messages") != Some("asynchronous") {
+        // QEMU's own devices send their messages under the lock that the answer to a register read
+        // takes.
+        options.message_travel_ns = 0;
+    }
     let device = match reach {
         Reach::Pci => {
             // SAFETY: the bus's own configuration space; a function is set up once (`open_crypto`),

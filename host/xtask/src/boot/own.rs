@@ -28,7 +28,7 @@ use crate::{
 pub const QEMU_DEVICE: &str = "vfio-user-pci";
 /// What cargo calls it.
 const NAME: &str = "virtio-crypto-device";
-/// How a line of the guest begins that is for one of them.
+/// What stands in a line of the guest that is for one of them.
 const TO_DEVICE: &str = "to device ";
 
 /// How long a process may take until its socket is there.
@@ -129,11 +129,12 @@ impl Devices {
 
     /// Hears a line of the guest. `to device N COMMAND` is a command for one of them.
     pub fn hear(&self, line: &str) {
-        let Some((number, command)) = line
-            .strip_prefix(TO_DEVICE)
-            .and_then(|rest| rest.split_once(' '))
-        else {
+        // A test's name may stand in front of it.
+        let Some((_, rest)) = line.split_once(TO_DEVICE) else {
             return;
+        };
+        let Some((number, command)) = rest.split_once(' ') else {
+            return say(format_args!("'{line}': {TO_DEVICE}NUMBER COMMAND"));
         };
         let process = number
             .parse()
@@ -301,7 +302,7 @@ mod tests {
         let devices = Devices::start(Some(&program), &[String::new(), String::new()]).unwrap();
         assert_eq!(devices.sockets().len(), 2);
         let start = Instant::now();
-        devices.hear("to device 1 ready 0");
+        devices.hear("test a ... to device 1 ready 0");
         devices.hear("to device 7 ready 0");
         assert_eq!(devices.end(), "here\nhere\n");
         assert!(start.elapsed() < 3 * END);

@@ -80,7 +80,13 @@ pub fn command(
         command.extend(["-initrd".to_owned(), text(initramfs)?]);
     }
     let own = Some(image.words).filter(|words| !words.is_empty());
-    let appended = machine.append.iter().map(String::as_str);
+    // By eventfd, when the host comes to it, and not under the lock of a register read.
+    let asynchronous = (!sockets.is_empty()).then_some("messages=asynchronous");
+    let appended = machine
+        .append
+        .iter()
+        .map(String::as_str)
+        .chain(asynchronous);
     let append = own
         .into_iter()
         .chain(appended)
