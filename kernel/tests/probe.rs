@@ -37,7 +37,7 @@ use crate::{
         trouble::Trouble,
         words::CREATE,
     },
-    rules::{row::Wanted, subject::Subject},
+    rules::{subject::Subject, wanted::Wanted},
 };
 
 macro_rules! probe {

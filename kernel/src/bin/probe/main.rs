@@ -30,7 +30,7 @@ use crate::{
     facts::{ciphers, quirks, services},
     report::Report,
     requests::{config::Config, raw::Raw, trouble::Trouble},
-    rules::{dangerous, framing, row::Wanted, subject::Subject},
+    rules::{dangerous, framing, subject::Subject, wanted::Wanted},
 };
 
 kernel::entry!(main);

@@ -23,14 +23,12 @@ pub mod row;
 mod sessions;
 mod start;
 pub mod subject;
+pub mod wanted;
 mod whole_run;
 
 use crate::{
     report::Report,
-    rules::{
-        row::{Row, Wanted},
-        subject::Subject,
-    },
+    rules::{row::Row, subject::Subject, wanted::Wanted},
 };
 
 /// Rows that are tried before anything else is.
@@ -67,12 +65,19 @@ pub fn all() -> impl Iterator<Item = &'static Row> {
 
 /// Tells which rows there are, of those that are wanted.
 pub fn announce(wanted: Wanted) {
-    all().filter(|row| wanted.has(row)).for_each(Row::announce);
+    all()
+        .filter(|row| wanted.has(row.id))
+        .for_each(Row::announce);
 }
 
 fn run(rows: &[&[Row]], subject: &mut Subject, report: &mut Report) {
     let wanted = subject.wanted;
-    for row in rows.iter().copied().flatten().filter(|row| wanted.has(row)) {
+    for row in rows
+        .iter()
+        .copied()
+        .flatten()
+        .filter(|row| wanted.has(row.id))
+    {
         row.run(subject, report);
     }
 }

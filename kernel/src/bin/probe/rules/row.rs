@@ -14,21 +14,6 @@ use crate::{
 /// In the place of features: the trial needs no device that has been set up.
 pub const NO_LIFE: u64 = u64::MAX;
 
-/// Which rows are tried: those of a list with commas, or all.
-#[derive(Clone, Copy, Debug)]
-pub struct Wanted(pub Option<&'static str>);
-
-impl Wanted {
-    pub fn is_all(self) -> bool {
-        self.0.is_none()
-    }
-
-    pub fn has(self, row: &Row) -> bool {
-        self.0
-            .is_none_or(|ids| ids.split(',').any(|id| id == row.id))
-    }
-}
-
 /// A rule and its trial.
 pub struct Row {
     /// By which results are compared from run to run, and by which a device of our own breaks it.

@@ -7,7 +7,7 @@ use virtio_crypto::Services;
 use crate::{
     report::found::Found,
     requests::{config::Config, raw::Raw, trouble::Trouble, work::Work},
-    rules::row::Wanted,
+    rules::wanted::Wanted,
 };
 
 /// The device that is tried, and what is known of it.
