@@ -2,6 +2,31 @@
 //!
 //! For the queues, which know nothing of what is in a chain. The one rule: whatever a chain holds,
 //! there is an answer; a panic on the way becomes a status.
+//!
+//! Where the text of 5.9 leaves a choice, or where QEMU's device is another one:
+//!
+//! | what | here | because |
+//! |---|---|---|
+//! | `algo` of a header | ignored | the parameters have it too, and QEMU goes by those |
+//! | layout, with a stateless mode | by the flag | 5.9.7.3 says by the feature: no sessions then |
+//! | a session's `op` and an opcode | have to agree | QEMU goes by the session alone |
+//! | more bytes than the lengths say | ERR | the structures have lengths; QEMU ignores it |
+//! | `src_data_len` is not `dst_data_len` | ERR | QEMU asks for a reset |
+//! | beyond `max_size` | ERR | the request fails (5.9.5.2); QEMU asks for a reset |
+//! | another service's session | INVSESS | there is none for the service; QEMU may end |
+//! | past the last session | NOSPC or ERR | by REVISION_1 (5.9.7.1); QEMU says ERR |
+//! | session_id where a create fails | not written | 5.9.7.2.1; QEMU writes one |
+//! | an IV of no bytes | ERR, where one is due | QEMU goes on from the request before |
+//! | what is refused | cleared, all counted | QEMU counts it and clears nothing |
+//! | a wrong signature | KEY_REJECTED | 5.9.7.8.2 has BADMSG too; QEMU says this |
+//! | `iv` of CCM | the nonce | from `iv[1]` on, as 5.9.7.7 also says, a byte is missing |
+//! | additional data of a chain | hashed first | 5.9.7.6 does not say where |
+//! | nested hash of a chain | a hash's hash | 5.9.7.6 does not say what |
+//! | ECDSA's number | 2; by an option 3 | 5.9.4.5 has 2, Linux and QEMU have 3 |
+//!
+//! Not there, so not offered: GMAC (a MAC request has no field for its IV), AES F8 (none for its
+//! salt), KASUMI, SNOW 3G and ZUC (no library that is kept well), and the IPSEC service of VIRTIO
+//! 1.4.
 
 mod answer;
 mod broken;

@@ -194,10 +194,10 @@ impl Operation {
 /// `VIRTIO_CRYPTO_OP_*`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
-    /// Encryption.
-    Encrypt = 1,
-    /// Decryption.
-    Decrypt = 2,
+    /// Encryption (1).
+    Encrypt,
+    /// Decryption (2).
+    Decrypt,
 }
 
 impl Direction {

@@ -68,10 +68,10 @@ pub struct ChainParameters<'a> {
 /// `VIRTIO_CRYPTO_SYM_ALG_CHAIN_ORDER_*`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChainOrder {
-    /// The hash is over what goes into the cipher.
-    HashThenCipher = 1,
-    /// The hash is over what comes out of it.
-    CipherThenHash = 2,
+    /// The hash is over what goes into the cipher (1).
+    HashThenCipher,
+    /// The hash is over what comes out of it (2).
+    CipherThenHash,
 }
 
 /// The hash of a chain, by `VIRTIO_CRYPTO_SYM_HASH_MODE_*`.
@@ -118,10 +118,10 @@ pub struct AkcipherParameters<'a> {
 /// `VIRTIO_CRYPTO_AKCIPHER_KEY_TYPE_*`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyType {
-    /// A public key.
-    Public = 1,
-    /// A private key.
-    Private = 2,
+    /// A public key (1).
+    Public,
+    /// A private key (2).
+    Private,
 }
 
 impl Parameters<'_> {

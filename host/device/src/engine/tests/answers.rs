@@ -1,6 +1,10 @@
 //! What is written and counted, and what breaks the device.
 
-use super::{ERR, EXACT, NOTSUPP, PADDED, bytes::stateless, compute, create, engine, forms, send};
+use std::thread;
+
+use super::{
+    ERR, EXACT, NOTSUPP, PADDED, bytes::stateless, compute, create, destroy, engine, forms, send,
+};
 use crate::{
     engine::{Answer, Chain, QueueKind, contained::contained},
     feature,
@@ -166,4 +170,34 @@ fn a_service_needs_its_own_stateless_mode() {
 fn a_panic_becomes_a_status() {
     let outcome: Result<(), Refusal> = contained(|| panic!("our own mistake"));
     assert_eq!(outcome.unwrap_err().status, Status::Err);
+}
+
+/// Every data queue has a thread of its own, and the control queue another one.
+#[test]
+fn queues_are_served_at_the_same_time() {
+    let engine = engine(|options| options.max_sessions = 100);
+    let key = [7; 16];
+    let kept = create(&engine, &PADDED.create_cipher(AES_CTR, 1, &key)).unwrap();
+    let request = PADDED.cipher(0x000, kept, &[1; 16], &[2; 64]);
+    let expected = compute(&engine, &request, 64).unwrap();
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..200 {
+                    assert_eq!(compute(&engine, &request, 64).as_ref(), Ok(&expected));
+                }
+            });
+            scope.spawn(|| {
+                for byte in 0..200 {
+                    let create_own = PADDED.create_cipher(AES_CTR, 1, &[byte; 16]);
+                    let id = create(&engine, &create_own).unwrap();
+                    assert_ne!(id, kept);
+                    let request = PADDED.cipher(0x000, id, &[1; 16], &[2; 64]);
+                    let own = compute(&engine, &request, 64).unwrap();
+                    assert_eq!(own == expected, byte == key[0]);
+                    assert_eq!(destroy(&engine, &PADDED.destroy(0x003, id)), 0);
+                }
+            });
+        }
+    });
 }

@@ -48,19 +48,19 @@ const fn header(opcode: u32) -> [u32; 6] {
 #[test]
 fn a_cipher_request() {
     // algo, key_len, op, iv_len, src_data_len, dst_data_len
-    let head = Request::of(&header(0x000), &[0x21, 1, 2, 2, 3, 0x26]).pad(24 + 72);
-    let request = head.field(&words(&[1])).field(b"abcdef");
+    let head = Request::of(&header(0x000), &[0x21, 1, 2, 3, 4, 0x26]).pad(24 + 72);
+    let request = head.field(&words(&[1])).field(b"abbbcccc");
     let parameters = Parameters::Cipher(CipherParameters {
         algo: 0x21,
         direction: Direction::Decrypt,
         key: Key(b"a"),
     });
     let input = Input::Cipher(CipherInput {
-        iv: b"bc",
-        source: b"def",
+        iv: b"bbb",
+        source: b"cccc",
         destination_len: 0x26,
     });
-    check(&request, (parameters, input), &[24 + 76, 1, 2, 3]);
+    check(&request, (parameters, input), &[24 + 76, 1, 3, 4]);
 }
 
 fn chain(order: u32, hash_mode: u32, op_type: u32) -> Request {
@@ -68,11 +68,11 @@ fn chain(order: u32, hash_mode: u32, op_type: u32) -> Request {
         // alg_chain_order, aad_len
         order, 0x22, //
         // cipher: algo, key_len, op
-        0x23, 1, 1, //
+        0x23, 2, 1, //
         // hash: algo, auth_key_len, hash_mode
-        0x26, 2, hash_mode, //
+        0x26, 3, hash_mode, //
         // iv_len, src_data_len, dst_data_len
-        3, 4, 0x2b, //
+        4, 6, 0x2b, //
         // cipher_start_src_offset, len_to_cipher, hash_start_src_offset, len_to_hash
         0x2c, 0x2d, 0x2e, 0x2f, //
         // aad_len, hash_result_len, reserved
@@ -81,7 +81,7 @@ fn chain(order: u32, hash_mode: u32, op_type: u32) -> Request {
     ];
     let request = Request::of(&header(0x001), &fixed);
     // Keys, IV, additional data, source.
-    request.field(b"abbcccdddddeeee")
+    request.field(b"aabbbccccdddddeeeeee")
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn a_chain_request() {
     let mac = MacParameters {
         algo: 0x26,
         result_len: 0x31,
-        key: Key(b"bb"),
+        key: Key(b"bbb"),
     };
     let modes = [
         (1, ChainHash::Plain(hash)),
@@ -111,21 +111,21 @@ fn a_chain_request() {
                 cipher: CipherParameters {
                     algo: 0x23,
                     direction: Direction::Encrypt,
-                    key: Key(b"a"),
+                    key: Key(b"aa"),
                 },
                 hash,
                 aad_len: 0x22,
             });
             let input = Input::Chain(ChainInput {
-                iv: b"ccc",
-                source: b"eeee",
+                iv: b"cccc",
+                source: b"eeeeee",
                 aad: b"ddddd",
                 destination_len: 0x2b,
                 cipher: (0x2c, 0x2d),
                 hash: (0x2e, 0x2f),
                 result_len: 0x31,
             });
-            let fields = [24 + 76, 1, 2, 3, 5, 4];
+            let fields = [24 + 76, 2, 3, 4, 5, 6];
             check(&chain(number, mode, 2), (parameters, input), &fields);
         }
     }
@@ -174,23 +174,23 @@ fn a_mac_request() {
 #[test]
 fn an_aead_request() {
     // algo, key_len, op, iv_len, tag_len, aad_len, src_data_len, dst_data_len
-    let request = Request::of(&header(0x301), &[0x21, 1, 2, 2, 0x25, 4, 3, 0x28]);
-    let request = request.field(b"abbcccdddd");
+    let request = Request::of(&header(0x301), &[0x21, 1, 2, 3, 0x25, 5, 4, 0x28]);
+    let request = request.field(b"abbbccccddddd");
     let parameters = Parameters::Aead(AeadParameters {
         algo: 0x21,
         tag_len: 0x25,
-        aad_len: 4,
+        aad_len: 5,
         direction: Direction::Decrypt,
         key: Key(b"a"),
     });
     let input = Input::Aead(AeadInput {
-        iv: b"bb",
-        source: b"ccc",
-        aad: b"dddd",
+        iv: b"bbb",
+        source: b"cccc",
+        aad: b"ddddd",
         destination_len: 0x28,
         tag_len: 0x25,
     });
-    check(&request, (parameters, input), &[24 + 32, 1, 2, 3, 4]);
+    check(&request, (parameters, input), &[24 + 32, 1, 3, 4, 5]);
 }
 
 #[test]
