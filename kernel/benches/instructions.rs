@@ -17,12 +17,17 @@ use kernel::{
     println,
     task::executor,
 };
-use virtio_crypto::{Cipher, CipherAlgorithm, Direction, Error, Options};
+use virtio_crypto::{Cipher, CipherAlgorithm, Direction, Error, Features, Options};
 
 kernel::entry!(
     main,
-    machine: "accel=tcg args=-icount,,shift=0,sleep=off append=ioeventfd=on",
-    machine: "accel=tcg args=-icount,,shift=0,sleep=off device=ioeventfd=off append=ioeventfd=off",
+    machine: "accel=tcg args=-icount,,shift=0,sleep=off append=ioeventfd=on append=ring=split",
+    machine: "accel=tcg args=-icount,,shift=0,sleep=off device=ioeventfd=off \
+              append=ioeventfd=off append=ring=split",
+    machine: "accel=tcg args=-icount,,shift=0,sleep=off device=packed=on \
+              append=ioeventfd=on append=ring=packed",
+    machine: "accel=tcg args=-icount,,shift=0,sleep=off device=packed=on,ioeventfd=off \
+              append=ioeventfd=off append=ring=packed",
 );
 
 const BLOCK: u64 = 100;
@@ -30,10 +35,13 @@ const BLOCK: u64 = 100;
 const BLOCKS: u64 = 10;
 
 fn main() -> ! {
-    command_line::expect(&["ioeventfd="]);
+    command_line::expect(&["ioeventfd=", "ring="]);
     measure::choice("ioeventfd", &["?", "on", "off"]);
+    measure::choice("ring", &["split", "packed"]);
     let options = Options::default();
     let device = measure::expect_device(crypto::open_crypto(0, Reach::Pci, Wiring::Best, options));
+    let is_packed = device.features().contains(Features::RING_PACKED);
+    assert_eq!(is_packed, command_line::value("ring") == Some("packed"));
     measure::expect(executor::block_on(run(&device)));
     println!("bench: pass");
     exit(ExitCode::Success);
@@ -78,9 +86,10 @@ impl<'d> Meter<'d> {
         blocks.sort_unstable();
         let median = blocks.get(blocks.len() / 2).copied().unwrap_or_default();
         println!(
-            "bench: name={name} ioeventfd={} requests={} instructions_per_request={} \
+            "bench: name={name} ring={} ioeventfd={} requests={} instructions_per_request={} \
              kicks_per_request={} interrupts_per_request={} pending_polls_per_request={} \
              allocations={}",
+            command_line::value("ring").unwrap_or("split"),
             command_line::value("ioeventfd").unwrap_or("?"),
             now.requests,
             median * BLOCKS / now.requests,

@@ -39,6 +39,10 @@ kernel::tests! {
         "smp=2 append=cpus=2 append=wiring=polling",
         "smp=1 append=cpus=1 append=idle=poll",
         "smp=4 append=cpus=4 append=idle=poll",
+        "smp=1 device=packed=on append=cpus=1",
+        "smp=2 device=packed=on append=cpus=2",
+        "smp=4 device=packed=on append=cpus=4 append=idle=poll",
+        "smp=8 device=packed=on append=cpus=8",
     ],
     tests: [
         listed_cpus_come_up,

@@ -46,6 +46,7 @@ kernel::tests! {
         "vectors=3 append=max-size=2500 append=sessions=400",
         "vectors=0 append=max-size=2500 append=refuse=indirect append=slots=3",
         "smp=4 vectors=3 append=max-size=40000",
+        "smp=2 vectors=3 device=packed=on append=refuse=indirect append=slots=3",
     ],
     tests: [
         counters_wrap_as_they_are_counted_here,

@@ -22,6 +22,7 @@ use crate::{
     index::QueueIndex,
     queue::{Layout, Queue, SessionTable},
     transport::{Attached, MsixMessage},
+    virtqueue::Format,
     wire::{Features, Form},
 };
 
@@ -29,6 +30,7 @@ use crate::{
 const SUPPORTED: Features = Features::VERSION_1
     .union(Features::INDIRECT_DESC)
     .union(Features::EVENT_IDX)
+    .union(Features::RING_PACKED)
     .union(Features::ACCESS_PLATFORM)
     .union(Features::ORDER_PLATFORM)
     .union(Features::REVISION_1)
@@ -186,11 +188,16 @@ fn set_up<P: Platform>(
     let mut indices = room_for(data_queues.in_use.len() + 1)?;
     indices.extend(data_queues.in_use.iter().copied().chain([control]));
     let sessions = Arc::new(SessionTable::new(options.sessions, Form::of(features))?);
+    let format = match features.contains(Features::RING_PACKED) {
+        true => Format::Packed,
+        false => Format::Split,
+    };
     let make = |queue, slots, places| {
         let layout = Layout {
             queue,
             max_entries: transport.read_max_queue_size(queue),
             slots,
+            format,
             indirect: features.contains(Features::INDIRECT_DESC),
             framing: options.framing,
             event_index: features.contains(Features::EVENT_IDX),

@@ -34,21 +34,16 @@ impl<P: Platform> DmaRegion<P> {
         self.memory.bus_address + offset as u64
     }
 
-    /// Returns a pointer to a `T` at `offset`, inside the region and aligned. What it may be used
-    /// for is the caller's to know; it is valid for as long as the region is.
-    pub(crate) fn field<T>(&self, offset: usize) -> NonNull<T> {
-        let len_bytes = size_of::<T>();
+    /// Returns a pointer to `len_bytes` bytes at `offset`, all inside the region. What it may be
+    /// used for is the caller's to know; it is valid for as long as the region is.
+    pub(crate) fn bytes(&self, offset: usize, len_bytes: usize) -> NonNull<u8> {
         assert!(
             offset <= self.len_bytes && len_bytes <= self.len_bytes - offset,
             "device memory of {} bytes has no {len_bytes} at {offset}",
             self.len_bytes
         );
-        assert!(
-            offset.is_multiple_of(align_of::<T>()),
-            "{offset} is not aligned"
-        );
         // SAFETY: `offset` lies inside the allocation (just checked).
-        unsafe { self.memory.start.add(offset).cast() }
+        unsafe { self.memory.start.add(offset) }
     }
 
     /// Returns the part of `LEN` bytes at `offset`.

@@ -126,9 +126,10 @@ pub enum DeviceFault {
     NeedsReset,
     /// The device left DRIVER_OK without being told to.
     StatusLost,
-    /// The used index went forward by more than there was in flight.
+    /// The used index went forward by more than there was in flight, or as many descriptors of a
+    /// packed ring are marked as used.
     UsedIndexJump {
-        /// How far it went.
+        /// How far it went. In a packed ring it is not known how much further.
         advance: u16,
         /// Requests in flight.
         in_flight: u16,
@@ -157,7 +158,7 @@ impl fmt::Display for DeviceFault {
             Self::UsedIndexJump { advance, in_flight } => {
                 write!(
                     f,
-                    "its used index went {advance} forward with {in_flight} in flight"
+                    "it used {advance} requests or more, with {in_flight} in flight"
                 )
             }
             Self::BadUsedId { id } => write!(f, "it used id {id}, which is not in flight"),

@@ -1,7 +1,8 @@
 //! A machine made of threads: memory, a platform, and a device that misbehaves on purpose.
 //!
-//! The device's half of the rings is rust-vmm's `virtio-queue`, which is not by the same hand as
-//! the driver's; what a hostile device writes is written over it, by address.
+//! The device's half of split rings is rust-vmm's `virtio-queue`, which is not by the same hand as
+//! the driver's; what a hostile device writes is written over it, by address. No crate has the
+//! device's half of a packed ring, so that is written here, from the specification's text.
 
 #[cfg(not(loom))]
 mod device;
@@ -36,6 +37,6 @@ pub(crate) use self::{
         hash::digest as compute_digest,
         mac::tag as compute_tag,
     },
-    setup::{Fault, Gone, MAX_AUTH_KEY_LEN, Setup},
+    setup::{Fault, Gone, MAX_AUTH_KEY_LEN, Setup, is_packed},
     transport::FakeTransport,
 };

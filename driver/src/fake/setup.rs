@@ -1,6 +1,7 @@
 //! What the fake device is like, and how it misbehaves.
 
 use alloc::{vec, vec::Vec};
+use std::{env, sync::OnceLock};
 
 use crate::wire::{Features, Services};
 
@@ -63,13 +64,34 @@ pub(crate) struct Setup {
     /// Vectors that read back as none.
     pub(crate) refused_vectors: Vec<u16>,
     pub(crate) max_size_bytes: u64,
+    /// It judges events of a packed ring as QEMU does: see `ring`.
+    pub(crate) judges_by_offsets: bool,
     pub(crate) services: Services,
+}
+
+/// Returns what a device offers for the rings that these tests run on: split ones, or those that
+/// `RING` in the environment names. Every test runs on both, in a run each.
+pub(crate) fn ring_features() -> Features {
+    static FEATURES: OnceLock<Features> = OnceLock::new();
+    *FEATURES.get_or_init(|| match env::var("RING").as_deref() {
+        Ok("packed") => Features::RING_PACKED,
+        Ok("split") | Err(_) => Features::empty(),
+        Ok(other) => panic!("RING={other}: split or packed"),
+    })
+}
+
+/// Tells whether these tests run on packed rings.
+pub(crate) fn is_packed() -> bool {
+    ring_features().contains(Features::RING_PACKED)
 }
 
 impl Default for Setup {
     fn default() -> Self {
         Self {
-            features: Features::VERSION_1 | Features::INDIRECT_DESC | Features::EVENT_IDX,
+            features: Features::VERSION_1
+                | Features::INDIRECT_DESC
+                | Features::EVENT_IDX
+                | ring_features(),
             accepts_features: true,
             ready: true,
             resets: true,
@@ -86,6 +108,7 @@ impl Default for Setup {
             msix_entries: 3,
             refused_vectors: vec![],
             max_size_bytes: 1 << 20,
+            judges_by_offsets: false,
             services: Services::CIPHER,
         }
     }

@@ -175,8 +175,10 @@ unsafe impl Transport for FakeTransport {
             "size {size}"
         );
         let features = Features::from_bits_retain(self.driver_features.load(Ordering::Relaxed));
-        let event_index = features.contains(Features::EVENT_IDX);
-        let ring = Ring::new(size, addresses, event_index);
+        let mut ring = Ring::new(size, addresses, features);
+        if self.setup.judges_by_offsets {
+            ring.judge_by_offsets();
+        }
         self.device.state().rings.insert(queue.0.into(), ring);
     }
 

@@ -103,6 +103,13 @@ impl Accounting {
         self.credit = credit.min(self.cap.into()) as u16;
     }
 
+    /// Takes note that the device may have taken an armed event that it had passed for one that it
+    /// just passed.
+    #[cold]
+    pub(crate) fn observe_again(&mut self) {
+        self.credit = self.credit.saturating_add(1).min(self.cap);
+    }
+
     /// Takes note that `used_event` is about to be moved to `event`.
     #[inline]
     pub(crate) fn arm(&mut self, event: u16) {

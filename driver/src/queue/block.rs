@@ -18,7 +18,7 @@
 use crate::{
     Error, Platform,
     dma::{DmaPart, DmaRegion, GivenUp, WIPE_LEN},
-    virtqueue::{DESCRIPTOR_LEN, Segment, write_table},
+    virtqueue::{Chain, DESCRIPTOR_LEN, Format, Segment, Tables, write_table},
     wire::{self, MAX_HEAD_LEN, PutHead, REQUEST_LEN},
 };
 
@@ -78,6 +78,15 @@ impl<P: Platform> Blocks<P> {
     pub(super) fn block(&self, slot: u16) -> Block<'_> {
         Block {
             memory: self.memory.part(usize::from(slot) * BLOCK_LEN),
+        }
+    }
+
+    /// Returns where the device finds the slots' tables, which have room for so many descriptors.
+    pub(super) fn tables(&self, descriptors: u16) -> Tables {
+        Tables {
+            first: self.memory.bus_address(TABLE),
+            step_bytes: BLOCK_LEN as u64,
+            len_bytes: u32::from(descriptors) * DESCRIPTOR_LEN as u32,
         }
     }
 
@@ -212,12 +221,6 @@ impl Block<'_> {
         }
     }
 
-    /// Returns where the device finds the indirect table.
-    #[inline]
-    pub(super) fn table_address(&self) -> u64 {
-        self.memory.bus_address(TABLE)
-    }
-
     /// Writes a head, so that it ends where the inline bytes begin.
     #[inline(always)]
     pub(super) fn write_head(&self, head: &[u8]) {
@@ -236,11 +239,12 @@ impl Block<'_> {
 
     /// Writes the indirect table, of at most [`MAX_SEGMENTS`].
     #[inline(always)]
-    pub(super) fn write_table(&self, segments: &[Segment]) {
-        write_table(segments, |index, descriptor| {
+    pub(super) fn write_table(&self, format: Format, segments: &[Segment]) -> Chain<'static> {
+        write_table(format, segments, |index, descriptor| {
             self.memory
                 .write(TABLE + index * DESCRIPTOR_LEN, descriptor);
         });
+        Chain::InTable(segments.len() as u16)
     }
 
     /// Returns the id of the session that the answer to a *create* brings; `None` if it brings

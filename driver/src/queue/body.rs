@@ -6,7 +6,7 @@
 use super::{
     block::{Block, INLINE_LEN},
     buffers::{Buffers, buffer_segment, len_bytes},
-    framing::{Chain, Fields},
+    framing::{Fields, Segments},
 };
 use crate::{Error, Platform};
 
@@ -137,8 +137,8 @@ impl<P: Platform> Body<'_, P> {
         block: Block<'_>,
         head_len_bytes: usize,
         max: usize,
-    ) -> Result<Chain, Error> {
-        let mut segments = Chain::new();
+    ) -> Result<Segments, Error> {
+        let mut segments = Segments::new();
         match self {
             Self::Inline(inline) => {
                 segments.push(block.head_segment(head_len_bytes, len_bytes(inline.parts)));

@@ -36,7 +36,7 @@ impl<P: Platform> Queue<P> {
     ) -> Option<InFlight<'_, P>> {
         let mut waker = Some(waker);
         let entry = self.shared.sessions.entry(session);
-        let (slot, word, kick) = self.guarded.with(|guarded| {
+        let (slot, word, kick) = self.with(|guarded| {
             let is_last = entry.release_held_and_take();
             if is_last
                 && guarded.sends
@@ -63,7 +63,7 @@ impl<P: Platform> Queue<P> {
     /// Returns why a caller does not wait for the end of a session: its *destroy* has not been
     /// sent, nothing is sent now, and callers are not to wait.
     fn refuses_closers(&self, session: SessionIndex) -> Option<Error> {
-        self.guarded.with(|guarded| {
+        self.with(|guarded| {
             let is_waiting = |ledger: &Ledger| ledger.is_waiting(session);
             guarded
                 .refuses_closers()

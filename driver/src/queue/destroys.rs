@@ -41,8 +41,7 @@ impl<P: Platform> Queue<P> {
     /// Sends *destroys* that wait, as far as there are slots.
     pub(super) fn start_backlog(&self) {
         let mut batch = Batch::default();
-        self.guarded
-            .with(|guarded| guarded.start_backlog(&self.shared, &mut batch));
+        self.with(|guarded| guarded.start_backlog(&self.shared, &mut batch));
         self.finish(&mut batch);
     }
 
@@ -78,7 +77,7 @@ impl<P: Platform> Queue<P> {
     ///
     /// [`Error::SessionsOpen`], or the reason for which the queue is closed already.
     pub(crate) fn close_for_a_while(&self) -> Result<(), Error> {
-        self.guarded.with(|guarded| {
+        self.with(|guarded| {
             if let Some(error) = guarded.closed {
                 return Err(error);
             }
@@ -92,7 +91,7 @@ impl<P: Platform> Queue<P> {
 
     /// Gives out slots again.
     pub(crate) fn open_again(&self) {
-        self.guarded.with(|guarded| {
+        self.with(|guarded| {
             if guarded.closed == Some(Error::Resetting) {
                 guarded.closed = None;
                 guarded.close_or_open();
@@ -110,7 +109,7 @@ impl<P: Platform> Queue<P> {
         let mut slots = 0..self.shared.words.len();
         core::iter::from_fn(move || {
             slots.find_map(|slot| {
-                self.guarded.with(|guarded| {
+                self.with(|guarded| {
                     let entry = &mut guarded.slots[slot];
                     let Purpose::Destroy(session) = entry.purpose else {
                         return None;
@@ -131,7 +130,7 @@ impl<P: Platform> Queue<P> {
     /// says so. To be called before the slots are wiped.
     pub(crate) fn find_unanswered_creates(&self) {
         for (slot, word) in (0..).zip(&self.shared.words) {
-            self.guarded.with(|guarded| {
+            self.with(|guarded| {
                 let entry = &mut guarded.slots[usize::from(slot)];
                 let Purpose::Create(session) = entry.purpose else {
                     return;
@@ -154,6 +153,6 @@ impl<P: Platform> Queue<P> {
     /// Nothing is created any more.
     pub(crate) fn take_answered_creates(&self) -> impl Iterator<Item = SessionIndex> {
         let next = |guarded: &mut Guarded<P>| guarded.take_answered_create(&self.shared);
-        core::iter::from_fn(move || self.guarded.with(next))
+        core::iter::from_fn(move || self.with(next))
     }
 }

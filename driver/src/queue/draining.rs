@@ -3,7 +3,7 @@
 //! The one rule: what a drain brings is done without the lock.
 
 use super::{
-    POLLED, Queue,
+    Locked, POLLED, Queue,
     batch::Batch,
     guarded::{DrainReport, Guarded},
 };
@@ -16,11 +16,11 @@ impl<P: Platform> Queue<P> {
     #[inline(never)]
     pub(crate) fn drain(&self, batch: &mut Batch, spend: bool) -> DrainReport {
         let mut report = DrainReport::default();
-        self.guarded.with(|guarded| {
+        self.locked.with(|Locked { used, guarded }| {
             // On a queue that has ended the ring no longer counts; credit still does.
             report.ended = guarded.ended.is_some();
             if !report.ended
-                && let Err(fault) = guarded.drain(&self.shared, batch, &mut report)
+                && let Err(fault) = guarded.drain(used, &self.shared, batch, &mut report)
             {
                 self.mark_broken(guarded, fault, &mut report);
             }
@@ -37,10 +37,10 @@ impl<P: Platform> Queue<P> {
     /// The whole report, if something else is left to do.
     #[inline(always)]
     pub(crate) fn drain_fast(&self, batch: &mut Batch) -> Result<(), DrainReport> {
-        self.guarded.with(|guarded| {
+        self.locked.with(|Locked { used, guarded }| {
             let mut report = DrainReport::default();
             let outcome = match guarded.ended {
-                None => Some(guarded.drain(&self.shared, batch, &mut report)),
+                None => Some(guarded.drain(used, &self.shared, batch, &mut report)),
                 Some(_) => None,
             };
             match outcome {
@@ -90,19 +90,19 @@ impl<P: Platform> Queue<P> {
     /// Takes note that a caller polls the ring from here on: asks for no interrupts until as many
     /// calls of [`end_polling`](Self::end_polling).
     pub(crate) fn begin_polling(&self) {
-        self.guarded.with(|guarded| {
+        self.locked.with(|Locked { used, guarded }| {
             guarded.pollers += 1;
-            guarded.ring.suppress_interrupts();
+            used.suppress_interrupts();
         });
     }
 
     /// Takes note that a caller polls the ring no longer. After the last one the ring has to be
     /// drained once more: that asks for interrupts, and takes what came before it did.
     pub(crate) fn end_polling(&self) {
-        self.guarded.with(|guarded| {
+        self.locked.with(|Locked { used, guarded }| {
             guarded.pollers -= 1;
             if guarded.pollers == 0 {
-                guarded.ring.allow_interrupts();
+                used.allow_interrupts();
             }
         });
     }

@@ -30,7 +30,7 @@ impl<P: Platform> Queue<P> {
     /// wait for their end: `false` then. All in one hold of the lock, so that nothing is sent
     /// between.
     pub(crate) fn end_if_idle(&self, error: Error) -> bool {
-        let is_ended = self.guarded.with(|guarded| {
+        let is_ended = self.with(|guarded| {
             let is_ended = guarded.ended.is_some() || !guarded.is_busy();
             if is_ended {
                 guarded.end(error);
@@ -49,7 +49,7 @@ impl<P: Platform> Queue<P> {
     /// a shutdown replaces it.
     pub(crate) fn end(&self, error: Error) {
         // In one go: nothing is sent on a queue that has ended.
-        self.guarded.with(|guarded| guarded.end(error));
+        self.with(|guarded| guarded.end(error));
         // Release: pairs with the acquire in `ended`. A waiter that reads `false` there has left
         // its waker under the lock, when it was sent or by its poll, where `wake_waiters` finds it.
         self.poll_flags.fetch_or(ENDED, Ordering::Release);
@@ -57,7 +57,7 @@ impl<P: Platform> Queue<P> {
 
     /// Gives out no more slots, and tells the callers that wait for one. What is in flight goes on.
     pub(crate) fn close(&self, error: Error) {
-        let kick = self.guarded.with(|guarded| {
+        let kick = self.with(|guarded| {
             keep_reason(&mut guarded.closed, error);
             // Kicks are put off no more.
             guarded.sends && guarded.decide_kick()
@@ -76,7 +76,7 @@ impl<P: Platform> Queue<P> {
         run_all(|| {
             let mut batch = Batch::default();
             let collect = |guarded: &mut Guarded<P>| guarded.collect_waiters(&mut from, &mut batch);
-            let more = self.guarded.with(collect);
+            let more = self.with(collect);
             batch.wake_all();
             more
         });
@@ -84,7 +84,7 @@ impl<P: Platform> Queue<P> {
 
     /// Tells whether the device has requests, or sessions still wait for their end.
     pub(crate) fn is_busy(&self) -> bool {
-        self.guarded.with(|guarded| guarded.is_busy())
+        self.with(|guarded| guarded.is_busy())
     }
 
     /// Returns why nothing goes on any more; for the common `None` without the lock.
@@ -94,6 +94,6 @@ impl<P: Platform> Queue<P> {
         if self.poll_flags.load(Ordering::Acquire) & ENDED == 0 {
             return None;
         }
-        self.guarded.with(|guarded| guarded.ended)
+        self.with(|guarded| guarded.ended)
     }
 }

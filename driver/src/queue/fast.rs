@@ -52,7 +52,7 @@ impl<P: Platform> Queue<P> {
         let status_at = StatusAt::behind(extent.inline_bytes);
         // If nothing was sent, it is dropped without the lock.
         let mut waker = Some(waker);
-        let (slot, word, kick) = self.guarded.with(|guarded| {
+        let (slot, word, kick) = self.with(|guarded| {
             if guarded.reapable != NONE || guarded.closed.is_some() {
                 return None;
             }
@@ -63,17 +63,23 @@ impl<P: Platform> Queue<P> {
             block.write_inline(0, iv);
             block.write_inline(iv.len(), data);
             block.await_status(status_at);
-            block.write_table(&[
-                block.head_segment(head.len(), inline_bytes),
-                // One descriptor for the output and the status right behind it.
-                block.output_segment(iv.len(), data.len() + 1),
-            ]);
             used.add_use();
             let entry = &mut guarded.slots[usize::from(slot)];
             core::mem::swap(&mut entry.waker, &mut waker);
             entry.inline_bytes = extent.inline_bytes;
             let purpose = Purpose::Data(session);
-            let kick = guarded.make_available((slot, word), purpose, status_at, State::Submitted);
+            let write = |format| {
+                block.write_table(
+                    format,
+                    &[
+                        block.head_segment(head.len(), inline_bytes),
+                        // One descriptor for the output and the status right behind it.
+                        block.output_segment(iv.len(), data.len() + 1),
+                    ],
+                )
+            };
+            let (place, state) = ((slot, word), State::Submitted);
+            let kick = guarded.make_available(place, purpose, status_at, state, write);
             Some((slot, word, kick))
         })?;
         Some(self.sent((slot, word), extent, FirstPoll::WakerRecorded, kick))
@@ -102,7 +108,7 @@ impl<P: Platform> Queue<P> {
         };
         let shared = &self.shared;
         let mut waker = Some(waker);
-        let (slot, word, kick) = self.guarded.with(|guarded| {
+        let (slot, word, kick) = self.with(|guarded| {
             if guarded.reapable != NONE || guarded.free == NONE || guarded.closed.is_some() {
                 return None;
             }

@@ -38,12 +38,12 @@ pub enum Framing {
 }
 
 /// The descriptors of a request.
-pub(super) type Chain = ArrayVec<Segment, MAX_SEGMENTS>;
+pub(super) type Segments = ArrayVec<Segment, MAX_SEGMENTS>;
 
 /// The descriptors of a request in which each field begins one.
 #[derive(Debug)]
 pub(super) struct Fields {
-    chain: Chain,
+    segments: Segments,
     /// How many there are, those included that there is no room for.
     count: usize,
 }
@@ -51,7 +51,7 @@ pub(super) struct Fields {
 impl Fields {
     fn begin(block: Block<'_>, head_len_bytes: usize) -> Self {
         let mut fields = Self {
-            chain: Chain::new(),
+            segments: Segments::new(),
             count: 0,
         };
         fields.push(block.head_segment(head_len_bytes, 0));
@@ -61,7 +61,7 @@ impl Fields {
     fn push(&mut self, segment: Segment) {
         self.count += 1;
         // If there is no room, the count shows it.
-        let _ = self.chain.try_push(segment);
+        let _ = self.segments.try_push(segment);
     }
 
     /// Adds a descriptor for each part of these lengths. The parts lie one behind the other: from
@@ -176,11 +176,11 @@ impl Fields {
     /// # Errors
     ///
     /// [`Error::TooManyBuffers`].
-    pub(super) fn into_chain(self, max: usize) -> Result<Chain, Error> {
+    pub(super) fn into_chain(self, max: usize) -> Result<Segments, Error> {
         let descriptors = self.count;
         if descriptors > max {
             return Err(Error::TooManyBuffers { descriptors, max });
         }
-        Ok(self.chain)
+        Ok(self.segments)
     }
 }

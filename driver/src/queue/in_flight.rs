@@ -47,7 +47,7 @@ impl<P: Platform> From<Ended<'_, P>> for Error {
     #[inline(never)]
     fn from(ended: Ended<'_, P>) -> Self {
         // Under the lock, as `leave_waker` saw it: `Queue::ended` may not tell of it yet.
-        let reason = ended.0.guarded.with(|guarded| guarded.ended);
+        let reason = ended.0.with(|guarded| guarded.ended);
         reason.unwrap_or(Self::ShutDown)
     }
 }
@@ -123,7 +123,7 @@ impl<'q, P: Platform> InFlight<'q, P> {
         // A common second poll clones nothing; clones and drops happen without the lock.
         let mut spare: Option<Waker> = None;
         loop {
-            let (outcome, kick) = self.queue.guarded.with(|guarded| {
+            let (outcome, kick) = self.queue.with(|guarded| {
                 if self.word.is(State::Completed) {
                     return (Some(Poll::Ready(Ok(()))), false);
                 }
@@ -342,7 +342,7 @@ impl<'q, P: Platform> InFlight<'q, P> {
             .blocks
             .block(slot)
             .wipe_inline(usize::from(extent.inline_bytes));
-        let (taken, is_free) = queue.guarded.with(|guarded| {
+        let (taken, is_free) = queue.with(|guarded| {
             let entry = &mut guarded.slots[usize::from(slot)];
             let taken = f(guarded.ledger.as_mut(), entry);
             (taken, guarded.try_set_free(word, slot))
@@ -366,7 +366,7 @@ impl<P: Platform> InFlight<'_, P> {
     #[cold]
     fn abandon(&mut self) {
         let mut batch = Batch::default();
-        let (waker, is_answered) = self.queue.guarded.with(|guarded| {
+        let (waker, is_answered) = self.queue.with(|guarded| {
             guarded.stats.abandoned += 1;
             let word = self.word;
             let entry = &mut guarded.slots[usize::from(self.slot)];

@@ -11,12 +11,12 @@ impl<P: Platform> Queue<P> {
     /// Puts off kicks of the CPU in `place` until as many [`resume_kicks`](Self::resume_kicks).
     pub(crate) fn defer_kicks(&self, place: Place) {
         learn_cpus::<P>();
-        self.guarded.with(|guarded| guarded.deferring.begin(place));
+        self.with(|guarded| guarded.deferring.begin(place));
     }
 
     /// Ends a section, and makes up for the kicks that it put off with one.
     pub(crate) fn resume_kicks(&self, place: Place) {
-        let kick = self.guarded.with(|guarded| {
+        let kick = self.with(|guarded| {
             guarded.deferring.end(place);
             guarded.decide_deferred_kick()
         });
@@ -27,7 +27,7 @@ impl<P: Platform> Queue<P> {
 
     /// Notifies the device of what this CPU has put off so far.
     pub(crate) fn notify_deferred(&self) {
-        let kick = self.guarded.with(|guarded| {
+        let kick = self.with(|guarded| {
             let section = guarded.deferring.section_here::<P>();
             section != Section::None && guarded.decide_deferred_kick()
         });
@@ -38,7 +38,7 @@ impl<P: Platform> Queue<P> {
 
     /// Notifies the device likewise, if the caller is about to wait within the section.
     pub(crate) fn notify_before_wait(&self) {
-        let kick = self.guarded.with(Guarded::decide_kick_before_wait);
+        let kick = self.with(Guarded::decide_kick_before_wait);
         if kick {
             self.doorbell.ring();
         }

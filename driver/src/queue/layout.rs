@@ -4,7 +4,7 @@
 //! slot owns its descriptors, so a request that has a slot never waits for descriptors.
 
 use super::{block, framing::Framing};
-use crate::{Error, transport::QueueIndex, wire::REQUEST_LEN};
+use crate::{Error, transport::QueueIndex, virtqueue::Format, wire::REQUEST_LEN};
 
 /// Most bytes of IV and data together that are copied under the lock.
 pub(super) const SHORT_DATA_LEN: usize = 64;
@@ -55,6 +55,7 @@ pub(crate) struct Layout {
     pub(crate) max_entries: u16,
     /// Slots that the caller wants.
     pub(crate) slots: u16,
+    pub(crate) format: Format,
     pub(crate) indirect: bool,
     pub(crate) framing: Framing,
     pub(crate) event_index: bool,
@@ -99,7 +100,8 @@ impl Layout {
             return Err(Error::QueueMissing { queue });
         }
         let needed = self.framing.min_segments();
-        // A device's limit need not be a power of two; a split ring's size has to be (2.7).
+        // A device's limit need not be a power of two; a split ring's size has to be (2.7), and a
+        // packed ring's is, too, so that its positions need no division. 2^15 is most (2.8).
         let largest = 1 << self.max_entries.ilog2();
         if largest < needed {
             return Err(Error::QueueTooSmall {
@@ -153,6 +155,7 @@ mod tests {
             queue,
             max_entries,
             slots,
+            format: Format::Split,
             indirect,
             framing,
             event_index: true,

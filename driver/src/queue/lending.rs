@@ -34,13 +34,12 @@ impl<P: Platform> Queue<P> {
     pub(crate) fn clear(&self) {
         let is_lent = self.lent.load(Ordering::Relaxed);
         if is_lent {
-            self.guarded
-                .with(|guarded| guarded.ring.give_up(&self.given_up));
+            self.ring_memory.give_up(&self.given_up);
             self.shared.blocks.give_up(&self.given_up);
         }
         self.reap();
         for (slot, word) in (0..).zip(&self.shared.words) {
-            let left = self.guarded.with(|guarded| {
+            let left = self.with(|guarded| {
                 let entry = &mut guarded.slots[usize::from(slot)];
                 let is_in_flight = word.is_in_flight();
                 let is_created = word.is(State::Completed) && entry.status_at == StatusAt::CREATE;
@@ -67,9 +66,7 @@ impl<P: Platform> Queue<P> {
         // Bounded, even if others cancel requests all the time. In the common case there is nothing
         // to reap and the lock is taken once.
         for _ in &self.shared.words {
-            let reapable = self
-                .guarded
-                .with(|guarded| guarded.take_reapable(&self.shared));
+            let reapable = self.with(|guarded| guarded.take_reapable(&self.shared));
             let Some(slot) = reapable else { return };
             self.empty(slot);
             self.give_back(slot);
@@ -79,7 +76,7 @@ impl<P: Platform> Queue<P> {
     /// Empties a slot, without the lock: wipes its block and frees its buffers. From here on the
     /// caller has the slot reserved.
     pub(super) fn empty(&self, slot: u16) {
-        let (inline_bytes, buffers) = self.guarded.with(|guarded| {
+        let (inline_bytes, buffers) = self.with(|guarded| {
             self.shared.words[usize::from(slot)].set(State::Reserved);
             let entry = &mut guarded.slots[usize::from(slot)];
             (entry.inline_bytes, core::mem::take(&mut entry.buffers))
@@ -95,8 +92,7 @@ impl<P: Platform> Queue<P> {
     #[cold]
     pub(super) fn give_back(&self, slot: u16) {
         let mut batch = Batch::default();
-        self.guarded
-            .with(|guarded| guarded.pass_on(&self.shared, slot, Content::Wiped, &mut batch));
+        self.with(|guarded| guarded.pass_on(&self.shared, slot, Content::Wiped, &mut batch));
         self.finish(&mut batch);
     }
 }
@@ -104,10 +100,8 @@ impl<P: Platform> Queue<P> {
 impl<P: Platform> Drop for Queue<P> {
     fn drop(&mut self) {
         if self.lent.load(Ordering::Relaxed) {
-            let slots = self.guarded.with(|guarded| {
-                guarded.ring.give_up(&self.given_up);
-                core::mem::take(&mut guarded.slots)
-            });
+            self.ring_memory.give_up(&self.given_up);
+            let slots = self.with(|guarded| core::mem::take(&mut guarded.slots));
             // Wiped all the same: no key and no data stays in memory that is given up.
             for slot in slots {
                 slot.buffers.give_up(&self.given_up);

@@ -6,7 +6,7 @@
 //! Queue::reserve            a slot, first come first served            (waiting, guarded/passing)
 //! Reserved::submit          fills the slot's block, without the lock   (reserved, body, framing)
 //! Guarded::make_available   records the request, under the lock        (guarded)
-//! SplitQueue::publish       the device can see it from here on         (virtqueue)
+//! Ring::publish             the device can see it from here on         (virtqueue)
 //! Guarded::decide_kick      whether to notify the device               (guarded/kicks)
 //! Doorbell::ring            without the lock                           (transport)
 //! ```
@@ -72,7 +72,7 @@ pub(crate) use self::{
 pub use self::{deferral::begin_wait, framing::Framing, layout::WhenNotReady};
 use crate::{
     Error, Platform,
-    dma::GivenUp,
+    dma::{DmaRegion, GivenUp},
     heap::boxed,
     stats::QueueStats,
     sync::{
@@ -80,7 +80,7 @@ use crate::{
         atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
     },
     transport::{Doorbell, QueueAddresses},
-    virtqueue::SplitQueue,
+    virtqueue::{Format, Ring, RingLayout, Used},
 };
 
 /// `guarded.ended` is set.
@@ -88,19 +88,30 @@ const ENDED: u8 = 1;
 /// No interrupt comes: each waiting task drains.
 const POLLED: u8 = 2;
 
+/// What the queue's lock guards.
+#[derive(Debug)]
+struct Locked<P: Platform> {
+    /// Beside all else: a drain holds it while what it does changes anything else.
+    used: Used<DmaRegion<P>>,
+    guarded: Guarded<P>,
+}
+
 /// One virtqueue with its slots.
 #[derive(Debug)]
 pub(crate) struct Queue<P: Platform> {
-    guarded: IrqMutex<P, Guarded<P>>,
+    locked: IrqMutex<P, Locked<P>>,
     shared: Shared<P>,
+    /// What the ring lies in.
+    ring_memory: DmaRegion<P>,
     /// What a poll of a request in flight reads without the lock: [`ENDED`], [`POLLED`].
     poll_flags: AtomicU8,
     doorbell: Doorbell,
     addresses: QueueAddresses,
     entries: u16,
     max_segments: u16,
-    /// Chains are compact and lie in indirect tables, one a slot, as with nearly all devices.
-    is_plain: bool,
+    format: Format,
+    /// Chains lie in indirect tables, one a slot.
+    is_indirect: bool,
     /// A data request that is short may be sent by [`submit_fast`](Self::submit_fast).
     takes_fast_path: bool,
     framing: Framing,
@@ -126,25 +137,24 @@ impl<P: Platform> Queue<P> {
             stride,
             max_segments,
         } = layout.size()?;
-        let mut ring = SplitQueue::new(entries, layout.event_index)?;
         let blocks = Blocks::new(slots)?;
-        if layout.indirect {
-            // Once and for all: descriptor and slot have the same number.
-            for slot in 0..slots {
-                let table = blocks.block(slot).table_address();
-                ring.write_indirect(slot, table, max_segments.into());
-            }
-        }
-        let addresses = ring.addresses();
+        let ring = Ring::new(RingLayout {
+            format: layout.format,
+            entries,
+            slots,
+            stride,
+            event_index: layout.event_index,
+            tables: layout.indirect.then(|| blocks.tables(max_segments)),
+        })?;
         let next = |slot: u16| if slot + 1 < slots { slot + 1 } else { NONE };
         let ledger = match layout.sessions {
             0 => None,
             sessions => Some(Ledger::new(sessions)?),
         };
         let guarded = Guarded {
-            ring,
+            available: ring.available,
             slots: boxed((0..slots).map(|slot| Slot::new(next(slot))))?,
-            stride,
+            is_indirect: layout.indirect,
             is_plain: layout.is_plain(),
             framing: layout.framing,
             free: 0,
@@ -169,24 +179,38 @@ impl<P: Platform> Queue<P> {
             "data queue"
         };
         Ok(Self {
-            guarded: IrqMutex::new(name, guarded),
+            locked: IrqMutex::new(
+                name,
+                Locked {
+                    used: ring.used,
+                    guarded,
+                },
+            ),
             shared: Shared {
                 words,
                 blocks,
                 sessions,
             },
+            ring_memory: ring.memory,
             poll_flags: AtomicU8::new(0),
             doorbell,
-            addresses,
+            addresses: ring.addresses,
             entries,
             max_segments,
-            is_plain: layout.is_plain(),
+            format: layout.format,
+            is_indirect: layout.indirect,
             takes_fast_path: layout.takes_fast_path(),
             framing: layout.framing,
             lent: AtomicBool::new(false),
             given_up,
             pending_polls: AtomicU64::new(0),
         })
+    }
+
+    /// Runs `f` on all that the lock guards but the half of the ring that is drained.
+    #[inline(always)]
+    fn with<R>(&self, f: impl FnOnce(&mut Guarded<P>) -> R) -> R {
+        self.locked.with(|locked| f(&mut locked.guarded))
     }
 
     pub(crate) fn addresses(&self) -> QueueAddresses {
@@ -205,42 +229,37 @@ impl<P: Platform> Queue<P> {
     /// Takes note that so many queues share the queue's vector, itself included.
     pub(crate) fn share_vector(&self, queues: usize) {
         let queues = u16::try_from(queues).unwrap_or(u16::MAX);
-        self.guarded
-            .with(|guarded| guarded.accounting.share_vector(queues));
+        self.with(|guarded| guarded.accounting.share_vector(queues));
     }
 
     /// Takes note that the queue's vector is about to move to another CPU.
     pub(crate) fn move_vector(&self) {
-        self.guarded
-            .with(|guarded| guarded.accounting.move_vector());
+        self.with(|guarded| guarded.accounting.move_vector());
     }
 
     /// Takes over the credit of the queue that was here before a reset.
     pub(crate) fn inherit_credit(&self, credit: u16) {
-        self.guarded
-            .with(|guarded| guarded.accounting.inherit(credit));
+        self.with(|guarded| guarded.accounting.inherit(credit));
     }
 
     /// Spends a credit, if there is one, for an interrupt of a queue that is gone.
     pub(crate) fn spend_for_another(&self) -> bool {
-        self.guarded.with(|guarded| guarded.accounting.spend())
+        self.with(|guarded| guarded.accounting.spend())
     }
 
     /// Forgets all credit if nothing is in flight and no message can arrive any more (see
     /// [`Accounting::settle`]).
     pub(crate) fn settle(&self, now_ns: u64, travel_ns: u64) -> bool {
-        self.guarded
-            .with(|guarded| guarded.in_flight == 0 && guarded.accounting.settle(now_ns, travel_ns))
+        self.with(|guarded| guarded.in_flight == 0 && guarded.accounting.settle(now_ns, travel_ns))
     }
 
     /// Takes note that a message may still be on its way when a register read is answered.
     pub(crate) fn let_messages_travel(&self) {
-        self.guarded
-            .with(|guarded| guarded.accounting.let_messages_travel());
+        self.with(|guarded| guarded.accounting.let_messages_travel());
     }
 
     pub(crate) fn stats(&self) -> QueueStats {
-        self.guarded.with(|guarded| QueueStats {
+        self.with(|guarded| QueueStats {
             in_flight: guarded.in_flight.into(),
             published: guarded.accounting.published(),
             interrupt_credit: guarded.accounting.credit(),
@@ -257,12 +276,11 @@ impl<P: Platform> Queue<P> {
 
     /// Returns how many session places are taken.
     pub(crate) fn sessions_taken(&self) -> usize {
-        self.guarded
-            .with(|guarded| guarded.ledger.as_ref().map_or(0, Ledger::taken))
+        self.with(|guarded| guarded.ledger.as_ref().map_or(0, Ledger::taken))
     }
 
     /// Runs `f` on the places of the sessions. `None` for a data queue.
     pub(crate) fn with_ledger<R>(&self, f: impl FnOnce(&mut Ledger) -> R) -> Option<R> {
-        self.guarded.with(|guarded| guarded.ledger.as_mut().map(f))
+        self.with(|guarded| guarded.ledger.as_mut().map(f))
     }
 }

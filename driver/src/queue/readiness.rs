@@ -6,13 +6,13 @@ use crate::{Platform, sync::run_all};
 impl<P: Platform> Queue<P> {
     /// Tells whether the device's hardware is ready, as far as is known.
     pub(crate) fn is_ready(&self) -> bool {
-        self.guarded.with(|guarded| guarded.is_ready)
+        self.with(|guarded| guarded.is_ready)
     }
 
     /// Takes note whether the device's hardware is ready; `true` if that is news. Any context.
     pub(crate) fn set_ready(&self, is_ready: bool) -> bool {
         let mut batch = Batch::default();
-        let (is_news, more) = self.guarded.with(|guarded| {
+        let (is_news, more) = self.with(|guarded| {
             let was_ready = core::mem::replace(&mut guarded.is_ready, is_ready);
             guarded.sends = is_ready && guarded.ended.is_none();
             if was_ready == is_ready {
@@ -41,7 +41,7 @@ impl<P: Platform> Queue<P> {
             if goes_on {
                 let pass =
                     |guarded: &mut Guarded<P>| guarded.serve_or_turn_away(&self.shared, &mut batch);
-                more = self.guarded.with(pass);
+                more = self.with(pass);
             }
             goes_on
         });

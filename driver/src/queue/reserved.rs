@@ -10,13 +10,13 @@ use super::{
     block::{Block, INLINE_LEN, StatusAt},
     body::{Body, Extent},
     buffers::{Buffers, buffer_segment},
-    framing::{Chain, Fields, Framing},
+    framing::{Fields, Framing, Segments},
     guarded::Guarded,
     in_flight::{FirstPoll, InFlight},
     sessions::SessionIndex,
     slot::{Purpose, State},
 };
-use crate::{Error, Platform, virtqueue::Segment};
+use crate::{Error, Platform, virtqueue::Chain};
 
 /// A slot that a caller has and that the device does not know of. Dropping it wipes its block and
 /// gives the slot back.
@@ -61,7 +61,8 @@ impl<'q, P: Platform> Reserved<'q, P> {
         block.await_status(status_at);
         let segments = || body.compact(block, head.len(), self.queue.max_segments.into());
         let fields = || body.fields(block, head.len());
-        let chain = self.chain(segments, fields)?;
+        let mut direct = Segments::new();
+        let chain = self.chain(segments, fields, &mut direct)?;
         let record = Record {
             status_at,
             extent,
@@ -69,7 +70,7 @@ impl<'q, P: Platform> Reserved<'q, P> {
             waker,
         };
         let sessions = &self.queue.shared.sessions;
-        self.hand_over(&chain, record, |_| {
+        self.hand_over(chain, record, |_| {
             let Some(session) = session else {
                 return Ok(Purpose::Nothing);
             };
@@ -110,7 +111,8 @@ impl<'q, P: Platform> Reserved<'q, P> {
                 .collect())
         };
         let fields = || Fields::control(block, head.len(), keys.iter().map(|key| key.len()), apart);
-        let chain = self.chain(segments, fields)?;
+        let mut direct = Segments::new();
+        let chain = self.chain(segments, fields, &mut direct)?;
         let extent = Extent {
             inline_bytes: inline_bytes as u16,
             output_len_bytes: 0,
@@ -122,7 +124,7 @@ impl<'q, P: Platform> Reserved<'q, P> {
             waker,
         };
         let sessions = &self.queue.shared.sessions;
-        self.hand_over(&chain, record, |guarded| {
+        self.hand_over(chain, record, |guarded| {
             let ledger = guarded.ledger.as_mut();
             let ledger = ledger.ok_or(Error::TooManySessions { max: 0 })?;
             let session = ledger.reserve()?;
@@ -142,34 +144,33 @@ impl<'q, P: Platform> Reserved<'q, P> {
         self.queue.shared.blocks.block(self.slot)
     }
 
-    /// Describes the request by the queue's framing. A plain chain is written into the block here;
-    /// any other is returned, to be written under the lock.
+    /// Describes the request by the queue's framing: in the block's table, or in `direct` where
+    /// there are no tables.
     #[inline(always)]
-    fn chain(
+    fn chain<'s>(
         &self,
-        segments: impl FnOnce() -> Result<Chain, Error>,
+        segments: impl FnOnce() -> Result<Segments, Error>,
         fields: impl FnOnce() -> Fields,
-    ) -> Result<Chain, Error> {
+        direct: &'s mut Segments,
+    ) -> Result<Chain<'s>, Error> {
         let queue = self.queue;
-        match queue.framing {
-            _ if queue.is_plain => {
-                self.block().write_table(&segments()?);
-                Ok(Chain::new())
-            }
-            Framing::Compact => segments(),
-            Framing::OnePerField => {
-                // First refuse what is too long in any framing.
-                segments()?;
-                fields().into_chain(queue.max_segments.into())
-            }
+        // Also refuses what is too long in any framing.
+        let mut segments = segments()?;
+        if queue.framing == Framing::OnePerField {
+            segments = fields().into_chain(queue.max_segments.into())?;
         }
+        if queue.is_indirect {
+            return Ok(self.block().write_table(queue.format, &segments));
+        }
+        *direct = segments;
+        Ok(Chain::Direct(direct))
     }
 
     /// Makes the request available, and notifies the device if that is due.
     #[inline(always)]
     fn hand_over(
         self,
-        chain: &[Segment],
+        chain: Chain<'_>,
         mut record: Record<'_, P>,
         purpose: impl FnOnce(&mut Guarded<P>) -> Result<Purpose, Error>,
     ) -> Result<InFlight<'q, P>, Error> {
@@ -191,17 +192,17 @@ impl<'q, P: Platform> Reserved<'q, P> {
 }
 
 impl<P: Platform> Queue<P> {
-    /// Sends the request in `slot`, whose block is filled. `chain` is empty if the block's table is
-    /// filled, too. `true` when the device has to be notified.
+    /// Sends the request in `slot`, whose block is filled. `true` when the device has to be
+    /// notified.
     #[inline(never)]
     fn submit_chain(
         &self,
         slot: u16,
-        chain: &[Segment],
+        chain: Chain<'_>,
         record: &mut Record<'_, P>,
         purpose: impl FnOnce(&mut Guarded<P>) -> Result<Purpose, Error>,
     ) -> Result<bool, Error> {
-        self.guarded.with(|guarded| {
+        self.with(|guarded| {
             // Goes on while the hardware is lost and callers are to wait: this one got its slot a
             // moment before that.
             if guarded.closed.is_some()
@@ -220,13 +221,13 @@ impl<P: Platform> Queue<P> {
                 core::mem::swap(&mut entry.buffers, *buffers);
             }
             core::mem::swap(&mut entry.waker, &mut record.waker);
-            guarded.write_chain((slot, self.shared.blocks.block(slot)), chain);
             let status_at = record.status_at;
             Ok(guarded.make_available(
                 (slot, self.shared.word(slot)),
                 purpose,
                 status_at,
                 State::Submitted,
+                |_| chain,
             ))
         })
     }

@@ -43,7 +43,7 @@ pin_project! {
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
             let Some(node) = this.node.initialized_mut() else { return };
-            let (removed, waker) = this.queue.guarded.with(|guarded| {
+            let (removed, waker) = this.queue.with(|guarded| {
                 match node.reset(&mut guarded.waiters) {
                     (NodeData::Linked(waker), ()) => (None, waker),
                     (NodeData::Removed(slot), ()) => (slot, None),
@@ -76,7 +76,7 @@ impl<P: Platform> Queue<P> {
     /// Reserves a slot if one is free and none has to be emptied.
     #[inline(always)]
     pub(crate) fn reserve_fast(&self) -> Option<Reserved<'_, P>> {
-        let slot = self.guarded.with(|guarded| {
+        let slot = self.with(|guarded| {
             if guarded.reapable != NONE || guarded.closed.is_some() {
                 return None;
             }
@@ -88,7 +88,7 @@ impl<P: Platform> Queue<P> {
     /// Reserves a slot if one is free and nobody has waited longer.
     pub(crate) fn try_reserve(&self) -> Result<Reserved<'_, P>, Error> {
         self.reap();
-        let slot = self.guarded.with(|guarded| {
+        let slot = self.with(|guarded| {
             if let Some(error) = guarded.closed {
                 return Err(error);
             }
@@ -130,7 +130,7 @@ impl<'q, P: Platform> Future for Reserve<'q, P> {
         }
         loop {
             // `waker` comes back holding what the list kept before, to be dropped here.
-            let step = queue.guarded.with(|guarded| {
+            let step = queue.with(|guarded| {
                 if let Some(node) = this.node.as_mut().initialized_mut() {
                     match node.take_removed(&guarded.waiters) {
                         Ok((Some(slot), ())) if guarded.waits_for_hardware() => {

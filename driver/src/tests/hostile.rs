@@ -10,7 +10,8 @@ use crate::{
     Cipher, CipherAlgorithm, DeviceFault, Direction, DmaBuffer, Error, ForcedReset, Options,
     Refusal,
     fake::{
-        Fault, IV, KEY, Rig, Setup, Wakes, is_in_memory, live_pages, oracle, poll_once, trusted,
+        Fault, IV, KEY, Rig, Setup, Wakes, is_in_memory, is_packed, live_pages, oracle, poll_once,
+        request, trusted,
     },
 };
 
@@ -61,6 +62,12 @@ fn with_fault(fault: Fault) -> [Option<Error>; 2] {
 fn ids_that_are_no_request_break_the_device() {
     // Beyond the queue, right in the low half only, a slot that is free, all ones.
     for id in [64, 0x1_0000, 0x8000_0000, 63, u32::MAX] {
+        // In a packed ring an id has 16 bits.
+        let id = if is_packed() { id & 0xffff } else { id };
+        // The request's own.
+        if id == 0 {
+            continue;
+        }
         let broken = Some(Error::Broken(DeviceFault::BadUsedId { id }));
         assert_eq!(with_fault(Fault::Id(id)), [broken, broken]);
     }
@@ -96,13 +103,45 @@ fn with_fault_tolerant(fault: Fault) -> [Option<Error>; 2] {
 fn index_that_jumps_breaks_the_device() {
     // One request in flight more than the index may have moved by.
     for by in [2, 100, 0x7fff] {
+        // A packed ring has no index: as many are looked for as are too many.
+        let advance = if is_packed() { 3 } else { 1 + by };
         let jump = DeviceFault::UsedIndexJump {
-            advance: 1 + by,
+            advance,
             in_flight: 2,
         };
         let broken = Some(Error::Broken(jump));
         assert_eq!(with_fault(Fault::IndexJump(by)), [broken, broken]);
     }
+}
+
+#[test]
+fn use_of_what_was_never_sent_breaks_the_device() {
+    let rig = Rig::simple();
+    let session = rig.session(Direction::Encrypt);
+    rig.fake.use_unserved(0, 0);
+    let jump = DeviceFault::UsedIndexJump {
+        advance: 1,
+        in_flight: 0,
+    };
+    assert_eq!(rig.device.ended(), Some(Error::Broken(jump)));
+    drop(session);
+}
+
+#[test]
+fn descriptor_that_is_marked_for_another_lap_is_not_used() {
+    if !is_packed() {
+        return;
+    }
+    let rig = Rig::simple();
+    let session = rig.session(Direction::Encrypt);
+    let mut request = request(&session);
+    rig.fake.mark_for_another_lap(0);
+    rig.device.poll();
+    assert!(poll_once(request.as_mut()).is_pending());
+    assert_eq!(rig.device.ended(), None);
+    // It has only spoiled its own descriptor, of which it has taken note before.
+    assert_eq!(rig.fake.serve(0, 1), 1);
+    assert!(poll_once(request.as_mut()).is_ready());
 }
 
 #[test]

@@ -144,6 +144,34 @@ fn with_event_index_several_completions_owe_one_message() {
     );
 }
 
+/// QEMU does that: see `UsedIndex`.
+#[test]
+fn message_of_an_event_that_a_device_passes_again_is_not_unhandled() {
+    let setup = Setup {
+        judges_by_offsets: true,
+        ..Setup::default()
+    };
+    let rig = Rig::new(setup, Rig::options()).unwrap();
+    let session = rig.session(Direction::Encrypt);
+    assert!(rig.device.settle());
+    let before = rig.device.interrupt_stats().unhandled;
+    // Batches of every length meet the ring's end in every way.
+    for batch in (1..=20).chain(1..=20) {
+        rig.fake.hold_interrupts(true);
+        let requests: Vec<_> = (0..batch).map(|_| request(&session)).collect();
+        assert_eq!(rig.fake.serve(0, batch), batch);
+        for _ in rig.fake.held() {
+            rig.device.handle_interrupt(MsixEntry(1));
+        }
+        drop(requests);
+    }
+    assert_eq!(rig.device.interrupt_stats().unhandled, before);
+    // And no more is owed than that.
+    rig.device.settle();
+    let answer = rig.device.handle_interrupt(MsixEntry(1));
+    assert_eq!(answer, Interrupt::Unhandled);
+}
+
 #[test]
 fn after_settle_spurious_messages_are_counted_exactly() {
     let rig = Rig::simple();

@@ -27,6 +27,7 @@ use crate::{
     },
     sync::{Current, IrqMutex},
     transport::{Doorbell, Notify, QueueIndex},
+    virtqueue::Format,
     wire::Form,
 };
 
@@ -62,6 +63,7 @@ fn queue_of(sessions: &Arc<SessionTable>, slots: u16) -> Arc<TestQueue> {
         queue: QueueIndex(0),
         max_entries: 4,
         slots,
+        format: Format::Split,
         indirect: true,
         framing: crate::Framing::Compact,
         event_index: true,

@@ -61,9 +61,12 @@ fn feature_that_is_required_and_missing_is_named() {
     );
     let packed = Features::RING_PACKED;
     assert_eq!(
-        required(packed, none, packed),
+        required(packed, packed, packed),
         missing("VIRTIO_F_RING_PACKED")
     );
+    assert!(required(packed, none, packed).unwrap().contains(packed));
+    let reset = Features::RING_RESET;
+    assert_eq!(required(reset, none, reset), missing("VIRTIO_F_RING_RESET"));
 }
 
 /// The driver's barriers are always what a device of hardware needs. So the driver agrees to the

@@ -1,4 +1,4 @@
-//! The ring against a device half by another hand (`virtio-queue`), across the index's wrap.
+//! The rings against device halves by another hand, across the index's wrap.
 
 use alloc::{vec, vec::Vec};
 use core::sync::atomic::{AtomicBool, AtomicU16, Ordering, fence};
@@ -10,9 +10,13 @@ use std::{
 use super::requests::join;
 use crate::{
     Direction, Features, Options,
+    dma::DmaRegion,
     fake::{Alone, FakePlatform, IV, KEY, Rig, Setup, oracle, ring_field, run},
     transport::QueueAddresses,
-    virtqueue::{SplitQueue, need_event},
+    virtqueue::{
+        Available, AvailableHalf, Chain, Format, Ring, RingLayout, Tables, Used, UsedHalf,
+        need_event,
+    },
 };
 
 #[test]
@@ -80,33 +84,105 @@ fn batches_cross_the_wrap_without_losing_a_kick() {
     }
 }
 
-/// A device half of bare atomics, without any lock that would order what the fences have to.
+/// Entries of the bare rings.
+const ENTRIES: u16 = 4;
+
+fn bare_ring(format: Format) -> Ring<DmaRegion<FakePlatform>> {
+    let tables = Tables {
+        first: 0,
+        step_bytes: 0,
+        len_bytes: 16,
+    };
+    let layout = RingLayout {
+        format,
+        entries: ENTRIES,
+        slots: ENTRIES,
+        stride: 1,
+        event_index: true,
+        tables: Some(tables),
+    };
+    Ring::new(layout).unwrap()
+}
+
+/// A device half of bare atomics, without any lock that would order what the fences have to. A
+/// position counts requests from the start.
+#[derive(Debug)]
 struct BareDevice {
+    format: Format,
     addresses: QueueAddresses,
-    size: u64,
 }
 
 impl BareDevice {
-    fn at(&self, address: u64) -> &'static AtomicU16 {
+    fn field(&self, address: u64) -> &'static AtomicU16 {
         ring_field(address)
     }
 
-    fn available_index(&self) -> u16 {
-        self.at(self.addresses.available() + 2)
-            .load(Ordering::Acquire)
+    /// The flags of a packed ring's descriptor, and the wrap counter for it.
+    fn flags(&self, position: u16) -> (&'static AtomicU16, bool) {
+        let at = self.addresses.descriptors() + 16 * u64::from(position % ENTRIES) + 14;
+        (self.field(at), position & ENTRIES == 0)
     }
 
-    fn used_index(&self) -> &'static AtomicU16 {
-        self.at(self.addresses.used() + 2)
+    /// A packed ring's event at a position.
+    fn event(position: u16) -> u16 {
+        position % ENTRIES | u16::from(position & ENTRIES == 0) << 15
     }
 
-    fn available_event(&self) -> &'static AtomicU16 {
-        self.at(self.addresses.used() + 4 + 8 * self.size)
+    fn is_available(&self, position: u16) -> bool {
+        match self.format {
+            Format::Split => {
+                let index = self.field(self.addresses.available() + 2);
+                index.load(Ordering::Acquire) != position
+            }
+            Format::Packed => {
+                let (flags, wrap) = self.flags(position);
+                let flags = flags.load(Ordering::Acquire);
+                (flags >> 7 & 1 != 0) == wrap && (flags >> 15 != 0) != wrap
+            }
+        }
     }
 
-    fn used_event(&self) -> u16 {
-        self.at(self.addresses.available() + 4 + 2 * self.size)
-            .load(Ordering::Relaxed)
+    fn use_one(&self, position: u16) {
+        match self.format {
+            Format::Split => {
+                let index = self.field(self.addresses.used() + 2);
+                index.store(position.wrapping_add(1), Ordering::Release);
+            }
+            Format::Packed => {
+                let (flags, wrap) = self.flags(position);
+                flags.store(if wrap { 1 << 7 | 1 << 15 } else { 0 }, Ordering::Release);
+            }
+        }
+    }
+
+    fn ask_for_kick(&self, position: u16) {
+        match self.format {
+            Format::Split => {
+                let event = self.addresses.used() + 4 + 8 * u64::from(ENTRIES);
+                self.field(event).store(position, Ordering::Relaxed);
+            }
+            Format::Packed => {
+                let events = self.addresses.used();
+                self.field(events)
+                    .store(Self::event(position), Ordering::Relaxed);
+                self.field(events + 2).store(2, Ordering::Release);
+            }
+        }
+    }
+
+    fn is_asked_for(&self, position: u16) -> bool {
+        match self.format {
+            Format::Split => {
+                let event = self.addresses.available() + 4 + 2 * u64::from(ENTRIES);
+                let event = self.field(event).load(Ordering::Relaxed);
+                need_event(event, position.wrapping_add(1), position)
+            }
+            Format::Packed => {
+                let events = self.addresses.available();
+                assert_eq!(self.field(events + 2).load(Ordering::Acquire), 2);
+                self.field(events).load(Ordering::Relaxed) == Self::event(position)
+            }
+        }
     }
 }
 
@@ -122,8 +198,8 @@ impl Jitter {
     }
 }
 
-/// How long the bare rings are raced.
-const RACE: Duration = Duration::from_secs(1);
+/// How long each of the bare rings is raced.
+const RACE: Duration = Duration::from_millis(600);
 /// How long a kick or an interrupt may take; far longer than any thread is put off.
 const LOST: Duration = Duration::from_secs(5);
 
@@ -146,28 +222,41 @@ fn spin_until(limit: Duration, mut done: impl FnMut() -> bool) -> bool {
 
 #[test]
 fn kick_is_not_lost_between_a_store_and_a_load() {
-    // Driver: store idx, load avail_event. Device: store avail_event, load idx. Without a full
-    // barrier on both sides each may miss the other.
-    let _alone = Alone::new();
-    let mut queue = SplitQueue::<FakePlatform>::new(4, true).unwrap();
-    let device = BareDevice {
-        addresses: queue.addresses(),
-        size: 4,
-    };
+    for format in [Format::Split, Format::Packed] {
+        let _alone = Alone::new();
+        let ring = bare_ring(format);
+        let device = BareDevice {
+            format,
+            addresses: ring.addresses,
+        };
+        match (ring.available, ring.used) {
+            (Available::Split(available), Used::Split(used)) => {
+                race_for_kicks(&device, available, used);
+            }
+            (Available::Packed(available), Used::Packed(used)) => {
+                race_for_kicks(&device, available, used);
+            }
+            _ => unreachable!("halves of two rings"),
+        }
+    }
+}
+
+fn race_for_kicks(device: &BareDevice, mut available: impl AvailableHalf, mut used: impl UsedHalf) {
+    // Driver: hand a request over, load the event. Device: store the event, look for a request.
+    // Without a full barrier on both sides each may miss the other.
     let (kicked, stop) = (AtomicBool::new(false), AtomicBool::new(false));
     let lost = thread::scope(|scope| {
         scope.spawn(|| {
             let mut seen = 0;
             while !stop.load(Ordering::Relaxed) {
-                let index = device.available_index();
-                if index != seen {
-                    seen = index;
-                    device.used_index().store(seen, Ordering::Release);
+                if device.is_available(seen) {
+                    device.use_one(seen);
+                    seen = seen.wrapping_add(1);
                     continue;
                 }
-                device.available_event().store(seen, Ordering::Relaxed);
+                device.ask_for_kick(seen);
                 fence(Ordering::SeqCst);
-                if device.available_index() == seen {
+                if !device.is_available(seen) {
                     let woken = || kicked.swap(false, Ordering::AcqRel);
                     spin_until(LOST, || woken() || stop.load(Ordering::Relaxed));
                 }
@@ -178,42 +267,56 @@ fn kick_is_not_lost_between_a_store_and_a_load() {
         let mut answered = true;
         while answered && start.elapsed() < RACE {
             published = published.wrapping_add(1);
-            queue.publish(0);
-            if queue.decide_kick() {
+            available.publish(0, Chain::InTable(1));
+            if available.decide_kick() {
                 kicked.store(true, Ordering::Release);
             }
-            answered = spin_until(LOST / 2, || queue.used_index() == published);
+            answered = spin_until(LOST / 2, || used.used_index(1, |_| 1).index == published);
+            used.take_used(|_| 1);
         }
         stop.store(true, Ordering::Relaxed);
         !answered
     });
-    assert!(!lost, "the device sleeps, and a request waits for it");
+    assert!(
+        !lost,
+        "{device:?}: the device sleeps, and a request waits for it"
+    );
 }
 
 #[test]
 fn interrupt_is_not_lost_between_a_store_and_a_load() {
-    // Driver: store used_event, load idx. Device: store idx, load used_event. The device publishes
-    // when it sees that the driver has taken the last element and is about to arm.
-    let _alone = Alone::new();
-    let mut queue = SplitQueue::<FakePlatform>::new(4, true).unwrap();
-    let device = BareDevice {
-        addresses: queue.addresses(),
-        size: 4,
-    };
+    for format in [Format::Split, Format::Packed] {
+        let _alone = Alone::new();
+        let ring = bare_ring(format);
+        let device = BareDevice {
+            format,
+            addresses: ring.addresses,
+        };
+        match ring.used {
+            Used::Split(used) => race_for_interrupts(&device, used),
+            Used::Packed(used) => race_for_interrupts(&device, used),
+        }
+    }
+}
+
+fn race_for_interrupts(device: &BareDevice, mut queue: impl UsedHalf + Send) {
+    // Driver: store the event, look for a used request. Device: use a request, load the event. The
+    // device does so when it sees that the driver has taken the last one and is about to arm.
     let (interrupted, stop) = (AtomicBool::new(false), AtomicBool::new(false));
     let taken = AtomicU16::new(0);
     let lost = thread::scope(|scope| {
-        let (device, interrupted, stop, taken) = (&device, &interrupted, &stop, &taken);
+        let (interrupted, stop, taken) = (&interrupted, &stop, &taken);
         let driver = scope.spawn(move || {
             let mut lost = false;
             let mut jitter = Jitter(3);
             while !lost && !stop.load(Ordering::Relaxed) {
-                while queue.next_used() != queue.used_index() {
-                    queue.take_used();
+                while queue.next_used() != queue.used_index(1, |_| 1).index {
+                    queue.take_used(|_| 1);
                 }
                 taken.store(queue.next_used(), Ordering::Release);
                 jitter.pause();
-                if queue.arm() == queue.next_used() {
+                queue.arm();
+                if queue.used_index(1, |_| 1).index == queue.next_used() {
                     let woken = || interrupted.swap(false, Ordering::AcqRel);
                     lost = !spin_until(LOST, || woken() || stop.load(Ordering::Relaxed));
                 }
@@ -225,13 +328,12 @@ fn interrupt_is_not_lost_between_a_store_and_a_load() {
         let mut jitter = Jitter(5);
         let mut published = 0u16;
         while !stop.load(Ordering::Relaxed) && start.elapsed() < RACE {
-            let old = published;
-            published = published.wrapping_add(1);
-            device.used_index().store(published, Ordering::Release);
+            device.use_one(published);
             fence(Ordering::SeqCst);
-            if need_event(device.used_event(), published, old) {
+            if device.is_asked_for(published) {
                 interrupted.store(true, Ordering::Release);
             }
+            published = published.wrapping_add(1);
             let seen = || taken.load(Ordering::Acquire) == published;
             spin_until(2 * LOST, || seen() || stop.load(Ordering::Relaxed));
             jitter.pause();
@@ -239,5 +341,8 @@ fn interrupt_is_not_lost_between_a_store_and_a_load() {
         stop.store(true, Ordering::Relaxed);
         driver.join().unwrap()
     });
-    assert!(!lost, "the driver sleeps, and an answer waits for it");
+    assert!(
+        !lost,
+        "{device:?}: the driver sleeps, and an answer waits for it"
+    );
 }

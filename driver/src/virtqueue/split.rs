@@ -2,248 +2,182 @@
 //!
 //! # Invariant
 //!
-//! *Inside*: the pointers of a [`SplitQueue`] point into the memory that it owns, each to as many
-//! elements as the queue has entries (or to the one field that it names); indices are masked by the
-//! size, a power of two.
+//! *Inside*: the parts of [`SplitAvailable`] and [`SplitUsed`] are those of one memory, as long as
+//! the queue's size calls for, which the queue owns beside both; indices are masked by the size, a
+//! power of two.
 //!
 //! *One writer a field*: the descriptor table, the available ring and `used_event` are written by
-//! the driver only, the used ring and `avail_event` by the device only. The shared 16-bit fields
-//! are atomics; everything else is handed over by a release store of an index and taken by an
-//! acquire load of it.
-#![expect(unsafe_code, reason = "fields of the ring, by pointers computed once")]
+//! the driver only, the used ring and `avail_event` by the device only. What is written there is
+//! handed over by a release store of an index and taken by an acquire load of it.
+#![expect(unsafe_code, reason = "fields of the ring, in parts looked up once")]
 
-use core::{
-    ptr::NonNull,
-    sync::atomic::{AtomicU16, Ordering},
+use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+
+use super::{
+    descriptor::{Chain, DESCRIPTOR_LEN, INDIRECT, NEXT, Segment, UsedElement, UsedIndex},
+    event::need_event,
+    half::{AvailableHalf, RingLayout, UsedHalf},
+    memory::{Part, RingMemory},
 };
+use crate::{Error, dma::barrier, transport::QueueAddresses};
 
-use crate::{
-    Error, Platform,
-    dma::{DmaRegion, GivenUp, barrier},
-    transport::QueueAddresses,
-};
-
-/// Bytes of one descriptor.
-pub(crate) const DESCRIPTOR_LEN: usize = 16;
 const USED_ELEMENT_LEN: usize = 8;
 const CACHE_LINE_LEN: usize = 64;
 
-const DESCRIPTOR_NEXT: u16 = 1;
-const DESCRIPTOR_WRITE: u16 = 2;
-const DESCRIPTOR_INDIRECT: u16 = 4;
 /// In the available ring's flags: no used buffer notifications, please.
 const AVAIL_F_NO_INTERRUPT: u16 = 1;
 /// In the used ring's flags: no available buffer notifications, please.
 const USED_F_NO_NOTIFY: u16 = 1;
 
-/// A stretch of device memory in a descriptor chain.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Segment {
-    /// Where the device finds it.
-    pub(crate) bus_address: u64,
-    /// Never 0: some devices stop working when they meet an empty descriptor.
-    pub(crate) len_bytes: u32,
-    /// The device writes it; otherwise it reads it.
-    pub(crate) writable: bool,
-}
+// Of the available and of the used ring.
+const FLAGS: usize = 0;
+const INDEX: usize = 2;
+const RING: usize = 4;
 
-/// What the device wrote into the used ring. Nothing about it has been checked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct UsedElement {
-    /// Head of a chain, if the device keeps to the rules.
-    pub(crate) id: u32,
-    /// Bytes written, if the device keeps to the rules.
-    pub(crate) len_bytes: u32,
-}
-
-/// Tells whether the step from index `old` to `new` passed `event` (Virtio 1.3, 2.7.10).
-///
-/// All arithmetic is modulo 2^16, so a batch that crosses the wrap is judged like any other.
-#[inline]
-pub const fn need_event(event: u16, new: u16, old: u16) -> bool {
-    new.wrapping_sub(event).wrapping_sub(1) < new.wrapping_sub(old)
-}
-
-/// Encodes one descriptor.
-#[inline]
-fn encode(segment: Segment, next: Option<u16>) -> [u8; DESCRIPTOR_LEN] {
-    let mut flags = if segment.writable {
-        DESCRIPTOR_WRITE
-    } else {
-        0
-    };
-    if next.is_some() {
-        flags |= DESCRIPTOR_NEXT;
-    }
-    raw(
-        segment.bus_address,
-        segment.len_bytes,
-        flags,
-        next.unwrap_or(0),
-    )
-}
-
-#[inline]
-fn raw(bus_address: u64, len_bytes: u32, flags: u16, next: u16) -> [u8; DESCRIPTOR_LEN] {
-    let high = u64::from(len_bytes) | u64::from(flags) << 32 | u64::from(next) << 48;
-    let value = u128::from(bus_address) | u128::from(high) << 64;
-    value.to_le_bytes()
-}
-
-/// Encodes a chain as a table of descriptors, for `write` to put each in its place.
-#[inline(always)]
-pub(crate) fn write_table(
-    segments: &[Segment],
-    mut write: impl FnMut(usize, &[u8; DESCRIPTOR_LEN]),
-) {
-    for (index, segment) in segments.iter().enumerate() {
-        let next = (index + 1 < segments.len()).then_some(index as u16 + 1);
-        write(index, &encode(*segment, next));
-    }
-}
-
-/// One split virtqueue.
+/// Where requests are made available.
 #[derive(Debug)]
-pub(crate) struct SplitQueue<P: Platform> {
-    memory: DmaRegion<P>,
+pub(crate) struct SplitAvailable<M: RingMemory> {
     mask: u16,
+    /// Descriptors of a slot: 1 with tables. Slot and table have the number of the descriptor.
+    stride: u16,
     event_index: bool,
-    descriptors: NonNull<[u8; DESCRIPTOR_LEN]>,
-    available_flags: NonNull<AtomicU16>,
-    available_index: NonNull<AtomicU16>,
-    available_ring: NonNull<AtomicU16>,
-    used_event: NonNull<AtomicU16>,
-    used_flags: NonNull<AtomicU16>,
-    used_index: NonNull<AtomicU16>,
-    /// Pairs of id and length.
-    used_ring: NonNull<u32>,
-    available_event: NonNull<AtomicU16>,
-    addresses: QueueAddresses,
+    descriptors: M::Part,
+    available: M::Part,
+    used: M::Part,
+    available_event: M::Part,
     /// Entries made available so far, modulo 2^16.
     next_available: u16,
     /// `next_available` when the kick was last decided.
     kick_decided: u16,
+}
+
+/// Where used requests are found.
+#[derive(Debug)]
+pub(crate) struct SplitUsed<M: RingMemory> {
+    mask: u16,
+    /// That of [`SplitAvailable`].
+    stride: u16,
+    event_index: bool,
+    available: M::Part,
+    used_event: M::Part,
+    used: M::Part,
     /// Used elements taken so far, modulo 2^16.
     next_used: u16,
 }
 
-// SAFETY: the pointers lead into memory that the queue owns (*Inside*), which every CPU reaches.
-unsafe impl<P: Platform> Send for SplitQueue<P> {}
-
-/// Loads a field of the ring.
-#[inline(always)]
-fn load(field: NonNull<AtomicU16>, ordering: Ordering) -> u16 {
-    // SAFETY: *Inside*; fields that both halves use are atomics on this side.
-    u16::from_le(unsafe { field.as_ref() }.load(ordering))
+/// Makes an empty ring: its memory, where that is for the device, and both halves of the driver's.
+///
+/// # Errors
+///
+/// [`Error::OutOfDeviceMemory`].
+pub(super) fn new<M: RingMemory>(
+    layout: RingLayout,
+) -> Result<(M, QueueAddresses, SplitAvailable<M>, SplitUsed<M>), Error> {
+    let entries = usize::from(layout.entries);
+    assert!(entries.is_power_of_two());
+    let available = entries * DESCRIPTOR_LEN;
+    // The used ring wants an alignment of 4; it gets a cache line of its own, because the device
+    // writes it while the driver writes what is before it.
+    let used_event = available + RING + 2 * entries;
+    let used = (used_event + 2).next_multiple_of(CACHE_LINE_LEN);
+    let available_event = used + RING + entries * USED_ELEMENT_LEN;
+    let memory = M::allocate(available_event + 2)?;
+    // SAFETY: memory of the queue's own, laid out for so many entries. It is given up rather than
+    // freed unless the device has confirmed a reset, and so is what the descriptors lead to.
+    let addresses = unsafe {
+        QueueAddresses::new(
+            memory.bus_address(0),
+            memory.bus_address(available),
+            memory.bus_address(used),
+        )
+    };
+    let (mask, stride, event_index) = (layout.entries - 1, layout.stride, layout.event_index);
+    let available_part = memory.part(available, used_event - available);
+    let used_part = memory.part(used, available_event - used);
+    let mut available_half = SplitAvailable {
+        mask,
+        stride,
+        event_index,
+        descriptors: memory.part(0, available),
+        available: available_part,
+        used: used_part,
+        available_event: memory.part(available_event, 2),
+        next_available: 0,
+        kick_decided: 0,
+    };
+    if let Some(tables) = layout.tables {
+        // Once and for all (2.7.5.3). A chain in a table may be shorter: it ends where a descriptor
+        // names no next one.
+        for slot in 0..layout.slots {
+            let place = (tables.address(slot), tables.len_bytes);
+            available_half.write_descriptor(slot, place, (INDIRECT, 0));
+        }
+    }
+    let used_half = SplitUsed {
+        mask,
+        stride,
+        event_index,
+        available: available_part,
+        used_event: memory.part(used_event, 2),
+        used: used_part,
+        next_used: 0,
+    };
+    Ok((memory, addresses, available_half, used_half))
 }
 
-/// Stores a field of the ring.
-#[inline(always)]
-fn store(field: NonNull<AtomicU16>, value: u16, ordering: Ordering) {
-    // SAFETY: as in `load`.
-    unsafe { field.as_ref() }.store(value.to_le(), ordering);
-}
-
-impl<P: Platform> SplitQueue<P> {
-    /// Makes an empty queue of `size` entries, a power of two.
-    pub(crate) fn new(size: u16, event_index: bool) -> Result<Self, Error> {
-        assert!(size.is_power_of_two());
-        let entries = usize::from(size);
-        let available = entries * DESCRIPTOR_LEN;
-        // flags, idx, ring, used_event. The used ring wants an alignment of 4; it gets a cache line
-        // of its own, because the device writes it while the driver writes what is before it.
-        let used_event = available + 4 + 2 * entries;
-        let used = (used_event + 2).next_multiple_of(CACHE_LINE_LEN);
-        // flags, idx, ring, avail_event
-        let available_event = used + 4 + entries * USED_ELEMENT_LEN;
-        let memory = DmaRegion::new(available_event + 2)?;
-        Ok(Self {
-            mask: size - 1,
-            event_index,
-            descriptors: memory.field(0),
-            available_flags: memory.field(available),
-            available_index: memory.field(available + 2),
-            available_ring: memory.field(available + 4),
-            used_event: memory.field(used_event),
-            used_flags: memory.field(used),
-            used_index: memory.field(used + 2),
-            used_ring: memory.field(used + 4),
-            available_event: memory.field(available_event),
-            // SAFETY: memory of the queue's own, laid out for `size` entries. It is given up rather
-            // than freed unless the device has confirmed a reset, and so is what the descriptors
-            // lead to.
-            addresses: unsafe {
-                QueueAddresses::new(
-                    memory.bus_address(0),
-                    memory.bus_address(available),
-                    memory.bus_address(used),
-                )
-            },
-            memory,
-            next_available: 0,
-            kick_decided: 0,
-            next_used: 0,
-        })
-    }
-
-    pub(crate) fn addresses(&self) -> QueueAddresses {
-        self.addresses
-    }
-
-    /// Gives the ring's memory up for good.
-    pub(crate) fn give_up(&self, total: &GivenUp) {
-        self.memory.give_up(total);
-    }
-
+impl<M: RingMemory> SplitAvailable<M> {
     /// Writes descriptor `index` of the table.
-    #[inline]
-    fn write_descriptor(&mut self, index: u16, descriptor: &[u8; DESCRIPTOR_LEN]) {
-        let index = usize::from(index & self.mask);
-        // SAFETY: *Inside*, masked; the driver alone writes the table.
-        unsafe { self.descriptors.add(index).write(*descriptor) };
-    }
-
-    /// Writes a chain into the descriptor table itself, from index `first` on.
-    #[cold]
-    pub(crate) fn write_chain(&mut self, first: u16, segments: &[Segment]) {
-        let last = segments.len().saturating_sub(1);
-        for (index, segment) in (first..).zip(segments) {
-            let next = (usize::from(index - first) < last).then_some(index + 1);
-            self.write_descriptor(index, &encode(*segment, next));
+    fn write_descriptor(
+        &mut self,
+        index: u16,
+        (bus_address, len_bytes): (u64, u32),
+        (flags, next): (u16, u16),
+    ) {
+        let at = usize::from(index & self.mask) * DESCRIPTOR_LEN;
+        let high = u64::from(len_bytes) | u64::from(flags) << 32 | u64::from(next) << 48;
+        // SAFETY: *Inside*, masked.
+        unsafe {
+            self.descriptors.store(at, bus_address, Relaxed);
+            self.descriptors.store(at + 8, high, Relaxed);
         }
     }
 
-    /// Makes descriptor `index` refer to an indirect table (Virtio 1.3, 2.7.5.3) with room for so
-    /// many descriptors. A chain in it may be shorter: it ends where a descriptor names no next
-    /// one.
-    pub(crate) fn write_indirect(&mut self, index: u16, table: u64, descriptors: usize) {
-        let len_bytes = (descriptors * DESCRIPTOR_LEN) as u32;
-        self.write_descriptor(index, &raw(table, len_bytes, DESCRIPTOR_INDIRECT, 0));
+    /// Writes a chain into the descriptors that a slot owns; returns its head.
+    #[cold]
+    fn write_chain(&mut self, slot: u16, segments: &[Segment]) -> u16 {
+        let head = slot * self.stride;
+        let last = segments.len().saturating_sub(1);
+        for (index, segment) in (head..).zip(segments) {
+            let is_last = usize::from(index - head) == last;
+            let link = if is_last { (0, 0) } else { (NEXT, index + 1) };
+            let place = (segment.bus_address, segment.len_bytes);
+            self.write_descriptor(index, place, (segment.flags() | link.0, link.1));
+        }
+        head
     }
+}
 
-    /// Makes the chain at `head` available to the device.
-    ///
-    /// The caller keeps at most as many chains in the ring as it has entries, and has recorded
-    /// whose this one is: the device may have used it before this returns.
-    #[inline]
-    pub(crate) fn publish(&mut self, head: u16) {
-        let entry = usize::from(self.next_available & self.mask);
-        // SAFETY: *Inside*, masked.
-        store(
-            unsafe { self.available_ring.add(entry) },
-            head,
-            Ordering::Relaxed,
-        );
+impl<M: RingMemory> AvailableHalf for SplitAvailable<M> {
+    #[inline(always)]
+    fn publish(&mut self, slot: u16, chain: Chain<'_>) {
+        let head = match chain {
+            // Slot, table and descriptor have the same number.
+            Chain::InTable(_) => slot,
+            Chain::Direct(segments) => self.write_chain(slot, segments),
+        };
+        let at = RING + 2 * usize::from(self.next_available & self.mask);
         self.next_available = self.next_available.wrapping_add(1);
+        // SAFETY: *Inside*, masked.
+        unsafe { self.available.store(at, head, Relaxed) };
         // Release: pairs with the device's barrier between reading `idx` and reading the entry
         // and the descriptors it leads to (2.7.13.3).
         barrier::between_stores();
-        store(self.available_index, self.next_available, Ordering::Release);
+        // SAFETY: *Inside*.
+        unsafe { self.available.store(INDEX, self.next_available, Release) };
     }
 
-    /// Decides whether the device must be notified of what was published since the last decision.
-    #[inline]
-    pub(crate) fn decide_kick(&mut self) -> bool {
+    #[inline(always)]
+    fn decide_kick(&mut self) -> bool {
         let (old, new) = (self.kick_decided, self.next_available);
         if old == new {
             return false;
@@ -255,71 +189,85 @@ impl<P: Platform> SplitQueue<P> {
         // for ever: x86 reorders a store with a later load too.
         barrier::full();
         if self.event_index {
-            need_event(load(self.available_event, Ordering::Relaxed), new, old)
+            // SAFETY: *Inside*.
+            let event = unsafe { self.available_event.load(0, Relaxed) };
+            need_event(event, new, old)
         } else {
-            load(self.used_flags, Ordering::Relaxed) & USED_F_NO_NOTIFY == 0
+            // SAFETY: *Inside*.
+            let flags: u16 = unsafe { self.used.load(FLAGS, Relaxed) };
+            flags & USED_F_NO_NOTIFY == 0
+        }
+    }
+}
+
+impl<M: RingMemory> SplitUsed<M> {
+    fn set_flags(&mut self, flags: u16) {
+        // SAFETY: *Inside*.
+        unsafe { self.available.store(FLAGS, flags, Relaxed) };
+    }
+}
+
+impl<M: RingMemory> UsedHalf for SplitUsed<M> {
+    #[inline(always)]
+    fn used_index(&mut self, _: u16, _: impl Fn(u16) -> u16) -> UsedIndex {
+        // Acquire: pairs with the device's release of `idx` after it wrote the elements and the
+        // buffers they stand for (2.7.8.2).
+        // SAFETY: *Inside*.
+        let index = unsafe { self.used.load(INDEX, Acquire) };
+        barrier::between_loads();
+        UsedIndex {
+            index,
+            passes_event_again: false,
         }
     }
 
-    /// Reads how many elements the device has used, modulo 2^16.
-    #[inline]
-    pub(crate) fn used_index(&self) -> u16 {
-        // Acquire: pairs with the device's release of `idx` after it wrote the elements and the
-        // buffers they stand for (2.7.8.2).
-        let index = load(self.used_index, Ordering::Acquire);
-        barrier::between_loads();
-        index
-    }
-
-    /// Returns how many used elements have been taken, modulo 2^16.
-    #[inline]
-    pub(crate) fn next_used(&self) -> u16 {
+    #[inline(always)]
+    fn next_used(&self) -> u16 {
         self.next_used
     }
 
-    /// Takes the next used element. The caller has seen in [`used_index`](Self::used_index) that
-    /// there is one.
-    #[inline]
-    pub(crate) fn take_used(&mut self) -> UsedElement {
-        let entry = usize::from(self.next_used & self.mask);
+    #[inline(always)]
+    fn take_used(&mut self, _: impl Fn(u16) -> u16) -> UsedElement {
+        let at = RING + USED_ELEMENT_LEN * usize::from(self.next_used & self.mask);
         self.next_used = self.next_used.wrapping_add(1);
         // SAFETY: *Inside*, masked. A device that writes them at the same time changes what is
         // read, and nothing else: nothing is believed.
-        let [id, len_bytes] = [0, 1].map(|half| unsafe {
-            let field = self.used_ring.add(2 * entry + half);
-            u32::from_le(field.read_volatile())
-        });
-        UsedElement { id, len_bytes }
+        let [id, len_bytes] =
+            [0, 4].map(|half| unsafe { self.used.load::<u32>(at + half, Relaxed) });
+        let slot = match u32::from(self.stride) {
+            1 => id,
+            // The whole id counts: its upper bits, and that it names a head.
+            stride if id.is_multiple_of(stride) => id / stride,
+            _ => UsedElement::NO_SLOT,
+        };
+        UsedElement {
+            id,
+            slot,
+            len_bytes,
+        }
     }
 
-    /// Asks for an interrupt at the next used element, and reads the used index again: an element
-    /// may have come meanwhile.
-    #[inline]
-    pub(crate) fn arm(&mut self) -> u16 {
+    #[inline(always)]
+    fn arm(&mut self) {
         if self.event_index {
-            store(self.used_event, self.next_used, Ordering::Relaxed);
+            // SAFETY: *Inside*.
+            unsafe { self.used_event.store(0, self.next_used, Relaxed) };
             // Full barrier between the store of `used_event` and the load of `idx`: pairs with
             // the device's barrier between publishing `idx` and reading `used_event` (2.7.10.2).
             barrier::full();
         }
-        self.used_index()
     }
 
-    /// Asks the device for no interrupts at all. A hint: it may send some all the same (2.7.7).
-    pub(crate) fn suppress_interrupts(&mut self) {
-        // With EVENT_IDX the flag must stay 0; `used_event` is then simply never moved.
+    fn suppress_interrupts(&mut self) {
+        // With EVENT_IDX the flag must stay 0; `used_event` is then simply never moved (2.7.7).
         if !self.event_index {
-            let flags = AVAIL_F_NO_INTERRUPT;
-            store(self.available_flags, flags, Ordering::Relaxed);
+            self.set_flags(AVAIL_F_NO_INTERRUPT);
         }
     }
 
-    /// Takes back [`suppress_interrupts`](Self::suppress_interrupts). The caller then reads `idx`
-    /// again, and so finds what the device used before it knew. With EVENT_IDX [`arm`](Self::arm)
-    /// asks for interrupts, and there is nothing to take back.
-    pub(crate) fn allow_interrupts(&mut self) {
+    fn allow_interrupts(&mut self) {
         if !self.event_index {
-            store(self.available_flags, 0, Ordering::Relaxed);
+            self.set_flags(0);
             // Full barrier between the store of the flag and the load of `idx`: pairs with the
             // device's barrier between publishing `idx` and reading the flag (2.7.7.2).
             barrier::full();

@@ -187,7 +187,7 @@ bitflags! {
         const VERSION_1 = 1 << 32;
         /// `VIRTIO_F_ACCESS_PLATFORM`: addresses are bus addresses, which `Hal` gives out anyway.
         const ACCESS_PLATFORM = 1 << 33;
-        /// `VIRTIO_F_RING_PACKED`. Not used.
+        /// `VIRTIO_F_RING_PACKED`: the rings have the packed format.
         const RING_PACKED = 1 << 34;
         /// `VIRTIO_F_ORDER_PLATFORM`: the device orders memory as hardware does. The driver always
         /// does what that obliges it to.

@@ -1,7 +1,7 @@
 //! The driver on a real device, on every rung of the interrupt ladder.
 //!
 //! Words of the command line: `reach=virtio-drivers`, `wiring=intx|polling`,
-//! `refuse=indirect,event`, `slots=N`.
+//! `refuse=indirect,event`, `slots=N`, `ring=packed`.
 #![no_std]
 #![no_main]
 
@@ -36,6 +36,9 @@ kernel::tests! {
         "vectors=3 append=reach=virtio-drivers append=expect=Intx",
         "vectors=3 append=reach=virtio-drivers append=wiring=polling append=expect=Polling",
         "smp=4 vectors=3 mem=64M machine=pc append=expect=PerQueue",
+        "vectors=3 device=packed=on append=ring=packed append=expect=PerQueue",
+        "vectors=3 device=packed=on append=ring=packed append=refuse=event append=expect=PerQueue",
+        "vectors=1 device=packed=on append=ring=packed append=refuse=indirect append=expect=Shared",
     ],
     tests: [
         interrupts_come_as_they_should,

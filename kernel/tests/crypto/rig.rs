@@ -48,9 +48,12 @@ pub fn device() -> &'static Arc<CryptoDevice> {
             Some("virtio-drivers") => Reach::VirtioDrivers,
             Some(other) => panic!("unknown transport {other}"),
         };
-        crypto::open_crypto(0, reach, wiring, options)
+        let device = crypto::open_crypto(0, reach, wiring, options)
             .unwrap()
-            .expect("a device")
+            .expect("a device");
+        let is_packed = device.features().contains(Features::RING_PACKED);
+        assert_eq!(is_packed, command_line::value("ring") == Some("packed"));
+        device
     })
 }
 

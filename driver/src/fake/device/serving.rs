@@ -2,10 +2,8 @@
 
 use std::sync::MutexGuard;
 
-use virtio_queue::{Queue, QueueT};
-
 use super::{FakeDevice, Served, State};
-use crate::fake::{heap::unwatched, platform::memory, ring::Ring, setup::Fault};
+use crate::fake::{heap::unwatched, ring::Ring, setup::Fault};
 
 impl FakeDevice {
     pub(in crate::fake) fn kick(&self, queue: usize) {
@@ -83,18 +81,16 @@ impl FakeDevice {
         let (served, written) = unwatched(|| state.serve(queue, &chain, fault));
         state.log.push(served);
         let ring = state.rings.get_mut(&queue).unwrap();
-        let head = u32::from(chain.head);
+        let id = u32::from(chain.id);
         match fault {
-            Some(Fault::Id(id)) => ring.use_raw(id, written, 1),
+            Some(Fault::Id(id)) => ring.use_chain_as(&chain, id, written, 0),
             Some(Fault::Twice) => {
-                ring.use_raw(head, written, 1);
-                ring.use_raw(head, written, 1);
+                ring.use_chain_as(&chain, id, written, 0);
+                ring.use_raw(id, written, 0);
             }
-            Some(Fault::IndexJump(by)) => ring.use_raw(head, written, 1 + by),
-            Some(Fault::Length(len)) => ring.use_raw(head, len, 1),
-            Some(Fault::NoStatus | Fault::Status(_)) | None => {
-                ring.queue.add_used(memory(), chain.head, written).unwrap();
-            }
+            Some(Fault::IndexJump(by)) => ring.use_chain_as(&chain, id, written, by),
+            Some(Fault::Length(len)) => ring.use_chain_as(&chain, id, len, 0),
+            Some(Fault::NoStatus | Fault::Status(_)) | None => ring.use_chain(&chain, written),
         }
         let raw = !matches!(fault, Some(Fault::NoStatus | Fault::Status(_)) | None);
         let interrupt = raw || ring.needs_notification();
@@ -110,13 +106,22 @@ impl FakeDevice {
         true
     }
 
-    /// Uses the chain with this head, whatever it is, without having served it.
-    pub(crate) fn use_unserved(&self, queue: usize, head: u32) {
+    /// Uses the chain with this id, whatever it is, without having served it.
+    pub(crate) fn use_unserved(&self, queue: usize, id: u32) {
         let mut state = self.state();
         let ring = state.rings.get_mut(&queue).unwrap();
-        ring.use_raw(head, 1 << 10, 1);
+        ring.use_raw(id, 1 << 10, 0);
         drop(state);
         self.interrupt(queue);
+    }
+
+    /// Takes what is available in a packed ring, and marks the next descriptor to be used as used in
+    /// another lap than this one.
+    pub(crate) fn mark_for_another_lap(&self, queue: usize) {
+        let mut state = self.state();
+        let ring = state.rings.get_mut(&queue).unwrap();
+        ring.take();
+        ring.mark_for_another_lap();
     }
 
     /// The device's thread: serves what is kicked, and relies on the kick as a real one does.
@@ -172,16 +177,16 @@ struct Suppression<'a> {
 }
 
 impl Suppression<'_> {
-    fn ring(&mut self) -> &mut Queue {
-        &mut self.state.rings.get_mut(&self.queue).unwrap().queue
+    fn ring(&mut self) -> &mut Ring {
+        self.state.rings.get_mut(&self.queue).unwrap()
     }
 
     fn disable(mut self) {
-        self.ring().disable_notification(memory()).unwrap();
+        self.ring().disable_notification();
     }
 
     /// `true`: something was made available meanwhile.
     fn enable(mut self) -> bool {
-        self.ring().enable_notification(memory()).unwrap()
+        self.ring().enable_notification()
     }
 }

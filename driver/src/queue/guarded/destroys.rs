@@ -9,12 +9,12 @@ use crate::{
     queue::{
         batch::Batch,
         block::{Block, MAX_SEGMENTS, StatusAt},
-        framing::{Fields, Framing},
+        framing::{Fields, Framing, Segments},
         ledger::Ledger,
         sessions::{Entry, SessionIndex},
         slot::{NONE, Purpose, State, Word},
     },
-    virtqueue::Segment,
+    virtqueue::{Chain, Segment},
 };
 
 impl<P: Platform> Guarded<P> {
@@ -64,37 +64,52 @@ impl<P: Platform> Guarded<P> {
             block.head_segment(head_len_bytes, first + second),
             block.answer_segment(),
         ];
-        if self.is_plain {
-            block.write_table(&segments);
-        } else {
-            self.write_control((slot, block), (head_len_bytes, keys_lens_bytes), {
-                segments
-            });
-        }
         let status_at = match purpose {
             Purpose::Create(_) => StatusAt::CREATE,
             _ => StatusAt::DESTROY,
         };
-        self.make_available((slot, word), purpose, status_at, state)
+        if !self.is_plain {
+            let lens_bytes = (head_len_bytes, keys_lens_bytes);
+            let record = (purpose, status_at, state);
+            return self.send_control_otherwise((slot, word, block), lens_bytes, record, segments);
+        }
+        self.make_available((slot, word), purpose, status_at, state, |format| {
+            block.write_table(format, &segments)
+        })
     }
 
-    /// Writes the chain of a request of the control queue that is not plain.
+    /// Sends a request of the control queue that is not plain.
     #[cold]
-    fn write_control(
+    #[inline(never)]
+    fn send_control_otherwise(
         &mut self,
-        (slot, block): (u16, Block<'_>),
-        (head_len_bytes, keys_lens_bytes): (usize, [usize; 2]),
+        (slot, word, block): (u16, &Word, Block<'_>),
+        lens_bytes: (usize, [usize; 2]),
+        (purpose, status_at, state): (Purpose, StatusAt, State),
         compact: [Segment; 2],
-    ) {
+    ) -> bool {
+        let segments = self.control_chain(block, lens_bytes, &compact);
+        let is_indirect = self.is_indirect;
+        let write = |format| match is_indirect {
+            true => block.write_table(format, &segments),
+            false => Chain::Direct(&segments),
+        };
+        self.make_available((slot, word), purpose, status_at, state, write)
+    }
+
+    /// Describes a request of the control queue where that is not plain.
+    fn control_chain(
+        &self,
+        block: Block<'_>,
+        (head_len_bytes, keys_lens_bytes): (usize, [usize; 2]),
+        compact: &[Segment],
+    ) -> Segments {
         match self.framing {
-            Framing::Compact => self.write_chain((slot, block), &compact),
+            Framing::Compact => compact.iter().copied().collect(),
             Framing::OnePerField => {
-                let keys = keys_lens_bytes;
-                let fields = Fields::control::<P>(block, head_len_bytes, keys, None);
+                let fields = Fields::control::<P>(block, head_len_bytes, keys_lens_bytes, None);
                 // Head, two keys and an answer always have room.
-                if let Ok(chain) = fields.into_chain(MAX_SEGMENTS) {
-                    self.write_chain((slot, block), &chain);
-                }
+                fields.into_chain(MAX_SEGMENTS).unwrap_or_default()
             }
         }
     }

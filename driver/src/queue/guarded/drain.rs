@@ -19,12 +19,13 @@
 use super::{Guarded, Shared};
 use crate::{
     Platform,
+    dma::DmaRegion,
     error::DeviceFault,
     queue::{
         batch::{BATCH, Batch},
         slot::{Content, Purpose, State},
     },
-    virtqueue::UsedElement,
+    virtqueue::{Used, UsedElement, UsedHalf},
 };
 
 /// What a drain of the used ring found.
@@ -51,17 +52,42 @@ impl<P: Platform> Guarded<P> {
     #[inline(always)]
     pub(in crate::queue) fn drain(
         &mut self,
+        used: &mut Used<DmaRegion<P>>,
+        shared: &Shared<P>,
+        batch: &mut Batch,
+        report: &mut DrainReport,
+    ) -> Result<(), DeviceFault> {
+        match used {
+            Used::Split(half) => self.drain_half(half, shared, batch, report),
+            Used::Packed(half) => self.drain_packed(half, shared, batch, report),
+        }
+    }
+
+    #[inline(never)]
+    fn drain_packed(
+        &mut self,
+        half: &mut impl UsedHalf,
+        shared: &Shared<P>,
+        batch: &mut Batch,
+        report: &mut DrainReport,
+    ) -> Result<(), DeviceFault> {
+        self.drain_half(half, shared, batch, report)
+    }
+
+    #[inline(always)]
+    fn drain_half(
+        &mut self,
+        half: &mut impl UsedHalf,
         shared: &Shared<P>,
         batch: &mut Batch,
         report: &mut DrainReport,
     ) -> Result<(), DeviceFault> {
         debug_assert!(batch.is_empty());
         debug_assert_eq!(report.drained, 0);
-        let mut used_index = self.ring.used_index();
+        let mut used_index = self.observe_used_index(half);
         // Each round but the first takes an element, however the device moves its index meanwhile.
         loop {
-            self.accounting.observe(used_index);
-            let pending = used_index.wrapping_sub(self.ring.next_used());
+            let pending = used_index.wrapping_sub(half.next_used());
             if pending > self.in_flight {
                 return Err(DeviceFault::UsedIndexJump {
                     advance: pending,
@@ -73,7 +99,7 @@ impl<P: Platform> Guarded<P> {
                     report.more = true;
                     return Ok(());
                 }
-                self.take_one(shared, batch)?;
+                self.take_one(half, shared, batch)?;
                 report.drained += 1;
             }
             if self.pollers > 0 {
@@ -81,27 +107,49 @@ impl<P: Platform> Guarded<P> {
             }
             // All of it has been taken.
             self.accounting.arm(used_index);
+            half.arm();
             let taken = used_index;
-            used_index = self.ring.arm();
+            used_index = self.observe_used_index(half);
             if used_index == taken {
                 return Ok(());
             }
         }
     }
 
+    /// Reads how much the device has used, and takes note of what that owes.
     #[inline(always)]
-    fn take_one(&mut self, shared: &Shared<P>, batch: &mut Batch) -> Result<(), DeviceFault> {
-        let used = self.ring.take_used();
-        let (slot, rest) = match u32::from(self.stride) {
-            1 => (used.id, 0),
-            stride => (used.id / stride, used.id % stride),
-        };
+    fn observe_used_index(&mut self, half: &mut impl UsedHalf) -> u16 {
+        // One more than there can be: that shows, too.
+        let limit = self.in_flight.saturating_add(1);
+        let used = half.used_index(limit, |slot| self.descriptors_of(slot));
+        self.accounting.observe(used.index);
+        if used.passes_event_again {
+            self.accounting.observe_again();
+        }
+        used.index
+    }
+
+    /// Returns how many descriptors of a ring without tables a slot's request takes.
+    #[inline(always)]
+    fn descriptors_of(&self, slot: u16) -> u16 {
+        let entry = self.slots.get(usize::from(slot));
+        entry.map_or(1, |entry| entry.descriptors)
+    }
+
+    #[inline(always)]
+    fn take_one(
+        &mut self,
+        half: &mut impl UsedHalf,
+        shared: &Shared<P>,
+        batch: &mut Batch,
+    ) -> Result<(), DeviceFault> {
+        let used = half.take_used(|slot| self.descriptors_of(slot));
+        let slot = used.slot;
         let word = usize::try_from(slot)
             .ok()
             .and_then(|slot| shared.words.get(slot));
         let bad = DeviceFault::BadUsedId { id: used.id };
-        // The whole id counts: its upper bits, and that it names a head.
-        let (Some(word), 0) = (word, rest) else {
+        let Some(word) = word else {
             return Err(bad);
         };
         let index = slot as u16;
@@ -139,7 +187,7 @@ impl<P: Platform> Guarded<P> {
         used: UsedElement,
         batch: &mut Batch,
     ) -> Result<(), DeviceFault> {
-        let UsedElement { id, len_bytes } = used;
+        let UsedElement { id, len_bytes, .. } = used;
         let is_detached = state == State::Detached as u8;
         if !is_detached && state != State::Orphaned as u8 {
             return Err(DeviceFault::BadUsedId { id });

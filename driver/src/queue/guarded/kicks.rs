@@ -10,14 +10,19 @@ impl<P: Platform> Guarded<P> {
     /// not on a closed queue: a caller that waits for its end may be within the section.
     #[inline]
     pub(in crate::queue) fn decide_kick(&mut self) -> bool {
-        let deferred = self.deferring.is_here::<P>() && self.closed.is_none();
-        !deferred && self.decide_kick_now()
+        !self.puts_kicks_off() && self.decide_kick_now()
+    }
+
+    /// Tells whether this CPU puts off its kicks now.
+    #[inline(always)]
+    pub(super) fn puts_kicks_off(&self) -> bool {
+        self.deferring.is_here::<P>() && self.closed.is_none()
     }
 
     /// Decides whether to notify the device, whatever has been put off, and counts the kick.
     #[inline]
     pub(in crate::queue) fn decide_kick_now(&mut self) -> bool {
-        let kick = self.ring.decide_kick();
+        let kick = self.available.decide_kick();
         self.stats.kicks += u64::from(kick);
         kick
     }

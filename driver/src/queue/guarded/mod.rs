@@ -17,10 +17,11 @@ use pin_list::{PinList, id};
 pub(crate) use self::drain::DrainReport;
 use crate::{
     Error, Platform,
+    dma::DmaRegion,
     queue::{
         accounting::Accounting,
         batch::{BATCH, Batch},
-        block::{Block, Blocks, StatusAt},
+        block::{Blocks, StatusAt},
         deferral::Deferring,
         framing::Framing,
         layout::WhenNotReady,
@@ -29,7 +30,7 @@ use crate::{
         slot::{Purpose, Slot, State, Word},
     },
     stats::QueueStats,
-    virtqueue::{Segment, SplitQueue},
+    virtqueue::{Available, AvailableHalf, Chain, Format},
 };
 
 /// A caller that waits for a slot is a node of this list, in the caller's own future.
@@ -64,11 +65,11 @@ impl<P: Platform> Shared<P> {
 /// The queue's guarded part.
 #[derive(Debug)]
 pub(in crate::queue) struct Guarded<P: Platform> {
-    pub(in crate::queue) ring: SplitQueue<P>,
+    pub(in crate::queue) available: Available<DmaRegion<P>>,
     pub(in crate::queue) slots: Box<[Slot<P>]>,
-    /// Descriptors of a slot in the ring: 1 with indirect tables.
-    pub(in crate::queue) stride: u16,
-    /// Chains are in indirect tables, and compact.
+    /// Chains are in indirect tables.
+    pub(in crate::queue) is_indirect: bool,
+    /// They are, and compact, as with nearly all devices.
     pub(in crate::queue) is_plain: bool,
     pub(in crate::queue) framing: Framing,
     /// First free slot.
@@ -96,33 +97,17 @@ pub(in crate::queue) struct Guarded<P: Platform> {
 }
 
 impl<P: Platform> Guarded<P> {
-    /// Writes the chain of `slot`, unless it has been written: into the slot's indirect table, or
-    /// into the ring where there are none.
+    /// Records what the request of `slot`, whose block is filled, is for, and where its status
+    /// comes; then makes the chain that `write` writes available. `true` when the device has to be
+    /// notified.
     #[inline(always)]
-    pub(in crate::queue) fn write_chain(&mut self, place: (u16, Block<'_>), chain: &[Segment]) {
-        if !chain.is_empty() {
-            self.write_other_chain(place, chain);
-        }
-    }
-
-    #[cold]
-    fn write_other_chain(&mut self, (slot, block): (u16, Block<'_>), chain: &[Segment]) {
-        if self.stride == 1 {
-            block.write_table(chain);
-        } else {
-            self.ring.write_chain(slot * self.stride, chain);
-        }
-    }
-
-    /// Records what the request of `slot`, whose chain is written, is for, and where its
-    /// status comes; then makes it available. `true` when the device has to be notified.
-    #[inline(always)]
-    pub(in crate::queue) fn make_available(
+    pub(in crate::queue) fn make_available<'c>(
         &mut self,
         (slot, word): (u16, &Word),
         purpose: Purpose,
         status_at: StatusAt,
         state: State,
+        write: impl FnOnce(Format) -> Chain<'c>,
     ) -> bool {
         let entry = &mut self.slots[usize::from(slot)];
         entry.purpose = purpose;
@@ -130,8 +115,24 @@ impl<P: Platform> Guarded<P> {
         word.set(state);
         self.in_flight += 1;
         self.stats.submitted += 1;
-        self.ring.publish(slot * self.stride);
-        self.decide_kick()
+        let puts_off = self.puts_kicks_off();
+        let kick = match &mut self.available {
+            Available::Split(half) => send(half, slot, write(Format::Split), puts_off),
+            Available::Packed(_) => self.send_packed(slot, write(Format::Packed), puts_off),
+        };
+        self.stats.kicks += u64::from(kick);
+        kick
+    }
+
+    #[inline(never)]
+    fn send_packed(&mut self, slot: u16, chain: Chain<'_>, puts_off: bool) -> bool {
+        let Available::Packed(half) = &mut self.available else {
+            return false;
+        };
+        if let Chain::Direct(segments) = chain {
+            self.slots[usize::from(slot)].descriptors = segments.len() as u16;
+        }
+        send(half, slot, chain, puts_off)
     }
 
     /// Tells whether the device has requests, or sessions still wait for their end.
@@ -190,6 +191,13 @@ impl<P: Platform> Guarded<P> {
             batch.wake(waker);
         }
     }
+}
+
+/// Makes a request available and decides whether to kick.
+#[inline(always)]
+fn send(half: &mut impl AvailableHalf, slot: u16, chain: Chain<'_>, puts_off_kicks: bool) -> bool {
+    half.publish(slot, chain);
+    !puts_off_kicks && half.decide_kick()
 }
 
 /// Keeps the first reason that lasts, or a shutdown.

@@ -45,6 +45,7 @@ pub fn run(project: &Project, words: &[String]) -> Result {
     suite.part("the host's tools", tools::run)?;
     suite.part("the documents", tools::run_documents)?;
     suite.part("the driver on this host", driver::run)?;
+    suite.part("the driver on packed rings", driver::run_packed)?;
     suite.part(
         "the driver's features, each alone",
         driver::run_each_feature,
