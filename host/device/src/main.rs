@@ -31,9 +31,24 @@ driver need not know of.
 
 /// What the words ask for.
 struct Asked {
-    socket: PathBuf,
     control: Option<PathBuf>,
+    has_log: bool,
     options: Options,
+}
+
+/// Says why requests were refused.
+struct Log;
+
+impl log::Log for Log {
+    fn enabled(&self, _: &log::Metadata) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record) {
+        eprintln!("device: {}", record.args());
+    }
+
+    fn flush(&self) {}
 }
 
 fn main() -> ExitCode {
@@ -42,15 +57,17 @@ fn main() -> ExitCode {
         print!("{USAGE}{}", help());
         return ExitCode::SUCCESS;
     }
-    if let [check, words @ ..] = &words[..]
-        && check == "--check"
-    {
-        return match Options::parse(words.iter().map(String::as_str)) {
-            Ok(_) => ExitCode::SUCCESS,
-            Err(reason) => fail(&reason),
-        };
-    }
-    let outcome = parse(&words).and_then(|asked| run(asked).map_err(|error| error.to_string()));
+    let Some((first, words)) = words.split_first() else {
+        return fail("no SOCKET; --help shows what it takes");
+    };
+    let outcome = match (first.as_str(), parse(words)) {
+        (_, Err(reason)) => Err(reason),
+        ("--check", Ok(_)) => return ExitCode::SUCCESS,
+        (socket, Ok(_)) if socket.contains('=') => Err(format!(
+            "'{socket}': SOCKET comes first; --help shows what it takes"
+        )),
+        (socket, Ok(asked)) => run(Path::new(socket), asked).map_err(|error| error.to_string()),
+    };
     match outcome {
         Ok(stats) => {
             println!("{stats}");
@@ -67,36 +84,41 @@ fn fail(reason: &str) -> ExitCode {
 
 fn help() -> String {
     let control = format!("{:<30} {}", "control=PATH", "a socket for the lines below");
+    let log = format!("{:<30} {}", "log=on|off", "say why requests are refused");
     format!(
-        "\n{}  {control}\n\nWhile it runs, each line of its standard input is one of\n  {COMMANDS}\n",
+        "\n{}  {control}\n  {log}\n\n\
+         While it runs, each line of its standard input is one of\n  {COMMANDS}\n",
         options::help()
     )
 }
 
+/// Takes the program's own words, and gives the rest to the device's.
 fn parse(words: &[String]) -> Result<Asked, String> {
-    let Some((socket, words)) = words.split_first() else {
-        return Err("no SOCKET; --help shows what it takes".to_owned());
-    };
-    if socket.contains('=') {
-        return Err(format!(
-            "'{socket}': SOCKET comes first; --help shows what it takes"
-        ));
+    let (mut control, mut has_log, mut others) = (None, false, Vec::new());
+    for word in words {
+        match word.split_once('=') {
+            Some(("control", path)) => control = Some(PathBuf::from(path)),
+            Some(("log", "on")) => has_log = true,
+            Some(("log", "off")) => has_log = false,
+            Some(("log", _)) => return Err(format!("{word}: on or off")),
+            _ => others.push(word.as_str()),
+        }
     }
-    let (own, others): (Vec<&str>, Vec<&str>) = words
-        .iter()
-        .map(String::as_str)
-        .partition(|word| word.starts_with("control="));
-    let control = own.last().and_then(|word| word.strip_prefix("control="));
     Ok(Asked {
-        socket: PathBuf::from(socket),
-        control: control.map(PathBuf::from),
+        control,
+        has_log,
         options: Options::parse(others)?,
     })
 }
 
-fn run(asked: Asked) -> std::io::Result<String> {
+fn run(socket: &Path, asked: Asked) -> std::io::Result<String> {
+    if asked.has_log {
+        // Nobody else sets one.
+        let _ = log::set_logger(&Log);
+        log::set_max_level(log::LevelFilter::Trace);
+    }
     let control = asked.control.as_deref();
-    serve::serve_vfio_user(&asked.socket, asked.options, |function| {
+    serve::serve_vfio_user(socket, asked.options, |function| {
         serve::read_lines(function);
         control.map_or(Ok(()), |path: &Path| serve::listen(function, path))
     })
