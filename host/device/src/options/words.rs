@@ -20,6 +20,9 @@ struct Word {
     says: &'static str,
 }
 
+/// What a value does, by its name.
+type Choice = (&'static str, fn(&mut Options));
+
 enum Kind {
     /// `on` or `off`: these bits are offered.
     Features(u64),
@@ -32,7 +35,7 @@ enum Kind {
     /// Algorithms as `service:number`, with `+` between them.
     Algorithms(fn(&mut Options, Service, u32)),
     /// One of these.
-    Choice(&'static [(&'static str, fn(&mut Options))]),
+    Choice(&'static [Choice]),
     /// The name of a rule.
     Rule,
 }
