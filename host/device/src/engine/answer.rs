@@ -5,6 +5,7 @@
 
 use crate::{
     engine::{broken::Broken, chain::Answer},
+    options::Framing,
     rules::Rule,
     wire::{
         algorithm::Service,
@@ -75,6 +76,7 @@ pub(super) struct DataAnswer {
     /// What is writable before the status.
     pub(super) destination_bytes: usize,
     pub(super) service: Option<Service>,
+    pub(super) framing: Framing,
 }
 
 impl DataAnswer {
@@ -93,13 +95,14 @@ impl DataAnswer {
         };
         let mut written_bytes = result.len() + STATUS_BYTES;
         let mut destination = result;
-        if destination.len() < destination_bytes {
+        let is_akcipher = self.service == Some(Service::Akcipher);
+        let is_surplus = self.framing == Framing::Surplus && !is_akcipher;
+        if destination.len() < destination_bytes && !is_surplus {
             // The driver learns the length of a result from what counts as written, the status
             // included (5.9.7.8). The byte behind the result stands for it there.
             destination.push(0);
         }
         let mut writes = vec![(0, destination), (destination_bytes, vec![status])];
-        let is_akcipher = self.service == Some(Service::Akcipher);
         if broken.breaks(Rule::UsedLengthTellsTheResult) && is_akcipher {
             written_bytes = destination_bytes + STATUS_BYTES;
         }

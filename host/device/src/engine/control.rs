@@ -48,7 +48,7 @@ impl Engine {
         let operation = self.broken.control_operation(operation);
         let form = Form::of(self.features());
         let control = Control::read(&mut reader, operation, self.broken.control_form(form))?;
-        let fields = reader.finish()?;
+        let fields = framing::fields(self.options.framing, reader)?;
         let outcome_bytes = chain.writable_bytes();
         framing::check(self.options.framing, chain, &fields, &[outcome_bytes])?;
         framing::check_broken(&self.broken, chain, &fields)?;

@@ -43,6 +43,7 @@ impl Engine {
             outcome,
             destination_bytes,
             service: header.operation().map(Operation::service),
+            framing: self.options.framing,
         };
         answer.written(&self.broken)
     }
@@ -133,10 +134,12 @@ impl Engine {
         reader: Reader<'_>,
         input: &Input<'_>,
     ) -> Result<(), Refusal> {
-        let readable = reader.finish()?;
+        let framing = self.options.framing;
+        let readable = framing::fields(framing, reader)?;
         let results = input.writable().map(|len| len as usize);
         let result_bytes = results.iter().sum::<usize>();
-        if chain.writable_bytes() != result_bytes + answer::STATUS_BYTES {
+        let needed_bytes = result_bytes + answer::STATUS_BYTES;
+        if !framing::fits(framing, chain.writable_bytes(), needed_bytes) {
             return Err(Refusal::error("not as much is writable as the lengths say"));
         }
         // Header and fixed-length parameters come first, and do not count.
@@ -144,7 +147,7 @@ impl Engine {
         self.check_size(content_bytes as u64)?;
         let [destination, result] = results;
         let writable = [destination, result, answer::STATUS_BYTES];
-        framing::check(self.options.framing, chain, &readable, &writable)?;
+        framing::check(framing, chain, &readable, &writable)?;
         framing::check_broken(&self.broken, chain, &readable)
     }
 

@@ -4,8 +4,24 @@ use crate::{
     engine::{broken::Broken, chain::Chain},
     options::Framing,
     rules::Rule,
-    wire::status::Refusal,
+    wire::{reader::Reader, status::Refusal},
 };
+
+/// Ends the reading of a chain, and returns the length of each field.
+pub(super) fn fields(framing: Framing, reader: Reader<'_>) -> Result<Vec<usize>, Refusal> {
+    match framing {
+        Framing::Surplus => Ok(reader.fields()),
+        Framing::Any | Framing::OnePerField => reader.finish(),
+    }
+}
+
+/// Tells whether so many bytes may be writable where results and status take so many.
+pub(super) fn fits(framing: Framing, writable_bytes: usize, needed_bytes: usize) -> bool {
+    match framing {
+        Framing::Surplus => writable_bytes >= needed_bytes,
+        Framing::Any | Framing::OnePerField => writable_bytes == needed_bytes,
+    }
+}
 
 /// Checks a chain whose fields have these lengths.
 pub(super) fn check(
@@ -15,7 +31,7 @@ pub(super) fn check(
     writable: &[usize],
 ) -> Result<(), Refusal> {
     let fits = match framing {
-        Framing::Any => true,
+        Framing::Any | Framing::Surplus => true,
         Framing::OnePerField => {
             let lens = chain.readable.iter().map(Vec::len);
             is_one_per_field(lens, readable)

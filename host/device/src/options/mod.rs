@@ -65,6 +65,10 @@ pub enum Framing {
     Any,
     /// One descriptor a field, as DPDK's device wants it. The rest is refused.
     OnePerField,
+    /// In any way, and with more bytes than the lengths say: those behind the last field are not
+    /// read, those between the results and the status, the last byte, not written. Linux's driver
+    /// sends pieces of source and destination twice where they have several; QEMU bears it.
+    Surplus,
 }
 
 /// The order in which requests are used without IN_ORDER.

@@ -168,6 +168,16 @@ const WORDS: &[Word] = &[
         says: "refuse requests that are not cut into one descriptor a field",
     },
     Word {
+        name: "surplus",
+        kind: Kind::Switch(|options, on| {
+            options.framing = match on {
+                true => Framing::Surplus,
+                false => Framing::Any,
+            };
+        }),
+        says: "bear requests of more bytes than their lengths say, as Linux sends them",
+    },
+    Word {
         name: "shuffled",
         kind: Kind::Switch(|options, on| {
             options.completion = match on {

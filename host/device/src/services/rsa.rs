@@ -97,6 +97,9 @@ impl Rsa {
     }
 
     fn decrypt(&self, private: &PrivateKey, sealed: &[u8]) -> Result<Vec<u8>, Refusal> {
+        if matches!(self.padding, Padding::Pkcs1(_)) && sealed.len() != self.public.size() {
+            return Err(Refusal::error("the source has not the modulus' length"));
+        }
         let number = self.number(sealed)?;
         let opened = rsa_decrypt_and_check(private, Some(&mut SysRng), &number);
         let padded = self.bytes(&opened.map_err(|_| FAILED)?);
@@ -127,10 +130,11 @@ impl Rsa {
         }
     }
 
-    /// Reads a number, which has the modulus' length and is below it.
+    /// Reads a number below the modulus. It may be shorter, as Linux sends it: the text gives a
+    /// number without padding no length.
     fn number(&self, bytes: &[u8]) -> Result<BoxedUint, Refusal> {
-        if bytes.len() != self.public.size() {
-            return Err(Refusal::error("the source has not the modulus' length"));
+        if bytes.len() > self.public.size() {
+            return Err(Refusal::error("the source is longer than the modulus"));
         }
         let number = BoxedUint::from_be_slice(bytes, self.public.n_bits_precision());
         number

@@ -72,6 +72,11 @@ impl<'a> Reader<'a> {
         Ok(field)
     }
 
+    /// Ends the reading, whatever is left, and returns the length of each field.
+    pub fn fields(self) -> Vec<usize> {
+        self.fields
+    }
+
     /// Ends the reading, and returns the length of each field.
     ///
     /// # Errors

@@ -1,10 +1,11 @@
 //! CIPHER by requests of both forms, and what goes for every session.
 
 use super::{
-    ERR, INVSESS, NOSPC, NOTSUPP,
-    bytes::{Bytes, hex},
-    compute, create, destroy, engine, forms,
+    ERR, INVSESS, NOSPC, NOTSUPP, OK,
+    bytes::{Bytes, Requests, hex},
+    compute, create, destroy, engine, forms, send,
 };
+use crate::{engine::QueueKind, feature, options::Framing, wire::header::Form};
 
 const AES_CBC: u32 = 3;
 
@@ -50,6 +51,27 @@ fn what_a_cipher_session_cannot_do_is_refused() {
         assert_eq!(answer(of(id, 0x007, 16, 16), 16), NOTSUPP);
         let of_hash = requests.hash(0x100, id, &[0; 16], 16);
         assert_eq!(answer(of_hash, 16), INVSESS, "another service");
+    }
+}
+
+#[test]
+fn surplus_is_neither_read_nor_written() {
+    for form in [Form::Padded, Form::Exact] {
+        let engine = engine(|options| options.framing = Framing::Surplus);
+        if form == Form::Exact {
+            engine.set_features(feature::REVISION_1);
+        }
+        let requests = Requests(form);
+        let id = create(&engine, &requests.create_cipher(AES_CBC, 1, &[7; 16])).unwrap();
+        let exact = requests.cipher(0x000, id, &[1; 16], &[2; 16]);
+        let sealed = compute(&engine, &exact, 16).unwrap();
+        // As Linux sends two pieces of eight bytes: the second twice.
+        let (written, _) = send(&engine, QueueKind::Data, &exact.field(&[2; 8]), 16 + 8 + 1);
+        assert_eq!(written[..16], sealed);
+        assert_eq!(written[16..24], [0xee; 8], "what nobody asked for");
+        assert_eq!(written[24], OK);
+        let less = requests.cipher(0x000, id, &[1; 16], &[2; 16]);
+        assert_eq!(compute(&engine, &less, 15), Err(ERR), "less is writable");
     }
 }
 
