@@ -14,7 +14,14 @@ use crate::{
 };
 
 /// What can be run on it.
-const COMMANDS: [&str; 4] = ["demo", "test", "probe", "bench"];
+const COMMANDS: [&str; 6] = [
+    "demo",
+    "test",
+    "probe",
+    "bench",
+    "bench-guest",
+    "linux-guest",
+];
 
 /// Starts it, and runs on it what the words say.
 ///

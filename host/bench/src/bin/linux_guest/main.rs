@@ -1,5 +1,5 @@
-//! Measures Linux's own driver, from user space: the first process of a Debian kernel in the same
-//! QEMU with the same device.
+//! Measures Linux's own driver, or checks its answers, from user space: the first process of a
+//! Debian kernel in the same QEMU with the same device.
 //!
 //! Loads the modules that lie in `/modules`, then does what the words on the kernel's command line
 //! say, prints the lines that the unikernel's benchmarks print, with `impl=linux`, and switches the
@@ -7,6 +7,8 @@
 //! requests, since the driver ends the two sessions that it had and makes two new ones. RSA goes
 //! through keyctl(2): each operation is five requests, a session made and ended to learn what the
 //! key can do, and another made, used and ended.
+
+mod answers;
 
 use std::{
     error::Error,
@@ -47,9 +49,9 @@ const ENCRYPT: i32 = 1;
 const REQUESTS_A_SETKEY: u64 = 4;
 /// `pkcs1pad(rsa)`, which is the name that the device's driver has it under.
 const PKCS1: &str = "enc=pkcs1";
-const RSA_KEY: &[u8] = include_bytes!("../../../../driver/testdata/rsa/2048.pkcs8.der");
-const RSA_ENCRYPTED: &[u8] = include_bytes!("../../../../driver/testdata/rsa/2048.encrypted");
-const RSA_MESSAGE: &[u8] = include_bytes!("../../../../driver/testdata/rsa/message");
+const RSA_KEY: &[u8] = include_bytes!("../../../../../driver/testdata/rsa/2048.pkcs8.der");
+const RSA_ENCRYPTED: &[u8] = include_bytes!("../../../../../driver/testdata/rsa/2048.encrypted");
+const RSA_MESSAGE: &[u8] = include_bytes!("../../../../../driver/testdata/rsa/message");
 /// `KEY_SPEC_PROCESS_KEYRING`.
 const PROCESS_KEYRING: i32 = -2;
 const WARM_UP: Duration = Duration::from_millis(200);
@@ -91,6 +93,9 @@ fn run() -> Outcome<()> {
         let text = words.find(|(k, _)| *k == key).map_or(default, |(_, v)| v);
         text.split(',').map(|number| Ok(number.parse()?)).collect()
     };
+    if words.split_whitespace().any(|word| word == "answers") {
+        return answers::check();
+    }
     let duration = Duration::from_millis(numbers("ms", "1000")?[0]);
     // Linux's own parameter: its idle CPUs look for something to do, and never sleep.
     let polls = words.split_whitespace().any(|word| word == "idle=poll");
@@ -155,9 +160,14 @@ fn open(key: &[u8]) -> Outcome<OwnedFd> {
 
 /// Encrypts `data` in place, through the kernel's copies.
 fn encrypt(request: &OwnedFd, data: &mut [u8]) -> Outcome<()> {
+    process(request, ENCRYPT, &IV, data)
+}
+
+/// Encrypts or decrypts `data` in place, through the kernel's copies.
+fn process(request: &OwnedFd, operation: i32, iv: &[u8; 16], data: &mut [u8]) -> Outcome<()> {
     let control = [
-        ControlMessage::AlgSetOp(&ENCRYPT),
-        ControlMessage::AlgSetIv(&IV),
+        ControlMessage::AlgSetOp(&operation),
+        ControlMessage::AlgSetIv(iv),
     ];
     let parts = [IoSlice::new(data)];
     let fd = request.as_raw_fd();
