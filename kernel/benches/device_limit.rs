@@ -7,7 +7,8 @@
 //! time, with `wait=sleep` it halts until an interrupt: which is better depends on whether it has a
 //! core to itself. `gap_ns=` lets so long pass between a look that found something and the next
 //! publication: a kick right behind an answer finds QEMU's global lock still held by the device's
-//! thread, and then both sleep and are woken.
+//! thread, and then both sleep and are woken. `device=0,1` floods several devices of the bus, one
+//! after the other, so that they can be compared within a run.
 #![no_std]
 #![no_main]
 
@@ -34,7 +35,9 @@ use x86_64::instructions::interrupts;
 
 kernel::entry!(main);
 
-const WORDS: &[&str] = &["queue=", "depth=", "size=", "wait=", "gap_ns=", "ms="];
+const WORDS: &[&str] = &[
+    "device=", "queue=", "depth=", "size=", "wait=", "gap_ns=", "ms=",
+];
 /// The configuration field `max_dataqueues`, which is the control queue's index.
 const MAX_DATAQUEUES: usize = 4;
 /// The configuration field `max_size`: most bytes of a request, source and destination together; 0
@@ -68,6 +71,7 @@ fn take(len_bytes: u64) -> Shared {
 
 /// One split virtqueue, filled by hand.
 struct Flood {
+    device: u64,
     index: QueueIndex,
     size: u16,
     descriptors: Shared,
@@ -109,10 +113,12 @@ struct Pace {
 }
 
 impl Flood {
-    fn new(transport: &dyn Transport, index: QueueIndex, entry: u16) -> Self {
+    /// Sets a queue up, of the device of that number, with the first vector.
+    fn new(transport: &dyn Transport, device: u64, index: QueueIndex) -> Self {
         let size = transport.read_max_queue_size(index).min(MAX_DEPTH as u16);
         let entries = u64::from(size);
         let flood = Self {
+            device,
             index,
             size,
             descriptors: take(16 * entries),
@@ -142,7 +148,7 @@ impl Flood {
                 flood.used.address(),
             )
         };
-        transport.set_queue_vector(index, Some(MsixEntry(entry)));
+        transport.set_queue_vector(index, Some(MsixEntry(0)));
         transport.set_queue(index, size, addresses);
         transport.enable_queue(index);
         flood
@@ -300,14 +306,23 @@ fn encrypt(session: u64, len_bytes: u64) -> [(u64, u32); 8] {
 
 fn main() -> ! {
     command_line::expect(WORDS);
-    let Some(&function) = crypto::find_crypto().first() else {
-        exit::fail(format_args!("no virtio-crypto device"));
+    for device in measure::numbers("device", &[0]) {
+        flood(device);
+    }
+    println!("bench: pass");
+    exit(ExitCode::Success);
+}
+
+/// Floods the device of this number on the bus.
+fn flood(device: u64) {
+    let Some(&function) = crypto::find_crypto().get(device as usize) else {
+        exit::fail(format_args!("no virtio-crypto device {device}"));
     };
     let access = bus::pci_access();
     // SAFETY: the bus's own configuration space; nobody else drives a device in this program.
     let transport = unsafe { PciTransport::<KernelPlatform, _>::new(access, function) };
     let transport = measure::expect(transport);
-    let (mut data, mut control) = bring_up(&transport);
+    let (mut data, mut control) = bring_up(&transport, device);
     measure::mark("clock");
 
     let name = measure::choice("wait", &["spin", "sleep"]);
@@ -349,12 +364,10 @@ fn main() -> ! {
         }
     }
     transport.write_status(DeviceStatus::empty());
-    println!("bench: pass");
-    exit(ExitCode::Success);
 }
 
 /// Takes the device to DRIVER_OK; data queue and control queue.
-fn bring_up(transport: &dyn Transport) -> (Flood, Flood) {
+fn bring_up(transport: &dyn Transport, device: u64) -> (Flood, Flood) {
     transport.write_status(DeviceStatus::empty());
     while !transport.read_status().is_empty() {}
     let mut status = DeviceStatus::ACKNOWLEDGE | DeviceStatus::DRIVER;
@@ -369,8 +382,9 @@ fn bring_up(transport: &dyn Transport) -> (Flood, Flood) {
     // The message ends a sleep, and that is all.
     let vector = measure::expect(vectors::allocate(|_| ()));
     transport.set_msix_message(MsixEntry(0), platform::message_here(vector));
-    let data = Flood::new(transport, QueueIndex(0), 0);
-    let control = Flood::new(transport, QueueIndex(u32::from_le_bytes(index) as u16), 0);
+    let control = QueueIndex(u32::from_le_bytes(index) as u16);
+    let data = Flood::new(transport, device, QueueIndex(0));
+    let control = Flood::new(transport, device, control);
     status |= DeviceStatus::DRIVER_OK;
     transport.write_status(status);
     (data, control)
@@ -421,8 +435,9 @@ fn flood_data(data: &mut Flood, session: u64, size: u64, depth: u64, pace: Pace)
 fn report(flood: &Flood, queue: &str, size: u64, depth: u64, rate: u64, pace: Pace) {
     measure::mark("clock");
     println!(
-        "bench: name=device-limit queue={queue} size={size} depth={depth} wait={} \
+        "bench: name=device-limit device={} queue={queue} size={size} depth={depth} wait={} \
          gap_ns={} requests_per_s={rate} mb_per_s={} kicks={} sleeps={}",
+        flood.device,
         pace.wait.name(),
         pace.gap_ns,
         Ratio(rate * size, 1_000_000),

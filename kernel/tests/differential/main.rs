@@ -24,7 +24,10 @@ use kernel::{command_line, println, testing, time};
 use self::{ciphers::Stream, compare::Pair};
 
 kernel::tests! {
-    machines: ["devices=2 vectors=0 timeout=3600"],
+    machines: [
+        "devices=2 vectors=0 timeout=3600",
+        "devices=1 vectors=0 own=services=cipher timeout=3600",
+    ],
     tests: [devices_answer_alike],
 }
 
