@@ -1,5 +1,8 @@
 //! The words after `-append`: flags, and `key=value`.
 //!
+//! `messages=asynchronous` says of the machine that its crypto devices are processes of their own
+//! ([`crypto::open_crypto`](crate::crypto::open_crypto)); every program takes it.
+//!
 //! For programs. The one rule: a word that nobody knows ends the run ([`expect`]).
 
 use crate::{boot, exit};
@@ -18,12 +21,16 @@ pub fn value(key: &str) -> Option<&'static str> {
         .map(|(_, v)| v)
 }
 
+/// What is said of the machine, not to a program.
+const OF_THE_MACHINE: &[&str] = &["messages="];
+
 /// Checks that every word is known; the first one that is not ends the run. One that ends in `=`
 /// takes a value.
 pub fn expect(known: &[&str]) {
     let is_known = |word: &str| match word.split_once('=') {
         Some((key, _)) => known
             .iter()
+            .chain(OF_THE_MACHINE)
             .any(|known| known.strip_suffix('=') == Some(key)),
         None => known.contains(&word),
     };

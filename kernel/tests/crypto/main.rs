@@ -1,7 +1,7 @@
 //! The driver on a real device, on every rung of the interrupt ladder.
 //!
 //! Words of the command line: `reach=virtio-drivers`, `wiring=intx|polling`,
-//! `refuse=indirect,event`, `slots=N`, `ring=packed`.
+//! `refuse=indirect,event`, `slots=N`, `ring=packed`, `messages=asynchronous`.
 #![no_std]
 #![no_main]
 
@@ -30,6 +30,7 @@ kernel::tests! {
         "vectors=3 append=refuse=event append=expect=PerQueue",
         // What QEMU has from 10.0.13 on.
         "vectors=3 append=max-size=1048576 append=expect=PerQueue",
+        "vectors=3 append=messages=asynchronous append=expect=PerQueue",
         "vectors=3 append=refuse=indirect append=expect=PerQueue",
         "vectors=1 append=refuse=indirect,event append=slots=3 append=expect=Shared",
         "vectors=0 append=refuse=indirect,event append=slots=1 append=expect=Intx",
