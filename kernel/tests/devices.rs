@@ -14,7 +14,7 @@ use kernel::{
     interrupts::vectors,
     println, smp,
     task::executor,
-    time,
+    testing, time,
 };
 use spin::{Mutex, Once};
 use virtio_crypto::{
@@ -132,7 +132,7 @@ fn queues_interrupt_the_cpus_that_use_them() {
     open_up_to(1);
     let device = devices().remove(0);
     if device.interrupt_mode() != InterruptMode::PerQueue {
-        return;
+        return testing::does_not_apply("this machine's queues have no vectors of their own");
     }
     let queues = device.data_queues();
     let entries = (0..).map(MsixEntry).take(2 + queues);

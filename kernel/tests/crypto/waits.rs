@@ -2,7 +2,7 @@
 
 use core::{cell::Cell, ops::ControlFlow, pin::pin};
 
-use kernel::{command_line, crypto, interrupts::apic, time};
+use kernel::{command_line, crypto, interrupts::apic, testing, time};
 use virtio_crypto::{
     Cipher, CipherAlgorithm, Direction, DmaBuffer, Error, Features, InterruptMode, block_on,
 };
@@ -97,7 +97,7 @@ pub fn spurious_interrupts_are_counted_exactly() {
         device().interrupt_mode(),
         InterruptMode::Polling | InterruptMode::Intx
     ) {
-        return;
+        return testing::does_not_apply("this machine's device has no vector");
     }
     settle_to(0);
     enable();

@@ -22,7 +22,7 @@ const MARK: &str = "QEMU emulator version ";
 pub struct Version(pub u32, pub u32);
 
 /// The oldest QEMU that has what the driver is tested with.
-const OLDEST: Version = Version(7, 2);
+pub const OLDEST: Version = Version(7, 2);
 
 /// Returns the line in which QEMU says its version; `None` where none is installed, or where that
 /// of a suite is not fetched.

@@ -1,10 +1,10 @@
-//! The one list of tests that need what not every device offers.
+//! The one list of tests that need what not every device or machine offers.
 //!
 //! For every part of the tests. A test asks the device and says, in the words of this list, what it
 //! lacks. The rule: a test that says so and is not in this list has failed, and so has one on a QEMU
 //! that is known to offer it.
 
-use crate::boot::emulator::Version;
+use crate::boot::emulator::{OLDEST, Version};
 
 /// What a device may lack.
 struct Lack {
@@ -16,25 +16,42 @@ struct Lack {
     tests: &'static [&'static str],
 }
 
-// QEMU offers public keys where a library that it was built with has them: Debian's 7.2 does, its
-// 10.0 and 11.1 do not.
-const LACKS: &[Lack] = &[Lack {
-    says: "the device offers no AKCIPHER",
-    from: Version(8, 0),
-    tests: &[
-        "signatures_are_the_known_ones",
-        "ciphertexts_decrypt_to_the_known_message",
-        "messages_come_back",
-        "short_results_are_never_passed_on",
-        "moduli_of_any_length_serve",
-        "signatures_are_verified_first",
-        "what_does_not_verify_is_an_error",
-        "wrong_ciphertexts_are_errors",
-        "wycheproof_rsa_pkcs1_vectors",
-        "wycheproof_rsa_signatures_vectors",
-        "encryptions_that_come_short_are_made_anew",
-    ],
-}];
+const LACKS: &[Lack] = &[
+    // QEMU offers public keys where a library that it was built with has them: Debian's 7.2 does,
+    // its 10.0 and 11.1 do not.
+    Lack {
+        says: "the device offers no AKCIPHER",
+        from: Version(8, 0),
+        tests: &[
+            "signatures_are_the_known_ones",
+            "ciphertexts_decrypt_to_the_known_message",
+            "messages_come_back",
+            "short_results_are_never_passed_on",
+            "moduli_of_any_length_serve",
+            "signatures_are_verified_first",
+            "what_does_not_verify_is_an_error",
+            "wrong_ciphertexts_are_errors",
+            "wycheproof_rsa_pkcs1_vectors",
+            "wycheproof_rsa_signatures_vectors",
+            "encryptions_that_come_short_are_made_anew",
+        ],
+    },
+    // What a machine of a test's own list leaves out on purpose; that the others have it is
+    // `interrupts_come_as_they_should`'s to say.
+    Lack {
+        says: "this machine's queues have no vectors of their own",
+        from: OLDEST,
+        tests: &[
+            "queues_interrupt_the_cpus_that_use_them",
+            "vectors_move_between_cpus_and_lose_nothing",
+        ],
+    },
+    Lack {
+        says: "this machine's device has no vector",
+        from: OLDEST,
+        tests: &["spurious_interrupts_are_counted_exactly"],
+    },
+];
 
 /// Checks that a test may say that it does not apply on this QEMU.
 ///
