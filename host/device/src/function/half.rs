@@ -31,6 +31,10 @@ pub struct Half {
     /// With IN_ORDER, a chain is kept for ever, and so is everything behind it.
     pub is_blocked: bool,
     pub random: Random,
+    /// Where the ring before this one was.
+    pub old_index: Option<u16>,
+    /// Requests that were served.
+    pub requests: u64,
 }
 
 /// Wakes a server, also one that is not asleep yet.
@@ -60,6 +64,8 @@ impl Queue {
             finished: Vec::new(),
             is_blocked: false,
             random: Random::new(seed),
+            old_index: None,
+            requests: 0,
         };
         Self {
             half: Mutex::new(half),
@@ -71,15 +77,16 @@ impl Queue {
 }
 
 impl Half {
-    /// Begins with a ring of which nothing was taken.
+    /// Begins with a ring.
     pub fn begin(&mut self, ring: Box<dyn Ring>) {
-        self.clear();
         self.ring = Some(ring);
     }
 
     /// Forgets everything of a ring.
     pub fn clear(&mut self) {
-        self.ring = None;
+        if let Some(ring) = self.ring.take() {
+            self.old_index = Some(ring.index());
+        }
         self.finished.clear();
         self.is_blocked = false;
     }

@@ -6,7 +6,7 @@
 use std::sync::atomic::Ordering;
 
 use super::Function;
-use crate::options::MOST_DATA_QUEUES;
+use crate::{options::MOST_DATA_QUEUES, rules::Rule};
 
 /// A structure of the range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +68,9 @@ impl Function {
             let image = self.look(|registers| registers.image(generation, &self.options));
             copy(&image, at, data);
         } else if let Some(at) = DEVICE.within(offset) {
+            if self.breaks(Rule::ConfigBeforeFeaturesOk) && self.agreed_features().is_none() {
+                return;
+            }
             let is_ready = self.is_ready.load(Ordering::Relaxed);
             copy(&self.engine.config(is_ready), at, data);
         } else if INTERRUPT_STATUS.within(offset).is_some() {

@@ -10,6 +10,7 @@
 //! Locks are taken in this order: `changes`, one queue's half, `registers`. Nothing is computed
 //! under `registers`.
 
+mod broken;
 mod command;
 mod half;
 pub mod layout;
@@ -34,7 +35,7 @@ use crate::{
     feature,
     memory::Memory,
     options::Options,
-    ring::{self, Announced, Fault},
+    ring::{self, Announced, Fault, Ring},
 };
 use half::Queue;
 use registers::{Effect, NO_VECTOR, Registers};
@@ -151,7 +152,7 @@ impl Function {
         }
         self.engine.reset();
         self.interrupt_status.store(0, Ordering::Relaxed);
-        self.change(|registers| *registers = Registers::new(&self.options));
+        self.change(|registers| registers.end_reset(&self.options));
     }
 
     /// Returns the agreed features of a driver that has come so far.
@@ -186,6 +187,7 @@ impl Function {
                 drop(change);
                 self.reset();
             }
+            Effect::AsksForReset => self.needs_reset(format_args!("a broken rule")),
             Effect::Agreed(features) => self.engine.set_features(features),
             Effect::QueueEnabled(index) => self.make_ring(index),
             Effect::QueueReset(index) => {
@@ -207,10 +209,21 @@ impl Function {
             // 3.1.1: queues are set up behind FEATURES_OK; before it nobody knows their format.
             return self.needs_reset(format_args!("queue {index} enabled before FEATURES_OK"));
         };
-        match ring::new(place, features) {
-            Ok(ring) => lock(&queue.half).begin(ring),
+        match ring::new(place, features, self.options.broken) {
+            Ok(ring) => self.begin(queue, ring),
             Err(fault) => self.needs_reset(format_args!("queue {index}: {fault}")),
         }
+    }
+
+    fn begin(&self, queue: &Queue, mut ring: Box<dyn Ring>) {
+        let mut half = lock(&queue.half);
+        half.clear();
+        if self.keeps_indices()
+            && let Some(index) = half.old_index
+        {
+            ring.resume_at(index);
+        }
+        half.begin(ring);
     }
 
     /// Takes a notification that came by the doorbell of a queue (4.1.5.2).
@@ -267,6 +280,9 @@ impl Function {
 
     fn interrupt(&self, cause: u8, vector: u16) {
         self.interrupt_status.fetch_or(cause, Ordering::Relaxed);
+        let Some(vector) = self.broken_vector(cause, vector) else {
+            return;
+        };
         if vector != NO_VECTOR && !self.is_gone.load(Ordering::Relaxed) {
             self.stats.count_message(vector);
             self.carrier.message(vector);

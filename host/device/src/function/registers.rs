@@ -3,9 +3,9 @@
 //! For the function, which does what a write asks for. The one rule: a field changes only when the
 //! device's status allows it.
 
-use crate::{feature, options::Options, ring::Place};
+use crate::{feature, options::Options, ring::Place, rules::Rule};
 
-use super::layout::notification_value;
+use super::{broken::offered, layout::notification_value};
 
 /// `VIRTIO_MSI_NO_VECTOR` (4.1.5.1.2).
 pub const NO_VECTOR: u16 = 0xffff;
@@ -49,6 +49,10 @@ pub struct Registers {
     pub config_vector: u16,
     queue_select: u16,
     queues: Vec<QueueRegisters>,
+    /// Negotiations since the beginning.
+    negotiations: u32,
+    /// What is left of a status, where that rule is broken.
+    stale_status: u8,
 }
 
 /// What the fields hold for one queue.
@@ -65,6 +69,8 @@ struct QueueRegisters {
 pub enum Effect {
     /// Nothing.
     None,
+    /// The device asks for a reset, as no device may now.
+    AsksForReset,
     /// A reset of the device.
     Reset,
     /// Both sides agree on these features.
@@ -76,9 +82,14 @@ pub enum Effect {
 }
 
 impl QueueRegisters {
-    fn new(options: &Options) -> Self {
+    fn new(options: &Options, number: u16) -> Self {
+        let is_data = number < options.data_queues;
         let place = Place {
-            size: options.queue_size,
+            size: match options.broken {
+                Some(Rule::QueueSizesPowersOf2) if is_data => 100,
+                Some(Rule::ControlQueueFollows) if !is_data => 0,
+                _ => options.queue_size,
+            },
             ..Place::default()
         };
         Self {
@@ -101,7 +112,11 @@ impl Registers {
             driver_features: 0,
             config_vector: NO_VECTOR,
             queue_select: 0,
-            queues: vec![QueueRegisters::new(options); options.queue_count().into()],
+            queues: (0..options.queue_count())
+                .map(|number| QueueRegisters::new(options, number))
+                .collect(),
+            negotiations: 0,
+            stale_status: 0,
         }
     }
 
@@ -110,9 +125,25 @@ impl Registers {
         self.is_resetting = true;
     }
 
+    /// Everything is as after a reset from here on.
+    pub fn end_reset(&mut self, options: &Options) {
+        let stale_status = match options.broken {
+            Some(Rule::ResetReads0) => self.status | self.stale_status,
+            _ => 0,
+        };
+        *self = Self {
+            negotiations: self.negotiations,
+            stale_status,
+            ..Self::new(options)
+        };
+    }
+
     /// Tells whether queues are to be served.
-    pub fn is_live(&self) -> bool {
-        let agreed = FEATURES_OK | DRIVER_OK;
+    pub fn is_live(&self, options: &Options) -> bool {
+        let agreed = match options.broken {
+            Some(Rule::NoWorkBeforeDriverOk) => FEATURES_OK,
+            _ => FEATURES_OK | DRIVER_OK,
+        };
         self.status & agreed == agreed
             && self.status & (NEEDS_RESET | FAILED) == 0
             && !self.is_resetting
@@ -137,15 +168,15 @@ impl Registers {
     }
 
     /// Returns the vector of a queue that is to be served.
-    pub fn vector_if_served(&self, queue: u16) -> Option<u16> {
+    pub fn vector_if_served(&self, queue: u16, options: &Options) -> Option<u16> {
         let queue = self.queues.get(usize::from(queue))?;
-        (self.is_live() && queue.is_enabled && !queue.is_resetting).then_some(queue.vector)
+        (self.is_live(options) && queue.is_enabled && !queue.is_resetting).then_some(queue.vector)
     }
 
     /// Returns the queue to the state after a reset of the device (2.6.1).
-    pub fn end_queue_reset(&mut self, queue: u16, options: &Options) {
-        if let Some(queue) = self.queues.get_mut(usize::from(queue)) {
-            *queue = QueueRegisters::new(options);
+    pub fn end_queue_reset(&mut self, number: u16, options: &Options) {
+        if let Some(queue) = self.queues.get_mut(usize::from(number)) {
+            *queue = QueueRegisters::new(options, number);
         }
     }
 
@@ -157,7 +188,11 @@ impl Registers {
                 *to = *byte;
             }
         };
-        let offered = half(options.features, self.device_feature_select);
+        let offered = half(offered(options), self.device_feature_select);
+        let shown = |vector| match options.broken {
+            Some(Rule::VectorsReadBack) => NO_VECTOR,
+            _ => vector,
+        };
         let accepted = half(self.driver_features, self.driver_feature_select);
         put(0, &self.device_feature_select.to_le_bytes());
         put(DEVICE_FEATURE, &offered.to_le_bytes());
@@ -168,17 +203,20 @@ impl Registers {
         put(DRIVER_FEATURE as usize, &accepted.to_le_bytes());
         put(
             CONFIG_MSIX_VECTOR as usize,
-            &self.config_vector.to_le_bytes(),
+            &shown(self.config_vector).to_le_bytes(),
         );
         put(NUM_QUEUES, &options.queue_count().to_le_bytes());
-        put(DEVICE_STATUS as usize, &[self.status]);
+        put(DEVICE_STATUS as usize, &[self.status | self.stale_status]);
         put(CONFIG_GENERATION, &[generation]);
         put(QUEUE_SELECT as usize, &self.queue_select.to_le_bytes());
         // Of a queue that does not exist everything is 0, its size above all.
         if let Some(queue) = self.queues.get(usize::from(self.queue_select)) {
             let number = self.queue_select;
             put(QUEUE_SIZE as usize, &queue.place.size.to_le_bytes());
-            put(QUEUE_MSIX_VECTOR as usize, &queue.vector.to_le_bytes());
+            put(
+                QUEUE_MSIX_VECTOR as usize,
+                &shown(queue.vector).to_le_bytes(),
+            );
             put(QUEUE_ENABLE as usize, &[u8::from(queue.is_enabled)]);
             put(QUEUE_NOTIFY_OFF, &number.to_le_bytes());
             put(QUEUE_DESC as usize, &queue.place.descriptors.to_le_bytes());
@@ -209,7 +247,8 @@ impl Registers {
                 self.accept(u32::from_le_bytes([a, b, c, d]));
             }
             (CONFIG_MSIX_VECTOR, &[a, b]) => {
-                self.config_vector = vector(u16::from_le_bytes([a, b]), options);
+                let number = u16::from_le_bytes([a, b]);
+                self.config_vector = vector(number, self.config_vector, options);
             }
             (DEVICE_STATUS, &[status]) => return self.write_status(status, options),
             (QUEUE_SELECT, &[a, b]) => self.queue_select = u16::from_le_bytes([a, b]),
@@ -235,15 +274,37 @@ impl Registers {
             return Effect::Reset;
         }
         let mut new = status & OF_THE_DRIVER & !self.status;
-        if new & FEATURES_OK != 0 && !feature::may_accept(self.driver_features, options.features) {
+        if new & FEATURES_OK != 0 && !self.may_accept(options) {
             // The driver reads it back and sees that it may not go on (3.1.1, step 6).
             new &= !FEATURES_OK;
         }
         // A driver must not clear a bit (2.1.1), so none is cleared.
         self.status |= new;
+        if new & DRIVER_OK != 0 && options.broken == Some(Rule::LiveAfterDriverOk) {
+            return Effect::AsksForReset;
+        }
         match new & FEATURES_OK {
             0 => Effect::None,
             _ => Effect::Agreed(self.driver_features),
+        }
+    }
+
+    /// Tells whether the driver's features may stand.
+    fn may_accept(&mut self, options: &Options) -> bool {
+        self.negotiations += 1;
+        let features = self.driver_features;
+        let may = feature::may_accept(features, offered(options));
+        match options.broken {
+            Some(Rule::AcceptsASubset) => may && features & feature::EVENT_IDX != 0,
+            Some(Rule::NegotiatesAgain) => may && !self.negotiations.is_multiple_of(2),
+            Some(Rule::FeaturesOkRefusesUnoffered) => true,
+            Some(Rule::FeaturesOkRefusesDependents) => {
+                may || feature::may_accept(features | feature::REVISION_1, offered(options))
+            }
+            Some(Rule::OffersVersion1) => {
+                feature::may_accept(features | feature::VERSION_1, options.features)
+            }
+            _ => may,
         }
     }
 
@@ -257,7 +318,7 @@ impl Registers {
         };
         match (offset, data) {
             (QUEUE_MSIX_VECTOR, &[a, b]) => {
-                queue.vector = vector(u16::from_le_bytes([a, b]), options);
+                queue.vector = vector(u16::from_le_bytes([a, b]), queue.vector, options);
             }
             (QUEUE_RESET, &[1, 0]) if has_ring_reset && queue.is_enabled => {
                 (queue.is_resetting, queue.is_enabled) = (true, false);
@@ -304,10 +365,12 @@ fn write_area(place: &mut Place, offset: u64, data: &[u8]) {
 }
 
 /// Returns the vector that is meant, or none where there is no such one.
-fn vector(number: u16, options: &Options) -> u16 {
-    match number < options.vector_count() {
-        true => number,
-        false => NO_VECTOR,
+fn vector(number: u16, before: u16, options: &Options) -> u16 {
+    match options.broken {
+        Some(Rule::NoVectorReadsBack) if number == NO_VECTOR => before,
+        Some(Rule::VectorBeyondTableRefused) => number,
+        _ if number < options.vector_count() => number,
+        _ => NO_VECTOR,
     }
 }
 

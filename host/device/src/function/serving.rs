@@ -16,6 +16,7 @@ use crate::{
     memory::{Unmapped, View},
     options::Completion,
     ring::{Fault, Piece, Taken},
+    rules::Rule,
 };
 
 /// How far serving a queue came.
@@ -68,7 +69,10 @@ impl Function {
     fn is_served(&self, index: u16, queue: &Queue) -> bool {
         let is_stalled = queue.is_stalled.load(Ordering::Relaxed);
         let is_gone = self.is_gone.load(Ordering::Relaxed);
-        !is_stalled && !is_gone && self.look(|it| it.vector_if_served(index).is_some())
+        !is_stalled
+            && !is_gone
+            && !self.is_forgotten(index)
+            && self.look(|it| it.vector_if_served(index, &self.options).is_some())
     }
 
     fn serve_half(
@@ -91,6 +95,9 @@ impl Function {
             if served.requests == 0 {
                 ring.disarm(&view)?;
             }
+            let only_first = self.breaks(Rule::SeveralInFlight)
+                || self.breaks(Rule::PackedSeveralInFlight) && features & feature::RING_PACKED != 0;
+            let budget = if only_first { 1 } else { budget };
             let next = if served.requests < budget {
                 ring.take(&view)?
             } else {
@@ -99,7 +106,10 @@ impl Function {
             let Some(taken) = next else {
                 self.use_finished(index, half, &view, features)?;
                 let Some(ring) = &mut half.ring else { break };
-                served.has_more = ring.arm(&view)?;
+                served.has_more = ring.arm(&view)? && !only_first;
+                if served.requests == 0 && self.breaks(Rule::SpuriousKickIgnored) {
+                    return Err(Broken::Request);
+                }
                 return Ok(served);
             };
             served.requests += 1;
@@ -127,7 +137,17 @@ impl Function {
             true => QueueKind::Control,
             false => QueueKind::Data,
         };
-        match self.engine.serve(kind, &chain) {
+        half.requests += 1;
+        if self.is_one_too_many(half.requests) {
+            return Err(Broken::Request);
+        }
+        let broken = self.broken_answer(index, &taken);
+        if self.breaks(Rule::ReadableUntouched)
+            && let Some(piece) = taken.readable.last()
+        {
+            view.write(piece.address, &[0xa5])?;
+        }
+        match broken.unwrap_or_else(|| self.engine.serve(kind, &chain)) {
             Answer::Used {
                 writes,
                 written_bytes,
@@ -158,6 +178,9 @@ impl Function {
             return Ok(());
         }
         let is_free = features & feature::IN_ORDER == 0;
+        if !is_free && self.breaks(Rule::InOrder) {
+            half.finished.reverse();
+        }
         if is_free && self.options.completion == Completion::Shuffled {
             half.random.shuffle(&mut half.finished);
         }
@@ -168,7 +191,7 @@ impl Function {
         }
         ring.publish(view)?;
         if ring.wants_interrupt(view)?
-            && let Some(vector) = self.look(|it| it.vector_if_served(index))
+            && let Some(vector) = self.look(|it| it.vector_if_served(index, &self.options))
         {
             self.interrupt(ISR_QUEUE, vector);
         }

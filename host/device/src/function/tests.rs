@@ -470,3 +470,189 @@ fn lines_that_mean_nothing_are_answered() {
         assert!(line.parse::<Command>().is_err(), "{line}");
     }
 }
+
+/// A rule, and whether a driver sees that it does not hold.
+type Broken = (&'static str, fn(&mut Driver) -> bool);
+
+fn destroy(driver: &mut Driver) -> usize {
+    driver.set_up();
+    driver.offer_destroy(1);
+    driver.function.serve(1, 10).requests
+}
+
+fn offered(driver: &Driver, half: u32) -> u32 {
+    driver.write(0, &half.to_le_bytes());
+    u32::from_le_bytes(driver.read(4))
+}
+
+fn vector(driver: &Driver, before: u16, number: u16) -> u16 {
+    driver.write(0x10, &before.to_le_bytes());
+    driver.write(0x10, &number.to_le_bytes());
+    u16::from_le_bytes(driver.read(0x10))
+}
+
+fn size(driver: &Driver, queue: u16) -> u16 {
+    driver.write(0x16, &queue.to_le_bytes());
+    u16::from_le_bytes(driver.read(0x18))
+}
+
+fn guest<const N: usize>(driver: &Driver, address: u64) -> [u8; N] {
+    driver.function.memory.view().read_array(address).unwrap()
+}
+
+const BROKEN: &[Broken] = &[
+    ("reset-reads-0", |driver| {
+        driver.agree(VERSION_1 | EVENT_IDX);
+        driver.write(0x14, &[0]);
+        driver.status() != 0
+    }),
+    ("reset-empties-queues", |driver| {
+        destroy(driver);
+        driver.write(0x14, &[0]);
+        destroy(driver) == 0
+    }),
+    ("queue-reset-empties", |driver| {
+        destroy(driver);
+        driver.write(0x16, &[1, 0]);
+        driver.write(0x3a, &[1, 0]);
+        driver.enable(1);
+        driver.offer_destroy(1);
+        driver.function.serve(1, 10).requests == 0
+    }),
+    ("offers-version-1", |driver| offered(driver, 1) & 1 == 0),
+    ("undefined-features-clear", |driver| {
+        offered(driver, 0) & 1 << 20 != 0
+    }),
+    ("features-stable", |driver| {
+        let reads: Vec<_> = (0..4).map(|_| offered(driver, 0)).collect();
+        reads.iter().any(|read| *read != reads[0])
+    }),
+    ("offers-what-features-need", |driver| {
+        offered(driver, 0) & 1 == 0
+    }),
+    ("accepts-a-subset", |driver| {
+        driver.agree(VERSION_1);
+        driver.status() != 11
+    }),
+    ("negotiates-again", |driver| {
+        driver.agree(VERSION_1);
+        driver.write(0x14, &[0]);
+        driver.agree(VERSION_1);
+        driver.status() != 11
+    }),
+    ("features-ok-refuses-unoffered", |driver| {
+        driver.agree(VERSION_1 | 1 << 20);
+        driver.status() == 11
+    }),
+    ("features-ok-refuses-dependents", |driver| {
+        driver.agree(VERSION_1 | STATELESS);
+        driver.status() == 11
+    }),
+    ("config-before-features-ok", |driver| {
+        let mut word = [0; 4];
+        driver
+            .function
+            .read(u64::from(DEVICE.offset) + 4, &mut word);
+        word == [0; 4]
+    }),
+    ("live-after-driver-ok", |driver| {
+        driver.set_up();
+        driver.status() & 64 != 0
+    }),
+    ("no-work-before-driver-ok", |driver| {
+        driver.agree(VERSION_1);
+        driver.enable(1);
+        driver.offer_destroy(1);
+        driver.function.serve(1, 10).requests == 1
+    }),
+    ("no-reset-asked-for", |driver| {
+        destroy(driver);
+        for _ in 0..49 {
+            driver.offer_destroy(1);
+            driver.function.serve(1, 10);
+        }
+        driver.status() & 64 != 0
+    }),
+    ("queue-sizes-powers-of-2", |driver| {
+        !size(driver, 0).is_power_of_two()
+    }),
+    ("control-queue-follows", |driver| size(driver, 1) == 0),
+    ("vectors-read-back", |driver| vector(driver, 0, 1) != 1),
+    ("no-vector-reads-back", |driver| {
+        vector(driver, 1, NO_VECTOR) != NO_VECTOR
+    }),
+    ("vector-beyond-table-refused", |driver| {
+        vector(driver, 1, 500) == 500
+    }),
+    ("interrupt-when-done", |driver| {
+        destroy(driver);
+        driver.messages().is_empty()
+    }),
+    ("interrupt-at-its-vector", |driver| {
+        destroy(driver);
+        driver.messages() == [0]
+    }),
+    ("no-interrupt-without-vector", |driver| {
+        driver.set_up();
+        driver.write(0x16, &[1, 0]);
+        driver.write(0x1a, &NO_VECTOR.to_le_bytes());
+        driver.offer_destroy(1);
+        driver.function.serve(1, 10);
+        !driver.messages().is_empty()
+    }),
+    ("interrupt-suppressed", |driver| {
+        driver.set_up();
+        let view = driver.function.memory.view();
+        view.write(area(1, 1), &[1, 0]).unwrap();
+        driver.offer_destroy(1);
+        driver.function.serve(1, 10);
+        !driver.messages().is_empty()
+    }),
+    ("used-ids-in-flight", |driver| {
+        destroy(driver);
+        for _ in 0..49 {
+            driver.offer_destroy(1);
+            driver.function.serve(1, 10);
+        }
+        let last = area(1, 2) + 4 + 8 * (49 % u64::from(SIZE));
+        guest(driver, last) != [0_u8; 4]
+    }),
+    ("used-length-within-writable", |driver| {
+        destroy(driver);
+        guest(driver, area(1, 2) + 8) != [1, 0, 0, 0]
+    }),
+    ("used-flags-defined", |driver| {
+        destroy(driver);
+        guest(driver, area(1, 2)) == [2, 0]
+    }),
+    ("readable-untouched", |driver| {
+        destroy(driver);
+        guest(driver, BASE + 0x8_1000) != [3]
+    }),
+    ("several-in-flight", |driver| {
+        destroy(driver);
+        driver.offer_destroy(1);
+        driver.offer_destroy(1);
+        driver.function.serve(1, 10).requests == 1
+    }),
+    ("spurious-kick-ignored", |driver| {
+        driver.set_up();
+        driver.function.serve(1, 10);
+        driver.status() & 64 != 0
+    }),
+    ("data-queues-serve", |driver| {
+        driver.set_up();
+        driver.offer(0, &[0; 72], 1);
+        driver.function.serve(0, 10).requests == 0
+    }),
+];
+
+#[test]
+fn a_broken_rule_shows_and_only_then() {
+    for (rule, is_seen) in BROKEN {
+        let mut honest = Driver::new("");
+        assert!(!is_seen(&mut honest), "{rule}: not broken");
+        let mut broken = Driver::new(&format!("broken={rule}"));
+        assert!(is_seen(&mut broken), "{rule}: broken");
+    }
+}

@@ -38,10 +38,25 @@ pub struct Taken {
     pub id: u16,
     /// Places that it has in the ring's descriptor area.
     pub slots: u16,
+    /// How it was cut.
+    pub shape: Shape,
     /// What the device may read.
     pub readable: Vec<Piece>,
     /// What it may write.
     pub writable: Vec<Piece>,
+}
+
+/// How a chain was cut. No answer depends on it (2.7.4.1), but where a rule is broken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Shape {
+    /// Descriptors in an indirect table; 0 for none.
+    pub table_entries: usize,
+    /// Others come in front of the table.
+    pub has_direct: bool,
+    /// The descriptor of the table has the write flag.
+    pub has_write_flag: bool,
+    /// It runs over the end of a packed ring.
+    pub is_over_end: bool,
 }
 
 /// A descriptor as it lies in memory, with the halves of its last word as they come.

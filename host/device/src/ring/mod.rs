@@ -11,6 +11,7 @@
 //! The one rule: everything in guest memory is the driver's word, which may change while it is
 //! read. It is read once, checked, and a violation is a [`Fault`], after which the ring is dead.
 
+mod broken;
 mod chain;
 mod fault;
 mod packed;
@@ -23,9 +24,11 @@ use std::fmt;
 use crate::{
     feature,
     memory::{Unmapped, View},
+    rules::Rule,
 };
+use broken::Broken;
 
-pub use chain::{Piece, Taken};
+pub use chain::{Piece, Shape, Taken};
 pub use fault::Fault;
 pub use packed::Packed;
 pub use split::Split;
@@ -105,19 +108,30 @@ pub trait Ring: fmt::Debug + Send {
     ///
     /// Fails where the ring has not come so far.
     fn check(&self, memory: &View, announced: Announced) -> Result<(), Fault>;
+
+    /// Returns where it is: the available index, or the next place of a packed ring with its wrap
+    /// counter as the highest bit.
+    fn index(&self) -> u16;
+
+    /// Goes on where somebody else's half stopped, with nothing in flight.
+    fn resume_at(&mut self, index: u16);
 }
 
-/// Makes the ring that these features ask for.
+/// Makes the ring that these features ask for, with a rule that it breaks if there is one.
 ///
 /// # Errors
 ///
 /// Fails where there can be no such ring at this place.
-pub fn new(place: Place, features: u64) -> Result<Box<dyn Ring>, Fault> {
-    if features & feature::RING_PACKED != 0 {
-        Ok(Box::new(Packed::new(place, features)?))
+pub fn new(place: Place, features: u64, broken: Option<Rule>) -> Result<Box<dyn Ring>, Fault> {
+    let ring: Box<dyn Ring> = if features & feature::RING_PACKED != 0 {
+        Box::new(Packed::new(place, features)?)
     } else {
-        Ok(Box::new(Split::new(place, features)?))
-    }
+        Box::new(Split::new(place, features)?)
+    };
+    Ok(match broken {
+        Some(rule) => Box::new(Broken::new(ring, rule, place, features)),
+        None => ring,
+    })
 }
 
 impl Place {

@@ -141,6 +141,7 @@ impl Packed {
             if flags & NEXT == 0 {
                 return Ok(taken);
             }
+            taken.shape.is_over_end |= self.offset(self.after(self.taken, taken.slots)) == 0;
             // The driver makes the first one available last, so all of them are by now.
             let next = self.after(self.taken, taken.slots);
             let position = self.offset(next);
@@ -164,6 +165,8 @@ impl Packed {
             return Err(Fault::IndirectNested);
         }
         let entries = table_entries(table.len_bytes, self.place.size)?;
+        taken.shape.table_entries = entries.into();
+        taken.shape.has_write_flag = flags & WRITE != 0;
         for index in 0..entries {
             let address = table
                 .address
@@ -293,5 +296,16 @@ impl Ring for Packed {
             return Err(Fault::Announced { offset });
         }
         Ok(())
+    }
+
+    fn index(&self) -> u16 {
+        self.offset(self.taken) | u16::from(self.wrap(self.taken)) << 15
+    }
+
+    fn resume_at(&mut self, index: u16) {
+        let lap = if index & 1 << 15 != 0 { 0 } else { self.size() };
+        let position = Position(lap + u64::from(index & 0x7fff));
+        (self.taken, self.used) = (position, position);
+        (self.published, self.asked_at) = (position, position);
     }
 }

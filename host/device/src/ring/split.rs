@@ -17,7 +17,7 @@ use std::{
 
 use super::{
     Announced, Fault, Place, Ring, Taken,
-    chain::{DESCRIPTOR_BYTES, INDIRECT, NEXT, Raw, load_relaxed, table_entries},
+    chain::{DESCRIPTOR_BYTES, INDIRECT, NEXT, Raw, WRITE, load_relaxed, table_entries},
 };
 use crate::{feature, memory::View};
 
@@ -80,17 +80,6 @@ impl Split {
         })
     }
 
-    /// Returns the available index up to which chains were taken.
-    pub fn taken(&self) -> u16 {
-        self.taken
-    }
-
-    /// Goes on where somebody else's half stopped, with nothing in flight.
-    pub fn resume_at(&mut self, index: u16) {
-        (self.taken, self.used) = (index, index);
-        (self.published, self.asked_at) = (index, index);
-    }
-
     fn has(&self, feature: u64) -> bool {
         self.features & feature != 0
     }
@@ -149,6 +138,9 @@ impl Split {
             return Err(Fault::IndirectNested);
         }
         let entries = table_entries(table.len_bytes, u16::MAX)?;
+        let before = taken.pieces();
+        taken.shape.has_direct = before > 0;
+        taken.shape.has_write_flag = table.third & WRITE != 0;
         let mut index = 0;
         loop {
             if taken.pieces() >= usize::from(self.place.size) {
@@ -160,6 +152,7 @@ impl Split {
             }
             taken.add(raw, raw.third)?;
             if raw.third & NEXT == 0 {
+                taken.shape.table_entries = taken.pieces() - before;
                 return Ok(());
             }
             index = raw.fourth;
@@ -279,5 +272,14 @@ impl Ring for Split {
             return Err(Fault::Announced { offset: said });
         }
         Ok(())
+    }
+
+    fn index(&self) -> u16 {
+        self.taken
+    }
+
+    fn resume_at(&mut self, index: u16) {
+        (self.taken, self.used) = (index, index);
+        (self.published, self.asked_at) = (index, index);
     }
 }

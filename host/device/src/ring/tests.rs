@@ -49,7 +49,7 @@ impl Guest {
         };
         Self {
             view,
-            ring: super::new(place, features).unwrap(),
+            ring: super::new(place, features, None).unwrap(),
             place,
             features,
             given: 0,
@@ -459,8 +459,8 @@ fn rings_are_where_they_may_be() {
         driver: 0x2002,
         device: 0x3004,
     };
-    assert!(super::new(place, 0).is_ok());
-    let misaligned = |place, features| match super::new(place, features) {
+    assert!(super::new(place, 0, None).is_ok());
+    let misaligned = |place, features| match super::new(place, features, None) {
         Err(Fault::Misaligned { address, .. }) => address,
         other => panic!("{other:?}"),
     };
@@ -476,13 +476,19 @@ fn rings_are_where_they_may_be() {
     }
     for size in [0, 3, 1 << 15 | 1] {
         let place = Place { size, ..place };
-        assert_eq!(super::new(place, 0).unwrap_err(), Fault::Size { size });
+        assert_eq!(
+            super::new(place, 0, None).unwrap_err(),
+            Fault::Size { size }
+        );
     }
     let place = Place {
         descriptors: u64::MAX - 15,
         ..place
     };
-    assert!(matches!(super::new(place, 0), Err(Fault::Unmapped(_))));
+    assert!(matches!(
+        super::new(place, 0, None),
+        Err(Fault::Unmapped(_))
+    ));
 }
 
 /// Breaks one rule after a chain was offered.
@@ -646,7 +652,7 @@ fn what_is_not_mapped_is_a_fault() {
     };
     let view = Memory::within(BASE, 0x1000).unwrap().view();
     for features in [0, RING_PACKED] {
-        let mut ring = super::new(place, features).unwrap();
+        let mut ring = super::new(place, features, None).unwrap();
         assert!(matches!(ring.take(&view), Err(Fault::Unmapped(_))));
         assert!(matches!(ring.arm(&view), Err(Fault::Unmapped(_))));
         assert!(matches!(

@@ -21,7 +21,7 @@ use crate::{
     child,
     files::{self, scratch},
     project::Project,
-    report::{Failure, Result, fail, say},
+    report::{Result, fail, say},
 };
 
 /// The device of QEMU at whose other end such a process is.
@@ -268,6 +268,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
+    use crate::report::Failure;
 
     /// Makes a program that stands in for a device.
     fn stand_in(name: &str, script: &str) -> PathBuf {
