@@ -4,10 +4,11 @@
 use std::{
     path::{Path, PathBuf},
     process::ExitCode,
+    sync::Arc,
 };
 
 use device::{
-    function::COMMANDS,
+    function::{COMMANDS, Function},
     options::{self, Options},
     serve,
 };
@@ -25,6 +26,13 @@ device. Its memory (256M here) is what -m says:
       -object memory-backend-memfd,id=memory,size=256M,share=on \\
       -device '{\"driver\":\"vfio-user-pci\",\"socket\":{\"type\":\"unix\",\"path\":\"SOCKET\"}}' ..
 
+By vhost-user it is the device
+
+      -chardev socket,id=device,path=SOCKET \\
+      -device vhost-user-test-device-pci,chardev=device,virtio-id=20,num_vqs=2,config_size=56
+
+with as many num_vqs as there are queues, the control queue among them.
+
 Words, and what they are without being said: one data queue, a split ring, everything else on that a
 driver need not know of.
 ";
@@ -33,7 +41,15 @@ driver need not know of.
 struct Asked {
     control: Option<PathBuf>,
     has_log: bool,
+    protocol: Protocol,
     options: Options,
+}
+
+/// How QEMU has the device.
+#[derive(Clone, Copy)]
+enum Protocol {
+    VfioUser,
+    VhostUser,
 }
 
 /// Says why requests were refused.
@@ -84,9 +100,14 @@ fn fail(reason: &str) -> ExitCode {
 
 fn help() -> String {
     let control = format!("{:<30} {}", "control=PATH", "a socket for the lines below");
+    let protocol = "protocol=vfio-user|vhost-user";
+    let protocol = format!(
+        "{protocol:<30} {}",
+        "the second is queues alone: no vectors of theirs"
+    );
     let log = format!("{:<30} {}", "log=on|off", "say why requests are refused");
     format!(
-        "\n{}  {control}\n  {log}\n\n\
+        "\n{}  {control}\n  {log}\n  {protocol}\n\n\
          While it runs, each line of its standard input is one of\n  {COMMANDS}\n",
         options::help()
     )
@@ -95,11 +116,15 @@ fn help() -> String {
 /// Takes the program's own words, and gives the rest to the device's.
 fn parse(words: &[String]) -> Result<Asked, String> {
     let (mut control, mut has_log, mut others) = (None, false, Vec::new());
+    let mut protocol = Protocol::VfioUser;
     for word in words {
         match word.split_once('=') {
             Some(("control", path)) => control = Some(PathBuf::from(path)),
             Some(("log", "on")) => has_log = true,
             Some(("log", "off")) => has_log = false,
+            Some(("protocol", "vfio-user")) => protocol = Protocol::VfioUser,
+            Some(("protocol", "vhost-user")) => protocol = Protocol::VhostUser,
+            Some(("protocol", _)) => return Err(format!("{word}: vfio-user or vhost-user")),
             Some(("log", _)) => return Err(format!("{word}: on or off")),
             _ => others.push(word.as_str()),
         }
@@ -107,6 +132,7 @@ fn parse(words: &[String]) -> Result<Asked, String> {
     Ok(Asked {
         control,
         has_log,
+        protocol,
         options: Options::parse(others)?,
     })
 }
@@ -118,8 +144,12 @@ fn run(socket: &Path, asked: Asked) -> std::io::Result<String> {
         log::set_max_level(log::LevelFilter::Trace);
     }
     let control = asked.control.as_deref();
-    serve::serve_vfio_user(socket, asked.options, |function| {
+    let ready = |function: &Arc<Function>| {
         serve::read_lines(function);
         control.map_or(Ok(()), |path: &Path| serve::listen(function, path))
-    })
+    };
+    match asked.protocol {
+        Protocol::VfioUser => serve::serve_vfio_user(socket, asked.options, ready),
+        Protocol::VhostUser => serve::serve_vhost_user(socket, asked.options, ready),
+    }
 }

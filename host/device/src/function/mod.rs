@@ -10,6 +10,7 @@
 //! Locks are taken in this order: `changes`, one queue's half, `registers`. Nothing is computed
 //! under `registers`.
 
+mod attached;
 mod broken;
 mod command;
 mod half;

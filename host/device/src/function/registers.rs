@@ -125,6 +125,21 @@ impl Registers {
         self.is_resetting = true;
     }
 
+    /// Takes what a carrier that has registers of its own has negotiated, up to DRIVER_OK.
+    pub fn attach(&mut self, features: u64) {
+        self.status = OF_THE_DRIVER & !FAILED;
+        self.driver_features = features;
+    }
+
+    /// Takes where such a carrier says that a queue is, or that it is nowhere.
+    pub fn put_queue(&mut self, number: u16, place: Option<Place>) {
+        if let Some(queue) = self.queues.get_mut(usize::from(number)) {
+            queue.is_enabled = place.is_some();
+            queue.place = place.unwrap_or_default();
+            queue.vector = number;
+        }
+    }
+
     /// Everything is as after a reset from here on.
     pub fn end_reset(&mut self, options: &Options) {
         let stale_status = match options.broken {

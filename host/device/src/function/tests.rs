@@ -471,6 +471,31 @@ fn lines_that_mean_nothing_are_answered() {
     }
 }
 
+#[test]
+fn a_queue_that_a_carrier_stops_goes_on_where_it_was() {
+    let mut driver = Driver::new("");
+    driver.function.attach(VERSION_1);
+    let place = ring::Place {
+        size: SIZE,
+        descriptors: area(1, 0),
+        driver: area(1, 1),
+        device: area(1, 2),
+    };
+    driver.function.start_queue(1, place, 0);
+    driver.offer_destroy(1);
+    assert_eq!(driver.function.serve(1, 10).requests, 1);
+    assert_eq!(driver.messages(), [1], "the vector of its number");
+    assert_eq!(driver.function.stop_queue(1), Some(1));
+    driver.offer_destroy(1);
+    assert_eq!(driver.function.serve(1, 10), Served::default());
+    driver.function.start_queue(1, place, 1);
+    assert_eq!(driver.function.serve(1, 10).requests, 1);
+    assert_eq!(driver.used(1), 2);
+    // What is attached anew has no queues.
+    driver.function.attach(VERSION_1);
+    assert_eq!(driver.function.stop_queue(1), None);
+}
+
 /// A rule, and whether a driver sees that it does not hold.
 type Broken = (&'static str, fn(&mut Driver) -> bool);
 

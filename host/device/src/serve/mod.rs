@@ -5,11 +5,13 @@
 
 mod commands;
 mod vfio_user;
+mod vhost_user;
 
 use std::{fs, io, os::unix::fs::FileTypeExt, path::Path};
 
 pub use commands::{listen, read_lines};
 pub use vfio_user::serve as serve_vfio_user;
+pub use vhost_user::serve as serve_vhost_user;
 
 /// Takes away a socket that an owner before has left.
 ///
