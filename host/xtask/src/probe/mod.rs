@@ -7,30 +7,23 @@
 
 mod compare;
 mod findings;
+mod guest;
 mod json;
 mod table;
+mod walk;
 mod words;
 
 use std::fs;
 
 use crate::{
-    boot::{self, Image, accelerator, emulator, machine::Variables},
-    child::Show,
+    boot::{accelerator, emulator, machine::Variables},
     project::Project,
     report::{Failure, Result, fail, say},
 };
 use findings::{Findings, Held};
+pub use guest::COULD_NOT_RUN;
+use guest::{NOT_HELD, Words, boot_it, build};
 use table::Table;
-
-/// What cargo calls it.
-const SELECTION: [&str; 4] = ["-p", "kernel", "--bin", "probe"];
-/// Where cargo builds it.
-const BINARY: &str = "x86_64-unknown-none/debug/probe";
-
-/// The exit status of a run in which a rule did not hold.
-const NOT_HELD: u8 = 1;
-/// The exit status of a run that came to nothing.
-pub const COULD_NOT_RUN: u8 = 2;
 
 /// Builds it and runs it with these words.
 ///
@@ -39,14 +32,14 @@ pub const COULD_NOT_RUN: u8 = 2;
 /// Fails where it could not run, or with the exit status where a rule did not hold.
 pub fn run(project: &Project, words: &[String]) -> Result {
     let words = Words::parse(words)?;
+    if let Some(names) = words.broken {
+        return walk::run(project, names);
+    }
     let variables = Variables::read(project);
     variables.check()?;
     // Before anything is built: a file that cannot be read would be noticed at the end.
     let earlier = words.compare.map(read).transpose()?;
-    say("building the probe, which takes minutes at first");
-    project
-        .build_kernel("the probe", &[&["build"], &SELECTION[..]].concat())
-        .map_err(|_| Failure::Told(COULD_NOT_RUN))?;
+    build(project)?;
     let own = variables
         .get("OWN")
         .map(|own| format!(", own device {own}"));
@@ -85,24 +78,6 @@ pub fn run(project: &Project, words: &[String]) -> Result {
     }
 }
 
-/// Boots it; returns what the guest said, and why the run ended before its end if it did.
-fn boot_it(
-    project: &Project,
-    words: &Words,
-    variables: &Variables,
-) -> Result<(String, Option<String>)> {
-    let guest_words = words.guest();
-    let image = Image {
-        kernel: &project.target(BINARY),
-        initramfs: None,
-        words: &guest_words,
-    };
-    let shows_all = words.has_lines || words.dangerous.is_some();
-    let show = if shows_all { Show::All } else { Show::Nothing };
-    let (run, end) = boot::capture(&image, &words.machine(), variables, show)?;
-    Ok((run.guest, end))
-}
-
 fn read(path: &str) -> Result<Findings> {
     let text = fs::read_to_string(path);
     let findings = text
@@ -123,87 +98,6 @@ fn tell_differences(earlier: &Findings, findings: &Findings) {
     }
 }
 
-/// The words of the command.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Words<'a> {
-    /// Names of requests that are sent alone.
-    dangerous: Option<&'a str>,
-    /// Rows that are tried, and nothing else.
-    only: Option<&'a str>,
-    json: Option<&'a str>,
-    compare: Option<&'a str>,
-    /// The guest's own lines are shown.
-    has_lines: bool,
-    /// Options of the device, as QEMU takes them.
-    options: Vec<&'a str>,
-}
-
-impl<'a> Words<'a> {
-    fn parse(words: &'a [String]) -> Result<Self> {
-        let mut parsed = Self::default();
-        let mut words = words.iter().map(String::as_str);
-        while let Some(word) = words.next() {
-            let (name, value) = match word.split_once('=') {
-                Some((name, value)) => (name, Some(value)),
-                None => (word, None),
-            };
-            let place = match name {
-                "--dangerous" => &mut parsed.dangerous,
-                "--only" => &mut parsed.only,
-                "--json" => &mut parsed.json,
-                "--compare" => &mut parsed.compare,
-                "--lines" if value.is_none() => {
-                    parsed.has_lines = true;
-                    continue;
-                }
-                _ if word.starts_with('-') || word.contains(' ') || value.is_none() => {
-                    return refuse(word);
-                }
-                _ => {
-                    parsed.options.push(word);
-                    continue;
-                }
-            };
-            let value = value.or_else(|| words.next());
-            match value.filter(|value| !value.is_empty()) {
-                Some(value) => *place = Some(value),
-                None => return refuse(word),
-            }
-        }
-        Ok(parsed)
-    }
-
-    /// Returns the guest's words.
-    fn guest(&self) -> String {
-        let dangerous = self.dangerous.map(|names| format!("dangerous={names}"));
-        let only = self.only.map(|ids| format!("only={ids}"));
-        let words: Vec<String> = dangerous.into_iter().chain(only).collect();
-        words.join(" ")
-    }
-
-    /// Returns the machine's words.
-    fn machine(&self) -> String {
-        match self.options.join(",") {
-            options if options.is_empty() => options,
-            options => format!("device={options}"),
-        }
-    }
-
-    /// Says with which options.
-    fn described(&self) -> String {
-        match self.options.join(",") {
-            options if options.is_empty() => options,
-            options => format!(", {options}"),
-        }
-    }
-}
-
-fn refuse<T>(word: &str) -> Result<T> {
-    fail(format_args!(
-        "probe: '{word}'; ./run.sh --help shows what it takes"
-    ))
-}
-
 /// Returns a line that says which QEMU and which accelerator runs are made with.
 ///
 /// # Errors
@@ -217,51 +111,4 @@ pub fn header(project: &Project, variables: &Variables) -> Result<String> {
         "{}, accelerator {accelerator}",
         emulator::version(project, variables)?
     ))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn words(words: &[&str]) -> Vec<String> {
-        words.iter().map(|&word| word.to_owned()).collect()
-    }
-
-    #[test]
-    fn options_files_and_dangerous_requests_are_told_apart() {
-        let given = words(&[
-            "--dangerous=no-iv,short-key",
-            "event_idx=off",
-            "--only=a,b",
-            "--json",
-            "new.json",
-            "--compare=old.json",
-            "a=1,b=2",
-        ]);
-        let parsed = Words::parse(&given).unwrap();
-        assert_eq!(parsed.dangerous, Some("no-iv,short-key"));
-        assert_eq!(parsed.guest(), "dangerous=no-iv,short-key only=a,b");
-        assert_eq!(parsed.json, Some("new.json"));
-        assert_eq!(parsed.compare, Some("old.json"));
-        assert_eq!(parsed.machine(), "device=event_idx=off,a=1,b=2");
-        let none = Words::default();
-        assert_eq!(Words::parse(&[]), Ok(Words::default()));
-        assert_eq!(none.machine(), "");
-    }
-
-    #[test]
-    fn other_words_are_refused() {
-        for word in [
-            "-x",
-            "--dangerous",
-            "--json=",
-            "--lines=1",
-            "a b=c",
-            "bogus",
-        ] {
-            let reason = format!("probe: '{word}'; ./run.sh --help shows what it takes");
-            let given = words(&[word]);
-            assert_eq!(Words::parse(&given), Err(Failure::Because(reason)));
-        }
-    }
 }

@@ -156,17 +156,22 @@ pub fn sum_up(raw: &mut Raw, list: &[Known], ask: impl Fn(&Known, &mut Raw) -> G
     }
     let count = list.len();
     if !faults.is_empty() {
-        let more = faults.len().saturating_sub(MOST_FAULTS);
-        faults.truncate(MOST_FAULTS);
-        if more > 0 {
-            faults.push(format!("and {more} more"));
-        }
-        return Ok(Found::new(false, faults.join(", ")));
+        return Ok(Found::new(false, name_some(faults)));
     }
     match (right, refused) {
         (0, Some(trouble)) => Err(Found::not_offered(format!("none of {count}: {trouble}"))),
         (right, _) => Ok(Found::new(true, format!("{right} of {count}"))),
     }
+}
+
+/// Names faults, and how many more there are.
+pub fn name_some(mut faults: Vec<String>) -> String {
+    let more = faults.len().saturating_sub(MOST_FAULTS);
+    faults.truncate(MOST_FAULTS);
+    if more > 0 {
+        faults.push(format!("and {more} more"));
+    }
+    faults.join(", ")
 }
 
 /// Faults that are named at most.

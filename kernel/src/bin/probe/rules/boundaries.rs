@@ -19,8 +19,17 @@ use crate::{
     rules::{row::Row, subject::Subject},
 };
 
-/// Bytes of an answer that are compared.
-const PREFIX: usize = 4;
+/// Bytes that the table has of an answer.
+const FOLDED: usize = 4;
+
+/// Folds an answer into as many: no single byte of it can be another.
+fn fold(answer: &[u8]) -> [u8; FOLDED] {
+    let mut folded = [0; FOLDED];
+    for (at, byte) in answer.iter().enumerate() {
+        folded[at % FOLDED] ^= byte;
+    }
+    folded
+}
 
 pub const ROWS: &[Row] = &[
     Row {
@@ -90,9 +99,9 @@ struct Faults {
 }
 
 impl Faults {
-    fn take(&mut self, answer: Result<(Vec<u8>, u32), Trouble>, prefix: &[u8], what: String) {
+    fn take(&mut self, answer: Result<(Vec<u8>, u32), Trouble>, folded: &[u8], what: String) {
         let fault = match answer {
-            Ok((result, _)) if result.starts_with(prefix) => {
+            Ok((result, _)) if fold(&result) == folded => {
                 self.right += 1;
                 return;
             }
@@ -114,18 +123,18 @@ impl Faults {
 
 fn hashes(subject: &mut Subject) -> Verdict {
     let mut faults = Faults::default();
-    for (algorithm, prefixes) in HASHES {
+    for (algorithm, answers) in HASHES {
         let number = *algorithm as u32;
         let len = algorithm.digest_len_bytes().unwrap_or(32);
         let create = [(0, 0x102), (4, number), (16, number), (20, len as u32)];
         let Some(session) = opened(subject.raw.create(&create, &[]))? else {
             continue;
         };
-        for (message_len, prefix) in HASH_LENS.iter().zip(bytes(prefixes).chunks(PREFIX)) {
+        for (message_len, folded) in HASH_LENS.iter().zip(bytes(answers).chunks(FOLDED)) {
             let message = text(*message_len);
             let words = [(4, number), (24, message.len() as u32), (28, len as u32)];
             let answer = subject.raw.data(0x100, session, &words, &[&message], len);
-            faults.take(answer, prefix, format!("{algorithm:?} of {message_len}"));
+            faults.take(answer, folded, format!("{algorithm:?} of {message_len}"));
         }
         subject.raw.destroy_all();
     }
@@ -145,15 +154,12 @@ fn macs(subject: &mut Subject) -> Verdict {
     /// `VIRTIO_CRYPTO_MAC_CMAC_AES`.
     const CMAC_AES: u32 = 26;
     let mut faults = Faults::default();
-    for (algorithm, prefixes) in MACS {
-        let prefixes = bytes(prefixes);
+    for (algorithm, answers) in MACS {
+        let answers = bytes(answers);
         let number = *algorithm as u32;
-        for (key_len, prefixes) in KEY_LENS
-            .iter()
-            .zip(prefixes.chunks(PREFIX * MAC_LENS.len()))
-        {
+        for (key_len, answers) in KEY_LENS.iter().zip(answers.chunks(FOLDED * MAC_LENS.len())) {
             let lens = (*key_len, algorithm.result_len_bytes());
-            mac(subject, number, lens, (MAC_LENS, prefixes), &mut faults)?;
+            mac(subject, number, lens, (MAC_LENS, answers), &mut faults)?;
         }
     }
     mac(
@@ -170,7 +176,7 @@ fn mac(
     subject: &mut Subject,
     number: u32,
     (key_len, len): (usize, usize),
-    (message_lens, prefixes): (&[usize], &[u8]),
+    (message_lens, answers): (&[usize], &[u8]),
     faults: &mut Faults,
 ) -> Result<(), Found> {
     if key_len as u64 > u64::from(subject.config.u32(MAX_AUTH_KEY)) {
@@ -182,13 +188,13 @@ fn mac(
     let Some(session) = opened(subject.raw.create(&create, &key))? else {
         return Ok(());
     };
-    for (message_len, prefix) in message_lens.iter().zip(prefixes.chunks(PREFIX)) {
+    for (message_len, folded) in message_lens.iter().zip(answers.chunks(FOLDED)) {
         let message = text(*message_len);
         let words = [(4, number), (24, message.len() as u32), (28, len_word)];
         let answer = subject.raw.data(0x200, session, &words, &[&message], len);
         faults.take(
             answer,
-            prefix,
+            folded,
             format!("MAC {number} key {key_len} of {message_len}"),
         );
     }

@@ -239,6 +239,9 @@ fn each_key_length(subject: &mut Subject) -> Verdict {
 fn unadvertised(subject: &mut Subject) -> Verdict {
     let mut list = all();
     list.retain(|it| !subject.config.advertises(it.service, it.number));
+    if list.is_empty() {
+        return Err(Found::not_tried("everything is advertised"));
+    }
     sum_up(&mut subject.raw, &list, |known, raw| {
         match opens(known, raw) {
             Ok(()) | Err(Trouble::Status(NOTSUPP)) => Given::Right,

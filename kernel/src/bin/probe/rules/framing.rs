@@ -20,6 +20,7 @@ use crate::{
         work::{WORKS, Work},
     },
     rules::{
+        answers::name_some,
         row::Row,
         subject::{Subject, name_of},
     },
@@ -140,11 +141,13 @@ fn borders(subject: &mut Subject, all: &[Borders], send: Send) -> Verdict {
         }
     }
     let (services, ways) = (subject.works.len(), all.len());
-    let seen = match differing.len() {
-        0 => format!("services {services}, ways {ways}"),
-        _ => differing.join(", "),
-    };
-    Ok(Found::new(differing.is_empty(), seen))
+    match differing.len() {
+        0 => Ok(Found::new(
+            true,
+            format!("services {services}, ways {ways}"),
+        )),
+        _ => Ok(Found::new(false, name_some(differing))),
+    }
 }
 
 fn with_borders(raw: &mut Raw, work: &Work, borders: Borders, send: Send) -> Result<(), String> {

@@ -2,8 +2,10 @@
 
 use alloc::{format, string::String, vec::Vec};
 
+use virtio_crypto::Services;
+
 use crate::{
-    report::found::{Found, Verdict, status},
+    report::found::{Found, Held, Verdict, status},
     requests::{chain::UNWRITTEN, ids::Session, trouble::Trouble, work::Work},
     rules::{
         row::Row,
@@ -29,6 +31,26 @@ pub const ROWS: &[Row] = &[
                 let answer = work.ask(&mut subject.raw, first)?;
                 let same = work.ask(&mut subject.raw, second)? == answer;
                 Ok(Found::new(same, if same { "" } else { "they differ" }))
+            })
+        },
+    },
+    Row {
+        id: "sessions-keep-their-keys",
+        section: SECTION,
+        statement: "Of several sessions each keeps its own key.",
+        features: 0,
+        trial: |subject| {
+            let keyed = [Services::CIPHER, Services::MAC, Services::AEAD];
+            let mut works = subject.works.clone();
+            works.retain(|work| keyed.contains(&work.service));
+            each_of(subject, works, |subject, work| {
+                let raw = &mut subject.raw;
+                let first = work.open(raw)?;
+                let answer = work.ask(raw, first)?;
+                let other = raw.create(work.create, &[8; 16])?;
+                let answers = [work.ask(raw, first)?, work.ask(raw, other)?];
+                let own = answers[0] == answer && answers[1] != answer;
+                Ok(Found::new(own, if own { "" } else { "mixes them" }))
             })
         },
     },
@@ -132,12 +154,23 @@ pub fn each_work(
     subject: &mut Subject,
     trial: fn(&mut Subject, &'static Work) -> Verdict,
 ) -> Verdict {
-    subject.work()?;
+    let works = subject.works.clone();
+    each_of(subject, works, trial)
+}
+
+fn each_of(
+    subject: &mut Subject,
+    works: Vec<&'static Work>,
+    trial: fn(&mut Subject, &'static Work) -> Verdict,
+) -> Verdict {
+    if works.is_empty() {
+        return Err(Found::not_offered("no service that is asked for here"));
+    }
     let (mut held, mut seen) = (true, Vec::new());
-    for work in subject.works.clone() {
+    for work in works {
         let (Ok(found) | Err(found)) = trial(subject, work);
         subject.raw.destroy_all();
-        held &= found.held == crate::report::found::Held::Yes;
+        held &= found.held == Held::Yes;
         seen.push(match found.seen.as_str() {
             "" => String::from(work.name),
             seen => format!("{} {seen}", work.name),
