@@ -34,14 +34,13 @@ pub(super) fn check(
         Framing::Any | Framing::Surplus => true,
         Framing::OnePerField => {
             let lens = chain.readable.iter().map(Vec::len);
-            is_one_per_field(lens, readable)
-                && is_one_per_field(chain.writable.iter().copied(), writable)
+            begins_each(lens, readable) && begins_each(chain.writable.iter().copied(), writable)
         }
     };
     if fits {
         Ok(())
     } else {
-        Err(Refusal::error("not one descriptor a field"))
+        Err(Refusal::error("not a descriptor of its own for each field"))
     }
 }
 
@@ -62,7 +61,20 @@ pub(super) fn check_broken(
     Ok(())
 }
 
-/// An empty field has no descriptor.
-fn is_one_per_field(descriptors: impl Iterator<Item = usize>, fields: &[usize]) -> bool {
-    descriptors.eq(fields.iter().copied().filter(|len| *len > 0))
+/// Tells whether a descriptor begins wherever a field does. An empty field has none; a long one may
+/// have several.
+fn begins_each(descriptors: impl Iterator<Item = usize>, fields: &[usize]) -> bool {
+    let begins = starts(descriptors);
+    let fields = fields.iter().copied().filter(|len| *len > 0);
+    starts(fields).iter().all(|start| begins.contains(start))
+}
+
+/// Returns where things of these lengths begin that lie one behind the other.
+fn starts(lens: impl Iterator<Item = usize>) -> Vec<usize> {
+    lens.scan(0_usize, |at, len| {
+        let start = *at;
+        *at = at.saturating_add(len);
+        Some(start)
+    })
+    .collect()
 }

@@ -115,6 +115,16 @@ impl Engine {
         self.broken.config(config).bytes()
     }
 
+    /// Returns how many sessions are open.
+    pub fn sessions(&self) -> usize {
+        self.sessions.count()
+    }
+
+    /// Changes how many sessions may be open. Those that are stay.
+    pub fn limit_sessions(&self, most: usize) {
+        self.sessions.set_limit(most);
+    }
+
     /// Answers a chain.
     pub fn serve(&self, queue: QueueKind, chain: &Chain) -> Answer {
         let readable = chain.readable.concat();

@@ -2,7 +2,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    sync::{
+        Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use crate::{
@@ -19,7 +22,7 @@ use crate::{
 /// Sessions by their id. A request that runs keeps its session, whatever becomes of the id.
 #[derive(Debug)]
 pub(super) struct Sessions {
-    limit: usize,
+    limit: AtomicUsize,
     broken: Option<Rule>,
     table: RwLock<Table>,
 }
@@ -44,10 +47,19 @@ struct Opened {
 impl Sessions {
     pub(super) fn new(limit: usize, broken: Option<Rule>) -> Self {
         Self {
-            limit,
+            limit: AtomicUsize::new(limit),
             broken,
             table: RwLock::default(),
         }
+    }
+
+    /// Changes how many may be open. Those that are stay.
+    pub(super) fn set_limit(&self, limit: usize) {
+        self.limit.store(limit, Ordering::Relaxed);
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.read().open.len()
     }
 
     /// Opens a session by the lowest free id, as QEMU does. An id that comes back at once shows a
@@ -58,7 +70,7 @@ impl Sessions {
             Some(Rule::DestroyFreesItsPlace) => table.opened as usize,
             _ => table.open.len(),
         };
-        if taken >= self.limit {
+        if taken >= self.limit.load(Ordering::Relaxed) {
             return Err(Refusal {
                 // NOSPC came with REVISION_1 (5.9.7.1).
                 status: match (form, self.broken) {

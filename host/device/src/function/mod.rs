@@ -32,7 +32,7 @@ use std::{
 };
 
 use crate::{
-    engine::Engine,
+    engine::{Answer, Chain, Engine, QueueKind},
     feature,
     memory::Memory,
     options::Options,
@@ -61,10 +61,14 @@ impl<F: Fn(u16) + Send + Sync> Carrier for F {
     }
 }
 
+/// Changes an answer on its way to the driver.
+pub type Change = dyn Fn(QueueKind, &Chain, Answer) -> Answer + Send + Sync;
+
 /// A whole device.
 pub struct Function {
     options: Arc<Options>,
     engine: Engine,
+    change: Option<Box<Change>>,
     memory: Memory,
     carrier: Box<dyn Carrier>,
     /// Held by whoever changes registers, so that one change follows the other.
@@ -104,6 +108,7 @@ impl Function {
         let count = options.queue_count();
         Self {
             engine: Engine::new(options.clone()),
+            change: None,
             memory,
             carrier,
             changes: Mutex::new(()),
@@ -124,6 +129,19 @@ impl Function {
             self.set_stalled(*queue, true);
         }
         self
+    }
+
+    /// Has each answer changed on its way: for tests of a driver whose device breaks a rule at one
+    /// request of many.
+    #[must_use]
+    pub fn with_answers_changed(mut self, change: Box<Change>) -> Self {
+        self.change = Some(change);
+        self
+    }
+
+    /// Returns what keeps its sessions.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
     }
 
     /// Returns what the driver lets it reach.

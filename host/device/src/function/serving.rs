@@ -147,7 +147,12 @@ impl Function {
         {
             view.write(piece.address, &[0xa5])?;
         }
-        match broken.unwrap_or_else(|| self.engine.serve(kind, &chain)) {
+        let answer = broken.unwrap_or_else(|| self.engine.serve(kind, &chain));
+        let answer = match &self.change {
+            Some(change) => change(kind, &chain, answer),
+            None => answer,
+        };
+        match answer {
             Answer::Used {
                 writes,
                 written_bytes,
