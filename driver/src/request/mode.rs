@@ -36,6 +36,8 @@ pub(crate) enum Mode<P: Platform> {
 pub(crate) struct Stateless<P: Platform> {
     epoch: Arc<Epoch<P>>,
     key: Zeroizing<Vec<u8>>,
+    /// Where the second key begins in it.
+    first_len_bytes: usize,
 }
 
 /// Without the key.
@@ -66,7 +68,12 @@ impl<P: Platform> Stateless<P> {
         for part in keys {
             key.extend_from_slice(part);
         }
-        Ok(Box::new(Self { epoch, key }))
+        let first_len_bytes = keys.first().map_or(0, |first| first.len());
+        Ok(Box::new(Self {
+            epoch,
+            key,
+            first_len_bytes,
+        }))
     }
 
     pub(crate) fn key(&self) -> &[u8] {
@@ -108,8 +115,8 @@ impl StatelessFeature {
 #[derive(Debug)]
 pub(crate) struct Message<'a, H = Head> {
     pub(crate) head: H,
-    /// What goes before the payload: the key in stateless mode, the IV, additional data.
-    pub(crate) before: [&'a [u8]; 3],
+    /// What goes before the payload: the keys in stateless mode, the IV, additional data.
+    pub(crate) before: [&'a [u8]; 4],
     /// What goes behind the payload: a tag, additional data.
     pub(crate) after: [&'a [u8]; 2],
     /// What the device writes behind the payload: a digest, a tag. Untouched by an error.
@@ -166,6 +173,17 @@ impl<P: Platform> Mode<P> {
         match self {
             Self::Session(session) => Some(session.index),
             Self::Stateless(_) => None,
+        }
+    }
+
+    /// Returns the keys of a request that brings two, each a field of its own.
+    pub(crate) fn keys(&self) -> [&[u8]; 2] {
+        match self {
+            Self::Session(_) => [&[]; 2],
+            Self::Stateless(stateless) => {
+                let (first, second) = stateless.key.split_at(stateless.first_len_bytes);
+                [first, second]
+            }
         }
     }
 
@@ -244,9 +262,9 @@ impl<P: Platform> Mode<P> {
             return self.send_copy(message, payload).await;
         }
         let in_flight = {
-            let [key, iv, aad_before] = message.before;
+            let [key, second_key, iv, aad_before] = message.before;
             let [tag, aad_behind] = message.after;
-            let parts = [key, iv, aad_before, source, tag, aad_behind];
+            let parts = [key, second_key, iv, aad_before, source, tag, aad_behind];
             let result_len_bytes = message.result.len();
             let output_len_bytes = payload.output_len_bytes() + result_len_bytes;
             match Inline::new(&parts, parts.len(), output_len_bytes, result_len_bytes) {

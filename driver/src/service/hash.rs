@@ -182,7 +182,7 @@ impl<P: Platform> MessageDigest<P> {
         epoch.capabilities.check_len(other_bytes, len_bytes, 1)?;
         Ok(Message {
             head: self.head(len_bytes as u32),
-            before: [self.mode.key(), &[], &[]],
+            before: [self.mode.key(), &[], &[], &[]],
             after: [&[]; 2],
             result: digest,
         })

@@ -53,7 +53,7 @@ impl<P: Platform, R: AeadRole> Aead<P, R> {
         self.check_lens(&input, len_bytes, tag)?;
         Ok(Message {
             head: self.head(&input, len_bytes),
-            before: [self.mode.key(), input.nonce, &[]],
+            before: [self.mode.key(), input.nonce, &[], &[]],
             after: [&[], input.aad],
             result: tag,
         })
@@ -69,7 +69,7 @@ impl<P: Platform, R: AeadRole> Aead<P, R> {
         self.check_lens(&input, len_bytes, tag)?;
         Ok(Message {
             head: self.head(&input, len_bytes),
-            before: [self.mode.key(), input.nonce, &[]],
+            before: [self.mode.key(), input.nonce, &[], &[]],
             after: [tag, input.aad],
             result: &mut [],
         })

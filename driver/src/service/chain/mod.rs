@@ -227,11 +227,14 @@ impl<P: Platform> Chain<P> {
         digest: &'a mut [u8],
     ) -> Result<Message<'a>, Error> {
         self.check(input, len_bytes, digest)?;
-        let key = self.mode.key();
+        let [cipher_key, hash_key] = self.mode.keys();
         // Where the additional data belongs depends on the mode.
         let (before, after) = match self.mode {
-            Mode::Session(_) => ([key, input.iv, &[]], [&[], input.aad]),
-            Mode::Stateless(_) => ([key, input.iv, input.aad], [&[][..]; 2]),
+            Mode::Session(_) => ([&[], &[], input.iv, &[]], [&[], input.aad]),
+            Mode::Stateless(_) => {
+                let before = [cipher_key, hash_key, input.iv, input.aad];
+                (before, [&[][..]; 2])
+            }
         };
         Ok(Message {
             head: self.head(input, len_bytes as u32),

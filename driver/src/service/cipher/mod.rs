@@ -345,7 +345,7 @@ impl<P: Platform> Cipher<P> {
     ) -> Message<'a, [u8; REQUEST_LEN]> {
         Message {
             head: self.head(session.id(), len_bytes),
-            before: [iv, &[], &[]],
+            before: [iv, &[], &[], &[]],
             after: [&[]; 2],
             result: &mut [],
         }
@@ -367,7 +367,7 @@ impl<P: Platform> Cipher<P> {
         let key_len_bytes = key.len() as u32;
         Message {
             head: wire::stateless_cipher_request(algorithm, direction, key_len_bytes, len_bytes),
-            before: [key, iv, &[]],
+            before: [key, iv, &[], &[]],
             after: [&[]; 2],
             result: &mut [],
         }
