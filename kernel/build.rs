@@ -3,7 +3,7 @@
 
 use std::{env, fs, path::Path};
 
-#[path = "../driver/checks/convert.rs"]
+#[path = "../host/services/checks/convert.rs"]
 mod convert;
 
 /// The files of the Wycheproof project that are about what QEMU's builtin backend serves.
@@ -24,7 +24,7 @@ const FILES: [&str; 11] = [
 fn main() {
     println!("cargo:rerun-if-changed=linker.ld");
     println!("cargo:rerun-if-changed=build.rs");
-    println!("cargo:rerun-if-changed=../driver/checks/convert.rs");
+    println!("cargo:rerun-if-changed=../host/services/checks/convert.rs");
     let variable = |name| env::var(name).expect("cargo sets it");
     if env::var("CARGO_CFG_TARGET_OS").as_deref() == Ok("none") {
         let directory = variable("CARGO_MANIFEST_DIR");

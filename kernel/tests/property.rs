@@ -23,11 +23,11 @@ use kernel::{
 };
 use virtio_crypto::Options;
 
-#[path = "../../driver/checks/oracle.rs"]
+#[path = "../../host/services/checks/oracle.rs"]
 mod oracle;
-#[path = "../../driver/checks/random.rs"]
+#[path = "../../host/services/checks/random.rs"]
 mod random;
-#[path = "../../driver/checks/sequences.rs"]
+#[path = "../../host/services/checks/sequences.rs"]
 mod sequences;
 
 kernel::tests! {

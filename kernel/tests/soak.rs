@@ -17,7 +17,7 @@ use kernel::{
 use virtio_crypto::{Cipher, CipherAlgorithm, Direction, InterruptStats, Options};
 
 #[expect(dead_code, reason = "other tests use the rest")]
-#[path = "../../driver/checks/random.rs"]
+#[path = "../../host/services/checks/random.rs"]
 mod random;
 use random::Random;
 

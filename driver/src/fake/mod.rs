@@ -5,10 +5,12 @@
 //! device's half of a packed ring, so that is written here, from the specification's text.
 
 #[cfg(not(loom))]
-mod device;
+mod callers;
 #[cfg(not(loom))]
-pub(crate) mod heap;
+mod device;
 mod platform;
+#[cfg(not(loom))]
+mod random;
 #[cfg(not(loom))]
 mod rig;
 #[cfg(not(loom))]
@@ -29,14 +31,10 @@ pub(crate) use self::platform::{
 };
 #[cfg(not(loom))]
 pub(crate) use self::{
+    callers::{Alone, IV, KEY, Wakes, oracle, poll_once, run},
     device::{FakeDevice, Served},
-    rig::{Alone, IV, KEY, Rig, Wakes, oracle, poll_once, request, run},
-    services::{
-        akcipher::{Results, ecdsa_public, is_ecdsa_scalar},
-        cipher_oracle,
-        hash::digest as compute_digest,
-        mac::tag as compute_tag,
-    },
-    setup::{Fault, Gone, MAX_AUTH_KEY_LEN, Setup, is_packed},
+    random::Random,
+    rig::{Rig, request},
+    setup::{Fault, Gone, Setup, is_packed},
     transport::FakeTransport,
 };

@@ -1,4 +1,7 @@
 //! Memory with bus addresses of its own, threads as CPUs.
+//!
+//! Here and in the tests of the services, which include this file by its path: so it names the
+//! driver as others do.
 #![expect(unsafe_code, reason = "the fake machine's memory")]
 
 use core::{
@@ -14,10 +17,9 @@ use std::{
     time::Instant,
 };
 
+use virtio_crypto::Platform;
 use virtio_drivers::{BufferDirection, Hal, PAGE_SIZE, PhysAddr};
 use vm_memory::{GuestAddress, GuestMemoryBackend, GuestMemoryMmap};
-
-use crate::Platform;
 
 /// Bus address of the first byte: nothing like a pointer.
 const BASE: u64 = 0x7_0000_0000;
@@ -76,7 +78,7 @@ fn is_in_pages(first: usize, pages: usize, bytes: &[u8]) -> bool {
     use vm_memory::Bytes;
     let end = (first + pages) * PAGE_SIZE;
     // With what begins in a page and goes on behind it.
-    let mut content = super::heap::unwatched(|| std::vec![0; PAGE_SIZE + bytes.len()]);
+    let mut content = std::vec![0; PAGE_SIZE + bytes.len()];
     let mut begins_in = |page: usize| {
         let start = page * PAGE_SIZE;
         let content = &mut content[..(end - start).min(PAGE_SIZE + bytes.len())];
@@ -103,7 +105,7 @@ pub(crate) fn ring_field(bus_address: u64) -> &'static core::sync::atomic::Atomi
 /// Uses the chain in the indirect table of this head as the first element of a ring: writes its
 /// last byte, the status, and nothing else.
 #[cfg(loom)]
-pub(crate) fn use_chain(addresses: crate::transport::QueueAddresses, head: u16) {
+pub(crate) fn use_chain(addresses: virtio_crypto::transport::QueueAddresses, head: u16) {
     use vm_memory::Bytes;
     let read = |address: u64| -> u64 {
         let word: u64 = memory().read_obj(GuestAddress(address)).unwrap();
@@ -156,16 +158,16 @@ pub(crate) fn new_registers(len_bytes: usize, align: usize) -> u64 {
 
 /// A message that raises an interrupt of the fake machine, as all do.
 #[cfg(not(loom))]
-pub(crate) const fn message(address: u64, data: u32) -> crate::transport::MsixMessage {
+pub(crate) const fn message(address: u64, data: u32) -> virtio_crypto::transport::MsixMessage {
     // SAFETY: no fake device writes a message anywhere.
-    unsafe { crate::transport::MsixMessage::new(address, data) }
+    unsafe { virtio_crypto::transport::MsixMessage::new(address, data) }
 }
 
 /// Somebody's word for the fake device.
 #[cfg(not(loom))]
-pub(crate) const fn trusted() -> crate::transport::TrustedReset {
+pub(crate) const fn trusted() -> virtio_crypto::transport::TrustedReset {
     // SAFETY: all of its memory is a mapping that lives for ever and that is reached by copies.
-    unsafe { crate::transport::TrustedReset::new() }
+    unsafe { virtio_crypto::transport::TrustedReset::new() }
 }
 
 fn next_cpu() -> Cell<u32> {

@@ -31,9 +31,6 @@ pub(crate) enum Gone {
     Zeros,
 }
 
-/// Longest key of a message authentication code in bytes: more than a slot has room for.
-pub(crate) const MAX_AUTH_KEY_LEN: u32 = 4096;
-
 /// What the device is like.
 #[derive(Clone, Debug)]
 pub(crate) struct Setup {

@@ -10,7 +10,7 @@ use crate::{
     fake::{
         device::FakeDevice,
         ring::Ring,
-        setup::{Gone, MAX_AUTH_KEY_LEN, Setup},
+        setup::{Gone, Setup},
     },
     transport::{
         Doorbell, MsixEntry, MsixMessage, Notify, QueueAddresses, QueueIndex, Transport,
@@ -217,7 +217,7 @@ unsafe impl Transport for FakeTransport {
         put(8, self.setup.services.bits());
         put(12, self.setup.cipher_algorithms);
         put(36, 64);
-        put(40, MAX_AUTH_KEY_LEN);
+        put(40, 64);
         put(48, self.setup.max_size_bytes as u32);
         put(52, (self.setup.max_size_bytes >> 32) as u32);
         bytes.copy_from_slice(&config[offset..offset + bytes.len()]);

@@ -30,12 +30,11 @@ use virtio_drivers::{
     },
 };
 
-use super::checks::random::Random;
 use crate::{
     Cipher, CipherAlgorithm, Device, Direction, DmaBuffer, Error, ForcedReset, Options, Platform,
     fake::{
-        Alone, FakeDevice, FakePlatform, FakeTransport, IV, KEY, Rig, Setup, live_pages, message,
-        oracle, poll_once, trusted,
+        Alone, FakeDevice, FakePlatform, FakeTransport, IV, KEY, Random, Rig, Setup, live_pages,
+        message, oracle, poll_once, trusted,
     },
     transport::{
         Doorbell, MsixEntry, MsixMessage, Notify, QueueAddresses, QueueIndex, Transport,

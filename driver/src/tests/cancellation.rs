@@ -3,10 +3,9 @@
 use alloc::{boxed::Box, vec::Vec};
 use core::{pin::pin, task::Poll};
 
-use super::checks::random::Random;
 use crate::{
     Cipher, CipherAlgorithm, Direction, DmaBuffer, Error, Options,
-    fake::{IV, KEY, Rig, Served, Setup, live_pages, oracle, poll_once},
+    fake::{IV, KEY, Random, Rig, Served, Setup, live_pages, oracle, poll_once},
 };
 
 #[test]

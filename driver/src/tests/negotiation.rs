@@ -4,7 +4,7 @@ use alloc::{string::ToString, vec};
 
 use crate::{
     Cipher, CipherAlgorithm, Direction, Error, Features, InterruptMode, Options,
-    fake::{IV, KEY, Rig, Setup, heap::refuse_above, live_pages, oracle, run},
+    fake::{IV, KEY, Rig, Setup, live_pages, oracle, run},
     transport::QueueIndex,
 };
 
@@ -306,43 +306,6 @@ fn refused_features_are_not_agreed_on() {
     )
     .unwrap();
     assert_eq!(rig.device.features(), Features::VERSION_1);
-}
-
-#[test]
-fn set_up_without_heap_memory_is_an_error() {
-    let setup = Setup {
-        data_queues: 16,
-        queue_sizes: [1024, 1024],
-        ..Setup::default()
-    };
-    let options = Options {
-        data_slots: 1024,
-        control_slots: 1024,
-        sessions: 10_000,
-        ..Rig::options()
-    };
-    let alone = Rig::simple();
-    let pages = live_pages();
-    let mut max_bytes = 4096;
-    let mut set_up = || loop {
-        let rig = refuse_above(max_bytes, || alone.beside(setup.clone(), options.clone()));
-        match rig {
-            Ok(rig) => return rig,
-            Err(Error::OutOfMemory { len_bytes }) => {
-                assert!(len_bytes > max_bytes);
-                max_bytes = len_bytes;
-            }
-            Err(error) => panic!("{error}"),
-        }
-        assert_eq!(live_pages(), pages);
-    };
-    let rig = set_up();
-    // A recovery that finds none may be tried again.
-    let refused = refuse_above(4096, || rig.device.recover(0)).unwrap_err();
-    assert!(matches!(refused, Error::OutOfMemory { .. }), "{refused}");
-    assert_eq!(rig.device.ended(), Some(Error::ShutDown));
-    rig.device.recover(0).unwrap();
-    assert_eq!(rig.device.ended(), None);
 }
 
 #[test]

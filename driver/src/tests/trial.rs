@@ -4,11 +4,9 @@ use alloc::{boxed::Box, vec, vec::Vec};
 use std::time::{Duration, Instant};
 
 use crate::{
-    AeadAlgorithm, Cipher, CipherAlgorithm, Direction, Error, ForcedReset, HashAlgorithm,
-    Interrupt, InterruptMode, MacAlgorithm, Options, Refusal, Services,
-    device::trial::Sample,
+    Cipher, CipherAlgorithm, Direction, Error, ForcedReset, Interrupt, InterruptMode, Options,
+    Refusal, Services,
     fake::{Fault, IV, KEY, Rig, Setup, as_cpu, live_pages, message, oracle, run, trusted},
-    request::session::Session,
     transport::MsixEntry,
 };
 
@@ -223,28 +221,6 @@ fn proof_tells_which_queues_serve() {
         let is_any = proved.algorithms.services().contains(Services::CIPHER);
         assert_eq!(is_any, cpu != 1);
     }
-}
-
-/// Whatever a device advertises, the request that is made of it is a right one.
-#[test]
-fn every_sample_is_a_right_request() {
-    let rig = Rig::new(setup(), options()).unwrap();
-    let epoch = rig.device.epoch();
-    let ciphers = CipherAlgorithm::ALL.into_iter().map(Sample::Cipher);
-    let hashes = HashAlgorithm::ALL.into_iter().map(Sample::Hash);
-    let macs = MacAlgorithm::ALL.into_iter().map(Sample::Mac);
-    let aeads = AeadAlgorithm::ALL.into_iter().map(Sample::Aead);
-    let mut served = 0;
-    for sample in ciphers.chain(hashes).chain(macs).chain(aeads) {
-        let (parameters, keys) = (sample.parameters(), [sample.key(), &[]]);
-        let Ok(session) = run(Session::create(epoch.clone(), &parameters, &keys)) else {
-            continue;
-        };
-        let asked = run(sample.ask(&session, &epoch.data[1]));
-        assert_eq!(asked, Ok(()), "{sample:?}");
-        served += 1;
-    }
-    assert!(served > 30, "{served} were served");
 }
 
 /// The trial's own requests leave no slot behind.

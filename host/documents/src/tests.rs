@@ -111,7 +111,7 @@ fn names_that_documents_use_are_in_the_sources() {
     let mut known = HashSet::new();
     for folder in [
         "driver/src",
-        "driver/checks",
+        "host/services",
         "kernel/src",
         "kernel/examples",
         "kernel/tests",
@@ -168,6 +168,12 @@ fn statements_of_the_specification_have_tests_and_rows() {
     let devices = Document::read(Path::new("docs/DEVICES.md")).text;
     let (mut tests, mut rows) = (HashSet::new(), HashSet::new());
     marked(&top().join("driver/src"), "#[test]\n", '{', &mut tests);
+    marked(
+        &top().join("host/services/src"),
+        "#[test]\n",
+        '{',
+        &mut tests,
+    );
     marked(&top().join("kernel/tests"), "\n", '{', &mut tests);
     marked(
         &top().join("kernel/src/bin/probe/rules"),

@@ -8,7 +8,7 @@
 extern crate alloc;
 
 #[expect(dead_code, reason = "other tests use the rest")]
-#[path = "../../../driver/checks/random.rs"]
+#[path = "../../../host/services/checks/random.rs"]
 mod random;
 mod requests;
 mod rig;

@@ -14,7 +14,7 @@ mod ciphers;
 mod compare;
 mod draft;
 mod hand;
-#[path = "../../../driver/checks/random.rs"]
+#[path = "../../../host/services/checks/random.rs"]
 mod random;
 
 use core::num::NonZeroU64;

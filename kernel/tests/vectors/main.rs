@@ -15,8 +15,8 @@ use kernel::{
 use spin::Once;
 use virtio_crypto::Options;
 
-#[path = "../../../driver/checks/mod.rs"]
-#[expect(dead_code, reason = "the fake device does more")]
+#[path = "../../../host/services/checks/mod.rs"]
+#[expect(dead_code, reason = "a device in the same process does more")]
 mod checks;
 #[path = "../support/rsa.rs"]
 mod rsa_support;

@@ -16,7 +16,7 @@ use std::{
 use crate::{
     fake::{
         ring::Ring,
-        services::{Session, akcipher::Results},
+        services::Session,
         setup::{Fault, Gone, Setup},
     },
     transport::{MsixEntry, MsixMessage},
@@ -33,8 +33,6 @@ pub(crate) enum Served {
     /// A data request without a session.
     Stateless,
     Refused,
-    /// Dropped: it is never answered.
-    Dropped,
 }
 
 pub(in crate::fake) struct State {
@@ -49,7 +47,6 @@ pub(in crate::fake) struct State {
     sessions: BTreeMap<u64, Session>,
     session_limit: usize,
     fault: Option<Fault>,
-    results: Results,
     pub(super) needs_reset: bool,
     log: Vec<Served>,
     kicked: BTreeSet<usize>,
@@ -89,10 +86,6 @@ pub(in crate::fake) struct State {
     pub(super) generation: u32,
     /// The ISR register tells of that.
     pub(super) config_interrupt: bool,
-    /// It refuses parts of blocks in counter mode, as QEMU does.
-    whole_blocks: bool,
-    /// It drops a request of which not every field begins a descriptor.
-    one_per_field: bool,
     /// It bears a *destroy* of a session that it does not know, or of another service.
     bears_strays: bool,
 }
@@ -132,7 +125,6 @@ impl FakeDevice {
             sessions: BTreeMap::new(),
             session_limit: 256,
             fault: setup.fault,
-            results: Results::Whole,
             needs_reset: false,
             log: vec![],
             kicked: BTreeSet::new(),
@@ -157,8 +149,6 @@ impl FakeDevice {
             away_after: setup.away_after,
             generation: 0,
             config_interrupt: false,
-            whole_blocks: false,
-            one_per_field: false,
             bears_strays: false,
         };
         Self {

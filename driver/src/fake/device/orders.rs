@@ -5,10 +5,7 @@ use std::collections::BTreeSet;
 
 use super::{FakeDevice, Served};
 use crate::{
-    fake::{
-        services::akcipher::Results,
-        setup::{Fault, Gone},
-    },
+    fake::setup::{Fault, Gone},
     transport::{MsixEntry, MsixMessage},
 };
 
@@ -68,11 +65,6 @@ impl FakeDevice {
         self.state().fault = Some(fault);
     }
 
-    /// Says what becomes of the results of public-key requests.
-    pub(crate) fn set_results(&self, results: Results) {
-        self.state().results = results;
-    }
-
     pub(crate) fn limit_sessions(&self, limit: usize) {
         self.state().session_limit = limit;
     }
@@ -80,17 +72,6 @@ impl FakeDevice {
     /// From here on it bears a *destroy* of a session that it does not know, or of another service.
     pub(crate) fn bear_strays(&self) {
         self.state().bears_strays = true;
-    }
-
-    /// From here on it refuses parts of blocks in counter mode, as QEMU does.
-    pub(crate) fn want_whole_blocks(&self) {
-        self.state().whole_blocks = true;
-    }
-
-    /// From here on it drops a request of which not every field begins a descriptor: takes it, and
-    /// never answers.
-    pub(crate) fn want_one_per_field(&self) {
-        self.state().one_per_field = true;
     }
 
     /// From here on it serves everything before a kick returns.

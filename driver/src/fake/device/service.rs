@@ -1,22 +1,17 @@
 //! What the device does for one chain.
 
 use super::{Served, State};
-use crate::{
-    fake::{
-        ring::Chain,
-        services::{self, ERROR, INVALID_SESSION, NO_SPACE, NOT_SUPPORTED, OK, Request},
-        setup::Fault,
-    },
-    wire::Features,
+use crate::fake::{
+    ring::Chain,
+    services::{INVALID_SESSION, NOT_SUPPORTED, OK, Request, no_space},
+    setup::Fault,
 };
 
 impl State {
     fn create(&mut self, request: Request<'_>) -> Result<u64, u8> {
-        let session = services::create(request)?;
+        let session = request.create()?;
         if self.sessions.len() >= self.session_limit {
-            // Without REVISION_1 there is no status for it.
-            let exact = self.features.contains(Features::REVISION_1);
-            return Err(if exact { NO_SPACE } else { ERROR });
+            return Err(no_space(self.features));
         }
         // The lowest free id, at once, as QEMU does: an id that comes back too early is seen.
         let id = (0..).find(|id| !self.sessions.contains_key(id)).unwrap();
@@ -42,17 +37,6 @@ impl State {
         let session = session.expect("a session was destroyed that is not there");
         assert_eq!(session.destroy_opcode(), request.opcode());
         id
-    }
-
-    /// Tells whether each field of a request begins a descriptor.
-    pub(super) fn begins_fields(&self, queue: usize, chain: &Chain) -> bool {
-        let bytes = chain.read();
-        let request = Request {
-            bytes: &bytes,
-            writable_bytes: chain.writable() as usize,
-            features: self.features,
-        };
-        chain.begins(&request.fields(queue == self.control))
     }
 
     /// Does what a chain asks for, and returns what to log and how much was written.
@@ -101,19 +85,15 @@ impl State {
         let (served, outcome) = if self.refusing.contains(&queue) {
             (Served::Refused, Err(NOT_SUPPORTED))
         } else if request.is_stateless() {
-            (Served::Stateless, services::serve_stateless(request))
+            (Served::Stateless, request.serve_stateless())
         } else {
-            let served = Served::Data(id, services::first_source_byte(request));
+            let served = Served::Data(id, request.first_source_byte());
             let outcome = match self.sessions.get(&id) {
-                Some(session) if self.whole_blocks && session.ends_in_a_block(request) => {
-                    Err(ERROR)
-                }
                 Some(session) => session.serve(request),
                 None => Err(INVALID_SESSION),
             };
             (served, outcome)
         };
-        let outcome = outcome.map(|output| self.results.shorten(request, output));
         let last = request.writable_bytes - 1;
         let written = match &outcome {
             Ok(output) => {

@@ -2,8 +2,8 @@
 
 use std::sync::MutexGuard;
 
-use super::{FakeDevice, Served, State};
-use crate::fake::{heap::unwatched, ring::Ring, setup::Fault};
+use super::{FakeDevice, State};
+use crate::fake::{ring::Ring, setup::Fault};
 
 impl FakeDevice {
     pub(in crate::fake) fn kick(&self, queue: usize) {
@@ -72,13 +72,8 @@ impl FakeDevice {
             state.shuffle as usize % count
         };
         let chain = state.rings.get_mut(&queue).unwrap().taken.remove(which);
-        if state.one_per_field && !unwatched(|| state.begins_fields(queue, &chain)) {
-            state.log.push(Served::Dropped);
-            return true;
-        }
         let fault = state.fault.take();
-        // The device's own memory is none of the driver's.
-        let (served, written) = unwatched(|| state.serve(queue, &chain, fault));
+        let (served, written) = state.serve(queue, &chain, fault);
         state.log.push(served);
         let ring = state.rings.get_mut(&queue).unwrap();
         let id = u32::from(chain.id);

@@ -24,16 +24,6 @@ pub(in crate::fake) struct Chain {
     segments: Vec<Stretch>,
 }
 
-/// Returns where what has these lengths begins, one behind the other; without what is empty.
-fn begins(lens: impl Iterator<Item = usize>) -> Vec<usize> {
-    let mut at = 0;
-    let begin = |len| {
-        at += len;
-        at - len
-    };
-    lens.filter(|len| *len > 0).map(begin).collect()
-}
-
 impl Chain {
     pub(super) fn new(id: u16, descriptors: u16, segments: Vec<Stretch>) -> Self {
         let readable = segments.iter().take_while(|segment| !segment.is_writable);
@@ -80,23 +70,6 @@ impl Chain {
             .filter(|segment| segment.is_writable)
             .map(|segment| segment.len)
             .sum()
-    }
-
-    /// Tells whether each of the fields, readable and writable ones of these lengths, begins a
-    /// descriptor.
-    pub(in crate::fake) fn begins(&self, fields: &[Vec<usize>; 2]) -> bool {
-        let [readable, writable] = fields;
-        [(false, readable), (true, writable)]
-            .into_iter()
-            .all(|(is_writable, lens)| {
-                let segments = self
-                    .segments
-                    .iter()
-                    .filter(|segment| segment.is_writable == is_writable);
-                let of_segments = begins(segments.map(|segment| segment.len as usize));
-                let of_fields = begins(lens.iter().copied());
-                of_fields.iter().all(|begin| of_segments.contains(begin))
-            })
     }
 
     pub(in crate::fake) fn write(&self, mut skip: usize, mut bytes: &[u8]) {

@@ -1,4 +1,5 @@
-//! Tests of the driver on this host: all of it, with each feature alone, and under loom.
+//! Tests of the driver on this host: its own, those of its services on the device library, with
+//! each feature alone, and under loom.
 //!
 //! The rule: what the driver offers is built in every form in which somebody may embed it.
 
@@ -24,21 +25,28 @@ pub fn run(part: &mut Part) -> Result {
     part.cargo(&mut cargo)
 }
 
-/// All of it once more, on the other format of rings. Known answers do not depend on it.
+/// All of it once more, on the other format of rings.
 pub fn run_packed(part: &mut Part) -> Result {
     if !part.filter.may_match(&[part.project.path("driver")]) {
         return Ok(());
     }
     part.begin();
-    let mut cargo = part.project.quick_host_cargo(&[
-        "host-test",
-        "--all-features",
-        "--lib",
-        "--",
-        "--skip",
-        "vectors",
-    ]);
+    let arguments = ["host-test", "--all-features", "--lib", "--"];
+    let mut cargo = part.project.quick_host_cargo(&arguments);
     cargo.args(part.filter.words()).env("RING", "packed");
+    part.cargo(&mut cargo)
+}
+
+/// The services, whose tests have a crate of their own: the device computes by a library.
+pub fn run_services(part: &mut Part) -> Result {
+    if !part.filter.may_match(&[part.project.path("host/services")]) {
+        return Ok(());
+    }
+    part.begin();
+    let arguments = ["test", "--target", "host-tuple", "-p", "services"];
+    let mut cargo = part.project.quick_host_cargo(&arguments);
+    cargo.args(["--all-features", "--"]);
+    cargo.args(part.filter.words());
     part.cargo(&mut cargo)
 }
 
@@ -53,7 +61,7 @@ const CHANGED_BY_FEATURES: [&str; 6] = [
 ];
 
 /// With every feature alone, and with none: all is built, and what a feature changes is tried.
-/// [`run`] tries everything.
+/// [`run`] and [`run_services`] try everything.
 pub fn run_each_feature(part: &mut Part) -> Result {
     if !part.filter.wants("each_feature") {
         return Ok(());
@@ -61,15 +69,15 @@ pub fn run_each_feature(part: &mut Part) -> Result {
     part.begin();
     for feature in features(part.project)? {
         say_feature(&feature);
-        let arguments = [
-            "host-test",
-            "-q",
-            "--lib",
-            "--no-default-features",
-            "--features",
-        ];
+        let arguments = ["test", "--target", "host-tuple", "-q", "--lib"];
         let mut cargo = part.project.quick_host_cargo(&arguments);
-        cargo.arg(feature).args(["--", "--skip", "vectors"]);
+        cargo.args(["-p", "virtio-crypto"]);
+        // No test of a service is about the lack of a feature.
+        if !feature.is_empty() {
+            cargo.args(["-p", "services"]);
+        }
+        cargo.args(["--no-default-features", "--features", &feature]);
+        cargo.args(["--", "--skip", "vectors"]);
         part.cargo(cargo.args(CHANGED_BY_FEATURES))?;
     }
     Ok(())

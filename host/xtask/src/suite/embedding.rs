@@ -28,7 +28,7 @@ virtio-crypto = { path = "../driver", features = ["pkcs8", "signature"] }
 "#;
 
 /// What only the driver's tests need.
-const TEST_DEPENDENCIES: [&str; 4] = ["loom", "vm-memory", "aes", "rsa"];
+const TEST_DEPENDENCIES: [&str; 4] = ["loom", "vm-memory", "aes", "virtio-queue"];
 
 pub fn run(part: &mut Part) -> Result {
     let oldest = oldest_rust(&part.project.path("driver/Cargo.toml"))?;

@@ -47,6 +47,10 @@ pub fn run(project: &Project, words: &[String]) -> Result {
     suite.part("the driver on this host", driver::run)?;
     suite.part("the driver on packed rings", driver::run_packed)?;
     suite.part(
+        "the driver's services on the device library",
+        driver::run_services,
+    )?;
+    suite.part(
         "the driver's features, each alone",
         driver::run_each_feature,
     )?;
