@@ -9,6 +9,8 @@ mod config;
 mod control;
 mod data;
 mod header;
+#[cfg(test)]
+mod numbers;
 mod status;
 
 use bitflags::bitflags;
