@@ -1,6 +1,5 @@
 //! Devices that care how a request lies in descriptors, and drop what they do not like.
 
-use Box;
 use core::task::Poll;
 
 use device::options;
