@@ -310,13 +310,13 @@ fn race_for_interrupts(device: &BareDevice, mut queue: impl UsedHalf + Send) {
             let mut lost = false;
             let mut jitter = Jitter(3);
             while !lost && !stop.load(Ordering::Relaxed) {
-                while queue.next_used() != queue.used_index(1, |_| 1).index {
+                while queue.taken() != queue.used_index(1, |_| 1).index {
                     queue.take_used(|_| 1);
                 }
-                taken.store(queue.next_used(), Ordering::Release);
+                taken.store(queue.taken(), Ordering::Release);
                 jitter.pause();
                 queue.arm();
-                if queue.used_index(1, |_| 1).index == queue.next_used() {
+                if queue.used_index(1, |_| 1).index == queue.taken() {
                     let woken = || interrupted.swap(false, Ordering::AcqRel);
                     lost = !spin_until(LOST, || woken() || stop.load(Ordering::Relaxed));
                 }

@@ -56,7 +56,7 @@ pub(crate) trait UsedHalf {
     fn used_index(&mut self, limit: u16, descriptors: impl Fn(u16) -> u16) -> UsedIndex;
 
     /// Returns how many used requests have been taken, modulo 2^16.
-    fn next_used(&self) -> u16;
+    fn taken(&self) -> u16;
 
     /// Takes the next used request. The caller has seen in [`used_index`](Self::used_index) that
     /// there is one.

@@ -316,7 +316,7 @@ impl<M: RingMemory> UsedHalf for PackedUsed<M> {
     }
 
     #[inline(always)]
-    fn next_used(&self) -> u16 {
+    fn taken(&self) -> u16 {
         self.taken
     }
 

@@ -222,7 +222,7 @@ impl<M: RingMemory> UsedHalf for SplitUsed<M> {
     }
 
     #[inline(always)]
-    fn next_used(&self) -> u16 {
+    fn taken(&self) -> u16 {
         self.next_used
     }
 

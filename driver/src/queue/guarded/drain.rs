@@ -87,7 +87,7 @@ impl<P: Platform> Guarded<P> {
         let mut used_index = self.observe_used_index(half);
         // Each round but the first takes an element, however the device moves its index meanwhile.
         loop {
-            let pending = used_index.wrapping_sub(half.next_used());
+            let pending = used_index.wrapping_sub(half.taken());
             if pending > self.in_flight {
                 return Err(DeviceFault::UsedIndexJump {
                     advance: pending,
