@@ -20,7 +20,7 @@ use crate::{
 const RULES: &str = "host/device/src/rules/rules.txt";
 
 /// The device on which every row can be tried.
-const DEVICE: &str = "queues=4,packed=on,in_order=on,sessions=300,max_size=65536";
+const DEVICE: &str = "queues=4,packed=on,in_order=on,sessions=300,max_size=65536,batch=16";
 /// And where some service is not advertised.
 const FEW_SERVICES: &str = "services=cipher+hash";
 const UNADVERTISED: &str = "unadvertised-answers-notsupp";

@@ -156,6 +156,14 @@ impl Split {
         index
     }
 
+    /// Makes the next used elements tell whether they were written: they name no chain.
+    pub fn mark_used(&mut self, count: u16) {
+        for index in (0..count).map(|number| self.taken.wrapping_add(number)) {
+            let at = 4 + 8 * u64::from(index % self.size);
+            self.used.write(at, u32::MAX);
+        }
+    }
+
     /// Reads the used element of an index.
     pub fn used_at(&self, index: u16) -> (u32, u32) {
         let at = 4 + 8 * u64::from(index % self.size);

@@ -325,14 +325,18 @@ fn index_wraps(subject: &mut Subject) -> Verdict {
     Ok(Found::new(same, format!("then {}", name_of(&answer))))
 }
 
-/// A batch is used by one element for its last buffer; the index moves by the whole of it.
+/// A batch is used by one element for its last buffer; the index moves by the whole of it. What is
+/// skipped then is not written, least of all with buffers of the batch in another order.
 fn in_order(subject: &mut Subject) -> Verdict {
     let (work, session) = open(subject)?;
     let raw = &mut subject.raw;
     let mut count = 0;
     for _ in 0..8 {
+        let most = raw.ring(DATA)?.size();
+        raw.split(DATA)?.mark_used(most);
         let batch = many(raw, work, session)?;
         let (ids, mut done) = (&batch.chains, 0);
+        let place = |id: u32| ids.iter().position(|(own, _)| u32::from(*own) == id);
         let mut patience = 0;
         while done < ids.len() {
             let ring = raw.split(DATA)?;
@@ -345,19 +349,19 @@ fn in_order(subject: &mut Subject) -> Verdict {
                 }
                 continue;
             }
-            let (id, _) = ring.used_at(ring.taken());
-            let last = ids.iter().position(|(own, _)| u32::from(*own) == id);
-            match last {
-                Some(last) if last >= done => {
-                    let used = last - done + 1;
-                    ring.skip(used as u16);
-                    done += used;
-                }
-                _ => {
-                    raw.start_anew(Trouble::WrongId(id));
-                    return Ok(Found::new(false, format!("{id} after {done} were used")));
-                }
+            let first = ring.taken();
+            let (id, _) = ring.used_at(first);
+            let used = place(id)
+                .filter(|last| *last >= done)
+                .map_or(0, |last| last - done + 1);
+            let mut skipped =
+                (1..used as u16).map(|number| ring.used_at(first.wrapping_add(number)));
+            if used == 0 || skipped.any(|(id, _)| place(id).is_some()) {
+                raw.start_anew(Trouble::WrongId(id));
+                return Ok(Found::new(false, format!("{id} after {done} were used")));
             }
+            ring.skip(used as u16);
+            done += used;
         }
         count += done;
     }
