@@ -125,7 +125,7 @@ impl BareDevice {
 
     /// A packed ring's event at a position.
     fn event(position: u16) -> u16 {
-        position % ENTRIES | u16::from(position & ENTRIES == 0) << 15
+        (position % ENTRIES) | (u16::from(position & ENTRIES == 0) << 15)
     }
 
     fn is_available(&self, position: u16) -> bool {

@@ -397,7 +397,8 @@ mod tests {
 
     /// The event for a position, as a device writes it.
     fn event(size: u16, position: u16) -> u16 {
-        position % size | if position / size % 2 == 0 { WRAP } else { 0 }
+        let is_even_lap = (position / size).is_multiple_of(2);
+        (position % size) | if is_even_lap { WRAP } else { 0 }
     }
 
     #[test]
