@@ -102,8 +102,8 @@ pub const ROWS: &[Row] = &[
         statement: "FEATURES_OK is refused where the driver accepts what was not offered.",
         features: NO_LIFE,
         trial: |subject| {
-            let others = (0..6).chain([28, 29, 35, 36, 38, 39]).map(|bit| 1 << bit);
-            let other = others.filter(|bit| subject.offered & bit == 0).last();
+            let mut others = (0..6).chain([28, 29, 35, 36, 38, 39]).map(|bit| 1 << bit);
+            let other = others.rfind(|bit| subject.offered & bit == 0);
             let Some(other) = other else {
                 return Err(Found::not_tried("every feature is offered"));
             };
