@@ -7,8 +7,9 @@
 //!
 //! # Invariant
 //!
-//! *Inside*: the parts of [`PackedAvailable`] and [`PackedUsed`] are those of one memory, as long as
-//! the queue's size calls for, which the queue owns beside both; positions are masked by the size.
+//! *Inside*: the parts of [`PackedAvailable`] and [`PackedUsed`] are those of one memory, as long
+//! as the queue's size calls for, which the queue owns beside both; positions are masked by the
+//! size.
 //!
 //! *One writer at a time*: a descriptor is the driver's until a release store of the flags hands it
 //! over, and the device's from there on until an acquire load finds the flags changed. The driver's

@@ -42,7 +42,8 @@ pub const STATELESS: u64 =
 
 /// Tells whether a driver may accept these of a device that offers those (2.2.1, 2.2.2, 5.9.3.1).
 /// A driver that leaves out VERSION_1 is one of the time before VIRTIO 1.0, which this device does
-/// not serve; one that leaves out ACCESS_PLATFORM would be given addresses that it cannot know (6.2).
+/// not serve; one that leaves out ACCESS_PLATFORM would be given addresses that it cannot know
+/// (6.2).
 pub fn may_accept(accepted: u64, offered: u64) -> bool {
     let needs_revision_1 = accepted & STATELESS != 0;
     let platform = offered & ACCESS_PLATFORM;

@@ -1,10 +1,10 @@
 //! The heap of the test build: tells whether a secret stands in what was freed or in what is live,
 //! and refuses one thread's large allocations.
 //!
-//! A [`Watch`] notes the blocks that its own thread allocates while it lives, but for those that the
-//! device and the test itself ask for ([`unwatched`]); it looks into each when it is freed, by
-//! whatever thread, and on request into all that are left. Tests in other threads are not looked at,
-//! and there is one watch at a time.
+//! A [`Watch`] notes the blocks that its own thread allocates while it lives, but for those that
+//! the device and the test itself ask for ([`unwatched`]); it looks into each when it is freed, by
+//! whatever thread, and on request into all that are left. Tests in other threads are not looked
+//! at, and there is one watch at a time.
 //!
 //! Nothing here allocates: the allocator calls it.
 #![expect(unsafe_code, reason = "an allocator")]

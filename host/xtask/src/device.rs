@@ -1,7 +1,7 @@
 //! The project's own device: a program beside QEMU, and what is run on it.
 //!
-//! For `./run.sh device`. The rule: what is run on it is what every other command runs, on a machine
-//! that has this device instead of QEMU's.
+//! For `./run.sh device`. The rule: what is run on it is what every other command runs, on a
+//! machine that has this device instead of QEMU's.
 
 use std::{env, ffi::OsStr, path::Path, process::Command};
 

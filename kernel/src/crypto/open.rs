@@ -76,8 +76,8 @@ pub fn find_crypto() -> Vec<DeviceFunction> {
 }
 
 /// Sets up crypto device number `index` of the bus. Where it has several data queues, each of them
-/// interrupts the CPU that sends to it, as far as that is up; everything else interrupts the calling
-/// CPU. `None` when there is none.
+/// interrupts the CPU that sends to it, as far as that is up; everything else interrupts the
+/// calling CPU. `None` when there is none.
 ///
 /// # Errors
 ///

@@ -110,8 +110,8 @@ impl FakeDevice {
         self.interrupt(queue);
     }
 
-    /// Takes what is available in a packed ring, and marks the next descriptor to be used as used in
-    /// another lap than this one.
+    /// Takes what is available in a packed ring, and marks the next descriptor to be used as used
+    /// in another lap than this one.
     pub(crate) fn mark_for_another_lap(&self, queue: usize) {
         let mut state = self.state();
         let ring = state.rings.get_mut(&queue).unwrap();

@@ -53,8 +53,8 @@ impl FromStr for Command {
 }
 
 impl Function {
-    /// Does what a command says, but for [`Command::Die`], which only a process can do. Returns what
-    /// there is to say.
+    /// Does what a command says, but for [`Command::Die`], which only a process can do. Returns
+    /// what there is to say.
     pub fn obey(&self, command: Command) -> String {
         match command {
             Command::Ready(is_ready) => {

@@ -121,8 +121,8 @@ impl Default for Options {
 }
 
 impl Options {
-    /// Makes options of words `name=value`, of which [`help`] lists all. A word `seed=N` begins from
-    /// the mix of that number; all others change what they name.
+    /// Makes options of words `name=value`, of which [`help`] lists all. A word `seed=N` begins
+    /// from the mix of that number; all others change what they name.
     ///
     /// # Errors
     ///

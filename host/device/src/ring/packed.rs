@@ -5,7 +5,7 @@
 //!
 //! | order | here | its partner in a driver |
 //! |---|---|---|
-//! | load acquire of flags | `is_available` | the barrier in front of its store of the first flags |
+//! | load acquire of flags | `is_available` | its barrier before it stores the first flags |
 //! | store release of flags | `write_used` | the barrier behind its load of these flags |
 //! | full fence | `wants_interrupt`: flags, then the driver's event | event, fence, flags again |
 //! | full fence | `arm`: the device's event, then flags | flags, fence, then the device's event |

@@ -1,8 +1,8 @@
 //! The one list of tests that need what not every device or machine offers.
 //!
 //! For every part of the tests. A test asks the device and says, in the words of this list, what it
-//! lacks. The rule: a test that says so and is not in this list has failed, and so has one on a QEMU
-//! that is known to offer it.
+//! lacks. The rule: a test that says so and is not in this list has failed, and so has one on a
+//! QEMU that is known to offer it.
 
 use crate::boot::emulator::{OLDEST, Version};
 

@@ -1,5 +1,5 @@
-//! A machine that lacks something: a folder of links to this machine's programs, with scripts in the
-//! place of some.
+//! A machine that lacks something: a folder of links to this machine's programs, with scripts in
+//! the place of some.
 //!
 //! For [`refusals`](super::refusals). The rule: nothing outside of the folder is changed.
 

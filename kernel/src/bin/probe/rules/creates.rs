@@ -32,7 +32,7 @@ pub const ROWS: &[Row] = &[
     Row {
         id: "key-within-max-opens",
         section: "5.9.5.1",
-        statement: "An algorithm that opens does so with each of its key lengths up to the maximum.",
+        statement: "An algorithm that opens takes each of its key lengths up to the maximum.",
         features: 0,
         trial: each_key_length,
     },

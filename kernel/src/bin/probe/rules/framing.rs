@@ -37,7 +37,7 @@ pub const ROWS: &[Row] = &[
     Row {
         id: "one-byte-descriptors",
         section: "2.7.4.1",
-        statement: "A request may be cut into descriptors of a byte each, if the queue has as many.",
+        statement: "A request may be cut into descriptors of a byte each, where so many fit.",
         features: 0,
         trial: |subject| borders(subject, &[Borders::EachByte], Raw::send),
     },
