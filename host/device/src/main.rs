@@ -1,5 +1,5 @@
-//! A virtio-crypto device, served to a virtual machine: `virtio-crypto-device SOCKET [name=value
-//! ..]`.
+//! A virtio-crypto device, served to a virtual machine:
+//! `virtio-crypto-device SOCKET [name=value ..]`.
 #![forbid(unsafe_code)]
 
 use std::{
