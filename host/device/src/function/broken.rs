@@ -3,9 +3,13 @@
 //! For the function. The one rule: what it does wrong on purpose is said here, or asks `breaks`
 //! where it is.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::{
+    sync::atomic::{AtomicU32, Ordering},
+    thread,
+    time::Duration,
+};
 
-use super::{Function, ISR_QUEUE, registers::NO_VECTOR};
+use super::{Function, ISR_QUEUE, half::Queue, lock, registers::NO_VECTOR};
 use crate::{
     engine::Answer,
     feature,
@@ -22,6 +26,8 @@ const INVSESS: u8 = 4;
 const FEW_ENTRIES: usize = 8;
 /// Requests after which a device asks for a reset that breaks that rule.
 const SOME_REQUESTS: u64 = 50;
+/// When a device writes after a reset that breaks that rule.
+const LATE: Duration = Duration::from_millis(20);
 
 impl Function {
     /// Tells whether a rule is broken.
@@ -90,6 +96,20 @@ impl Function {
             },
             written_bytes: all,
         })
+    }
+
+    /// Writes to what was used before a reset, some time after it.
+    pub(super) fn write_later(&self) {
+        let used = |queue: &Queue| lock(&queue.half).used_last.take();
+        let used: Vec<_> = self.queues.iter().filter_map(used).collect();
+        let view = self.memory.view();
+        thread::spawn(move || {
+            thread::sleep(LATE);
+            for piece in used.iter().filter_map(|taken| taken.writable.first()) {
+                // Where nothing is mapped any more nothing can be written.
+                let _ = view.write(piece.address, &[0xa5]);
+            }
+        });
     }
 
     fn is_packed(&self) -> bool {

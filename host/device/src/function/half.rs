@@ -35,6 +35,8 @@ pub struct Half {
     pub old_index: Option<u16>,
     /// Requests that were served.
     pub requests: u64,
+    /// What was used last, in a device that writes after a reset.
+    pub used_last: Option<Taken>,
 }
 
 /// Wakes a server, also one that is not asleep yet.
@@ -66,6 +68,7 @@ impl Queue {
             random: Random::new(seed),
             old_index: None,
             requests: 0,
+            used_last: None,
         };
         Self {
             half: Mutex::new(half),

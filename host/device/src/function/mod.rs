@@ -37,6 +37,7 @@ use crate::{
     memory::Memory,
     options::Options,
     ring::{self, Announced, Fault, Ring},
+    rules::Rule,
 };
 use half::Queue;
 use registers::{Effect, NO_VECTOR, Registers};
@@ -172,6 +173,9 @@ impl Function {
         self.engine.reset();
         self.interrupt_status.store(0, Ordering::Relaxed);
         self.change(|registers| registers.end_reset(&self.options));
+        if self.breaks(Rule::SilentAfterReset) {
+            self.write_later();
+        }
     }
 
     /// Returns the agreed features of a driver that has come so far.

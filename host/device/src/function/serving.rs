@@ -114,7 +114,8 @@ impl Function {
             };
             served.requests += 1;
             self.serve_chain(index, half, &view, taken, features)?;
-            if half.finished.len() >= usize::from(self.options.batch) {
+            let is_full = half.finished.len() >= usize::from(self.options.batch);
+            if is_full && !self.breaks(Rule::ResultsInTheirOwnBuffers) {
                 self.use_finished(index, half, &view, features)?;
             }
         }
@@ -160,6 +161,11 @@ impl Function {
                 for (offset, bytes) in writes {
                     write_at(view, &taken.writable, offset, &bytes)?;
                 }
+                if self.breaks(Rule::ResultsInTheirOwnBuffers)
+                    && let (QueueKind::Data, Some((other, _))) = (kind, half.finished.last())
+                {
+                    swap_results(view, &taken, other)?;
+                }
                 if self.options.delay_us > 0 {
                     thread::sleep(Duration::from_micros(self.options.delay_us.into()));
                 }
@@ -189,8 +195,16 @@ impl Function {
         if is_free && self.options.completion == Completion::Shuffled {
             half.random.shuffle(&mut half.finished);
         }
-        let Half { ring, finished, .. } = half;
+        let Half {
+            ring,
+            finished,
+            used_last,
+            ..
+        } = half;
         let Some(ring) = ring else { return Ok(()) };
+        if self.breaks(Rule::SilentAfterReset) {
+            *used_last = finished.last().map(|(taken, _)| taken.clone());
+        }
         for (taken, written_bytes) in finished.drain(..) {
             ring.put(view, &taken, written_bytes)?;
         }
@@ -202,6 +216,19 @@ impl Function {
         }
         Ok(())
     }
+}
+
+/// Swaps what stands at the beginning of what two chains let the device write.
+fn swap_results(view: &View, one: &Taken, other: &Taken) -> Result<(), Unmapped> {
+    if let (Some(one), Some(other)) = (one.writable.first(), other.writable.first()) {
+        // 32 bits fit.
+        let len_bytes = one.len_bytes.min(other.len_bytes) as usize;
+        let [ours, theirs] = [one, other].map(|piece| view.read(piece.address, len_bytes));
+        let (ours, theirs) = (ours?, theirs?);
+        view.write(one.address, &theirs)?;
+        view.write(other.address, &ours)?;
+    }
+    Ok(())
 }
 
 /// Reads what is readable, and notes how much is writable.

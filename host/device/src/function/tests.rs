@@ -559,6 +559,13 @@ const BROKEN: &[Broken] = &[
         driver.agree(VERSION_1);
         driver.status() != 11
     }),
+    ("silent-after-reset", |driver| {
+        destroy(driver);
+        driver.write(0x14, &[0]);
+        let answer = guest::<1>(driver, BASE + 0x8_1800);
+        thread::sleep(Duration::from_millis(100));
+        guest(driver, BASE + 0x8_1800) != answer
+    }),
     ("negotiates-again", |driver| {
         driver.agree(VERSION_1);
         driver.write(0x14, &[0]);
