@@ -168,6 +168,9 @@ impl Project {
         cargo.env("RUSTFLAGS", "--cfg loom");
         // Its own directory: another flag would build everything anew each time.
         cargo.env("CARGO_TARGET_DIR", self.target("loom"));
+        // The kernel's release is optimised as a whole, which takes longer than the models run.
+        cargo.env("CARGO_PROFILE_RELEASE_LTO", "off");
+        cargo.env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16");
         cargo
     }
 
