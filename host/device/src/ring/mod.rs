@@ -11,6 +11,7 @@
 //! The one rule: everything in guest memory is the driver's word, which may change while it is
 //! read. It is read once, checked, and a violation is a [`Fault`], after which the ring is dead.
 
+mod batch;
 mod broken;
 mod chain;
 mod fault;

@@ -17,6 +17,7 @@ use std::{
 
 use super::{
     Announced, Fault, Place, Ring, Taken,
+    batch::{Batch, Batching},
     chain::{DESCRIPTOR_BYTES, INDIRECT, NEXT, Raw, WRITE, table_entries},
 };
 use crate::{feature, memory::View};
@@ -50,17 +51,7 @@ pub struct Packed {
     asked_at: Position,
     /// Chains that were taken and not put back, by their buffer id.
     in_flight: HashSet<u16>,
-    batch: Option<Batch>,
-}
-
-/// With IN_ORDER, chains that one used descriptor stands for.
-#[derive(Clone, Copy, Debug)]
-struct Batch {
-    /// Where it begins, and where its descriptor goes.
-    start: Position,
-    /// The buffer id of the last chain.
-    id: u16,
-    written_bytes: u32,
+    batching: Batching<Position>,
 }
 
 impl Packed {
@@ -80,7 +71,7 @@ impl Packed {
             published: start,
             asked_at: start,
             in_flight: HashSet::new(),
-            batch: None,
+            batching: Batching::new(features),
         })
     }
 
@@ -181,7 +172,7 @@ impl Packed {
     }
 
     /// Writes the descriptor that says what a batch became.
-    fn write_used(&self, memory: &View, batch: Batch) -> Result<(), Fault> {
+    fn write_used(&self, memory: &View, batch: Batch<Position>) -> Result<(), Fault> {
         let address = self.descriptor(batch.start);
         memory.write(address + 8, &batch.written_bytes.to_le_bytes())?;
         memory.write(address + 12, &batch.id.to_le_bytes())?;
@@ -194,14 +185,6 @@ impl Packed {
         }
         // Release: what was written to the chain, and the rest of this descriptor, come first.
         Ok(memory.store(flags.to_le(), address + 14, Ordering::Release)?)
-    }
-
-    /// Writes the descriptor of the chains that share one.
-    fn close_batch(&mut self, memory: &View) -> Result<(), Fault> {
-        match self.batch.take() {
-            Some(batch) => self.write_used(memory, batch),
-            None => Ok(()),
-        }
     }
 
     /// Tells whether the driver's event lies in front of `published`, and not before `before`.
@@ -227,25 +210,18 @@ impl Ring for Packed {
 
     fn put(&mut self, memory: &View, taken: &Taken, written_bytes: u32) -> Result<(), Fault> {
         self.in_flight.remove(&taken.id);
-        let start = self.batch.map_or(self.used, |batch| batch.start);
+        let batch = self.batching.add(self.used, taken, written_bytes);
         self.used = self.after(self.used, taken.slots);
-        let batch = Batch {
-            start,
-            id: taken.id,
-            written_bytes,
-        };
-        // A chain without a descriptor of its own counts as written completely, so one that is not
-        // must be the last of its batch.
-        if self.has(feature::IN_ORDER) && u64::from(written_bytes) == taken.writable_bytes() {
-            self.batch = Some(batch);
-            return Ok(());
+        match batch {
+            Some(batch) => self.write_used(memory, batch),
+            None => Ok(()),
         }
-        self.batch = None;
-        self.write_used(memory, batch)
     }
 
     fn publish(&mut self, memory: &View) -> Result<(), Fault> {
-        self.close_batch(memory)?;
+        if let Some(batch) = self.batching.close() {
+            self.write_used(memory, batch)?;
+        }
         self.published = self.used;
         Ok(())
     }

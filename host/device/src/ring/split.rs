@@ -17,6 +17,7 @@ use std::{
 
 use super::{
     Announced, Fault, Place, Ring, Taken,
+    batch::{Batch, Batching},
     chain::{DESCRIPTOR_BYTES, INDIRECT, NEXT, Raw, WRITE, load_relaxed, table_entries},
 };
 use crate::{feature, memory::View};
@@ -43,17 +44,7 @@ pub struct Split {
     in_flight: HashSet<u16>,
     /// With IN_ORDER, the descriptor that comes next.
     next_in_order: u16,
-    batch: Option<Batch>,
-}
-
-/// With IN_ORDER, chains that one used element stands for (2.7.9).
-#[derive(Clone, Copy, Debug)]
-struct Batch {
-    /// The used index at which it begins, and at which its element goes.
-    start: u16,
-    /// The first descriptor of the last chain.
-    id: u16,
-    written_bytes: u32,
+    batching: Batching<u16>,
 }
 
 impl Split {
@@ -76,7 +67,7 @@ impl Split {
             asked_at: 0,
             in_flight: HashSet::new(),
             next_in_order: 0,
-            batch: None,
+            batching: Batching::new(features),
         })
     }
 
@@ -159,20 +150,12 @@ impl Split {
         }
     }
 
-    fn write_element(&mut self, memory: &View, batch: Batch) -> Result<(), Fault> {
+    fn write_element(&mut self, memory: &View, batch: Batch<u16>) -> Result<(), Fault> {
         let mut element = [0; 8];
         element[..4].copy_from_slice(&u32::from(batch.id).to_le_bytes());
         element[4..].copy_from_slice(&batch.written_bytes.to_le_bytes());
         let address = self.element(self.place.device, batch.start, 8);
         Ok(memory.write(address, &element)?)
-    }
-
-    /// Writes the element of the chains that share one.
-    fn close_batch(&mut self, memory: &View) -> Result<(), Fault> {
-        match self.batch.take() {
-            Some(batch) => self.write_element(memory, batch),
-            None => Ok(()),
-        }
     }
 }
 
@@ -202,25 +185,18 @@ impl Ring for Split {
 
     fn put(&mut self, memory: &View, taken: &Taken, written_bytes: u32) -> Result<(), Fault> {
         self.in_flight.remove(&taken.id);
-        let start = self.batch.map_or(self.used, |batch| batch.start);
+        let batch = self.batching.add(self.used, taken, written_bytes);
         self.used = self.used.wrapping_add(1);
-        let batch = Batch {
-            start,
-            id: taken.id,
-            written_bytes,
-        };
-        // A chain without an element of its own counts as written completely, so one that is not
-        // must be the last of its batch.
-        if self.has(feature::IN_ORDER) && u64::from(written_bytes) == taken.writable_bytes() {
-            self.batch = Some(batch);
-            return Ok(());
+        match batch {
+            Some(batch) => self.write_element(memory, batch),
+            None => Ok(()),
         }
-        self.batch = None;
-        self.write_element(memory, batch)
     }
 
     fn publish(&mut self, memory: &View) -> Result<(), Fault> {
-        self.close_batch(memory)?;
+        if let Some(batch) = self.batching.close() {
+            self.write_element(memory, batch)?;
+        }
         // Release: what was written to the chains, and their elements, come first.
         memory.store(self.used.to_le(), self.place.device + 2, Ordering::Release)?;
         self.published = self.used;
