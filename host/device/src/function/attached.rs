@@ -3,7 +3,7 @@
 //! vhost-user is one: QEMU negotiates with the guest, and says where the queues are. The one rule:
 //! such a carrier goes the way of the registers, so that a queue is served in one way alone.
 
-use super::{Function, lock};
+use super::{Function, lock::lock};
 use crate::ring::{self, Place};
 
 impl Function {

@@ -3,17 +3,12 @@
 //! For the function. The one rule: what it does wrong on purpose is said here, or asks `breaks`
 //! where it is.
 
-use std::{
-    sync::atomic::{AtomicU32, Ordering},
-    thread,
-    time::Duration,
-};
+use std::{thread, time::Duration};
 
-use super::{Function, ISR_QUEUE, half::Queue, lock, registers::NO_VECTOR};
+use super::{Function, ISR_QUEUE, lock::lock, queue::Queue, registers::NO_VECTOR};
 use crate::{
     engine::Answer,
     feature,
-    options::Options,
     ring::{Shape, Taken},
     rules::Rule,
 };
@@ -115,22 +110,5 @@ impl Function {
     fn is_packed(&self) -> bool {
         let features = self.agreed_features().unwrap_or(0);
         features & feature::RING_PACKED != 0
-    }
-}
-
-/// Returns the features that are offered.
-pub fn offered(options: &Options) -> u64 {
-    /// Reads of the offer, for one that is not the same twice.
-    static READS: AtomicU32 = AtomicU32::new(0);
-    let features = options.features;
-    match options.broken {
-        Some(Rule::OffersVersion1) => features & !feature::VERSION_1,
-        Some(Rule::UndefinedFeaturesClear) => features | 1 << 20,
-        Some(Rule::OffersWhatFeaturesNeed) => features & !feature::REVISION_1,
-        Some(Rule::FeaturesStable) => match READS.fetch_add(1, Ordering::Relaxed) % 4 {
-            0 | 1 => features,
-            _ => features ^ feature::EVENT_IDX,
-        },
-        _ => features,
     }
 }

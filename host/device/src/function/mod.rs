@@ -10,12 +10,15 @@
 //! Locks are taken in this order: `changes`, one queue's half, `registers`. Nothing is computed
 //! under `registers`.
 
+mod access;
 mod attached;
 mod broken;
 mod command;
-mod half;
 pub mod layout;
+mod lock;
+mod negotiation;
 pub mod pci;
+mod queue;
 mod registers;
 mod serving;
 mod stats;
@@ -26,21 +29,20 @@ mod workers;
 use std::{
     fmt,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, RwLock,
+        Arc, Mutex, PoisonError, RwLock,
         atomic::{AtomicBool, AtomicU8, Ordering},
     },
 };
 
 use crate::{
     engine::{Answer, Chain, Engine, QueueKind},
-    feature,
     memory::Memory,
     options::Options,
-    ring::{self, Announced, Fault, Ring},
     rules::Rule,
 };
-use half::Queue;
-use registers::{Effect, NO_VECTOR, Registers};
+use lock::lock;
+use queue::Queue;
+use registers::{NO_VECTOR, Registers};
 use stats::Stats;
 
 pub use command::{COMMANDS, Command};
@@ -96,11 +98,6 @@ impl fmt::Debug for Function {
 const ISR_QUEUE: u8 = 1;
 /// That of a changed configuration.
 const ISR_CONFIGURATION: u8 = 2;
-
-/// Locks what no panic leaves half-changed.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 impl Function {
     /// Makes a device that nobody has touched yet.
@@ -199,90 +196,6 @@ impl Function {
                 .write()
                 .unwrap_or_else(PoisonError::into_inner),
         )
-    }
-
-    fn write_common(&self, offset: u64, data: &[u8]) {
-        let change = lock(&self.changes);
-        let effect = self.change(|registers| registers.write(offset, data, &self.options));
-        match effect {
-            Effect::None => {}
-            Effect::Reset => {
-                drop(change);
-                self.reset();
-            }
-            Effect::AsksForReset => self.needs_reset(format_args!("a broken rule")),
-            Effect::Agreed(features) => self.engine.set_features(features),
-            Effect::QueueEnabled(index) => self.make_ring(index),
-            Effect::QueueReset(index) => {
-                if let Some(queue) = self.queues.get(usize::from(index)) {
-                    lock(&queue.half).clear();
-                }
-                self.change(|registers| registers.end_queue_reset(index, &self.options));
-            }
-        }
-    }
-
-    fn make_ring(&self, index: u16) {
-        let (place, features) =
-            self.look(|registers| (registers.place(index), registers.agreed_features()));
-        let Some((place, queue)) = place.zip(self.queues.get(usize::from(index))) else {
-            return;
-        };
-        let Some(features) = features else {
-            // 3.1.1: queues are set up behind FEATURES_OK; before it nobody knows their format.
-            return self.needs_reset(format_args!("queue {index} enabled before FEATURES_OK"));
-        };
-        match ring::new(place, features, self.options.broken) {
-            Ok(ring) => self.begin(queue, ring),
-            Err(fault) => self.needs_reset(format_args!("queue {index}: {fault}")),
-        }
-    }
-
-    fn begin(&self, queue: &Queue, mut ring: Box<dyn Ring>) {
-        let mut half = lock(&queue.half);
-        half.clear();
-        if self.keeps_indices()
-            && let Some(index) = half.old_index
-        {
-            ring.resume_at(index);
-        }
-        half.begin(ring);
-    }
-
-    /// Takes a notification that came by the doorbell of a queue (4.1.5.2).
-    fn notify(&self, doorbell: u64, data: &[u8]) {
-        let index = u16::try_from(doorbell).ok();
-        let Some((index, queue)) = index.zip(self.queues.get(doorbell as usize)) else {
-            return;
-        };
-        self.stats.count_kick(index);
-        let Some(features) = self.agreed_features() else {
-            return;
-        };
-        let (named, announced) = match *data {
-            [a, b] => (u16::from_le_bytes([a, b]), None),
-            [a, b, c, d] => {
-                let place = u16::from_le_bytes([c, d]);
-                let announced = Announced {
-                    offset: place & 0x7fff,
-                    wrap: place & 1 << 15 != 0,
-                };
-                (u16::from_le_bytes([a, b]), Some(announced))
-            }
-            _ => return,
-        };
-        let expected = match features & feature::NOTIF_CONFIG_DATA {
-            0 => index,
-            _ => layout::notification_value(index),
-        };
-        if named != expected {
-            let fault = Fault::Doorbell { named, expected };
-            return self.needs_reset(format_args!("queue {index}: {fault}"));
-        }
-        if features & feature::NOTIFICATION_DATA != 0 {
-            *lock(&queue.announced) = announced;
-        }
-        queue.bell.ring();
     }
 
     /// Asks the driver for a reset (2.1.2).

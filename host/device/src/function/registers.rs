@@ -5,7 +5,10 @@
 
 use crate::{feature, options::Options, ring::Place, rules::Rule};
 
-use super::{broken::offered, layout::notification_value};
+use super::{
+    layout::notification_value,
+    negotiation::{may_accept, offered},
+};
 
 /// `VIRTIO_MSI_NO_VECTOR` (4.1.5.1.2).
 pub const NO_VECTOR: u16 = 0xffff;
@@ -289,9 +292,12 @@ impl Registers {
             return Effect::Reset;
         }
         let mut new = status & OF_THE_DRIVER & !self.status;
-        if new & FEATURES_OK != 0 && !self.may_accept(options) {
-            // The driver reads it back and sees that it may not go on (3.1.1, step 6).
-            new &= !FEATURES_OK;
+        if new & FEATURES_OK != 0 {
+            self.negotiations += 1;
+            if !may_accept(self.driver_features, self.negotiations, options) {
+                // The driver reads it back and sees that it may not go on (3.1.1, step 6).
+                new &= !FEATURES_OK;
+            }
         }
         // A driver must not clear a bit (2.1.1), so none is cleared.
         self.status |= new;
@@ -301,25 +307,6 @@ impl Registers {
         match new & FEATURES_OK {
             0 => Effect::None,
             _ => Effect::Agreed(self.driver_features),
-        }
-    }
-
-    /// Tells whether the driver's features may stand.
-    fn may_accept(&mut self, options: &Options) -> bool {
-        self.negotiations += 1;
-        let features = self.driver_features;
-        let may = feature::may_accept(features, offered(options));
-        match options.broken {
-            Some(Rule::AcceptsASubset) => may && features & feature::EVENT_IDX != 0,
-            Some(Rule::NegotiatesAgain) => may && !self.negotiations.is_multiple_of(2),
-            Some(Rule::FeaturesOkRefusesUnoffered) => true,
-            Some(Rule::FeaturesOkRefusesDependents) => {
-                may || feature::may_accept(features | feature::REVISION_1, offered(options))
-            }
-            Some(Rule::OffersVersion1) => {
-                feature::may_accept(features | feature::VERSION_1, options.features)
-            }
-            _ => may,
         }
     }
 

@@ -7,8 +7,8 @@ use std::{sync::atomic::Ordering, thread, time::Duration};
 
 use super::{
     Function, ISR_QUEUE,
-    half::{Half, Queue},
-    lock,
+    lock::lock,
+    queue::{Half, Queue},
 };
 use crate::{
     engine::{Answer, Chain, QueueKind},

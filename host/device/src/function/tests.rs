@@ -10,8 +10,12 @@ use super::{
     layout::{COMMON, DEVICE, DOORBELLS, INTERRUPT_STATUS},
     *,
 };
-use crate::feature::{
-    EVENT_IDX, NOTIF_CONFIG_DATA, NOTIFICATION_DATA, RING_PACKED, RING_RESET, STATELESS, VERSION_1,
+use crate::{
+    feature::{
+        EVENT_IDX, NOTIF_CONFIG_DATA, NOTIFICATION_DATA, RING_PACKED, RING_RESET, STATELESS,
+        VERSION_1,
+    },
+    ring::Place,
 };
 
 const BASE: u64 = 0x4000_0000;
@@ -475,7 +479,7 @@ fn lines_that_mean_nothing_are_answered() {
 fn a_queue_that_a_carrier_stops_goes_on_where_it_was() {
     let mut driver = Driver::new("");
     driver.function.attach(VERSION_1);
-    let place = ring::Place {
+    let place = Place {
         size: SIZE,
         descriptors: area(1, 0),
         driver: area(1, 1),

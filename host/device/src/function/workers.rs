@@ -8,7 +8,7 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use super::{Function, half::State};
+use super::{Function, queue::State};
 
 /// Requests after which a worker looks whether it is to end.
 const BUDGET: usize = 256;

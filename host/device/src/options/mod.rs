@@ -4,6 +4,7 @@
 //! came from words can be served; whoever sets fields says [`Options::check`].
 
 pub mod mix;
+mod parse;
 mod words;
 
 use crate::{feature, offer::Algorithms, results::Results, rules::Rule, wire::reader::Unused};
@@ -121,16 +122,6 @@ impl Default for Options {
 }
 
 impl Options {
-    /// Makes options of words `name=value`, of which [`help`] lists all. A word `seed=N` begins
-    /// from the mix of that number; all others change what they name.
-    ///
-    /// # Errors
-    ///
-    /// Fails with a line that says which word is wrong, and what would be right.
-    pub fn parse<'w>(words: impl IntoIterator<Item = &'w str>) -> Result<Self, String> {
-        words::parse(words)
-    }
-
     /// Checks that such a device can be served.
     ///
     /// # Errors

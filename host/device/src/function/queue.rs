@@ -7,7 +7,7 @@ use std::{
     sync::{Condvar, Mutex, atomic::AtomicBool},
 };
 
-use super::lock;
+use super::lock::lock;
 use crate::{
     random::Random,
     ring::{Announced, Ring, Taken},
