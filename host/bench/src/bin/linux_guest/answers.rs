@@ -11,7 +11,7 @@ use keyutils_raw::{
 };
 use nix::errno::Errno;
 
-use crate::{
+use crate::linux::{
     DRIVER, ENCRYPT, Outcome, PKCS1, PROCESS_KEYRING, RSA_ENCRYPTED, RSA_KEY, RSA_MESSAGE,
     device_interrupts, open, process,
 };

@@ -9,12 +9,11 @@
 //! key can do, and another made, used and ended.
 
 mod answers;
+mod linux;
 
 use std::{
-    error::Error,
     fs,
-    io::IoSlice,
-    os::fd::{AsRawFd, OwnedFd},
+    os::fd::OwnedFd,
     sync::{
         Barrier, LazyLock,
         atomic::{AtomicU8, Ordering},
@@ -30,30 +29,19 @@ use nix::{
     mount::{MsFlags, mount},
     sys::{
         reboot::{RebootMode, reboot},
-        socket::{
-            AddressFamily, AlgAddr, ControlMessage, MsgFlags, SockFlag, SockType, bind, sendmsg,
-            setsockopt, socket, sockopt::AlgSetKey,
-        },
+        socket::{setsockopt, sockopt::AlgSetKey},
     },
 };
 
-type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
+use linux::{
+    ENCRYPT, Outcome, PKCS1, PROCESS_KEYRING, RSA_ENCRYPTED, RSA_KEY, RSA_MESSAGE,
+    device_interrupts, open, process,
+};
 
-/// The driver by its own name, so that no other implementation can take its place.
-const DRIVER: &str = "virtio_crypto_aes_cbc";
 const KEY: [u8; 16] = [7; 16];
 const IV: [u8; 16] = [1; 16];
-/// `ALG_OP_ENCRYPT`.
-const ENCRYPT: i32 = 1;
 /// Control requests of a *setkey*, but for a socket's first.
 const REQUESTS_A_SETKEY: u64 = 4;
-/// `pkcs1pad(rsa)`, which is the name that the device's driver has it under.
-const PKCS1: &str = "enc=pkcs1";
-const RSA_KEY: &[u8] = include_bytes!("../../../../../driver/testdata/rsa/2048.pkcs8.der");
-const RSA_ENCRYPTED: &[u8] = include_bytes!("../../../../../driver/testdata/rsa/2048.encrypted");
-const RSA_MESSAGE: &[u8] = include_bytes!("../../../../../driver/testdata/rsa/message");
-/// `KEY_SPEC_PROCESS_KEYRING`.
-const PROCESS_KEYRING: i32 = -2;
 const WARM_UP: Duration = Duration::from_millis(200);
 
 /// Tells whoever watches the console that the measured time begins or ends, and what time it is
@@ -145,39 +133,9 @@ fn load_modules() -> Outcome<()> {
     Ok(())
 }
 
-fn open(key: &[u8]) -> Outcome<OwnedFd> {
-    let socket = socket(
-        AddressFamily::Alg,
-        SockType::SeqPacket,
-        SockFlag::empty(),
-        None,
-    )?;
-    bind(socket.as_raw_fd(), &AlgAddr::new("skcipher", DRIVER))
-        .map_err(|error| format!("{DRIVER}: {error}"))?;
-    setsockopt(&socket, AlgSetKey::default(), &key)?;
-    Ok(socket)
-}
-
 /// Encrypts `data` in place, through the kernel's copies.
 fn encrypt(request: &OwnedFd, data: &mut [u8]) -> Outcome<()> {
     process(request, ENCRYPT, &IV, data)
-}
-
-/// Encrypts or decrypts `data` in place, through the kernel's copies.
-fn process(request: &OwnedFd, operation: i32, iv: &[u8; 16], data: &mut [u8]) -> Outcome<()> {
-    let control = [
-        ControlMessage::AlgSetOp(&operation),
-        ControlMessage::AlgSetIv(iv),
-    ];
-    let parts = [IoSlice::new(data)];
-    let fd = request.as_raw_fd();
-    let sent = sendmsg::<AlgAddr>(fd, &parts, &control, MsgFlags::empty(), None)?;
-    let received = rustix::io::read(request, &mut *data)?;
-    if sent == data.len() && received == data.len() {
-        Ok(())
-    } else {
-        Err(format!("{sent} bytes sent, {received} received").into())
-    }
 }
 
 /// What a time of work came to.
@@ -265,17 +223,6 @@ fn idle_time() -> Outcome<Duration> {
     Ok(Duration::from_millis(
         ticks * 1000 / rustix::param::clock_ticks_per_second(),
     ))
-}
-
-/// How many interrupts of virtio devices all CPUs have taken.
-fn device_interrupts() -> Outcome<u64> {
-    let table = fs::read_to_string("/proc/interrupts")?;
-    let lines = table.lines().filter(|line| line.contains("virtio"));
-    let counts = lines.flat_map(|line| {
-        let counts = line.split_whitespace().skip(1);
-        counts.map_while(|word| word.parse::<u64>().ok())
-    });
-    Ok(counts.sum())
 }
 
 /// Counts guest instructions: under `-icount shift=0` one takes a nanosecond of every clock, and
