@@ -119,6 +119,16 @@ fn find(
                 let mut below = here.clone();
                 below.1.push(name.to_owned());
                 if !modules.contains_key(&below) {
+                    let module = modules.get(&here)?;
+                    // A module whose file is not of this house, by `#[path]`.
+                    if module
+                        .scope
+                        .declared
+                        .iter()
+                        .any(|declared| declared == name)
+                    {
+                        return None;
+                    }
                     break;
                 }
                 here = below;

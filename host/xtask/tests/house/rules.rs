@@ -163,8 +163,13 @@ fn root_faults(house: &House, modules: &Modules) -> Vec<String> {
             let Some(name) = path.names.get(1) else {
                 continue;
             };
-            // A module's, and a macro's, which has no other path.
+            // A module's, wherever its file is, and a macro's, which has no other path.
+            let mut declared = modules
+                .get(&root)
+                .into_iter()
+                .flat_map(|it| &it.scope.declared);
             let is_own = modules.contains_key(&(root.0, vec![name.clone()]))
+                || declared.any(|declared| declared == name)
                 || macro_file(modules, root.0, &path.names[1..]).is_some();
             if !is_own && !house.by_root.contains(&name.as_str()) {
                 let (src, line, names) = (house.src, path.line, path.names.join("::"));

@@ -311,3 +311,11 @@ fn files_that_nobody_declares_are_no_rooms() {
         .collect();
     assert!(names.is_empty(), "{names:?}");
 }
+
+#[test]
+fn module_of_a_file_elsewhere_is_no_room() {
+    let lib = "mod large; mod low; pub mod top; #[path = \"../../far.rs\"] mod far; \
+               pub use self::{low::Error, top::Top};";
+    let error = "pub struct Error; use crate::far::Far;";
+    assert_eq!(judge(&[("lib.rs", lib), ("low/error.rs", error)]), [""; 0]);
+}
