@@ -19,6 +19,10 @@ use crate::{
     rules::Rule,
 };
 
+/// What is read of a request beyond `max_size`: header, fixed-length fields and keys, and a part of
+/// what is too much. Behind it is nothing but a reason to refuse the request.
+const BEYOND_MAX_SIZE_BYTES: u64 = 1 << 20;
+
 /// How far serving a queue came.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Served {
@@ -131,7 +135,12 @@ impl Function {
         taken: Taken,
         features: u64,
     ) -> Result<(), Broken> {
-        let chain = read_chain(view, &taken)?;
+        let max_size_bytes = self.options.max_size_bytes;
+        let chain = read_chain(
+            view,
+            &taken,
+            max_size_bytes.saturating_add(BEYOND_MAX_SIZE_BYTES),
+        )?;
         let is_ready = self.is_ready.load(Ordering::Relaxed);
         self.stats.count_request(index, is_ready);
         let kind = match index == self.options.data_queues {
@@ -231,14 +240,24 @@ fn swap_results(view: &View, one: &Taken, other: &Taken) -> Result<(), Unmapped>
     Ok(())
 }
 
-/// Reads what is readable, and notes how much is writable.
-fn read_chain(view: &View, taken: &Taken) -> Result<Chain, Unmapped> {
+/// Reads what is readable, up to so many bytes, and notes how much is writable. A chain may name
+/// the same memory again and again, and be longer than all that the guest has.
+fn read_chain(view: &View, taken: &Taken, most_bytes: u64) -> Result<Chain, Unmapped> {
     let mut chain = Chain::default();
+    let mut room_bytes = most_bytes;
     for piece in &taken.readable {
         // 32 bits fit.
-        chain
-            .readable
-            .push(view.read(piece.address, piece.len_bytes as usize)?);
+        let (address, len_bytes) = (piece.address, piece.len_bytes as usize);
+        if !view.has(address, len_bytes) {
+            return Err(Unmapped { address, len_bytes });
+        }
+        let read_bytes = room_bytes.min(piece.len_bytes.into());
+        room_bytes -= read_bytes;
+        if read_bytes > 0 {
+            chain
+                .readable
+                .push(view.read(address, read_bytes as usize)?);
+        }
     }
     for piece in &taken.writable {
         let (address, len_bytes) = (piece.address, piece.len_bytes as usize);

@@ -253,6 +253,44 @@ fn a_driver_that_breaks_a_rule_is_asked_for_a_reset() {
 }
 
 #[test]
+fn a_request_beyond_max_size_is_answered_and_not_read() {
+    let read_bytes = Arc::new(Mutex::new(0));
+    let mut driver = Driver::new("max_size=4096");
+    let noted = read_bytes.clone();
+    let function = Arc::get_mut(&mut driver.function).unwrap();
+    function.change = Some(Box::new(move |_, chain, answer| {
+        *noted.lock().unwrap() = chain.readable.iter().map(Vec::len).sum();
+        answer
+    }));
+    driver.set_up();
+    // A table that names half of the memory 14 times, and a byte for the status.
+    driver.offer(0, &[0; 72], 1);
+    let (view, table) = (driver.function.memory.view(), BASE + 0x9_0000);
+    for index in 0..15_u64 {
+        let (len, flags) = if index < 14 {
+            (1_u32 << 19, 1)
+        } else {
+            (1, 2_u16)
+        };
+        let at = table + 16 * index;
+        view.write(at, &BASE.to_le_bytes()).unwrap();
+        view.write(at + 8, &len.to_le_bytes()).unwrap();
+        view.write(at + 12, &flags.to_le_bytes()).unwrap();
+        view.write(at + 14, &(index as u16 + 1).to_le_bytes())
+            .unwrap();
+    }
+    let first = area(0, 0);
+    view.write(first, &table.to_le_bytes()).unwrap();
+    view.write(first + 8, &(16 * 15_u32).to_le_bytes()).unwrap();
+    view.write(first + 12, &4_u16.to_le_bytes()).unwrap();
+    assert_eq!(driver.function.serve(0, 10).requests, 1);
+    assert_eq!((driver.used(0), driver.status()), (1, 15));
+    assert_ne!(guest(&driver, BASE), [0_u8], "the status");
+    let read_bytes = *read_bytes.lock().unwrap();
+    assert!((4096..=2 << 20).contains(&read_bytes), "{read_bytes}");
+}
+
+#[test]
 fn queues_that_cannot_be_ask_for_a_reset() {
     let rules: [fn(&mut Driver); 3] = [
         |driver| driver.enable(0),
