@@ -263,6 +263,29 @@ fn keys_that_are_none_are_refused() {
     );
 }
 
+/// Whether numbers of this length belong together is found after a day.
+#[test]
+fn a_key_longer_than_any_is_refused_at_once() {
+    const LEN: usize = 1 << 23;
+    let number = |len: usize| {
+        let [_, a, b, c] = (len as u32).to_be_bytes();
+        [&[2, 0x83, a, b, c][..], &vec![0x7f; len]].concat()
+    };
+    let three = vec![2, 1, 3];
+    let whole = [number(LEN), three.clone(), number(LEN), number(LEN / 2)].concat();
+    let parts = [number(LEN / 2), three.clone(), three.clone(), three].concat();
+    let numbers = [&[2, 1, 0][..], &whole, &parts].concat();
+    let [a, b, c, d] = (numbers.len() as u32).to_be_bytes();
+    let key = [&[0x30, 0x84, a, b, c, d][..], &numbers].concat();
+    let (refused, done) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let rsa = With::rsa(KeyType::Private, RAW, 0, &key);
+        refused.send(rsa.run(KeyOperation::Decrypt, &[], &[]))
+    });
+    let outcome = done.recv_timeout(std::time::Duration::from_secs(20));
+    assert_eq!(outcome, Ok(Err(Status::Err)));
+}
+
 /// A signature over a digest that the hash's name does not fit would verify under another hash.
 #[test]
 fn the_name_of_the_hash_is_in_an_rsa_signature() {
