@@ -14,6 +14,9 @@ use device::{
     serve,
 };
 
+/// Its crate has a bit for each queue, the control queue among them.
+const MOST_BY_VHOST_USER: u16 = 63;
+
 const USAGE: &str = "\
 virtio-crypto-device SOCKET [name=value ..]: a virtio-crypto device for a virtual machine
 virtio-crypto-device --check [name=value ..]: says whether there is such a device
@@ -32,7 +35,7 @@ By vhost-user it is the device
       -chardev socket,id=device,path=SOCKET \\
       -device vhost-user-test-device-pci,chardev=device,virtio-id=20,num_vqs=2,config_size=56
 
-with as many num_vqs as there are queues, the control queue among them.
+with as many num_vqs as there are queues, 64 at most, the control queue among them.
 
 Words, and what they are without being said: one data queue, a split ring, everything else on that a
 driver need not know of.
@@ -130,11 +133,18 @@ fn parse(words: &[String]) -> Result<Asked, String> {
             _ => others.push(word.as_str()),
         }
     }
+    let options = Options::parse(others)?;
+    if matches!(protocol, Protocol::VhostUser) && options.data_queues > MOST_BY_VHOST_USER {
+        return Err(format!(
+            "queues={}: by vhost-user {MOST_BY_VHOST_USER} at most",
+            options.data_queues
+        ));
+    }
     Ok(Asked {
         control,
         has_log,
         protocol,
-        options: Options::parse(others)?,
+        options,
     })
 }
 

@@ -86,11 +86,17 @@ fn serve(project: &Project, program: &Path, own: &[String]) -> Result {
     let memory = qemu_command::shared_memory(&size);
     let device = ["-device".to_owned(), qemu_command::vfio_user(path)];
     let arguments: Vec<_> = memory.iter().chain(&device).map(|it| quote(it)).collect();
-    say(format_args!(
-        "QEMU 11.1 or later takes this device by (MEM=.. and -m say how much memory, one value)\n\
-         -m {size} {}",
-        arguments.join(" ")
-    ));
+    if own.iter().any(|word| word == "protocol=vhost-user") {
+        say(format_args!(
+            "QEMU 11.1 or later takes this device at {path} as ./run.sh device --help says"
+        ));
+    } else {
+        say(format_args!(
+            "QEMU 11.1 or later takes this device by (MEM=.. and -m say how much memory, one \
+             value)\n-m {size} {}",
+            arguments.join(" ")
+        ));
+    }
     say("it ends with QEMU; what can be typed until then: ./run.sh device --help");
     let mut device = project.host(program);
     device.arg(OsStr::new(path)).args(own);

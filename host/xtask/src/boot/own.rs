@@ -98,6 +98,15 @@ impl Devices {
         if own.is_empty() {
             return Ok(Self::default());
         }
+        // QEMU's other half of another protocol is another device, and the lines have their socket.
+        let mut words = own.iter().flat_map(|words| words.split(','));
+        if let Some(word) =
+            words.find(|word| word.starts_with("protocol=") || word.starts_with("control="))
+        {
+            return fail(format_args!(
+                "'{word}' is for a guest that somebody else starts: ./run.sh device --help"
+            ));
+        }
         let Some(program) = program else {
             return fail("the device of our own is not built: './run.sh device --build' does it");
         };
@@ -295,6 +304,17 @@ mod tests {
             "{reason}"
         );
         assert!(failure(None).contains("not built"));
+    }
+
+    #[test]
+    fn words_for_another_guest_are_refused() {
+        for word in ["protocol=vhost-user", "control=/dev/null"] {
+            let own = ["queues=2".to_owned(), format!("packed=on,{word}")];
+            match Devices::start(None, &own) {
+                Err(Failure::Because(reason)) => assert!(reason.contains(word), "{reason}"),
+                other => panic!("{other:?}"),
+            }
+        }
     }
 
     #[test]
