@@ -31,6 +31,7 @@ const SUPPORTED: Features = Features::VERSION_1
     .union(Features::INDIRECT_DESC)
     .union(Features::EVENT_IDX)
     .union(Features::RING_PACKED)
+    .union(Features::IN_ORDER)
     .union(Features::ACCESS_PLATFORM)
     .union(Features::ORDER_PLATFORM)
     .union(Features::REVISION_1)
@@ -201,6 +202,7 @@ fn set_up<P: Platform>(
             indirect: features.contains(Features::INDIRECT_DESC),
             framing: options.framing,
             event_index: features.contains(Features::EVENT_IDX),
+            in_order: features.contains(Features::IN_ORDER),
             sessions: places,
             when_not_ready: options.when_not_ready,
             max_request_bytes: capabilities.room_bytes(),

@@ -43,6 +43,8 @@ pub(crate) struct Setup {
     pub(crate) stable_config: bool,
     /// It has served before a kick returns, from the start.
     pub(crate) eager: bool,
+    /// How many requests it tells of by one used element at most, where it uses them in order.
+    pub(crate) batch: usize,
     /// Data queues whose requests it refuses.
     pub(crate) refusing: Vec<usize>,
     /// Queues whose requests it never answers.
@@ -95,6 +97,7 @@ impl Default for Setup {
             leaves_after: None,
             stable_config: true,
             eager: false,
+            batch: 1,
             refusing: vec![],
             silent: vec![],
             fault: None,

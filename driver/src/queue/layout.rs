@@ -59,6 +59,7 @@ pub(crate) struct Layout {
     pub(crate) indirect: bool,
     pub(crate) framing: Framing,
     pub(crate) event_index: bool,
+    pub(crate) in_order: bool,
     /// Sessions whose places this queue keeps; 0 for a data queue.
     pub(crate) sessions: u16,
     pub(crate) when_not_ready: WhenNotReady,
@@ -159,6 +160,7 @@ mod tests {
             indirect,
             framing,
             event_index: true,
+            in_order: false,
             when_not_ready: WhenNotReady::Fail,
             max_request_bytes: u64::MAX,
             sessions: 0,

@@ -144,6 +144,7 @@ impl<P: Platform> Queue<P> {
             slots,
             stride,
             event_index: layout.event_index,
+            in_order: layout.in_order,
             tables: layout.indirect.then(|| blocks.tables(max_segments)),
         })?;
         let next = |slot: u16| if slot + 1 < slots { slot + 1 } else { NONE };
@@ -153,6 +154,7 @@ impl<P: Platform> Queue<P> {
         };
         let guarded = Guarded {
             available: ring.available,
+            outstanding: ring.outstanding,
             slots: boxed((0..slots).map(|slot| Slot::new(next(slot))))?,
             is_indirect: layout.indirect,
             is_plain: layout.is_plain(),

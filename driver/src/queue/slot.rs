@@ -132,8 +132,6 @@ pub(super) struct Slot<P: Platform> {
     pub(super) status_at: StatusAt,
     /// How much of the block's inline part has to be wiped.
     pub(super) inline_bytes: u16,
-    /// How many descriptors of a packed ring without tables the request takes.
-    pub(super) descriptors: u16,
     /// Next in the list of free or of reapable slots.
     pub(super) next: u16,
 }
@@ -146,7 +144,6 @@ impl<P: Platform> Slot<P> {
             buffers: Buffers::default(),
             status_at: StatusAt::DESTROY,
             inline_bytes: 0,
-            descriptors: 1,
             next,
         }
     }

@@ -67,6 +67,7 @@ fn queue_of(sessions: &Arc<SessionTable>, slots: u16) -> Arc<TestQueue> {
         indirect: true,
         framing: crate::Framing::Compact,
         event_index: true,
+        in_order: false,
         when_not_ready: crate::WhenNotReady::Wait,
         max_request_bytes: u64::MAX,
         sessions: 0,

@@ -13,6 +13,8 @@ mod hostile;
 #[cfg(not(loom))]
 mod hygiene;
 #[cfg(not(loom))]
+mod in_order;
+#[cfg(not(loom))]
 mod interrupts;
 #[cfg(not(loom))]
 mod life;

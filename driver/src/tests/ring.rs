@@ -14,8 +14,8 @@ use crate::{
     fake::{Alone, FakePlatform, IV, KEY, Rig, Setup, oracle, ring_field, run},
     transport::QueueAddresses,
     virtqueue::{
-        Available, AvailableHalf, Chain, Format, Ring, RingLayout, Tables, Used, UsedHalf,
-        need_event,
+        Available, AvailableHalf, Chain, Format, Outstanding, Ring, RingLayout, Tables, Used,
+        UsedHalf, need_event,
     },
 };
 
@@ -99,6 +99,7 @@ fn bare_ring(format: Format) -> Ring<DmaRegion<FakePlatform>> {
         slots: ENTRIES,
         stride: 1,
         event_index: true,
+        in_order: false,
         tables: Some(tables),
     };
     Ring::new(layout).unwrap()
@@ -231,17 +232,22 @@ fn kick_is_not_lost_between_a_store_and_a_load() {
         };
         match (ring.available, ring.used) {
             (Available::Split(available), Used::Split(used)) => {
-                race_for_kicks(&device, available, used);
+                race_for_kicks(&device, available, used, ring.outstanding);
             }
             (Available::Packed(available), Used::Packed(used)) => {
-                race_for_kicks(&device, available, used);
+                race_for_kicks(&device, available, used, ring.outstanding);
             }
             _ => unreachable!("halves of two rings"),
         }
     }
 }
 
-fn race_for_kicks(device: &BareDevice, mut available: impl AvailableHalf, mut used: impl UsedHalf) {
+fn race_for_kicks(
+    device: &BareDevice,
+    mut available: impl AvailableHalf,
+    mut used: impl UsedHalf,
+    mut outstanding: Outstanding,
+) {
     // Driver: hand a request over, load the event. Device: store the event, look for a request.
     // Without a full barrier on both sides each may miss the other.
     let (kicked, stop) = (AtomicBool::new(false), AtomicBool::new(false));
@@ -271,8 +277,10 @@ fn race_for_kicks(device: &BareDevice, mut available: impl AvailableHalf, mut us
             if available.decide_kick() {
                 kicked.store(true, Ordering::Release);
             }
-            answered = spin_until(LOST / 2, || used.used_index(1, |_| 1).index == published);
-            used.take_used(|_| 1);
+            answered = spin_until(LOST / 2, || {
+                used.used_index(1, &outstanding).index == published
+            });
+            used.take_used(&mut outstanding);
         }
         stop.store(true, Ordering::Relaxed);
         !answered
@@ -293,13 +301,18 @@ fn interrupt_is_not_lost_between_a_store_and_a_load() {
             addresses: ring.addresses,
         };
         match ring.used {
-            Used::Split(used) => race_for_interrupts(&device, used),
-            Used::Packed(used) => race_for_interrupts(&device, used),
+            Used::Split(used) => race_for_interrupts(&device, used, ring.outstanding),
+            Used::Packed(used) => race_for_interrupts(&device, used, ring.outstanding),
+            _ => unreachable!("nobody asked for order"),
         }
     }
 }
 
-fn race_for_interrupts(device: &BareDevice, mut queue: impl UsedHalf + Send) {
+fn race_for_interrupts(
+    device: &BareDevice,
+    mut queue: impl UsedHalf + Send,
+    mut outstanding: Outstanding,
+) {
     // Driver: store the event, look for a used request. Device: use a request, load the event. The
     // device does so when it sees that the driver has taken the last one and is about to arm.
     let (interrupted, stop) = (AtomicBool::new(false), AtomicBool::new(false));
@@ -310,13 +323,13 @@ fn race_for_interrupts(device: &BareDevice, mut queue: impl UsedHalf + Send) {
             let mut lost = false;
             let mut jitter = Jitter(3);
             while !lost && !stop.load(Ordering::Relaxed) {
-                while queue.taken() != queue.used_index(1, |_| 1).index {
-                    queue.take_used(|_| 1);
+                while queue.taken() != queue.used_index(1, &outstanding).index {
+                    queue.take_used(&mut outstanding);
                 }
                 taken.store(queue.taken(), Ordering::Release);
                 jitter.pause();
                 queue.arm();
-                if queue.used_index(1, |_| 1).index == queue.taken() {
+                if queue.used_index(1, &outstanding).index == queue.taken() {
                     let woken = || interrupted.swap(false, Ordering::AcqRel);
                     lost = !spin_until(LOST, || woken() || stop.load(Ordering::Relaxed));
                 }

@@ -48,6 +48,17 @@ pub(crate) enum Chain<'a> {
     Direct(&'a [Segment]),
 }
 
+impl Chain<'_> {
+    /// Returns how many descriptors of the ring it takes.
+    #[inline]
+    pub(crate) fn descriptors(self) -> u16 {
+        match self {
+            Self::InTable(_) => 1,
+            Self::Direct(segments) => segments.len() as u16,
+        }
+    }
+}
+
 /// What the device says of a request that it has used. Nothing about it has been checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct UsedElement {

@@ -2,7 +2,10 @@
 //!
 //! The one rule: nothing here is of one format alone.
 
-use super::descriptor::{Chain, Format, UsedElement, UsedIndex};
+use super::{
+    descriptor::{Chain, Format, UsedElement, UsedIndex},
+    outstanding::Outstanding,
+};
 
 /// How a ring is made.
 #[derive(Clone, Copy, Debug)]
@@ -15,6 +18,8 @@ pub(crate) struct RingLayout {
     /// Most descriptors of the ring that a slot takes: 1 with tables.
     pub(crate) stride: u16,
     pub(crate) event_index: bool,
+    /// With `VIRTIO_F_IN_ORDER`.
+    pub(crate) in_order: bool,
     /// With `VIRTIO_F_INDIRECT_DESC`.
     pub(crate) tables: Option<Tables>,
 }
@@ -42,25 +47,25 @@ pub(crate) trait AvailableHalf {
     /// Makes the request of a slot available to the device.
     ///
     /// The caller has recorded whose it is: the device may have used it before this returns.
-    fn publish(&mut self, slot: u16, chain: Chain<'_>);
+    /// Returns what the device calls it.
+    fn publish(&mut self, slot: u16, chain: Chain<'_>) -> u16;
 
     /// Decides whether the device must be notified of what was published since the last decision.
     fn decide_kick(&mut self) -> bool;
 }
 
-/// Where used requests are found. `descriptors` tells how many of a ring without tables the request
-/// of a slot took, or anything if there is no such slot.
+/// Where used requests are found.
 pub(crate) trait UsedHalf {
     /// Reads how many requests the device has used. In a packed ring at most `limit` more than were
     /// taken are looked for.
-    fn used_index(&mut self, limit: u16, descriptors: impl Fn(u16) -> u16) -> UsedIndex;
+    fn used_index(&mut self, limit: u16, outstanding: &Outstanding) -> UsedIndex;
 
     /// Returns how many used requests have been taken, modulo 2^16.
     fn taken(&self) -> u16;
 
     /// Takes the next used request. The caller has seen in [`used_index`](Self::used_index) that
     /// there is one.
-    fn take_used(&mut self, descriptors: impl Fn(u16) -> u16) -> UsedElement;
+    fn take_used(&mut self, outstanding: &mut Outstanding) -> UsedElement;
 
     /// Asks for an interrupt at the next used request. The caller then reads the used index again,
     /// since one may have come meanwhile.
@@ -73,4 +78,17 @@ pub(crate) trait UsedHalf {
     /// what the device used before it knew. With EVENT_IDX [`arm`](Self::arm) asks for interrupts,
     /// and there is nothing to take back.
     fn allow_interrupts(&mut self);
+}
+
+/// What it takes to find requests that were used in order: see `in_order`.
+pub(crate) trait Steps: UsedHalf {
+    /// Reads id and length of the used element that comes next.
+    fn element(&self) -> (u32, u32);
+
+    /// Goes on behind a request that took so many descriptors.
+    fn step(&mut self, descriptors: u16);
+
+    /// Reads how many requests the device has used, as [`UsedHalf::used_index`] does. Of a batch
+    /// that was begun, so many requests and descriptors are left.
+    fn count(&mut self, limit: u16, left: (u16, u16), outstanding: &Outstanding) -> UsedIndex;
 }

@@ -1,9 +1,6 @@
 //! The packed virtqueue (Virtio 1.3, 2.8), driver's half.
 //!
-//! Both halves go round one ring of descriptors. A *position* counts descriptors from the start,
-//! modulo 2^16. Its lower bits say where in the ring it is, and the bit above them how often the
-//! ring's end was passed: the wrap counter, upside down, since that begins at 1. A size is a power
-//! of two, 2^15 at most (2.8), so no position is ambiguous.
+//! Both halves go round one ring of descriptors, by positions (`position`).
 //!
 //! # Invariant
 //!
@@ -20,8 +17,10 @@ use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use super::{
     descriptor::{Chain, DESCRIPTOR_LEN, INDIRECT, NEXT, Segment, UsedElement, UsedIndex},
-    half::{AvailableHalf, RingLayout, Tables, UsedHalf},
+    half::{AvailableHalf, RingLayout, Steps, Tables, UsedHalf},
     memory::{Part, RingMemory},
+    outstanding::Outstanding,
+    position::{Size, passes},
 };
 use crate::{Error, dma::barrier, transport::QueueAddresses};
 
@@ -52,27 +51,6 @@ const DISABLE: u16 = 1;
 const AT_POSITION: u16 = 2;
 /// The bits that count.
 const FLAGS_MASK: u16 = 3;
-/// The wrap counter beside an offset.
-const WRAP: u16 = 1 << 15;
-
-/// The size of a ring, a power of two: in a position, the bit that the wrap counter is made of.
-#[derive(Clone, Copy, Debug)]
-struct Size(u16);
-
-impl Size {
-    /// Returns where the descriptor of a position begins.
-    #[inline(always)]
-    fn at(self, position: u16) -> usize {
-        usize::from(position & (self.0 - 1)) * DESCRIPTOR_LEN
-    }
-
-    /// Tells whether a position's wrap counter is 1.
-    #[inline(always)]
-    fn wrap(self, position: u16) -> bool {
-        position & self.0 == 0
-    }
-}
-
 /// Where requests are made available.
 #[derive(Debug)]
 pub(crate) struct PackedAvailable<M: RingMemory> {
@@ -92,7 +70,6 @@ pub(crate) struct PackedAvailable<M: RingMemory> {
 #[derive(Debug)]
 pub(crate) struct PackedUsed<M: RingMemory> {
     size: Size,
-    has_tables: bool,
     event_index: bool,
     descriptors: M::Part,
     driver_events: M::Part,
@@ -143,7 +120,6 @@ pub(super) fn new<M: RingMemory>(
     };
     let mut used = PackedUsed {
         size,
-        has_tables: layout.tables.is_some(),
         event_index,
         descriptors,
         driver_events: memory.part(driver_events, EVENT_LEN),
@@ -211,7 +187,7 @@ impl<M: RingMemory> PackedAvailable<M> {
 
 impl<M: RingMemory> AvailableHalf for PackedAvailable<M> {
     #[inline(always)]
-    fn publish(&mut self, slot: u16, chain: Chain<'_>) {
+    fn publish(&mut self, slot: u16, chain: Chain<'_>) -> u16 {
         let first = self.next_available;
         let flags = match (chain, self.tables) {
             (Chain::InTable(descriptors), Some(tables)) => {
@@ -231,6 +207,7 @@ impl<M: RingMemory> AvailableHalf for PackedAvailable<M> {
         let at = self.size.at(first) + FLAGS;
         // SAFETY: *Inside*, masked.
         unsafe { self.descriptors.store(at, flags, Release) };
+        slot
     }
 
     #[inline(always)]
@@ -278,32 +255,17 @@ impl<M: RingMemory> PackedUsed<M> {
         flags & used == if self.size.wrap(position) { used } else { 0 }
     }
 
-    /// Returns the id of the used descriptor of a position, and the position that comes next.
+    /// Returns the id of the used descriptor of a position.
     #[inline(always)]
-    fn used_id(&self, position: u16, descriptors: impl Fn(u16) -> u16) -> (u16, u16) {
+    fn used_id(&self, position: u16) -> u16 {
         // Whatever it is: it is checked by whoever uses it.
         // SAFETY: *Inside*, masked.
-        let id = unsafe { self.descriptors.load(self.size.at(position) + ID, Relaxed) };
-        let step = if self.has_tables { 1 } else { descriptors(id) };
-        (id, position.wrapping_add(step))
+        unsafe { self.descriptors.load(self.size.at(position) + ID, Relaxed) }
     }
 
-    fn set_event_flags(&mut self, flags: u16) {
-        // Release: pairs with the device's barrier between reading the flags and the position.
-        barrier::between_stores();
-        // SAFETY: *Inside*.
-        unsafe { self.driver_events.store(EVENT_FLAGS, flags, Release) };
-    }
-}
-
-impl<M: RingMemory> UsedHalf for PackedUsed<M> {
+    /// Takes note of how far the device has come.
     #[inline(always)]
-    fn used_index(&mut self, limit: u16, descriptors: impl Fn(u16) -> u16) -> UsedIndex {
-        let (mut position, mut count) = (self.next_used, 0);
-        while count < limit && self.is_used(position) {
-            position = self.used_id(position, &descriptors).1;
-            count += 1;
-        }
+    fn see(&mut self, position: u16, count: u16) -> UsedIndex {
         let index = self.taken.wrapping_add(count);
         let before = core::mem::replace(&mut self.seen, position);
         let has_passed_end = (before ^ position) & self.size.0 != 0;
@@ -316,26 +278,40 @@ impl<M: RingMemory> UsedHalf for PackedUsed<M> {
         }
     }
 
+    fn set_event_flags(&mut self, flags: u16) {
+        // Release: pairs with the device's barrier between reading the flags and the position.
+        barrier::between_stores();
+        // SAFETY: *Inside*.
+        unsafe { self.driver_events.store(EVENT_FLAGS, flags, Release) };
+    }
+}
+
+impl<M: RingMemory> UsedHalf for PackedUsed<M> {
+    #[inline(always)]
+    fn used_index(&mut self, limit: u16, outstanding: &Outstanding) -> UsedIndex {
+        let (mut position, mut count) = (self.next_used, 0);
+        while count < limit && self.is_used(position) {
+            let descriptors = outstanding.descriptors(self.used_id(position));
+            position = position.wrapping_add(descriptors);
+            count += 1;
+        }
+        self.see(position, count)
+    }
+
     #[inline(always)]
     fn taken(&self) -> u16 {
         self.taken
     }
 
     #[inline(always)]
-    fn take_used(&mut self, descriptors: impl Fn(u16) -> u16) -> UsedElement {
-        let position = self.next_used;
+    fn take_used(&mut self, outstanding: &mut Outstanding) -> UsedElement {
         // Once more: by now the device may have changed what was counted. What is believed of it is
         // checked against what is in flight.
-        let (id, next) = self.used_id(position, descriptors);
-        // The length counts whether or not the WRITE flag says so (2.8.5 has it count with the flag
-        // alone): QEMU never sets the flag (`virtqueue_packed_fill_desc` in hw/virtio/virtio.c).
-        // SAFETY: *Inside*, masked.
-        let len_bytes = unsafe { self.descriptors.load(self.size.at(position) + LEN, Relaxed) };
-        self.next_used = next;
-        self.taken = self.taken.wrapping_add(1);
+        let (id, len_bytes) = self.element();
+        self.step(outstanding.descriptors(id as u16));
         UsedElement {
-            id: id.into(),
-            slot: id.into(),
+            id,
+            slot: id,
             len_bytes,
         }
     }
@@ -343,12 +319,7 @@ impl<M: RingMemory> UsedHalf for PackedUsed<M> {
     #[inline(always)]
     fn arm(&mut self) {
         if self.event_index {
-            let wrap = if self.size.wrap(self.next_used) {
-                WRAP
-            } else {
-                0
-            };
-            let event = self.next_used & (self.size.0 - 1) | wrap;
+            let event = self.size.event(self.next_used);
             // SAFETY: *Inside*.
             unsafe { self.driver_events.store(EVENT_POSITION, event, Relaxed) };
             self.armed = self.taken;
@@ -380,47 +351,40 @@ impl<M: RingMemory> UsedHalf for PackedUsed<M> {
     }
 }
 
-/// Tells whether the step from position `old` to `new` passed an event as the device wrote it: an
-/// offset in the ring, with the wrap counter as its uppermost bit.
-#[inline(always)]
-fn passes(Size(size): Size, event: u16, (old, new): (u16, u16)) -> bool {
-    // All of it modulo two rings, which is what offset and wrap counter tell apart.
-    let two_rings = (size << 1).wrapping_sub(1);
-    let lap = if event & WRAP == 0 { size } else { 0 };
-    let position = (event & !WRAP).wrapping_add(lap);
-    let behind = new.wrapping_sub(position).wrapping_sub(1) & two_rings;
-    behind < new.wrapping_sub(old) & two_rings
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The event for a position, as a device writes it.
-    fn event(size: u16, position: u16) -> u16 {
-        let is_even_lap = (position / size).is_multiple_of(2);
-        (position % size) | if is_even_lap { WRAP } else { 0 }
+impl<M: RingMemory> Steps for PackedUsed<M> {
+    #[inline(always)]
+    fn element(&self) -> (u32, u32) {
+        let id = self.used_id(self.next_used);
+        let at = self.size.at(self.next_used) + LEN;
+        // The length counts whether or not the WRITE flag says so (2.8.5 has it count with the flag
+        // alone): QEMU never sets the flag (`virtqueue_packed_fill_desc` in hw/virtio/virtio.c).
+        // SAFETY: *Inside*, masked.
+        (id.into(), unsafe { self.descriptors.load(at, Relaxed) })
     }
 
-    #[test]
-    fn event_is_passed_by_the_step_over_its_descriptor_alone() {
-        for size in [1u16, 2, 4, 64, 1 << 15] {
-            for old in [0, 1, size - 1, size, 2 * (size - 1), u16::MAX - 1, u16::MAX] {
-                for step in [1, size / 2, size].map(|step| step.max(1)) {
-                    let new = old.wrapping_add(step);
-                    // From a ring before to the next one to come: what a device may ask for.
-                    for offset in -i32::from(size)..=i32::from(step) {
-                        let position = i32::from(old).wrapping_add(offset) as u16;
-                        let is_over = (0..i32::from(step)).contains(&offset);
-                        // A ring before the step begins is where it ends, as far as can be told.
-                        if offset == -i32::from(size) && step == size {
-                            continue;
-                        }
-                        let passed = passes(Size(size), event(size, position), (old, new));
-                        assert_eq!(passed, is_over, "{size} {old} {step} {offset}");
-                    }
-                }
-            }
+    #[inline(always)]
+    fn step(&mut self, descriptors: u16) {
+        self.next_used = self.next_used.wrapping_add(descriptors);
+        self.taken = self.taken.wrapping_add(1);
+    }
+
+    fn count(
+        &mut self,
+        limit: u16,
+        (left, descriptors): (u16, u16),
+        outstanding: &Outstanding,
+    ) -> UsedIndex {
+        let (mut position, mut count) = (self.next_used.wrapping_add(descriptors), left);
+        while count < limit && self.is_used(position) {
+            let id = self.used_id(position);
+            let Some((before, descriptors)) = outstanding.find(id, count.into()) else {
+                // It is taken for one request, which it is not, and refused.
+                count += 1;
+                break;
+            };
+            position = position.wrapping_add(descriptors);
+            count += before + 1;
         }
+        self.see(position, count)
     }
 }

@@ -7,9 +7,11 @@
 //! slot's table.
 
 use super::{
-    descriptor::Format,
+    descriptor::{Chain, Format},
     half::{AvailableHalf, RingLayout, UsedHalf},
+    in_order::{InOrder, SplitInOrder},
     memory::RingMemory,
+    outstanding::Outstanding,
     packed::{self, PackedAvailable, PackedUsed},
     split::{self, SplitAvailable, SplitUsed},
 };
@@ -23,6 +25,7 @@ pub(crate) struct Ring<M: RingMemory> {
     pub(crate) addresses: QueueAddresses,
     pub(crate) available: Available<M>,
     pub(crate) used: Used<M>,
+    pub(crate) outstanding: Outstanding,
 }
 
 /// An [`AvailableHalf`] of either format.
@@ -33,6 +36,7 @@ pub(crate) struct Ring<M: RingMemory> {
 pub(crate) enum Available<M: RingMemory> {
     Split(SplitAvailable<M>),
     Packed(PackedAvailable<M>),
+    SplitInOrder(SplitInOrder<M>),
 }
 
 /// A [`UsedHalf`] of either format.
@@ -40,6 +44,8 @@ pub(crate) enum Available<M: RingMemory> {
 pub(crate) enum Used<M: RingMemory> {
     Split(SplitUsed<M>),
     Packed(PackedUsed<M>),
+    SplitInOrder(InOrder<SplitUsed<M>>),
+    PackedInOrder(InOrder<PackedUsed<M>>),
 }
 
 impl<M: RingMemory> Ring<M> {
@@ -47,16 +53,25 @@ impl<M: RingMemory> Ring<M> {
     ///
     /// # Errors
     ///
-    /// [`Error::OutOfDeviceMemory`].
+    /// [`Error::OutOfDeviceMemory`], [`Error::OutOfMemory`].
     pub(crate) fn new(layout: RingLayout) -> Result<Self, Error> {
+        let outstanding = Outstanding::new(layout.slots, layout.tables.is_some(), layout.in_order)?;
         Ok(match layout.format {
             Format::Split => {
                 let (memory, addresses, available, used) = split::new(layout)?;
+                let (available, used) = match layout.in_order {
+                    false => (Available::Split(available), Used::Split(used)),
+                    true => (
+                        Available::SplitInOrder(SplitInOrder::new(available, layout.tables)),
+                        Used::SplitInOrder(InOrder::new(used)),
+                    ),
+                };
                 Self {
                     memory,
                     addresses,
-                    available: Available::Split(available),
-                    used: Used::Split(used),
+                    available,
+                    used,
+                    outstanding,
                 }
             }
             Format::Packed => {
@@ -65,7 +80,11 @@ impl<M: RingMemory> Ring<M> {
                     memory,
                     addresses,
                     available: Available::Packed(available),
-                    used: Used::Packed(used),
+                    used: match layout.in_order {
+                        false => Used::Packed(used),
+                        true => Used::PackedInOrder(InOrder::new(used)),
+                    },
+                    outstanding,
                 }
             }
         })
@@ -73,12 +92,30 @@ impl<M: RingMemory> Ring<M> {
 }
 
 impl<M: RingMemory> Available<M> {
+    #[inline(always)]
+    pub(crate) fn format(&self) -> Format {
+        match self {
+            Self::Split(_) | Self::SplitInOrder(_) => Format::Split,
+            Self::Packed(_) => Format::Packed,
+        }
+    }
+
+    /// Makes the request of a slot available to the device: see [`AvailableHalf::publish`].
+    pub(crate) fn publish(&mut self, slot: u16, chain: Chain<'_>) -> u16 {
+        match self {
+            Self::Split(half) => half.publish(slot, chain),
+            Self::Packed(half) => half.publish(slot, chain),
+            Self::SplitInOrder(half) => half.publish(slot, chain),
+        }
+    }
+
     /// Decides whether the device must be notified of what was published since the last decision.
     #[inline]
     pub(crate) fn decide_kick(&mut self) -> bool {
         match self {
             Self::Split(half) => half.decide_kick(),
             Self::Packed(half) => half.decide_kick(),
+            Self::SplitInOrder(half) => half.decide_kick(),
         }
     }
 }
@@ -89,6 +126,8 @@ impl<M: RingMemory> Used<M> {
         match self {
             Self::Split(half) => half.suppress_interrupts(),
             Self::Packed(half) => half.suppress_interrupts(),
+            Self::SplitInOrder(half) => half.suppress_interrupts(),
+            Self::PackedInOrder(half) => half.suppress_interrupts(),
         }
     }
 
@@ -97,6 +136,8 @@ impl<M: RingMemory> Used<M> {
         match self {
             Self::Split(half) => half.allow_interrupts(),
             Self::Packed(half) => half.allow_interrupts(),
+            Self::SplitInOrder(half) => half.allow_interrupts(),
+            Self::PackedInOrder(half) => half.allow_interrupts(),
         }
     }
 }

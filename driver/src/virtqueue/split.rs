@@ -16,8 +16,9 @@ use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use super::{
     descriptor::{Chain, DESCRIPTOR_LEN, INDIRECT, NEXT, Segment, UsedElement, UsedIndex},
     event::need_event,
-    half::{AvailableHalf, RingLayout, UsedHalf},
+    half::{AvailableHalf, RingLayout, Steps, UsedHalf},
     memory::{Part, RingMemory},
+    outstanding::Outstanding,
 };
 use crate::{Error, dma::barrier, transport::QueueAddresses};
 
@@ -105,7 +106,7 @@ pub(super) fn new<M: RingMemory>(
         next_available: 0,
         kick_decided: 0,
     };
-    if let Some(tables) = layout.tables {
+    if let Some(tables) = layout.tables.filter(|_| !layout.in_order) {
         // Once and for all (2.7.5.3). A chain in a table may be shorter: it ends where a descriptor
         // names no next one.
         for slot in 0..layout.slots {
@@ -127,7 +128,7 @@ pub(super) fn new<M: RingMemory>(
 
 impl<M: RingMemory> SplitAvailable<M> {
     /// Writes descriptor `index` of the table.
-    fn write_descriptor(
+    pub(super) fn write_descriptor(
         &mut self,
         index: u16,
         (bus_address, len_bytes): (u64, u32),
@@ -142,29 +143,30 @@ impl<M: RingMemory> SplitAvailable<M> {
         }
     }
 
-    /// Writes a chain into the descriptors that a slot owns; returns its head.
+    /// Writes a chain into descriptors of the table, from `head` on.
     #[cold]
-    fn write_chain(&mut self, slot: u16, segments: &[Segment]) -> u16 {
-        let head = slot * self.stride;
+    pub(super) fn write_chain(&mut self, head: u16, segments: &[Segment]) {
         let last = segments.len().saturating_sub(1);
-        for (index, segment) in (head..).zip(segments) {
-            let is_last = usize::from(index - head) == last;
-            let link = if is_last { (0, 0) } else { (NEXT, index + 1) };
+        for (count, segment) in (0..).zip(segments) {
+            let index = head.wrapping_add(count);
+            let link = match usize::from(count) == last {
+                true => (0, 0),
+                // In ring order the chain may pass the table's end.
+                false => (NEXT, self.masked(index.wrapping_add(1))),
+            };
             let place = (segment.bus_address, segment.len_bytes);
             self.write_descriptor(index, place, (segment.flags() | link.0, link.1));
         }
-        head
     }
-}
 
-impl<M: RingMemory> AvailableHalf for SplitAvailable<M> {
+    /// Returns the descriptor's index of a count of descriptors.
+    pub(super) fn masked(&self, index: u16) -> u16 {
+        index & self.mask
+    }
+
+    /// Makes the chain at `head` available, which has been written.
     #[inline(always)]
-    fn publish(&mut self, slot: u16, chain: Chain<'_>) {
-        let head = match chain {
-            // Slot, table and descriptor have the same number.
-            Chain::InTable(_) => slot,
-            Chain::Direct(segments) => self.write_chain(slot, segments),
-        };
+    pub(super) fn expose(&mut self, head: u16) {
         let at = RING + 2 * usize::from(self.next_available & self.mask);
         self.next_available = self.next_available.wrapping_add(1);
         // SAFETY: *Inside*, masked.
@@ -174,6 +176,23 @@ impl<M: RingMemory> AvailableHalf for SplitAvailable<M> {
         barrier::between_stores();
         // SAFETY: *Inside*.
         unsafe { self.available.store(INDEX, self.next_available, Release) };
+    }
+}
+
+impl<M: RingMemory> AvailableHalf for SplitAvailable<M> {
+    #[inline(always)]
+    fn publish(&mut self, slot: u16, chain: Chain<'_>) -> u16 {
+        let head = match chain {
+            // Slot, table and descriptor have the same number.
+            Chain::InTable(_) => slot,
+            Chain::Direct(segments) => {
+                let head = slot * self.stride;
+                self.write_chain(head, segments);
+                head
+            }
+        };
+        self.expose(head);
+        head
     }
 
     #[inline(always)]
@@ -209,7 +228,7 @@ impl<M: RingMemory> SplitUsed<M> {
 
 impl<M: RingMemory> UsedHalf for SplitUsed<M> {
     #[inline(always)]
-    fn used_index(&mut self, _: u16, _: impl Fn(u16) -> u16) -> UsedIndex {
+    fn used_index(&mut self, _: u16, _: &Outstanding) -> UsedIndex {
         // Acquire: pairs with the device's release of `idx` after it wrote the elements and the
         // buffers they stand for (2.7.8.2).
         // SAFETY: *Inside*.
@@ -227,13 +246,9 @@ impl<M: RingMemory> UsedHalf for SplitUsed<M> {
     }
 
     #[inline(always)]
-    fn take_used(&mut self, _: impl Fn(u16) -> u16) -> UsedElement {
-        let at = RING + USED_ELEMENT_LEN * usize::from(self.next_used & self.mask);
+    fn take_used(&mut self, _: &mut Outstanding) -> UsedElement {
+        let (id, len_bytes) = self.element();
         self.next_used = self.next_used.wrapping_add(1);
-        // SAFETY: *Inside*, masked. A device that writes them at the same time changes what is
-        // read, and nothing else: nothing is believed.
-        let [id, len_bytes] =
-            [0, 4].map(|half| unsafe { self.used.load::<u32>(at + half, Relaxed) });
         let slot = match u32::from(self.stride) {
             1 => id,
             // The whole id counts: its upper bits, and that it names a head.
@@ -272,5 +287,24 @@ impl<M: RingMemory> UsedHalf for SplitUsed<M> {
             // device's barrier between publishing `idx` and reading the flag (2.7.7.2).
             barrier::full();
         }
+    }
+}
+
+impl<M: RingMemory> Steps for SplitUsed<M> {
+    #[inline(always)]
+    fn element(&self) -> (u32, u32) {
+        let at = RING + USED_ELEMENT_LEN * usize::from(self.next_used & self.mask);
+        // SAFETY: *Inside*, masked. A device that writes them at the same time changes what is
+        // read, and nothing else: nothing is believed.
+        unsafe { (self.used.load(at, Relaxed), self.used.load(at + 4, Relaxed)) }
+    }
+
+    fn step(&mut self, _: u16) {
+        // The used ring has an entry for each request, written or not.
+        self.next_used = self.next_used.wrapping_add(1);
+    }
+
+    fn count(&mut self, limit: u16, _: (u16, u16), outstanding: &Outstanding) -> UsedIndex {
+        self.used_index(limit, outstanding)
     }
 }

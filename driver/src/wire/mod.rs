@@ -191,6 +191,8 @@ bitflags! {
         const ACCESS_PLATFORM = 1 << 33;
         /// `VIRTIO_F_RING_PACKED`: the rings have the packed format.
         const RING_PACKED = 1 << 34;
+        /// `VIRTIO_F_IN_ORDER`: the device uses requests in the order in which they were sent.
+        const IN_ORDER = 1 << 35;
         /// `VIRTIO_F_ORDER_PLATFORM`: the device orders memory as hardware does. The driver always
         /// does what that obliges it to.
         const ORDER_PLATFORM = 1 << 36;
@@ -214,6 +216,7 @@ impl Features {
             Self::VERSION_1 => "VIRTIO_F_VERSION_1",
             Self::ACCESS_PLATFORM => "VIRTIO_F_ACCESS_PLATFORM",
             Self::RING_PACKED => "VIRTIO_F_RING_PACKED",
+            Self::IN_ORDER => "VIRTIO_F_IN_ORDER",
             Self::ORDER_PLATFORM => "VIRTIO_F_ORDER_PLATFORM",
             Self::RING_RESET => "VIRTIO_F_RING_RESET",
             _ => "a feature without a name here",

@@ -72,6 +72,8 @@ pub(in crate::fake) struct State {
     pub(super) leaves_at: Option<(u64, Gone)>,
     /// It has served before the kick returns.
     eager: bool,
+    /// How many requests it tells of by one used element at most, where it uses them in order.
+    batch: usize,
     /// Data queues whose requests it refuses.
     refusing: Vec<usize>,
     /// Queues whose requests it never answers.
@@ -142,6 +144,7 @@ impl FakeDevice {
             accesses: [0; 2],
             leaves_at: None,
             eager: setup.eager,
+            batch: setup.batch,
             refusing: setup.refusing.clone(),
             silent: setup.silent.clone(),
             lost: false,

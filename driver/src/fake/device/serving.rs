@@ -63,7 +63,8 @@ impl FakeDevice {
             Some(left) => *left -= 1,
             None => {}
         }
-        let which = if state.shuffle == 0 {
+        let in_order = state.rings.get(&queue).is_some_and(|ring| ring.in_order);
+        let which = if state.shuffle == 0 || in_order {
             0
         } else {
             state.shuffle ^= state.shuffle << 13;
@@ -75,6 +76,7 @@ impl FakeDevice {
         let fault = state.fault.take();
         let (served, written) = state.serve(queue, &chain, fault);
         state.log.push(served);
+        let batch = state.batch;
         let ring = state.rings.get_mut(&queue).unwrap();
         let id = u32::from(chain.id);
         match fault {
@@ -85,6 +87,11 @@ impl FakeDevice {
             }
             Some(Fault::IndexJump(by)) => ring.use_chain_as(&chain, id, written, by),
             Some(Fault::Length(len)) => ring.use_chain_as(&chain, id, len, 0),
+            Some(Fault::NoStatus | Fault::Status(_)) | None if in_order && batch > 1 => {
+                if !ring.use_in_batch(chain, written, batch) {
+                    return true;
+                }
+            }
             Some(Fault::NoStatus | Fault::Status(_)) | None => ring.use_chain(&chain, written),
         }
         let raw = !matches!(fault, Some(Fault::NoStatus | Fault::Status(_)) | None);

@@ -12,6 +12,10 @@ use crate::{transport::QueueAddresses, wire::Features};
 
 pub(super) struct Ring {
     half: Half,
+    /// It uses chains in the order in which they came.
+    pub(super) in_order: bool,
+    /// Chains that are done, with what was written, and that it has not told of.
+    done: Vec<(Chain, u32)>,
     pub(super) taken: Vec<Chain>,
     pub(super) enabled: bool,
 }
@@ -24,12 +28,15 @@ enum Half {
 impl Ring {
     pub(super) fn new(size: u16, addresses: QueueAddresses, features: Features) -> Self {
         let event_index = features.contains(Features::EVENT_IDX);
+        let in_order = features.contains(Features::IN_ORDER);
         let half = match features.contains(Features::RING_PACKED) {
-            false => Half::Split(SplitHalf::new(size, addresses, event_index)),
+            false => Half::Split(SplitHalf::new(size, addresses, event_index, in_order)),
             true => Half::Packed(PackedHalf::new(size, addresses, event_index)),
         };
         Self {
             half,
+            in_order,
+            done: vec![],
             taken: vec![],
             enabled: false,
         }
@@ -54,6 +61,24 @@ impl Ring {
         } {
             self.taken.push(chain);
         }
+    }
+
+    /// Uses a chain that was taken, together with those that come before it in a batch of at most
+    /// `most`; `false` where others come behind it.
+    pub(super) fn use_in_batch(&mut self, chain: Chain, written: u32, most: usize) -> bool {
+        self.done.push((chain, written));
+        if self.done.len() < most && !self.taken.is_empty() {
+            return false;
+        }
+        let batch = core::mem::take(&mut self.done);
+        let descriptors = batch.iter().map(|(chain, _)| chain.descriptors).sum();
+        if let Some((last, written)) = batch.last() {
+            match &mut self.half {
+                Half::Split(half) => half.use_raw(last.id.into(), *written, batch.len() as u16),
+                Half::Packed(half) => half.use_raw(last.id.into(), (*written, descriptors), 0),
+            }
+        }
+        true
     }
 
     /// Uses a chain that was taken.

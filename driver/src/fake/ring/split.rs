@@ -7,8 +7,10 @@ use virtio_queue::{Queue, QueueT, desc::split::Descriptor};
 use vm_memory::{Bytes, GuestAddress};
 
 use super::chain::{Chain, Stretch};
-use crate::{fake::platform::memory, transport::QueueAddresses};
+use crate::{fake::platform::memory, transport::QueueAddresses, virtqueue::need_event};
 
+/// `VIRTQ_DESC_F_INDIRECT`.
+const INDIRECT: u16 = 4;
 /// `VIRTQ_AVAIL_F_NO_INTERRUPT`.
 const NO_INTERRUPT: u16 = 1;
 
@@ -16,6 +18,11 @@ pub(super) struct SplitHalf {
     queue: Queue,
     addresses: QueueAddresses,
     size: u16,
+    /// Where the next chain has to begin: the driver uses descriptors in ring order, too
+    /// (Virtio 1.3, 2.7.5).
+    next_head: Option<u16>,
+    /// How far the used index was moved by hand since the driver's event was last looked at.
+    moved: u16,
 }
 
 fn half(address: u64) -> (Option<u32>, Option<u32>) {
@@ -23,7 +30,12 @@ fn half(address: u64) -> (Option<u32>, Option<u32>) {
 }
 
 impl SplitHalf {
-    pub(super) fn new(size: u16, addresses: QueueAddresses, event_index: bool) -> Self {
+    pub(super) fn new(
+        size: u16,
+        addresses: QueueAddresses,
+        event_index: bool,
+        in_order: bool,
+    ) -> Self {
         let mut queue = Queue::new(1024).unwrap();
         queue.set_size(size);
         let (low, high) = half(addresses.descriptors());
@@ -37,6 +49,8 @@ impl SplitHalf {
             queue,
             addresses,
             size,
+            next_head: in_order.then_some(0),
+            moved: 0,
         }
     }
 
@@ -56,7 +70,18 @@ impl SplitHalf {
             len: descriptor.len(),
             is_writable: descriptor.is_write_only(),
         };
-        Some(Chain::new(head, 1, chain.map(stretch).collect::<Vec<_>>()))
+        let stretches: Vec<_> = chain.map(stretch).collect();
+        if let Some(next_head) = &mut self.next_head {
+            assert_eq!(head, *next_head, "descriptors are not used in ring order");
+            let at = self.addresses.descriptors() + 16 * u64::from(head) + 12;
+            let flags: u16 = memory().read_obj(GuestAddress(at)).unwrap();
+            let descriptors = match u16::from_le(flags) & INDIRECT {
+                0 => stretches.len() as u16,
+                _ => 1,
+            };
+            *next_head = (head + descriptors) % self.size;
+        }
+        Some(Chain::new(head, 1, stretches))
     }
 
     pub(super) fn use_chain(&mut self, head: u16, written: u32) {
@@ -64,15 +89,27 @@ impl SplitHalf {
     }
 
     /// `virtio_queue` knows about EVENT_IDX, not about the flag that there is without (Virtio 1.3,
-    /// 2.7.7.2).
+    /// 2.7.7.2), nor about elements that were written by hand.
     pub(super) fn needs_notification(&mut self) -> bool {
-        let needed = self.queue.needs_notification(memory()).unwrap();
+        let is_over_event = self.has_moved_over_event();
+        let needed = self.queue.needs_notification(memory()).unwrap() || is_over_event;
         // Pairs with the driver's barrier between allowing interrupts and looking at `idx`.
         fence(Ordering::SeqCst);
         let flags: u16 = memory()
             .read_obj(GuestAddress(self.addresses.available()))
             .unwrap();
         needed && u16::from_le(flags) & NO_INTERRUPT == 0
+    }
+
+    fn has_moved_over_event(&mut self) -> bool {
+        let moved = core::mem::take(&mut self.moved);
+        if !self.queue.event_idx_enabled() {
+            return false;
+        }
+        let at = self.addresses.available() + 4 + 2 * u64::from(self.size);
+        let event: u16 = memory().read_obj(GuestAddress(at)).unwrap();
+        let new = self.queue.next_used();
+        need_event(u16::from_le(event), new, new.wrapping_sub(moved))
     }
 
     pub(super) fn disable_notification(&mut self) {
@@ -99,5 +136,6 @@ impl SplitHalf {
             .write_obj(next.to_le(), GuestAddress(self.addresses.used() + 2))
             .unwrap();
         self.queue.set_next_used(next);
+        self.moved = self.moved.wrapping_add(advance);
     }
 }

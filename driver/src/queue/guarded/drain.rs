@@ -59,12 +59,14 @@ impl<P: Platform> Guarded<P> {
     ) -> Result<(), DeviceFault> {
         match used {
             Used::Split(half) => self.drain_half(half, shared, batch, report),
-            Used::Packed(half) => self.drain_packed(half, shared, batch, report),
+            Used::Packed(half) => self.drain_otherwise(half, shared, batch, report),
+            Used::SplitInOrder(half) => self.drain_otherwise(half, shared, batch, report),
+            Used::PackedInOrder(half) => self.drain_otherwise(half, shared, batch, report),
         }
     }
 
     #[inline(never)]
-    fn drain_packed(
+    fn drain_otherwise(
         &mut self,
         half: &mut impl UsedHalf,
         shared: &Shared<P>,
@@ -121,19 +123,12 @@ impl<P: Platform> Guarded<P> {
     fn observe_used_index(&mut self, half: &mut impl UsedHalf) -> u16 {
         // One more than there can be: that shows, too.
         let limit = self.in_flight.saturating_add(1);
-        let used = half.used_index(limit, |slot| self.descriptors_of(slot));
+        let used = half.used_index(limit, &self.outstanding);
         self.accounting.observe(used.index);
         if used.passes_event_again {
             self.accounting.observe_again();
         }
         used.index
-    }
-
-    /// Returns how many descriptors of a ring without tables a slot's request takes.
-    #[inline(always)]
-    fn descriptors_of(&self, slot: u16) -> u16 {
-        let entry = self.slots.get(usize::from(slot));
-        entry.map_or(1, |entry| entry.descriptors)
     }
 
     #[inline(always)]
@@ -143,7 +138,7 @@ impl<P: Platform> Guarded<P> {
         shared: &Shared<P>,
         batch: &mut Batch,
     ) -> Result<(), DeviceFault> {
-        let used = half.take_used(|slot| self.descriptors_of(slot));
+        let used = half.take_used(&mut self.outstanding);
         let slot = used.slot;
         let word = usize::try_from(slot)
             .ok()

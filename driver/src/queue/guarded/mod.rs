@@ -30,7 +30,7 @@ use crate::{
         slot::{Purpose, Slot, State, Word},
     },
     stats::QueueStats,
-    virtqueue::{Available, AvailableHalf, Chain, Format},
+    virtqueue::{Available, AvailableHalf, Chain, Format, Outstanding},
 };
 
 /// A caller that waits for a slot is a node of this list, in the caller's own future.
@@ -66,6 +66,7 @@ impl<P: Platform> Shared<P> {
 #[derive(Debug)]
 pub(in crate::queue) struct Guarded<P: Platform> {
     pub(in crate::queue) available: Available<DmaRegion<P>>,
+    pub(in crate::queue) outstanding: Outstanding,
     pub(in crate::queue) slots: Box<[Slot<P>]>,
     /// Chains are in indirect tables.
     pub(in crate::queue) is_indirect: bool,
@@ -118,22 +119,22 @@ impl<P: Platform> Guarded<P> {
         let puts_off = self.puts_kicks_off();
         let kick = match &mut self.available {
             Available::Split(half) => send(half, slot, write(Format::Split), puts_off),
-            Available::Packed(_) => self.send_packed(slot, write(Format::Packed), puts_off),
+            otherwise => {
+                let chain = write(otherwise.format());
+                self.send_otherwise(slot, chain, puts_off)
+            }
         };
         self.stats.kicks += u64::from(kick);
         kick
     }
 
-    /// Apart, so that a queue of the other format is not slower for it.
+    /// Makes a request available where the ring is not a plain split one.
     #[inline(never)]
-    fn send_packed(&mut self, slot: u16, chain: Chain<'_>, puts_off: bool) -> bool {
-        let Available::Packed(half) = &mut self.available else {
-            unreachable!("its caller has seen that the ring is packed");
-        };
-        if let Chain::Direct(segments) = chain {
-            self.slots[usize::from(slot)].descriptors = segments.len() as u16;
-        }
-        send(half, slot, chain, puts_off)
+    fn send_otherwise(&mut self, slot: u16, chain: Chain<'_>, puts_off: bool) -> bool {
+        // Before anybody drains: the lock is held.
+        let id = self.available.publish(slot, chain);
+        self.outstanding.push(slot, id, chain.descriptors());
+        !puts_off && self.available.decide_kick()
     }
 
     /// Tells whether the device has requests, or sessions still wait for their end.
