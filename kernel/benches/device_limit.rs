@@ -210,7 +210,7 @@ impl Flood {
         // Pairs with the device's barrier between writing its flags and looking at `idx` again.
         fence(Ordering::SeqCst);
         if self.used.read::<u16>(0) & NO_NOTIFY == 0 {
-            self.doorbell.ring();
+            self.doorbell.ring(|| 0);
             self.kicks += 1;
         }
     }

@@ -150,7 +150,7 @@ impl Notify for Bell {
             Fault::None => {}
         }
         switch.touch();
-        self.0.inner.doorbell(queue).unwrap().ring();
+        self.0.inner.doorbell(queue).unwrap().ring(|| 0);
     }
 }
 

@@ -37,6 +37,9 @@ const SUPPORTED: Features = Features::VERSION_1
     .union(Features::REVISION_1)
     .union(STATELESS);
 
+/// Features that change what a kick writes: supported where the transport supports them.
+const OF_KICKS: Features = Features::NOTIFICATION_DATA.union(Features::NOTIF_CONFIG_DATA);
+
 /// Stateless modes; each needs REVISION_1 (Virtio 1.3, 5.9.3.1).
 const STATELESS: Features = Features::CIPHER_STATELESS_MODE
     .union(Features::HASH_STATELESS_MODE)
@@ -158,7 +161,9 @@ fn set_up<P: Platform>(
     let offered = Features::from_bits_retain(transport.read_device_features());
     // Features that say what the device is are not the driver's to refuse (6.1).
     let kept = Features::VERSION_1 | Features::ACCESS_PLATFORM | Features::ORDER_PLATFORM;
-    let mut features = offered & SUPPORTED & (!options.refuse | kept);
+    let of_transport = Features::from_bits_retain(transport.notification_features());
+    let supported = SUPPORTED | (OF_KICKS & of_transport);
+    let mut features = offered & supported & (!options.refuse | kept);
     if !features.contains(Features::REVISION_1) {
         features.remove(STATELESS);
     }

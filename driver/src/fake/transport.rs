@@ -36,6 +36,11 @@ impl Notify for Kick {
     fn notify(&self, queue: QueueIndex) {
         self.0.kick(usize::from(queue.0));
     }
+
+    fn notify_with_position(&self, queue: QueueIndex, position: u16) {
+        self.0.note_position(usize::from(queue.0), position);
+        self.0.kick(usize::from(queue.0));
+    }
 }
 
 impl FakeTransport {
@@ -103,6 +108,10 @@ unsafe impl Transport for FakeTransport {
             return u64::from_ne_bytes([byte; 8]);
         }
         self.setup.features.bits()
+    }
+
+    fn notification_features(&self) -> u64 {
+        (Features::NOTIFICATION_DATA | Features::NOTIF_CONFIG_DATA).bits()
     }
 
     fn write_driver_features(&self, features: u64) {
@@ -191,7 +200,12 @@ unsafe impl Transport for FakeTransport {
     }
 
     fn doorbell(&self, queue: QueueIndex) -> Result<Doorbell, TransportError> {
-        Ok(Doorbell::shared(Arc::new(Kick(self.device.clone())), queue))
+        let kick = Arc::new(Kick(self.device.clone()));
+        let features = Features::from_bits_retain(self.driver_features.load(Ordering::Relaxed));
+        Ok(match features.contains(Features::NOTIFICATION_DATA) {
+            true => Doorbell::shared_with_position(kick, queue),
+            false => Doorbell::shared(kick, queue),
+        })
     }
 
     fn read_config_generation(&self) -> u32 {

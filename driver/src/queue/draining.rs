@@ -77,7 +77,7 @@ impl<P: Platform> Queue<P> {
     #[inline]
     pub(crate) fn finish(&self, batch: &mut Batch) {
         if core::mem::take(&mut batch.kick) {
-            self.doorbell.ring();
+            self.ring_doorbell();
         }
         batch.wake_all();
     }

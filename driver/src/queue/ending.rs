@@ -63,7 +63,7 @@ impl<P: Platform> Queue<P> {
             guarded.sends && guarded.decide_kick()
         });
         if kick {
-            self.doorbell.ring();
+            self.ring_doorbell();
         }
         self.wake_waiters();
     }

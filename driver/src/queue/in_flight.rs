@@ -71,7 +71,7 @@ impl<P: Platform> Queue<P> {
             waker_is_recorded: first_poll == FirstPoll::WakerRecorded,
         };
         if kick {
-            self.doorbell.ring();
+            self.ring_doorbell();
         }
         in_flight
     }
@@ -145,7 +145,7 @@ impl<'q, P: Platform> InFlight<'q, P> {
                 (Some(Poll::Pending), kick)
             });
             if kick {
-                self.queue.doorbell.ring();
+                self.queue.ring_doorbell();
             }
             match outcome {
                 Some(outcome) => return outcome,

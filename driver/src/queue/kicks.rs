@@ -21,7 +21,7 @@ impl<P: Platform> Queue<P> {
             guarded.decide_deferred_kick()
         });
         if kick {
-            self.doorbell.ring();
+            self.ring_doorbell();
         }
     }
 
@@ -32,7 +32,7 @@ impl<P: Platform> Queue<P> {
             section != Section::None && guarded.decide_deferred_kick()
         });
         if kick {
-            self.doorbell.ring();
+            self.ring_doorbell();
         }
     }
 
@@ -40,7 +40,7 @@ impl<P: Platform> Queue<P> {
     pub(crate) fn notify_before_wait(&self) {
         let kick = self.with(Guarded::decide_kick_before_wait);
         if kick {
-            self.doorbell.ring();
+            self.ring_doorbell();
         }
     }
 }

@@ -215,6 +215,18 @@ impl<P: Platform> Queue<P> {
         self.locked.with(|locked| f(&mut locked.guarded))
     }
 
+    /// Notifies the device. Without the lock.
+    #[inline(always)]
+    fn ring_doorbell(&self) {
+        self.doorbell.ring(|| self.position());
+    }
+
+    /// Returns how far the driver has come by now: no less than what a kick was decided for.
+    #[cold]
+    fn position(&self) -> u16 {
+        self.with(|guarded| guarded.available.position())
+    }
+
     pub(crate) fn addresses(&self) -> QueueAddresses {
         self.addresses
     }

@@ -11,7 +11,10 @@ use super::requests::join;
 use crate::{
     Direction, Features, Options,
     dma::DmaRegion,
-    fake::{Alone, FakePlatform, IV, KEY, Rig, Setup, oracle, ring_field, run},
+    fake::{
+        Alone, FakePlatform, IV, KEY, Rig, Setup, is_packed, oracle, poll_once, request,
+        ring_field, run,
+    },
     transport::QueueAddresses,
     virtqueue::{
         Available, AvailableHalf, Chain, Format, Outstanding, Ring, RingLayout, Tables, Used,
@@ -81,6 +84,39 @@ fn batches_cross_the_wrap_without_losing_a_kick() {
             (stats.submitted, stats.published),
             (stats.completed, stats.completed)
         );
+    }
+}
+
+#[test]
+fn kick_says_how_far_the_driver_has_come() {
+    for refuse in [Features::empty(), Features::INDIRECT_DESC] {
+        let setup = Setup {
+            features: Setup::default().features | Features::NOTIFICATION_DATA,
+            ..Setup::default()
+        };
+        let options = Options {
+            refuse: refuse | Features::EVENT_IDX,
+            ..Rig::options()
+        };
+        let rig = Rig::new(setup, options).unwrap();
+        let session = rig.session(Direction::Encrypt);
+        // Of a split ring the entries count, of a packed one the descriptors: a short request takes
+        // two.
+        let step = match is_packed() && refuse == Features::INDIRECT_DESC {
+            true => 2,
+            false => 1,
+        };
+        for sent in 1..=150u16 {
+            let mut request = request(&session);
+            let position = sent * step;
+            let expected = match is_packed() {
+                true => (position % 64) | (u16::from((position / 64).is_multiple_of(2)) << 15),
+                false => position,
+            };
+            assert_eq!(rig.fake.position(0), Some(expected), "{sent}");
+            rig.fake.serve(0, 1);
+            assert!(poll_once(request.as_mut()).is_ready());
+        }
     }
 }
 

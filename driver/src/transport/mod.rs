@@ -144,7 +144,13 @@ pub unsafe trait Transport: Send + Sync + fmt::Debug {
     /// Reads the feature bits that the device offers.
     fn read_device_features(&self) -> u64;
 
-    /// Writes the feature bits that the driver accepts.
+    /// Returns which of `VIRTIO_F_NOTIFICATION_DATA` and `VIRTIO_F_NOTIF_CONFIG_DATA` this
+    /// transport supports. Other bits do not count.
+    fn notification_features(&self) -> u64 {
+        0
+    }
+
+    /// Writes the feature bits that the driver accepts; before it asks for a doorbell.
     fn write_driver_features(&self, features: u64);
 
     /// Reads the device status; all ones where no device answers at its registers. One register

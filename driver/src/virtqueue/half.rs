@@ -52,6 +52,10 @@ pub(crate) trait AvailableHalf {
 
     /// Decides whether the device must be notified of what was published since the last decision.
     fn decide_kick(&mut self) -> bool;
+
+    /// Returns where the next descriptor or entry is made available, as a kick says it
+    /// (Virtio 1.3, 2.9): with `VIRTIO_F_NOTIFICATION_DATA`.
+    fn position(&self) -> u16;
 }
 
 /// Where used requests are found.

@@ -53,6 +53,10 @@ impl<M: RingMemory> AvailableHalf for SplitInOrder<M> {
     fn decide_kick(&mut self) -> bool {
         self.half.decide_kick()
     }
+
+    fn position(&self) -> u16 {
+        self.half.position()
+    }
 }
 
 /// Where requests are found that were used in order.

@@ -237,6 +237,10 @@ impl<M: RingMemory> AvailableHalf for PackedAvailable<M> {
             _ => true,
         }
     }
+
+    fn position(&self) -> u16 {
+        self.size.event(self.next_available)
+    }
 }
 
 impl<M: RingMemory> PackedUsed<M> {

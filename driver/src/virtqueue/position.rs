@@ -23,7 +23,7 @@ impl Size {
         usize::from(position & (self.0 - 1)) * DESCRIPTOR_LEN
     }
 
-    /// Returns offset and wrap counter of a position, as events say them.
+    /// Returns offset and wrap counter of a position, as events and kicks say them.
     #[inline(always)]
     pub(super) fn event(self, position: u16) -> u16 {
         let wrap = if self.wrap(position) { WRAP } else { 0 };

@@ -118,6 +118,15 @@ impl<M: RingMemory> Available<M> {
             Self::SplitInOrder(half) => half.decide_kick(),
         }
     }
+
+    /// See [`AvailableHalf::position`].
+    pub(crate) fn position(&self) -> u16 {
+        match self {
+            Self::Split(half) => half.position(),
+            Self::Packed(half) => half.position(),
+            Self::SplitInOrder(half) => half.position(),
+        }
+    }
 }
 
 impl<M: RingMemory> Used<M> {

@@ -217,6 +217,11 @@ impl<M: RingMemory> AvailableHalf for SplitAvailable<M> {
             flags & USED_F_NO_NOTIFY == 0
         }
     }
+
+    fn position(&self) -> u16 {
+        // Offset and wrap counter together are the index.
+        self.next_available
+    }
 }
 
 impl<M: RingMemory> SplitUsed<M> {

@@ -196,6 +196,10 @@ bitflags! {
         /// `VIRTIO_F_ORDER_PLATFORM`: the device orders memory as hardware does. The driver always
         /// does what that obliges it to.
         const ORDER_PLATFORM = 1 << 36;
+        /// `VIRTIO_F_NOTIFICATION_DATA`: a kick says how far the driver has come.
+        const NOTIFICATION_DATA = 1 << 38;
+        /// `VIRTIO_F_NOTIF_CONFIG_DATA`: a kick names the queue as the device wants it.
+        const NOTIF_CONFIG_DATA = 1 << 39;
         /// `VIRTIO_F_RING_RESET`. Not used.
         const RING_RESET = 1 << 40;
     }
@@ -217,6 +221,8 @@ impl Features {
             Self::ACCESS_PLATFORM => "VIRTIO_F_ACCESS_PLATFORM",
             Self::RING_PACKED => "VIRTIO_F_RING_PACKED",
             Self::IN_ORDER => "VIRTIO_F_IN_ORDER",
+            Self::NOTIFICATION_DATA => "VIRTIO_F_NOTIFICATION_DATA",
+            Self::NOTIF_CONFIG_DATA => "VIRTIO_F_NOTIF_CONFIG_DATA",
             Self::ORDER_PLATFORM => "VIRTIO_F_ORDER_PLATFORM",
             Self::RING_RESET => "VIRTIO_F_RING_RESET",
             _ => "a feature without a name here",

@@ -263,7 +263,7 @@ impl Ring {
         fence(Ordering::Release);
         self.available.write(2, self.added);
         fence(Ordering::SeqCst);
-        self.doorbell.ring();
+        self.doorbell.ring(|| 0);
     }
 
     /// Takes the next used element, if there is one: its slot and its length.

@@ -50,6 +50,8 @@ pub(in crate::fake) struct State {
     pub(super) needs_reset: bool,
     log: Vec<Served>,
     kicked: BTreeSet<usize>,
+    /// How far the driver has come in each queue, as the last kick said.
+    positions: BTreeMap<usize, u16>,
     /// The device takes nothing by itself: tests serve.
     pub(super) manual: bool,
     shuffle: u64,
@@ -130,6 +132,7 @@ impl FakeDevice {
             needs_reset: false,
             log: vec![],
             kicked: BTreeSet::new(),
+            positions: BTreeMap::new(),
             manual: true,
             shuffle: 0,
             stop: false,

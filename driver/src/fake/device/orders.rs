@@ -32,6 +32,11 @@ impl FakeDevice {
         self.state().table.get(entry).copied().flatten()
     }
 
+    /// Returns how far the driver has come in a queue, as the last kick said.
+    pub(crate) fn position(&self, queue: usize) -> Option<u16> {
+        self.state().positions.get(&queue).copied()
+    }
+
     pub(crate) fn kicks(&self) -> u64 {
         self.state().kicks
     }

@@ -19,6 +19,11 @@ impl FakeDevice {
         }
     }
 
+    /// Takes note of what a kick says.
+    pub(in crate::fake) fn note_position(&self, queue: usize, position: u16) {
+        self.state().positions.insert(queue, position);
+    }
+
     pub(super) fn serve_eagerly(&self, queue: usize) {
         loop {
             self.serve(queue, usize::MAX);

@@ -8,12 +8,16 @@ use virtio_drivers::transport::pci::bus::ConfigurationAccess;
 use super::function::Function;
 use crate::transport::TransportError;
 
-/// Bytes of the common configuration up to the last field in use.
+/// Bytes of the common configuration up to the last field that every device has.
 pub(super) const COMMON_LEN: usize = 0x38;
+/// Bytes of it up to the last field in use.
+pub(super) const COMMON_LEN_MAX: usize = 0x3a;
 /// The notification structure's name.
 pub(super) const NOTIFY: &str = "notify";
 /// Bytes of the register that a queue is notified by.
 pub(super) const NOTIFY_LEN: usize = 2;
+/// Bytes of that register where a kick says how far the driver has come.
+pub(super) const NOTIFY_LEN_WITH_POSITION: usize = 4;
 
 /// PCI capability ids.
 const VENDOR_SPECIFIC: u8 = 0x09;

@@ -9,7 +9,10 @@ mod registers;
 mod tests;
 
 use alloc::vec::Vec;
-use core::fmt;
+use core::{
+    fmt,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use spin::mutex::SpinMutex;
 use virtio_drivers::transport::{
@@ -21,7 +24,8 @@ pub use self::function::is_crypto_device;
 pub(super) use self::registers::NotifyRegister;
 use self::{
     capabilities::{
-        COMMON_LEN, Claim, Listed, MSIX_ENTRY_LEN, NOTIFY, NOTIFY_LEN, Stretch, fault, first_usable,
+        COMMON_LEN_MAX, Claim, Listed, MSIX_ENTRY_LEN, NOTIFY, NOTIFY_LEN,
+        NOTIFY_LEN_WITH_POSITION, Stretch, fault, first_usable,
     },
     function::Function,
     registers::Registers,
@@ -29,7 +33,10 @@ use self::{
 use super::{
     Doorbell, MsixEntry, MsixMessage, QueueAddresses, QueueIndex, Transport, TransportError,
 };
-use crate::{Platform, wire::Config};
+use crate::{
+    Platform,
+    wire::{Config, Features},
+};
 
 /// "No vector" in the vector registers.
 const NO_VECTOR: u16 = 0xffff;
@@ -51,6 +58,7 @@ const QUEUE_NOTIFY_OFF: usize = 0x1e;
 const QUEUE_DESC: usize = 0x20;
 const QUEUE_DRIVER: usize = 0x28;
 const QUEUE_DEVICE: usize = 0x30;
+const QUEUE_NOTIF_CONFIG_DATA: usize = 0x38;
 
 /// Bytes of the device configuration (5.9.4).
 const DEVICE_LEN: usize = size_of::<Config>();
@@ -70,6 +78,8 @@ pub struct PciTransport<P: Platform, C: ConfigurationAccess> {
     /// Notification structures as the device lists them; some may not be usable.
     notify: Vec<Result<Notification, TransportError>>,
     msix: Option<Msix<P>>,
+    /// Those that the driver has accepted: what a kick writes depends on them.
+    accepted: AtomicU64,
     /// For the MSI-X and INTx switches of this function, and to see whether it is there: never used
     /// by an interrupt, so interrupts need not be masked, and the access may have a lock of its
     /// own.
@@ -93,18 +103,18 @@ impl Notification {
         })
     }
 
-    /// Returns where the register is for a queue with this offset.
-    fn place(self, off: u16) -> Result<Stretch, TransportError> {
+    /// Returns where the register of so many bytes is for a queue with this offset.
+    fn place(self, off: u16, len_bytes: usize) -> Result<Stretch, TransportError> {
         let offset = u64::from(off) * u64::from(self.off_multiplier);
-        if !offset.is_multiple_of(NOTIFY_LEN as u64) {
+        if !offset.is_multiple_of(len_bytes as u64) {
             return Err(fault(NOTIFY, "gives a queue an odd address"));
         }
-        if offset + NOTIFY_LEN as u64 > self.stretch.len_bytes as u64 {
+        if offset + len_bytes as u64 > self.stretch.len_bytes as u64 {
             return Err(fault(NOTIFY, "is too short for the device's queues"));
         }
         Ok(Stretch {
             address: self.stretch.address + offset,
-            len_bytes: NOTIFY_LEN,
+            len_bytes,
         })
     }
 }
@@ -149,7 +159,7 @@ impl<P: Platform, C: ConfigurationAccess + Send> PciTransport<P, C> {
             let map = move |_: &Claim, stretch| Registers::map(name, stretch, len_bytes);
             first_usable(name, listed.each(&mut function, map))
         };
-        let common = map(&found.common, COMMON_LEN)?;
+        let common = map(&found.common, COMMON_LEN_MAX)?;
         let isr = map(&found.isr, 1)?;
         let device = match found.device.is_empty() {
             true => None,
@@ -190,8 +200,14 @@ impl<P: Platform, C: ConfigurationAccess + Send> PciTransport<P, C> {
             device,
             notify,
             msix,
+            accepted: AtomicU64::new(0),
             function: SpinMutex::new(function),
         })
+    }
+
+    fn has_accepted(&self, feature: Features) -> bool {
+        let accepted = Features::from_bits_retain(self.accepted.load(Ordering::Relaxed));
+        accepted.contains(feature)
     }
 
     fn select(&self, queue: QueueIndex) {
@@ -211,7 +227,16 @@ unsafe impl<P: Platform, C: ConfigurationAccess + Send> Transport for PciTranspo
         half(0) | half(1) << 32
     }
 
+    fn notification_features(&self) -> u64 {
+        let mut features = Features::NOTIFICATION_DATA;
+        // A device of an older version has no such field.
+        let has_field = self.common.len_bytes() >= QUEUE_NOTIF_CONFIG_DATA + 2;
+        features.set(Features::NOTIF_CONFIG_DATA, has_field);
+        features.bits()
+    }
+
     fn write_driver_features(&self, features: u64) {
+        self.accepted.store(features, Ordering::Relaxed);
         for (select, half) in [(0u32, features as u32), (1, (features >> 32) as u32)] {
             self.common.write(DRIVER_FEATURE_SELECT, select);
             self.common.write(DRIVER_FEATURE, half);
@@ -260,12 +285,27 @@ unsafe impl<P: Platform, C: ConfigurationAccess + Send> Transport for PciTranspo
     fn doorbell(&self, queue: QueueIndex) -> Result<Doorbell, TransportError> {
         self.select(queue);
         let off = self.common.read::<u16>(QUEUE_NOTIFY_OFF);
+        let name = match self.has_accepted(Features::NOTIF_CONFIG_DATA) {
+            true => self.common.read::<u16>(QUEUE_NOTIF_CONFIG_DATA),
+            false => queue.0,
+        };
+        let tells_position = self.has_accepted(Features::NOTIFICATION_DATA);
+        let len_bytes = match tells_position {
+            true => NOTIFY_LEN_WITH_POSITION,
+            false => NOTIFY_LEN,
+        };
         let registers = self.notify.iter().map(|notification| {
-            let place = (*notification)?.place(off)?;
-            Registers::<P>::map(NOTIFY, place, NOTIFY_LEN)
+            let place = (*notification)?.place(off, len_bytes)?;
+            Registers::<P>::map(NOTIFY, place, len_bytes)
         });
         let register = first_usable(NOTIFY, registers)?;
-        Ok(Doorbell::register(NotifyRegister::new(&register, queue.0)))
+        Ok(match tells_position {
+            true => {
+                let register = NotifyRegister::new(&register, u32::from(name));
+                Doorbell::register_with_position(register)
+            }
+            false => Doorbell::register(NotifyRegister::new(&register, name)),
+        })
     }
 
     fn read_config_generation(&self) -> u32 {

@@ -29,7 +29,7 @@ unsafe impl<P> Send for Registers<P> {}
 unsafe impl<P> Sync for Registers<P> {}
 
 /// The widths that device registers have.
-pub(super) trait Register: Copy {}
+pub(in crate::transport) trait Register: Copy {}
 impl Register for u8 {}
 impl Register for u16 {}
 impl Register for u32 {}
@@ -110,19 +110,19 @@ impl<P: Platform> Registers<P> {
 ///
 /// The address came out of [`Registers::pointer`] and is *Mapped for ever*.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::transport) struct NotifyRegister {
-    address: NonNull<u16>,
-    value: u16,
+pub(in crate::transport) struct NotifyRegister<T> {
+    address: NonNull<T>,
+    value: T,
 }
 
 // SAFETY: one volatile write of a register that is mapped for ever, from any CPU.
-unsafe impl Send for NotifyRegister {}
+unsafe impl<T> Send for NotifyRegister<T> {}
 // SAFETY: as above.
-unsafe impl Sync for NotifyRegister {}
+unsafe impl<T> Sync for NotifyRegister<T> {}
 
-impl NotifyRegister {
+impl<T: Register> NotifyRegister<T> {
     /// The register that `register` begins with, to which `value` is written.
-    pub(super) fn new<P: Platform>(register: &Registers<P>, value: u16) -> Self {
+    pub(super) fn new<P: Platform>(register: &Registers<P>, value: T) -> Self {
         let address = register.pointer(0);
         Self { address, value }
     }
@@ -132,5 +132,13 @@ impl NotifyRegister {
     pub(in crate::transport) fn ring(self) {
         // SAFETY: valid and aligned by the type's invariant.
         unsafe { self.address.as_ptr().write_volatile(self.value) }
+    }
+}
+
+impl NotifyRegister<u32> {
+    /// Writes it with these bits beside its own. The caller has put the barrier before it.
+    pub(in crate::transport) fn ring_with(self, bits: u32) {
+        // SAFETY: valid and aligned by the type's invariant.
+        unsafe { self.address.as_ptr().write_volatile(self.value | bits) }
     }
 }

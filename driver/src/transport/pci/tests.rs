@@ -13,6 +13,7 @@ use super::{PciTransport, is_crypto_device};
 use crate::{
     fake::{FakePlatform, message, new_registers},
     transport::{MsixEntry, QueueAddresses, QueueIndex, Transport, TransportError},
+    wire::Features,
 };
 
 const AT: DeviceFunction = DeviceFunction {
@@ -339,7 +340,7 @@ fn first_structure_that_can_be_used_counts() {
         fake.poke(ISR, 3u8);
         assert_eq!(transport.read_interrupt_status().bits(), 3);
         fake.poke(COMMON + 0x1e, 2u16);
-        transport.doorbell(QueueIndex(1)).unwrap().ring();
+        transport.doorbell(QueueIndex(1)).unwrap().ring(|| 0);
         assert_eq!(fake.peek::<u16>(NOTIFY + 2 * 4), 1, "another multiplier");
     }
 }
@@ -394,7 +395,7 @@ fn structure_in_memory_is_passed_over() {
     fake.space.lock().unwrap()[7] = (address >> 32) as u32;
     let transport = fake.open().unwrap();
     transport.write_status(DeviceStatus::DRIVER);
-    transport.doorbell(QueueIndex(1)).unwrap().ring();
+    transport.doorbell(QueueIndex(1)).unwrap().ring(|| 0);
     assert!(memory.iter().all(|bytes| *bytes == 0), "memory was written");
     assert_eq!(fake.peek::<u16>(NOTIFY), 1);
 }
@@ -464,9 +465,57 @@ fn kick_is_one_write_of_the_queue_number() {
     fake.poke(COMMON + 0x1e, 0xffffu16);
     drop(transport);
     let mut expected = fake.bytes();
-    doorbell.ring();
+    doorbell.ring(|| unreachable!("nobody wants to hear of it"));
     expected[NOTIFY as usize + 5 * 4] = 1;
     assert!(fake.bytes() == expected, "something else was written");
+}
+
+#[test]
+fn kick_says_what_the_device_wants_to_hear() {
+    let (named, told) = (Features::NOTIF_CONFIG_DATA, Features::NOTIFICATION_DATA);
+    for (features, len_bytes, written) in [
+        (Features::empty(), 2, 1u32),
+        (named, 2, 0x1234),
+        (told, 4, 0x8765_0001),
+        (named | told, 4, 0x8765_1234),
+    ] {
+        let mut list = good();
+        list[0].1 = structure(1, 4, COMMON, 0x3a);
+        let fake = fake(&list);
+        fake.poke(COMMON + 0x1e, 5u16);
+        fake.poke(COMMON + 0x38, 0x1234u16);
+        let transport = fake.open().unwrap();
+        assert_eq!(transport.notification_features(), (named | told).bits());
+        transport.write_driver_features(features.bits());
+        let doorbell = transport.doorbell(QueueIndex(1)).unwrap();
+        let mut expected = fake.bytes();
+        doorbell.ring(|| 0x8765);
+        let at = NOTIFY as usize + 5 * 4;
+        expected[at..at + len_bytes].copy_from_slice(&written.to_le_bytes()[..len_bytes]);
+        assert!(fake.bytes() == expected, "{features:?}");
+    }
+}
+
+#[test]
+fn what_a_device_has_no_room_for_is_not_agreed_to() {
+    let fake = fake(&good());
+    let transport = fake.open().unwrap();
+    let features = Features::from_bits_retain(transport.notification_features());
+    assert!(!features.contains(Features::NOTIF_CONFIG_DATA));
+    // Four bytes do not fit behind the last register of two.
+    fake.poke(COMMON + 0x1e, 0x3fu16);
+    assert!(transport.doorbell(QueueIndex(1)).is_ok());
+    let list = [&good()[..3], &[(0x70, notify(4, NOTIFY, 0xfe, 2))]].concat();
+    let short = super::tests::fake(&list);
+    short.poke(COMMON + 0x1e, 0x7eu16);
+    let transport = short.open().unwrap();
+    assert!(transport.doorbell(QueueIndex(1)).is_ok());
+    transport.write_driver_features(Features::NOTIFICATION_DATA.bits());
+    let refused = transport.doorbell(QueueIndex(1)).map(drop);
+    assert_eq!(
+        refused,
+        fault("notify", "is too short for the device's queues")
+    );
 }
 
 /// Ordinary memory, from which a device has a BAR begin so that a driver writes there.
