@@ -33,6 +33,7 @@ kernel::tests! {
         "own=stateless=off,revision_1=off,indirect=off,event_idx=off append=cpus=1",
         "own=one_per_field=on append=cpus=1 append=framing=fields",
         "own=queues=2,packed=on,in_order=on,batch=8 smp=2 append=cpus=2",
+        "own=queues=2,in_order=on,batch=16,notification_data=on smp=2 append=cpus=2",
         "own=queues=2,notification_data=on,notif_config_data=on smp=2 append=cpus=2",
         "own=queues=4,shuffled=on,batch=8 smp=4 append=cpus=4",
         "own=queues=8 smp=8 append=cpus=8",
