@@ -97,6 +97,8 @@ print_early:
     outb %al, %dx
     jmp print_early
 5:  ret
+    // Whatever the compiler puts behind this in one file is 64-bit code.
+    .code64
 "#,
     failure = const ExitCode::Failure as u32,
     exit_port = const EXIT.number(),
