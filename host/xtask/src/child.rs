@@ -85,13 +85,17 @@ pub fn capture(command: &mut Command) -> Result<Ended> {
     Ok(Ended { status, output })
 }
 
-/// Runs a command, shows what it prints as it comes, and returns it.
+/// Runs a command, has what it prints shown as it comes, and returns it.
 ///
 /// # Errors
 ///
-/// Fails when it cannot be started, or when nobody reads what is shown.
-pub fn tee(command: &mut Command, what: &str) -> Result<Ended> {
-    capture_chunks(command, what, write_out)
+/// Fails when it cannot be started, or when it cannot be shown.
+pub fn tee(
+    command: &mut Command,
+    what: &str,
+    show: impl FnMut(&[u8]) -> io::Result<()>,
+) -> Result<Ended> {
+    capture_chunks(command, what, show)
 }
 
 /// Runs a command that takes long and says nothing of use, and returns what it printed.
@@ -125,6 +129,19 @@ fn capture_chunks(
 ///
 /// Fails with cargo's status, as it has said why.
 pub fn build(command: &mut Command, what: &str) -> Result {
+    build_showing(command, what, |bytes| io::stderr().write_all(bytes))
+}
+
+/// The same, with somebody else who shows it.
+///
+/// # Errors
+///
+/// Fails with cargo's status, as it has said why, or when it cannot be shown.
+pub fn build_showing(
+    command: &mut Command,
+    what: &str,
+    mut show: impl FnMut(&[u8]) -> io::Result<()>,
+) -> Result {
     if io::stderr().is_terminal() {
         command.env("CARGO_TERM_COLOR", "always");
     }
@@ -135,14 +152,14 @@ pub fn build(command: &mut Command, what: &str) -> Result {
             line.extend_from_slice(piece);
             if line.ends_with(b"\n") {
                 if !is_only_the_end_of_a_build(&line) {
-                    io::stderr().write_all(&line)?;
+                    show(&line)?;
                 }
                 line.clear();
             }
         }
         Ok(())
     })?;
-    io::stderr().write_all(&line)?;
+    show(&line)?;
     match status_number(child.wait()?) {
         0 => Ok(()),
         status => Err(Failure::Told(u8::try_from(status).unwrap_or(1))),
@@ -192,7 +209,12 @@ fn each_chunk(
     }
 }
 
-fn write_out(bytes: &[u8]) -> io::Result<()> {
+/// Shows bytes on standard output.
+///
+/// # Errors
+///
+/// Fails when nobody reads them.
+pub fn to_stdout(bytes: &[u8]) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     stdout.write_all(bytes)?;
     stdout.flush()
@@ -271,7 +293,7 @@ fn show_guest(mut stdout: impl Read, listen: &mut impl FnMut(&[u8])) -> io::Resu
             0 => return Ok(all),
             len => {
                 all.extend_from_slice(&buffer[..len]);
-                write_out(&buffer[..len])?;
+                to_stdout(&buffer[..len])?;
                 listen(&buffer[..len]);
             }
         }
@@ -300,7 +322,7 @@ fn take_messages(stderr: impl Read, show: Show) -> String {
         let line = String::from_utf8_lossy(&line) + "\n";
         // Whether somebody reads it is noticed where the guest's lines are shown.
         if show == Show::All && !line.contains("Failed to verify signature") {
-            let _ = write_out(line.as_bytes());
+            let _ = to_stdout(line.as_bytes());
         }
         all.push_str(&line);
     }

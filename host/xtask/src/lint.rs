@@ -95,7 +95,7 @@ fn name(command: &Command) -> String {
 fn step(command: &mut Command) -> Result {
     let name = name(command);
     say(&name);
-    let ended = child::tee(command, &name)?;
+    let ended = child::tee(command, &name, child::to_stdout)?;
     if ended.status == 0 {
         Ok(())
     } else {

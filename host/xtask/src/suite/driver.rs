@@ -10,7 +10,7 @@ use crate::{
     child,
     files::files_below,
     project::Project,
-    report::{Failure, Result, fail, say},
+    report::{Failure, Result, fail},
 };
 
 pub fn run(part: &mut Part) -> Result {
@@ -68,21 +68,16 @@ pub fn run_each_feature(part: &mut Part) -> Result {
     }
     part.begin();
     for feature in features(part.project)? {
-        say_feature(&feature);
+        part.print_line(match &*feature {
+            "" => "virtio-crypto, no feature".to_owned(),
+            feature => format!("virtio-crypto, no feature but {feature}"),
+        });
         let mut cargo = part.project.quick_host_cargo(&["host-test", "-q", "--lib"]);
         cargo.args(["--no-default-features", "--features", &feature]);
         cargo.args(["--", "--skip", "vectors"]);
         part.cargo(cargo.args(CHANGED_BY_FEATURES))?;
     }
     Ok(())
-}
-
-/// Says with which feature the driver is built.
-pub fn say_feature(feature: &str) {
-    match feature {
-        "" => say("virtio-crypto, no feature"),
-        feature => say(format_args!("virtio-crypto, no feature but {feature}")),
-    }
 }
 
 /// Only tests whose functions' names begin with `loom_`: others know nothing of it.

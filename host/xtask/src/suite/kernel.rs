@@ -23,7 +23,7 @@ pub fn run(part: &mut Part) -> Result {
     part.begin();
     let selection: Vec<_> = selection.iter().map(String::as_str).collect();
     let build = [&["test", "--no-run"], &selection[..]].concat();
-    part.project.build_kernel("the kernel's tests", &build)?;
+    part.build_kernel("the kernel's tests", &build)?;
     let mut cargo = part.project.kernel_cargo(&["test", "-q", "--no-fail-fast"]);
     cargo.args(selection).arg("--").args(part.filter.words());
     part.cargo(&mut cargo)

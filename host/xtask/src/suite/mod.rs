@@ -15,9 +15,15 @@ mod pattern;
 mod refusals;
 mod stubs;
 mod tools;
+mod turns;
 mod whole_programs;
 
-use std::time::Instant;
+use std::{
+    panic,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::Instant,
+};
 
 use crate::{
     boot::machine::Variables,
@@ -26,8 +32,39 @@ use crate::{
 };
 use filter::Filter;
 use part::Part;
+use turns::Turns;
 
 pub use driver::features;
+
+/// What a part is called, and what runs it.
+type Entry = (&'static str, fn(&mut Part) -> Result);
+
+/// What runs on this host. What cargo builds in directories of their own comes first: it holds up
+/// nothing of what is built for QEMU meanwhile.
+const ON_THIS_HOST: [Entry; 8] = [
+    ("the driver in somebody else's tree", embedding::run),
+    ("the driver's lock and slots under loom", driver::run_loom),
+    ("the host's tools", tools::run),
+    ("the documents", tools::run_documents),
+    ("the driver on this host", driver::run),
+    ("the driver on packed rings", driver::run_packed),
+    (
+        "the driver's services on the device library",
+        driver::run_services,
+    ),
+    (
+        "the driver's features, each alone",
+        driver::run_each_feature,
+    ),
+];
+
+/// What runs in QEMU, and depends on which one that is.
+const IN_QEMU: [Entry; 4] = [
+    ("the kernel in QEMU", kernel::run),
+    ("whole programs in QEMU", whole_programs::run),
+    ("machines that lack something", refusals::run),
+    ("runs that must fail", must_fail::run),
+];
 
 /// Runs every test whose name the words let through.
 ///
@@ -35,53 +72,82 @@ pub use driver::features;
 ///
 /// Fails when a test does, or when none has such a name.
 pub fn run(project: &Project, words: &[String]) -> Result {
-    if let Some(word) = words.iter().find(|word| word.starts_with('-')) {
-        return fail(format_args!(
-            "test: '{word}': it takes parts of names, and key=value for what is run"
-        ));
-    }
+    let (options, words): (Vec<_>, Vec<_>) =
+        words.iter().cloned().partition(|it| it.starts_with('-'));
+    let options: Vec<_> = options.iter().map(String::as_str).collect();
+    let lanes: &[&[Entry]] = match options[..] {
+        [] => &[&ON_THIS_HOST, &IN_QEMU],
+        ["--host"] => &[&ON_THIS_HOST],
+        ["--qemu"] => &[&IN_QEMU],
+        [word, ..] => {
+            return fail(format_args!(
+                "test: '{word}': it takes --host or --qemu, parts of names, and key=value for \
+                 what is run"
+            ));
+        }
+    };
     Variables::read(project).check()?;
-    let mut suite = Suite::new(project, Filter::new(words));
-    suite.part("the host's tools", tools::run)?;
-    suite.part("the documents", tools::run_documents)?;
-    suite.part("the driver on this host", driver::run)?;
-    suite.part("the driver on packed rings", driver::run_packed)?;
-    suite.part(
-        "the driver's services on the device library",
-        driver::run_services,
-    )?;
-    suite.part(
-        "the driver's features, each alone",
-        driver::run_each_feature,
-    )?;
-    suite.part("the driver in somebody else's tree", embedding::run)?;
-    suite.part("the driver's lock and slots under loom", driver::run_loom)?;
-    suite.part("the kernel in QEMU", kernel::run)?;
-    suite.part("whole programs in QEMU", whole_programs::run)?;
-    suite.part("machines that lack something", refusals::run)?;
-    suite.part("runs that must fail", must_fail::run)?;
-    suite.finish()
+    let suite = Suite {
+        project,
+        filter: Filter::new(&words),
+        turns: Turns::new(lanes.iter().map(|lane| lane.len()).sum()),
+        is_given_up: AtomicBool::new(false),
+    };
+    let parts = suite.run(lanes)?;
+    suite.finish(&parts)
 }
 
 /// The tests of a run.
 struct Suite<'a> {
     project: &'a Project,
     filter: Filter,
-    parts: Vec<Part<'a>>,
+    turns: Turns,
+    /// A part could not be run, so no other one is begun.
+    is_given_up: AtomicBool,
 }
 
-impl<'a> Suite<'a> {
-    fn new(project: &'a Project, filter: Filter) -> Self {
-        let parts = Vec::new();
-        Self {
-            project,
-            filter,
-            parts,
-        }
+impl Suite<'_> {
+    /// Runs lanes beside each other, and one part of each after the other: QEMU keeps about one CPU
+    /// busy, and what is built meanwhile the others.
+    fn run(&self, lanes: &[&[Entry]]) -> Result<Vec<Part<'_>>> {
+        thread::scope(|scope| {
+            let mut first = 0;
+            let mut threads = Vec::new();
+            for lane in lanes {
+                let numbered = (first..).zip(*lane);
+                first += lane.len();
+                threads.push(scope.spawn(move || self.run_lane(numbered)));
+            }
+            let mut parts = Vec::new();
+            for thread in threads {
+                let lane = thread.join();
+                parts.extend(lane.unwrap_or_else(|panic| panic::resume_unwind(panic))?);
+            }
+            Ok(parts)
+        })
     }
 
-    fn part(&mut self, name: &'static str, run: impl FnOnce(&mut Part<'a>) -> Result) -> Result {
-        let mut part = Part::new(self.project, self.filter.clone(), name);
+    fn run_lane<'e>(
+        &self,
+        entries: impl Iterator<Item = (usize, &'e Entry)>,
+    ) -> Result<Vec<Part<'_>>> {
+        let mut parts = Vec::new();
+        for (number, entry) in entries {
+            if self.is_given_up.load(Ordering::Relaxed) {
+                break;
+            }
+            let part = self.run_part(number, entry);
+            if part.is_err() {
+                self.is_given_up.store(true, Ordering::Relaxed);
+            }
+            parts.push(part?);
+        }
+        Ok(parts)
+    }
+
+    fn run_part(&self, number: usize, (name, run): &Entry) -> Result<Part<'_>> {
+        let printer = self.turns.printer(number);
+        let mut part = Part::new(self.project, self.filter.clone(), name, printer);
         let start = Instant::now();
         match run(&mut part) {
             Ok(()) => {}
@@ -90,22 +156,22 @@ impl<'a> Suite<'a> {
             Err(because) => return Err(because),
         }
         part.seconds = start.elapsed().as_secs_f64();
-        self.parts.push(part);
-        Ok(())
+        part.end()?;
+        Ok(part)
     }
 
-    fn finish(self) -> Result {
-        let passed: u32 = self.parts.iter().map(|part| part.passed).sum();
-        let failed: u32 = self.parts.iter().map(|part| part.failed).sum();
+    fn finish(&self, parts: &[Part]) -> Result {
+        let passed: u32 = parts.iter().map(|part| part.passed).sum();
+        let failed: u32 = parts.iter().map(|part| part.failed).sum();
         println!("\n=== all");
-        if self.parts.iter().all(Part::is_empty) {
+        if parts.iter().all(Part::is_empty) {
             return fail(format_args!("no test matches '{}'", self.filter));
         }
         println!(
             "{:<42} {:>6} {:>6} {:>8}",
             "part", "passed", "failed", "seconds"
         );
-        for part in &self.parts {
+        for part in parts {
             let Part {
                 name,
                 passed,
@@ -119,14 +185,14 @@ impl<'a> Suite<'a> {
                 println!("{name:<42} {passed:>6} {failed:>6} {seconds:>8.1}");
             }
         }
-        for line in self.parts.iter().flat_map(|part| &part.left_out) {
+        for line in parts.iter().flat_map(|part| &part.left_out) {
             println!("left out: {line}");
         }
-        let not_applying = self.parts.iter().flat_map(|part| &part.not_applying);
+        let not_applying = parts.iter().flat_map(|part| &part.not_applying);
         for (name, says, times) in not_applying {
             println!("does not apply: {name} ({times} runs): {says}");
         }
-        for (name, alone) in self.parts.iter().flat_map(|part| &part.failures) {
+        for (name, alone) in parts.iter().flat_map(|part| &part.failures) {
             println!("failed: {name}\n    alone: {alone}");
         }
         println!("{passed} passed, {failed} failed");

@@ -68,7 +68,7 @@ pub fn run(part: &mut Part) -> Result {
     };
     let selection = [&["-p", "kernel"], &DEMONSTRATION[..]].concat();
     let project = part.project;
-    project.build_kernel("the demonstration", &[&["build"], &selection[..]].concat())?;
+    part.build_kernel("the demonstration", &[&["build"], &selection[..]].concat())?;
     for run in wanted {
         let mut cargo = project.kernel_cargo(&[&["run", "-q"], &selection[..], &["--"]].concat());
         cargo.args(run.words).envs(run.variables.iter().copied());

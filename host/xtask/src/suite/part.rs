@@ -3,14 +3,14 @@
 //! For the files that stand for a part. The rule: each test ends in one line, and one that fails
 //! comes with the line that runs it alone.
 
-use std::{io::Write, process::Command};
+use std::{fmt::Display, process::Command};
 
-use super::{filter::Filter, left_out, not_applying};
+use super::{filter::Filter, left_out, not_applying, turns::Printer};
 use crate::{
     boot::{emulator, machine::Variables, runner::OWN_LEFT_OUT},
     child,
     project::Project,
-    report::{Result, fail, quote},
+    report::{Result, fail, quote, say},
 };
 
 /// A part of the tests, with what came of it so far.
@@ -19,6 +19,7 @@ pub struct Part<'a> {
     pub project: &'a Project,
     pub filter: Filter,
     pub name: &'static str,
+    printer: Printer<'a>,
     pub passed: u32,
     pub failed: u32,
     pub seconds: f64,
@@ -31,11 +32,17 @@ pub struct Part<'a> {
 
 impl<'a> Part<'a> {
     /// Returns a part of which nothing has run yet.
-    pub fn new(project: &'a Project, filter: Filter, name: &'static str) -> Self {
+    pub fn new(
+        project: &'a Project,
+        filter: Filter,
+        name: &'static str,
+        printer: Printer<'a>,
+    ) -> Self {
         Self {
             project,
             filter,
             name,
+            printer,
             passed: 0,
             failed: 0,
             seconds: 0.,
@@ -52,7 +59,50 @@ impl<'a> Part<'a> {
 
     /// Says which part this is; whoever has something to run begins by it.
     pub fn begin(&self) {
-        println!("\n=== {}", self.name);
+        self.print_line(format_args!("\n=== {}", self.name));
+        if self.printer.is_held() {
+            say(format_args!("meanwhile: {}", self.name));
+        }
+    }
+
+    /// Ends the part.
+    ///
+    /// # Errors
+    ///
+    /// Fails when nobody reads what it printed.
+    pub fn end(&self) -> Result {
+        if self.printer.is_held() && !self.is_empty() {
+            let Self {
+                name,
+                passed,
+                failed,
+                ..
+            } = self;
+            say(format_args!(
+                "meanwhile: {name}: {passed} passed, {failed} failed"
+            ));
+        }
+        Ok(self.printer.end()?)
+    }
+
+    /// Prints a line of this part.
+    pub fn print_line(&self, line: impl Display) {
+        self.print(format_args!("{line}\n"));
+    }
+
+    fn print(&self, text: impl Display) {
+        // Whether somebody reads it is noticed where programs' lines are shown.
+        let _ = self.printer.write(text.to_string().as_bytes());
+    }
+
+    /// Builds something of the kernel and shows how it goes on; `what` names it.
+    ///
+    /// # Errors
+    ///
+    /// Fails with cargo's status.
+    pub fn build_kernel(&self, what: &str, arguments: &[&str]) -> Result {
+        let mut cargo = self.project.kernel_cargo(arguments);
+        child::build_showing(&mut cargo, what, |bytes| self.printer.write(bytes))
     }
 
     /// Returns those of `tests` that the filter wants, and begins the part with them; `None` where
@@ -86,15 +136,15 @@ impl<'a> Part<'a> {
         alone: &str,
         test: impl FnOnce() -> std::result::Result<(), String>,
     ) {
-        print!("test {name} ... ");
-        let _ = std::io::stdout().flush();
+        self.print(format_args!("test {name} ... "));
         match test() {
             Ok(()) => {
-                println!("ok");
+                self.print_line("ok");
                 self.passed += 1;
             }
             Err(reason) => {
-                println!("FAILED\n{}\nalone: {alone}", reason.trim_end());
+                let reason = reason.trim_end();
+                self.print_line(format_args!("FAILED\n{reason}\nalone: {alone}"));
                 self.count_failure(name, alone);
             }
         }
@@ -102,7 +152,7 @@ impl<'a> Part<'a> {
 
     /// Runs test binaries by cargo, shows what they print and adds up their closing lines.
     pub fn cargo(&mut self, cargo: &mut Command) -> Result {
-        let ended = child::tee(cargo, self.name)?;
+        let ended = child::tee(cargo, self.name, |bytes| self.printer.write(bytes))?;
         let counts = Counts::read(&ended.output);
         self.passed += counts.passed;
         self.failed += counts.failed;
@@ -125,7 +175,10 @@ impl<'a> Part<'a> {
             self.leave_out(&format!("device_of_our_own: {machine}"));
         }
         if counts.ignored > 0 {
-            println!("{} tests are marked as ignored: no test is", counts.ignored);
+            let ignored = counts.ignored;
+            self.print_line(format_args!(
+                "{ignored} tests are marked as ignored: no test is"
+            ));
             self.count_failure("no_test_is_ignored", "./run.sh test");
         }
         Ok(())
@@ -157,7 +210,7 @@ impl<'a> Part<'a> {
     pub fn leave_out(&mut self, name: &str) {
         match left_out::reason(name) {
             Some(reason) => {
-                println!("test {name} ... left out: {reason}");
+                self.print_line(format_args!("test {name} ... left out: {reason}"));
                 self.left_out.push(format!("{name}: {reason}"));
             }
             None => self.check(name, || {

@@ -25,7 +25,7 @@ pub fn run(part: &mut Part) -> Result {
         }
         let mut selection = vec!["build", "-p", "kernel"];
         selection.extend(program.target);
-        project.build_kernel(program.test, &selection)?;
+        part.build_kernel(program.test, &selection)?;
         let mut command = program.command(project);
         part.check(program.test, || program.judge(&mut command));
     }
