@@ -19,7 +19,8 @@ const MOST_BY_VHOST_USER: u16 = 63;
 
 const USAGE: &str = "\
 virtio-crypto-device SOCKET [name=value ..]: a virtio-crypto device for a virtual machine
-virtio-crypto-device --check [name=value ..]: says whether there is such a device
+virtio-crypto-device --check [name=value ..]: says whether there is such a device, and what QEMU has
+to know of it
 
 It waits for QEMU (11.1 or later) at SOCKET, is its device until QEMU ends, and then prints one line
 of counts: requests and notifications by queue, the control queue last, and interrupts by vector.
@@ -47,6 +48,18 @@ struct Asked {
     has_log: bool,
     protocol: Protocol,
     options: Options,
+}
+
+impl Asked {
+    /// Says what QEMU has to know of the queues.
+    fn line(&self) -> String {
+        let protocol = match self.protocol {
+            Protocol::VfioUser => "vfio-user",
+            Protocol::VhostUser => "vhost-user",
+        };
+        let (queues, size) = (self.options.queue_count(), self.options.queue_size);
+        format!("protocol={protocol} queues={queues} queue_size={size}")
+    }
 }
 
 /// How QEMU has the device.
@@ -82,7 +95,7 @@ fn main() -> ExitCode {
     };
     let outcome = match (first.as_str(), parse(words)) {
         (_, Err(reason)) => Err(reason),
-        ("--check", Ok(_)) => return ExitCode::SUCCESS,
+        ("--check", Ok(asked)) => Ok(asked.line()),
         (socket, Ok(_)) if socket.contains('=') => Err(format!(
             "'{socket}': SOCKET comes first; --help shows what it takes"
         )),

@@ -54,6 +54,9 @@ pub trait Carrier: Send + Sync {
     /// Sends the message of an MSI-X vector.
     fn message(&self, vector: u16);
 
+    /// Raises the function's interrupt line. It stays so until the interrupt status is read.
+    fn raise(&self) {}
+
     /// Says a line about what happened, for a person.
     fn report(&self, _line: &str) {}
 }
@@ -219,9 +222,19 @@ impl Function {
         let Some(vector) = self.broken_vector(cause, vector) else {
             return;
         };
-        if vector != NO_VECTOR && !self.is_gone.load(Ordering::Relaxed) {
-            self.stats.count_message(vector);
-            self.carrier.message(vector);
+        if self.is_gone.load(Ordering::Relaxed) {
+            return;
         }
+        if vector == NO_VECTOR {
+            return self.carrier.raise();
+        }
+        self.stats.count_message(vector);
+        self.carrier.message(vector);
+    }
+
+    /// Tells whether its interrupt line is to be raised: whether the interrupt status has not been
+    /// read since the last interrupt.
+    pub fn is_raised(&self) -> bool {
+        self.interrupt_status.load(Ordering::Relaxed) != 0
     }
 }

@@ -17,8 +17,11 @@ pub const TABLE_RANGE_BYTES: u64 = 0x1000;
 const PENDING_OFFSET: u32 = 0x800;
 
 const COMMAND: usize = 0x04;
+/// Its upper byte: the interrupt line is not to be raised.
+const LINE_DISABLED: u8 = 0b0000_0100;
 const BARS: std::ops::Range<usize> = 0x10..0x28;
 const INTERRUPT_LINE: usize = 0x3c;
+const INTERRUPT_PIN: usize = 0x3d;
 /// The capabilities, in their order.
 const FIRST: usize = 0x40;
 const VENDOR_SPECIFIC: u8 = 0x09;
@@ -57,6 +60,8 @@ impl Space {
         space.put(0x00, &[0xf4, 0x1a, 0x54, 0x10, 0, 0, 0x10, 0]);
         space.put(0x08, &[1, 0, 0x80, 0x10]);
         space.put(0x2c, &[0xf4, 0x1a, 0x00, 0x11]);
+        // INTA#.
+        space.put(INTERRUPT_PIN, &[1]);
         let mut at = FIRST;
         at = space.add(at, Kind::Common, COMMON, &[]);
         let multiplier = DOORBELL_BYTES.to_le_bytes();
@@ -159,17 +164,21 @@ impl Space {
         }
     }
 
+    /// Tells whether the driver lets the function raise its interrupt line.
+    pub fn is_line_enabled(&self) -> bool {
+        self.byte(COMMAND + 1) & LINE_DISABLED == 0
+    }
+
     /// Returns which bits of a byte can be written.
     fn writable(&self, at: usize) -> Option<u8> {
-        // Memory and bus mastering; no interrupt line is ever used.
+        // Memory and bus mastering.
         const COMMAND_LOW: u8 = 0b0000_0110;
-        const COMMAND_HIGH: u8 = 0b0000_0100;
         // Function mask and enable.
         const MSIX_CONTROL: u8 = 0b1100_0000;
         let access = self.access + 4..self.access + 16;
         match at {
             COMMAND => Some(COMMAND_LOW),
-            _ if at == COMMAND + 1 => Some(COMMAND_HIGH),
+            _ if at == COMMAND + 1 => Some(LINE_DISABLED),
             INTERRUPT_LINE => Some(u8::MAX),
             _ if BARS.contains(&at) || access.contains(&at) => Some(u8::MAX),
             _ if self.msix.is_some_and(|msix| at == msix + 3) => Some(MSIX_CONTROL),

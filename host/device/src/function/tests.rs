@@ -198,6 +198,22 @@ fn a_request_is_answered_at_its_queues_vector() {
 }
 
 #[test]
+fn line_is_raised_until_the_interrupt_status_is_read() {
+    let mut driver = Driver::ready("vectors=0");
+    // NO_VECTOR, which is all that there is.
+    driver.write(0x16, &1_u16.to_le_bytes());
+    assert_eq!(driver.read::<2>(0x1a), [0xff; 2]);
+    assert!(!driver.function.is_raised());
+    driver.offer_destroy(1);
+    driver.function.serve(1, 10);
+    assert!(driver.function.is_raised() && driver.messages().is_empty());
+    let mut status = [0];
+    let at = u64::from(INTERRUPT_STATUS.offset);
+    driver.function.read(at, &mut status);
+    assert!(status == [1] && !driver.function.is_raised());
+}
+
+#[test]
 fn a_budget_leaves_the_rest_for_later() {
     let mut driver = Driver::ready("");
     for _ in 0..3 {

@@ -123,7 +123,7 @@ pub const WORDS: &[Word] = &[
         kind: Kind::Number(0..=MOST_VECTORS as u64, |options, number| {
             options.vectors = Some(number as u16);
         }),
-        says: "MSI-X vectors; one a queue and one more if it is not given",
+        says: "MSI-X vectors, one a queue and one more if it is not given; 0 leaves INTx",
     },
     Word {
         name: "max_size",

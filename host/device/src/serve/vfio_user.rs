@@ -1,20 +1,21 @@
 //! The whole PCI function by vfio-user, for QEMU's `vfio-user-pci`.
 //!
 //! For the program. QEMU passes on what the guest reads and writes, shares the guest's memory as
-//! files, and gives an event file for each MSI-X vector. The one rule: a vector's file is written
-//! only while QEMU wants it to be.
+//! files, and gives an event file for each MSI-X vector and for the interrupt line. The one rule: a
+//! file is written only while QEMU wants it to be.
 
 use std::{
     fs::File,
     io::{self, Write},
     path::Path,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, Mutex, PoisonError, RwLock},
 };
 
 use vfio_bindings::bindings::vfio::{
-    VFIO_IRQ_INFO_EVENTFD, VFIO_IRQ_SET_ACTION_TRIGGER, VFIO_PCI_BAR0_REGION_INDEX,
-    VFIO_PCI_BAR1_REGION_INDEX, VFIO_PCI_CONFIG_REGION_INDEX, VFIO_PCI_MSIX_IRQ_INDEX,
-    VFIO_PCI_NUM_IRQS, VFIO_PCI_NUM_REGIONS, VFIO_REGION_INFO_FLAG_READ,
+    VFIO_IRQ_INFO_AUTOMASKED, VFIO_IRQ_INFO_EVENTFD, VFIO_IRQ_INFO_MASKABLE,
+    VFIO_IRQ_SET_ACTION_TRIGGER, VFIO_IRQ_SET_ACTION_UNMASK, VFIO_PCI_BAR0_REGION_INDEX,
+    VFIO_PCI_BAR1_REGION_INDEX, VFIO_PCI_CONFIG_REGION_INDEX, VFIO_PCI_INTX_IRQ_INDEX,
+    VFIO_PCI_MSIX_IRQ_INDEX, VFIO_PCI_NUM_IRQS, VFIO_PCI_NUM_REGIONS, VFIO_REGION_INFO_FLAG_READ,
     VFIO_REGION_INFO_FLAG_WRITE, vfio_region_info,
 };
 use vfio_user::{DmaMapFlags, DmaUnmapFlags, IrqInfo, Server, ServerBackend, ServerRegion};
@@ -30,26 +31,79 @@ use crate::{
     options::Options,
 };
 
-/// The event files of MSI-X vectors, as far as the guest uses them.
-#[derive(Debug, Default)]
-struct Vectors(RwLock<Vec<Option<File>>>);
+/// How the function interrupts.
+#[derive(Debug)]
+struct Interrupts {
+    /// The event files of MSI-X vectors, as far as the guest uses them.
+    vectors: RwLock<Vec<Option<File>>>,
+    line: Mutex<Line>,
+}
 
-impl Vectors {
+/// The interrupt line. QEMU holds it up from an event on, until the guest touches the function;
+/// then it asks whether that was all.
+#[derive(Debug)]
+struct Line {
+    /// Where QEMU hears of it, while the guest uses no vectors.
+    file: Option<File>,
+    /// QEMU has not asked since the last event.
+    is_up: bool,
+    is_enabled: bool,
+}
+
+impl Interrupts {
+    fn new(vectors: u16) -> Self {
+        let line = Line {
+            file: None,
+            is_up: false,
+            is_enabled: true,
+        };
+        Self {
+            vectors: RwLock::new((0..vectors).map(|_| None).collect()),
+            line: Mutex::new(line),
+        }
+    }
+
     fn set(&self, vector: usize, file: Option<File>) {
-        let mut files = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let files = self.vectors.write();
+        let mut files = files.unwrap_or_else(PoisonError::into_inner);
         if let Some(place) = files.get_mut(vector) {
             *place = file;
         }
     }
+
+    fn change_line(&self, change: impl FnOnce(&mut Line)) {
+        change(&mut self.line.lock().unwrap_or_else(PoisonError::into_inner));
+    }
 }
 
-impl Carrier for Arc<Vectors> {
-    fn message(&self, vector: u16) {
-        let files = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(Some(file)) = files.get(usize::from(vector)) {
-            // An event that cannot be counted any further is one that is still to be seen.
-            let _ = (&*file).write_all(&1_u64.to_ne_bytes());
+impl Line {
+    fn raise(&mut self) {
+        if let Some(file) = &self.file
+            && self.is_enabled
+            && !self.is_up
+        {
+            self.is_up = true;
+            signal(file);
         }
+    }
+}
+
+fn signal(mut file: &File) {
+    // An event that cannot be counted any further is one that is still to be seen.
+    let _ = file.write_all(&1_u64.to_ne_bytes());
+}
+
+impl Carrier for Arc<Interrupts> {
+    fn message(&self, vector: u16) {
+        let files = self.vectors.read();
+        let files = files.unwrap_or_else(PoisonError::into_inner);
+        if let Some(Some(file)) = files.get(usize::from(vector)) {
+            signal(file);
+        }
+    }
+
+    fn raise(&self) {
+        self.change_line(Line::raise);
     }
 
     fn report(&self, line: &str) {
@@ -61,7 +115,7 @@ impl Carrier for Arc<Vectors> {
 struct Backend {
     function: Arc<Function>,
     space: Space,
-    vectors: Arc<Vectors>,
+    interrupts: Arc<Interrupts>,
 }
 
 /// Makes a device, gives it to `ready`, and serves it to the one that connects to a socket, until
@@ -77,9 +131,9 @@ pub fn serve(
 ) -> io::Result<String> {
     remove_old(socket)?;
     let count = options.vector_count();
-    let vectors = Arc::new(Vectors(RwLock::new((0..count).map(|_| None).collect())));
+    let interrupts = Arc::new(Interrupts::new(count));
     let memory = Memory::default();
-    let function = Arc::new(Function::new(options, memory, Box::new(vectors.clone())));
+    let function = Arc::new(Function::new(options, memory, Box::new(interrupts.clone())));
     ready(&function)?;
     let _workers = Workers::start(&function);
     let irqs = (0..VFIO_PCI_NUM_IRQS)
@@ -90,18 +144,26 @@ pub fn serve(
     let mut backend = Backend {
         space: Space::new(count),
         function: function.clone(),
-        vectors,
+        interrupts,
     };
     server.run(&mut backend).map_err(io::Error::other)?;
     Ok(function.stats())
 }
 
+/// The line is level triggered: an event masks it until QEMU unmasks it.
+const LINE_FLAGS: u32 = VFIO_IRQ_INFO_EVENTFD | VFIO_IRQ_INFO_MASKABLE | VFIO_IRQ_INFO_AUTOMASKED;
+
 fn irq(index: u32, vectors: u16) -> IrqInfo {
     let count = match index {
+        VFIO_PCI_INTX_IRQ_INDEX => 1,
         VFIO_PCI_MSIX_IRQ_INDEX => u32::from(vectors),
         _ => 0,
     };
-    let flags = if count > 0 { VFIO_IRQ_INFO_EVENTFD } else { 0 };
+    let flags = match index {
+        VFIO_PCI_INTX_IRQ_INDEX => LINE_FLAGS,
+        _ if count > 0 => VFIO_IRQ_INFO_EVENTFD,
+        _ => 0,
+    };
     IrqInfo {
         index,
         count,
@@ -135,6 +197,35 @@ fn region(index: u32) -> ServerRegion {
 const _: () = assert!(VFIO_PCI_BAR0_REGION_INDEX == STRUCTURES_BAR as u32);
 const _: () = assert!(VFIO_PCI_BAR1_REGION_INDEX == TABLE_BAR as u32);
 
+impl Backend {
+    /// Raises the line if there is a reason.
+    fn ask_line(&self) {
+        if self.function.is_raised() {
+            self.interrupts.change_line(Line::raise);
+        }
+    }
+
+    fn set_line(&self, flags: u32, files: Vec<File>) -> io::Result<()> {
+        let has_file = !files.is_empty();
+        if flags & VFIO_IRQ_SET_ACTION_TRIGGER != 0 {
+            self.interrupts.change_line(|line| {
+                line.file = files.into_iter().next();
+                line.is_up = false;
+            });
+        } else if flags & VFIO_IRQ_SET_ACTION_UNMASK != 0 {
+            if has_file {
+                // KVM would unmask it by an event of its own. Refused, QEMU says it by messages.
+                return Err(io::ErrorKind::Unsupported.into());
+            }
+            self.interrupts.change_line(|line| line.is_up = false);
+        } else {
+            self.interrupts.change_line(|line| line.is_up = true);
+        }
+        self.ask_line();
+        Ok(())
+    }
+}
+
 impl ServerBackend for Backend {
     fn region_read(&mut self, region: u32, offset: u64, data: &mut [u8]) -> io::Result<()> {
         match region {
@@ -148,7 +239,13 @@ impl ServerBackend for Backend {
 
     fn region_write(&mut self, region: u32, offset: u64, data: &[u8]) -> io::Result<()> {
         match region {
-            VFIO_PCI_CONFIG_REGION_INDEX => self.space.write(offset, data, &self.function),
+            VFIO_PCI_CONFIG_REGION_INDEX => {
+                self.space.write(offset, data, &self.function);
+                let is_enabled = self.space.is_line_enabled();
+                self.interrupts
+                    .change_line(|line| line.is_enabled = is_enabled);
+                self.ask_line();
+            }
             VFIO_PCI_BAR0_REGION_INDEX => self.function.write(offset, data),
             _ => {}
         }
@@ -187,6 +284,9 @@ impl ServerBackend for Backend {
         count: u32,
         files: Vec<File>,
     ) -> io::Result<()> {
+        if index == VFIO_PCI_INTX_IRQ_INDEX {
+            return self.set_line(flags, files);
+        }
         if index != VFIO_PCI_MSIX_IRQ_INDEX || flags & VFIO_IRQ_SET_ACTION_TRIGGER == 0 {
             return Ok(());
         }
@@ -200,7 +300,7 @@ impl ServerBackend for Backend {
             start..start.saturating_add(count).min(most)
         };
         for vector in range {
-            self.vectors.set(vector, files.next());
+            self.interrupts.set(vector, files.next());
         }
         Ok(())
     }
