@@ -6,7 +6,10 @@
 use std::{env, ffi::OsStr, path::Path, process::Command};
 
 use crate::{
-    boot::{own, qemu as qemu_command},
+    boot::{
+        own::{self, Attached, Place, Protocol},
+        qemu as qemu_command,
+    },
     child,
     project::Project,
     qemu,
@@ -42,12 +45,9 @@ pub fn run(project: &Project, words: &[String]) -> Result {
         [word] if word == "--help" => return child::run(project.host(&program).arg("--help")),
         _ => {}
     }
-    let checked = child::capture(project.host(&program).arg("--check").args(own))?;
-    if checked.status != 0 {
-        return fail(checked.output.trim_end());
-    }
+    let protocol = own::protocol(&program, own)?;
     match rest {
-        None => serve(project, &program, own),
+        None => serve(project, &program, own, protocol),
         Some([]) => fail(format_args!("device: nothing behind --; {}", choices())),
         Some([command, ..]) if !COMMANDS.contains(&&**command) => {
             fail(format_args!("device: '{command}'; {}", choices()))
@@ -77,26 +77,26 @@ fn run_on_it(project: &Project, own: &[String], command: &[String]) -> Result {
 }
 
 /// Serves it to a guest that somebody else starts.
-fn serve(project: &Project, program: &Path, own: &[String]) -> Result {
+fn serve(project: &Project, program: &Path, own: &[String], protocol: Protocol) -> Result {
     let socket = project.target("device.socket");
     let Some(path) = socket.to_str() else {
         return Err(Failure::Because(format!("{}: no text", socket.display())));
     };
     let size = env::var("MEM").unwrap_or_else(|_| "256M".to_owned());
     let memory = qemu_command::shared_memory(&size);
-    let device = ["-device".to_owned(), qemu_command::vfio_user(path)];
-    let arguments: Vec<_> = memory.iter().chain(&device).map(|it| quote(it)).collect();
-    if own.iter().any(|word| word == "protocol=vhost-user") {
-        say(format_args!(
-            "QEMU 11.1 or later takes this device at {path} as ./run.sh device --help says"
-        ));
-    } else {
-        say(format_args!(
-            "QEMU 11.1 or later takes this device by (MEM=.. and -m say how much memory, one \
-             value)\n-m {size} {}",
-            arguments.join(" ")
-        ));
-    }
+    let attached = Attached {
+        id: "crypto".to_owned(),
+        socket: path.to_owned(),
+        protocol,
+        place: Place::Board,
+    };
+    let arguments = memory.into_iter().chain(attached.arguments());
+    let arguments: Vec<_> = arguments.map(|it| quote(&it)).collect();
+    say(format_args!(
+        "QEMU 11.1 or later takes this device by (MEM=.. and -m say how much memory, one value)\n\
+         -m {size} {}",
+        arguments.join(" ")
+    ));
     say("it ends with QEMU; what can be typed until then: ./run.sh device --help");
     let mut device = project.host(program);
     device.arg(OsStr::new(path)).args(own);

@@ -14,7 +14,7 @@ mod watch;
 pub use self::{
     join::join_all,
     messages::{first_cpu_of, vector_of},
-    open::{DeviceOrNone, Reach, Wiring, find_crypto, open_crypto},
+    open::{DeviceOrNone, Reach, Wiring, find_crypto, left, open_crypto},
     watch::{wait_until_idle, watch},
 };
 pub use crate::platform::CryptoDevice;

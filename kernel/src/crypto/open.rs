@@ -103,6 +103,18 @@ pub fn open_crypto(index: usize, reach: Reach, wiring: Wiring, options: Options)
     device.map(Some)
 }
 
+/// Takes note that the device of a function has left, so that another one there may be set up.
+/// `device` is told of it, since its reset would meet the next one.
+///
+/// # Panics
+///
+/// If it is still there.
+pub fn left(function: DeviceFunction, device: &CryptoDevice) {
+    let answer = device.check();
+    assert!(answer.is_err(), "the device of {function} answers");
+    TAKEN.lock().retain(|taken| *taken != function);
+}
+
 /// Sets up a function that nobody else does.
 fn open(
     function: DeviceFunction,

@@ -68,6 +68,8 @@ pub struct Machine {
     pub device_options: String,
     /// The words of each device of host/device, in a process of its own.
     pub own: Vec<String>,
+    /// Those lie in slots, where devices leave and come while the guest runs.
+    pub hotplug: bool,
     pub timeout_s: u32,
     /// More arguments of QEMU.
     pub arguments: Vec<String>,
@@ -204,6 +206,7 @@ impl Machine {
             cpus: number("SMP", "smp", 1, 1..=64)?,
             devices,
             own,
+            hotplug: asked.get("hotplug") == Some("on"),
             vectors: number("VECTORS", "vectors", 3, 0..=2048)?,
             timeout_s: number("TIMEOUT", "timeout", 300, 1..=86_400)?,
             memory: check_memory(get("MEM").or(asked.get("mem")).unwrap_or("256M"))?,
@@ -242,9 +245,9 @@ struct Asked<'a> {
 
 impl<'a> Asked<'a> {
     fn take(&mut self, word: &'a str) -> Result<(), Refusal> {
-        const KNOWN: [&str; 11] = [
+        const KNOWN: [&str; 12] = [
             "smp", "mem", "machine", "vectors", "devices", "timeout", "fails", "args", "accel",
-            "device", "ends",
+            "device", "ends", "hotplug",
         ];
         match word.split_once('=') {
             Some(("append", value)) => self.append.push(value),

@@ -77,8 +77,8 @@ fn run(
     variables: &Variables,
     show: Show,
 ) -> Result<(Run, Option<String>)> {
-    let devices = Devices::start(variables.own_program(), &machine.own)?;
-    let command = qemu::command(machine, image, variables, &devices.sockets())?;
+    let mut devices = Devices::start(variables.own_program(), &machine.own, machine.hotplug)?;
+    let command = qemu::command(machine, image, variables, devices.arguments())?;
     let mut lines = Lines::default();
     let listen = |chunk: &[u8]| lines.take(chunk, |line| devices.hear(line));
     let run = child::run_qemu(&command, machine.timeout_s, show, listen)?;

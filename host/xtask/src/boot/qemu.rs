@@ -3,7 +3,7 @@
 //! For [`boot`](super::boot). The rule: whatever runs in QEMU runs by this command line, so that a
 //! run can be repeated and compared.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::machine::{Machine, Variables};
 use crate::report::{Failure, Result};
@@ -19,7 +19,7 @@ pub struct Image<'a> {
     pub words: &'a str,
 }
 
-/// Returns QEMU and its arguments. `sockets` are those of devices of our own.
+/// Returns QEMU and its arguments. `own` are those of devices of our own.
 ///
 /// # Errors
 ///
@@ -28,7 +28,7 @@ pub fn command(
     machine: &Machine,
     image: &Image,
     variables: &Variables,
-    sockets: &[PathBuf],
+    own: Vec<String>,
 ) -> Result<Vec<String>> {
     // For a machine that can only ever have one CPU, TCG translates locked instructions into plain
     // ones, though the device runs in a thread of its own: a full barrier is none, and kicks and
@@ -69,19 +69,23 @@ pub fn command(
         }
         command.extend(["-object".to_owned(), backend, "-device".to_owned(), device]);
     }
-    if !sockets.is_empty() {
+    let has_own = !own.is_empty();
+    if has_own {
         command.extend(shared_memory(&machine.memory));
     }
-    for socket in sockets {
-        command.extend(["-device".to_owned(), vfio_user(&text(socket)?)]);
+    if machine.hotplug {
+        // A slot's own registers, as on any machine, and no words of ACPI's bytecode.
+        let off = "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off";
+        command.extend(["-global".to_owned(), off.to_owned()]);
     }
+    command.extend(own);
     command.extend(machine.arguments.iter().cloned());
     if let Some(initramfs) = image.initramfs {
         command.extend(["-initrd".to_owned(), text(initramfs)?]);
     }
     let own = Some(image.words).filter(|words| !words.is_empty());
     // By eventfd, when the host comes to it, and not under the lock of a register read.
-    let asynchronous = (!sockets.is_empty()).then_some("messages=asynchronous");
+    let asynchronous = has_own.then_some("messages=asynchronous");
     let appended = machine
         .append
         .iter()
@@ -104,11 +108,6 @@ pub fn shared_memory(size: &str) -> [String; 4] {
     ["-object".to_owned(), memory, "-machine".to_owned(), machine]
 }
 
-/// Returns the device that another process serves at a socket, as QEMU takes it.
-pub fn vfio_user(socket: &str) -> String {
-    format!(r#"{{"driver":"vfio-user-pci","socket":{{"type":"unix","path":"{socket}"}}}}"#)
-}
-
 fn text(path: &Path) -> Result<String> {
     let text = path.to_str().map(str::to_owned);
     text.ok_or_else(|| Failure::Because(format!("{}: its path is no text", path.display())))
@@ -121,12 +120,8 @@ mod tests {
     fn line(words: &str, image: &Image) -> String {
         let variables = Variables::default().with("ACCEL", "tcg");
         let machine = Machine::new(words, &variables).unwrap();
-        let sockets: Vec<_> = machine
-            .own
-            .iter()
-            .map(|_| PathBuf::from("socket"))
-            .collect();
-        let command = command(&machine, image, &variables, &sockets);
+        let own = machine.own.iter().map(|words| format!("own:{words}"));
+        let command = command(&machine, image, &variables, own.collect());
         command.unwrap().join(" ")
     }
 
@@ -161,12 +156,9 @@ mod tests {
         let memory = "-object memory-backend-memfd,id=memory,size=64M,share=on \
             -machine memory-backend=memory";
         assert!(own.contains(memory), "{own}");
-        let device =
-            r#"-device {"driver":"vfio-user-pci","socket":{"type":"unix","path":"socket"}}"#;
-        assert!(
-            own.contains(device) && !own.contains("virtio-crypto"),
-            "{own}"
-        );
+        assert!(own.contains(" own:queues=2 ") && own.contains("messages=asynchronous"));
+        assert!(!own.contains("virtio-crypto") && !own.contains("acpi-pci-hotplug"));
+        assert!(line("own= hotplug=on", &kernel()).contains("acpi-pci-hotplug"));
         assert!(!line("", &kernel()).contains("memory-backend"));
     }
 

@@ -3,40 +3,36 @@
 //! For [`boot`](super::boot) and for `./run.sh device`. The rule: no process outlives its run, and
 //! none that is dead or hangs makes a run wait.
 
+mod attached;
+mod monitor;
+mod process;
+
 use std::{
+    ffi::OsStr,
     fs,
-    io::{self, BufRead, BufReader, Read, Write},
-    os::unix::net::UnixStream,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicU32, Ordering},
-    },
-    thread::{self, JoinHandle},
-    time::{Duration, Instant},
+    process::Command,
+    sync::atomic::{AtomicU32, Ordering},
 };
 
 use crate::{
     child,
-    files::{self, scratch},
+    files::scratch,
     project::Project,
     report::{Result, fail, say},
 };
+use monitor::Monitor;
+use process::Process;
 
-/// The device of QEMU at whose other end such a process is.
+pub use attached::{Attached, Place, Protocol};
+
+/// The device of QEMU at whose other end such a process is. A QEMU that has it has that of
+/// vhost-user, too.
 pub const QEMU_DEVICE: &str = "vfio-user-pci";
 /// What cargo calls it.
 const NAME: &str = "virtio-crypto-device";
 /// What stands in a line of the guest that is for one of them.
 const TO_DEVICE: &str = "to device ";
-
-/// How long a process may take until its socket is there.
-const START: Duration = Duration::from_secs(30);
-/// How long it may take to end once QEMU has.
-const END: Duration = Duration::from_secs(5);
-/// How long it may take to answer a line.
-const ANSWER: Duration = Duration::from_secs(5);
 
 /// Returns where the program is once it is built; `None` before. Its directory is its own: cargo
 /// may be at work in the other one, and holds its lock.
@@ -69,23 +65,55 @@ fn directory(project: &Project) -> PathBuf {
     project.target("device")
 }
 
-/// The processes of a run.
-#[derive(Debug, Default)]
-pub struct Devices {
-    processes: Vec<Process>,
-    /// Where their sockets are.
-    folder: Option<PathBuf>,
+/// Returns by which protocol a device of these words is served: the program says what QEMU has to
+/// know of its queues.
+///
+/// # Errors
+///
+/// Fails with what the program says of words that make no device.
+pub fn protocol(program: &Path, words: &[impl AsRef<OsStr>]) -> Result<Protocol> {
+    let checked = child::capture(Command::new(program).arg("--check").args(words))?;
+    let said = checked.output.trim_end();
+    if checked.status != 0 {
+        return fail(said);
+    }
+    let number = |name: &str| {
+        let mut fields = said.split_whitespace().filter_map(|it| it.split_once('='));
+        let value = fields.find(|(own, _)| *own == name);
+        value.and_then(|(_, value)| value.parse().ok())
+    };
+    if !said.contains("protocol=vhost-user") {
+        return Ok(Protocol::VfioUser);
+    }
+    match number("queues").zip(number("queue_size")) {
+        Some((queues, queue_size)) => Ok(Protocol::VhostUser { queues, queue_size }),
+        None => fail(format_args!(
+            "the device says nothing of its queues: {said}"
+        )),
+    }
 }
 
-/// A process that is a device.
+/// The devices of a run.
+#[derive(Debug, Default)]
+pub struct Devices {
+    program: PathBuf,
+    devices: Vec<Device>,
+    /// Where their sockets are.
+    folder: PathBuf,
+    /// By which they leave and come, if they do.
+    monitor: Option<Monitor>,
+}
+
+/// A device of a machine.
 #[derive(Debug)]
-struct Process {
-    child: Child,
-    socket: PathBuf,
-    control: PathBuf,
-    /// What it has said so far.
-    said: Arc<Mutex<String>>,
-    readers: Vec<JoinHandle<()>>,
+struct Device {
+    words: String,
+    attached: Attached,
+    process: Process,
+    /// What processes before have said.
+    said: String,
+    /// How often it has come.
+    lives: u32,
 }
 
 impl Devices {
@@ -94,15 +122,13 @@ impl Devices {
     /// # Errors
     ///
     /// Fails with what a process says that cannot be such a device.
-    pub fn start(program: Option<&Path>, own: &[String]) -> Result<Self> {
+    pub fn start(program: Option<&Path>, own: &[String], may_leave: bool) -> Result<Self> {
         if own.is_empty() {
             return Ok(Self::default());
         }
-        // QEMU's other half of another protocol is another device, and the lines have their socket.
-        let mut words = own.iter().flat_map(|words| words.split(','));
-        if let Some(word) =
-            words.find(|word| word.starts_with("protocol=") || word.starts_with("control="))
-        {
+        let mut words = own.iter().flat_map(|words| split(words));
+        if let Some(word) = words.find(|word| word.starts_with("control=")) {
+            // The lines that a guest says have their own.
             return fail(format_args!(
                 "'{word}' is for a guest that somebody else starts: ./run.sh device --help"
             ));
@@ -115,29 +141,71 @@ impl Devices {
         let run = RUNS.fetch_add(1, Ordering::Relaxed);
         let folder = scratch(&format!("devices-{run}"))?;
         let mut devices = Self {
-            processes: Vec::new(),
-            folder: Some(folder.clone()),
+            program: program.to_owned(),
+            devices: Vec::new(),
+            monitor: may_leave.then(|| Monitor::at(&folder.join("monitor"))),
+            folder,
         };
         for (number, words) in own.iter().enumerate() {
-            let socket = folder.join(format!("{number}"));
-            let control = folder.join(format!("{number}.control"));
-            let process = Process::start(program, words, socket, control)?;
-            devices.processes.push(process);
+            let device = devices.start_one(number, words, may_leave)?;
+            devices.devices.push(device);
         }
-        for process in &mut devices.processes {
-            process.wait_for_socket()?;
+        for device in &mut devices.devices {
+            device.process.wait_for_socket()?;
         }
         Ok(devices)
     }
 
-    /// Returns the sockets, in the order of the words.
-    pub fn sockets(&self) -> Vec<PathBuf> {
-        let processes = self.processes.iter();
-        processes.map(|process| process.socket.clone()).collect()
+    fn start_one(&self, number: usize, words: &str, may_leave: bool) -> Result<Device> {
+        let place = match may_leave {
+            true => Place::Slot(number),
+            false => Place::Board,
+        };
+        let list: Vec<_> = split(words).collect();
+        let protocol = match list.contains(&"protocol=vhost-user") {
+            true => protocol(&self.program, &list)?,
+            false => Protocol::VfioUser,
+        };
+        let (process, socket) = self.start_process(number, words, 0)?;
+        let attached = Attached {
+            id: id(number, 0),
+            socket,
+            protocol,
+            place,
+        };
+        Ok(Device {
+            words: words.to_owned(),
+            attached,
+            process,
+            said: String::new(),
+            lives: 1,
+        })
     }
 
-    /// Hears a line of the guest. `to device N COMMAND` is a command for one of them.
-    pub fn hear(&self, line: &str) {
+    /// Starts the process of a device's next life; returns where its socket is.
+    fn start_process(&self, number: usize, words: &str, life: u32) -> Result<(Process, String)> {
+        let socket = self.folder.join(id(number, life));
+        let Some(text) = socket.to_str().map(str::to_owned) else {
+            return fail(format_args!("{}: its path is no text", socket.display()));
+        };
+        let control = self.folder.join(format!("{}.control", id(number, life)));
+        let process = Process::start(&self.program, split(words), socket, control)?;
+        Ok((process, text))
+    }
+
+    /// Returns the arguments by which QEMU has them.
+    pub fn arguments(&self) -> Vec<String> {
+        let devices = self.devices.iter();
+        let mut arguments: Vec<_> = devices.flat_map(|it| it.attached.arguments()).collect();
+        if let Some(monitor) = &self.monitor {
+            arguments.extend(monitor.arguments());
+        }
+        arguments
+    }
+
+    /// Hears a line of the guest. `to device N COMMAND` is a command for one of them, or for QEMU:
+    /// `unplug` has QEMU ask the guest to let it go, `plug` brings it back with a new process.
+    pub fn hear(&mut self, line: &str) {
         // A test's name may stand in front of it.
         let Some((_, rest)) = line.split_once(TO_DEVICE) else {
             return;
@@ -145,138 +213,87 @@ impl Devices {
         let Some((number, command)) = rest.split_once(' ') else {
             return say(format_args!("'{line}': {TO_DEVICE}NUMBER COMMAND"));
         };
-        let process = number
-            .parse()
-            .ok()
-            .and_then(|index: usize| self.processes.get(index));
-        match process.map(|process| process.tell(command)) {
-            Some(Ok(())) => {}
-            Some(Err(error)) => say(format_args!("device {number}: {error}")),
-            None => say(format_args!("device {number}: there is none")),
+        let index = number.parse().ok();
+        let Some(index) = index.filter(|index| *index < self.devices.len()) else {
+            return say(format_args!("device {number}: there is none"));
+        };
+        let done = match command {
+            "unplug" => self.unplug(index),
+            "plug" => self.plug(index),
+            command => self.devices[index]
+                .process
+                .tell(command)
+                .map_err(Into::into),
+        };
+        if let Err(failure) = done {
+            say(format_args!("device {number}: {}", failure.reason()));
+        }
+    }
+
+    fn unplug(&self, index: usize) -> Result {
+        let id = &self.devices[index].attached.id;
+        self.tell_qemu("device_del", &format!(r#"{{"id":"{id}"}}"#))
+    }
+
+    fn plug(&mut self, index: usize) -> Result {
+        let life = self.devices[index].lives;
+        let (mut process, socket) = self.start_process(index, &self.devices[index].words, life)?;
+        process.wait_for_socket()?;
+        let device = &mut self.devices[index];
+        let mut before = std::mem::replace(&mut device.process, process);
+        device.said += &before.end();
+        device.lives += 1;
+        // QEMU may still be at the end of the one before.
+        device.attached.id = id(index, life);
+        device.attached.socket = socket;
+        self.tell_qemu("device_add", &self.devices[index].attached.json())
+    }
+
+    fn tell_qemu(&self, command: &str, arguments: &str) -> Result {
+        match &self.monitor {
+            Some(monitor) => Ok(monitor.execute(command, arguments)?),
+            None => fail("only devices of a machine with hotplug=on leave and come"),
         }
     }
 
     /// Waits for their end, makes it come where it does not, and returns what they said.
     pub fn end(mut self) -> String {
-        let processes = self.processes.iter_mut();
-        processes.map(Process::end).collect()
+        let mut said = String::new();
+        for device in &mut self.devices {
+            said += &device.said;
+            said += &device.process.end();
+        }
+        said
     }
 }
 
 impl Drop for Devices {
     fn drop(&mut self) {
-        for process in &mut self.processes {
-            process.kill();
+        for device in &mut self.devices {
+            device.process.kill();
         }
-        if let Some(folder) = &self.folder {
+        if !self.devices.is_empty() {
             // It lies where files do not stay.
-            let _ = fs::remove_dir_all(folder);
+            let _ = fs::remove_dir_all(&self.folder);
         }
     }
 }
 
-impl Process {
-    fn start(program: &Path, words: &str, socket: PathBuf, control: PathBuf) -> Result<Self> {
-        let mut command = match files::program("setpriv") {
-            // Ends it with this process, however that ends.
-            Some(setpriv) => {
-                let mut command = Command::new(setpriv);
-                command.args(["--pdeathsig", "TERM"]).arg(program);
-                command
-            }
-            None => Command::new(program),
-        };
-        command
-            .arg(&socket)
-            .args(words.split(',').filter(|word| !word.is_empty()));
-        command.arg(format!("control={}", control.display()));
-        command.stdin(Stdio::null());
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn()?;
-        let said = Arc::<Mutex<String>>::default();
-        let readers = [
-            child.stdout.take().map(|pipe| collect(pipe, said.clone())),
-            child.stderr.take().map(|pipe| collect(pipe, said.clone())),
-        ];
-        Ok(Self {
-            child,
-            socket,
-            control,
-            said,
-            readers: readers.into_iter().flatten().collect(),
-        })
-    }
-
-    fn wait_for_socket(&mut self) -> Result {
-        let start = Instant::now();
-        while !self.socket.exists() {
-            if let Some(status) = self.child.try_wait()? {
-                let said = self.end();
-                let line = said.lines().last().unwrap_or("it says nothing");
-                return fail(format_args!(
-                    "a device of our own ended with {status}: {line}"
-                ));
-            }
-            if start.elapsed() > START {
-                return fail("a device of our own makes no socket");
-            }
-            thread::sleep(Duration::from_millis(5));
-        }
-        Ok(())
-    }
-
-    /// Sends a command and waits for the answer.
-    fn tell(&self, command: &str) -> io::Result<()> {
-        let mut stream = UnixStream::connect(&self.control)?;
-        stream.set_read_timeout(Some(ANSWER))?;
-        writeln!(stream, "{command}")?;
-        let mut answer = String::new();
-        // One that dies of it answers nothing.
-        BufReader::new(stream).read_line(&mut answer)?;
-        match answer.trim_end() {
-            "ok" | "" => Ok(()),
-            other => Err(io::Error::other(other.to_owned())),
-        }
-    }
-
-    fn end(&mut self) -> String {
-        let start = Instant::now();
-        while matches!(self.child.try_wait(), Ok(None)) && start.elapsed() < END {
-            thread::sleep(Duration::from_millis(5));
-        }
-        self.kill();
-        for reader in self.readers.drain(..) {
-            // It has taken all that there was.
-            let _ = reader.join();
-        }
-        let said = self.said.lock();
-        said.map_or_else(|_| String::new(), |said| said.clone())
-    }
-
-    fn kill(&mut self) {
-        // One that has ended already cannot be killed, which is as well.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// Returns what a life of a device is called.
+fn id(number: usize, life: u32) -> String {
+    format!("own{number}-{life}")
 }
 
-/// Takes lines in a thread of its own.
-fn collect(pipe: impl Read + Send + 'static, said: Arc<Mutex<String>>) -> JoinHandle<()> {
-    thread::spawn(move || {
-        for line in BufReader::new(pipe).lines().map_while(io::Result::ok) {
-            if let Ok(mut said) = said.lock() {
-                said.push_str(&line);
-                said.push('\n');
-            }
-        }
-    })
+/// Splits what a machine says of a device into its words.
+fn split(words: &str) -> impl Iterator<Item = &str> {
+    words.split(',').filter(|word| !word.is_empty())
 }
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
+    use std::{os::unix::fs::PermissionsExt, time::Instant};
 
-    use super::*;
+    use super::{process::END, *};
     use crate::report::Failure;
 
     /// Makes a program that stands in for a device.
@@ -288,7 +305,7 @@ mod tests {
     }
 
     fn failure(program: Option<&Path>) -> String {
-        let started = Devices::start(program, &["queues=2".to_owned()]);
+        let started = Devices::start(program, &["queues=2".to_owned()], false);
         match started {
             Err(Failure::Because(reason)) => reason,
             other => panic!("{other:?}"),
@@ -308,24 +325,52 @@ mod tests {
 
     #[test]
     fn words_for_another_guest_are_refused() {
-        for word in ["protocol=vhost-user", "control=/dev/null"] {
-            let own = ["queues=2".to_owned(), format!("packed=on,{word}")];
-            match Devices::start(None, &own) {
-                Err(Failure::Because(reason)) => assert!(reason.contains(word), "{reason}"),
-                other => panic!("{other:?}"),
-            }
+        let word = "control=/dev/null";
+        let own = ["queues=2".to_owned(), format!("packed=on,{word}")];
+        match Devices::start(None, &own, false) {
+            Err(Failure::Because(reason)) => assert!(reason.contains(word), "{reason}"),
+            other => panic!("{other:?}"),
         }
     }
 
     #[test]
     fn one_that_hangs_is_ended() {
         let program = stand_in("own-hangs", "touch $1; echo here; exec sleep 1000");
-        let devices = Devices::start(Some(&program), &[String::new(), String::new()]).unwrap();
-        assert_eq!(devices.sockets().len(), 2);
+        let mut devices =
+            Devices::start(Some(&program), &[String::new(), String::new()], false).unwrap();
+        assert_eq!(devices.arguments().len(), 4);
         let start = Instant::now();
         devices.hear("test a ... to device 1 ready 0");
         devices.hear("to device 7 ready 0");
         assert_eq!(devices.end(), "here\nhere\n");
         assert!(start.elapsed() < 3 * END);
+    }
+
+    #[test]
+    fn device_in_a_slot_has_a_port_and_a_monitor() {
+        let program = stand_in("own-slot", "touch $1; echo $1 >&2; exec sleep 1000");
+        let devices = Devices::start(Some(&program), &[String::new()], true).unwrap();
+        let arguments = devices.arguments().join(" ");
+        assert!(arguments.contains("-device pcie-root-port,id=slot0,chassis=0,slot=0 "));
+        assert!(arguments.contains(r#""id":"own0-0","#) && arguments.contains(r#""bus":"slot0"}"#));
+        assert!(arguments.contains(" -qmp unix:"));
+    }
+
+    #[test]
+    fn vhost_user_tells_qemu_of_its_queues() {
+        let script = "case $1 in --check) echo protocol=vhost-user queues=3 queue_size=2048;;
+            *) touch $1; exec sleep 1000;; esac";
+        let program = stand_in("own-vhost", script);
+        let own = ["protocol=vhost-user,queues=2".to_owned()];
+        let devices = Devices::start(Some(&program), &own, false).unwrap();
+        let [_, chardev, _, device] = &devices.arguments()[..] else {
+            panic!("{:?}", devices.arguments());
+        };
+        assert!(chardev.starts_with("socket,id=own0-0-socket,path="));
+        assert_eq!(
+            device,
+            "vhost-user-test-device-pci,id=own0-0,chardev=own0-0-socket,\
+             virtio-id=20,config_size=56,num_vqs=3,vq_size=1024"
+        );
     }
 }
