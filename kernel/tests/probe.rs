@@ -61,6 +61,7 @@ kernel::tests! {
     machines: [""],
     tests: [
         session_of_an_ended_life_is_not_named_again,
+        chain_longer_than_the_ring_is_not_sent,
         each_silence_has_its_own_word,
         device_that_does_not_come_back_is_left_alone,
         what_is_not_tried_is_said_to_be_not_tried,
@@ -270,6 +271,24 @@ fn session_of_an_ended_life_is_not_named_again() {
     encrypt(&mut raw, new).unwrap();
     raw.destroy_all();
     assert_eq!(raw.resets_asked.len(), 1);
+}
+
+fn chain_longer_than_the_ring_is_not_sent() {
+    let (mut raw, switch, session) = rig();
+    let size = usize::from(raw.ring(Queue::Data(0)).unwrap().size());
+    let mut parts = alloc::vec![Part::Readable(alloc::vec![0]); size];
+    parts.push(Part::Writable(17));
+    let touches = switch.touches();
+    let sent = raw.send(Queue::Data(0), &parts);
+    assert_eq!(sent.err(), Some(Trouble::NoRoom));
+    let sent = raw.send_indirect(Queue::Data(0), &parts);
+    assert_eq!(sent.err(), Some(Trouble::NoRoom));
+    let sent = raw.publish_all(Queue::Data(0), &[parts]);
+    assert_eq!(sent.err(), Some(Trouble::NoRoom));
+    assert_eq!(switch.touches(), touches, "the device heard of it");
+    encrypt(&mut raw, session).unwrap();
+    raw.destroy_all();
+    assert!(raw.resets_asked.is_empty());
 }
 
 fn each_silence_has_its_own_word() {

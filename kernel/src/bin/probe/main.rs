@@ -66,6 +66,9 @@ fn by_hand(mut raw: Raw, wanted: Wanted, report: &mut Report) -> Option<String> 
     if let Err(error) = raw.bring_up() {
         println!("probe: no_set_up={error}");
     }
+    if !raw.has_room() {
+        return Some(String::from("no request fits into its rings"));
+    }
     let config = match Config::read(&raw) {
         Ok(config) => config,
         Err(error) => exit::fail(format_args!("{error}")),

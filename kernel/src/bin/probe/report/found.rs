@@ -66,6 +66,7 @@ impl From<Trouble> for Found {
     fn from(trouble: Trouble) -> Self {
         match trouble {
             Trouble::NotTried => Self::not_tried("the device was left alone"),
+            Trouble::NoRoom => Self::not_tried("it takes more descriptors than the ring has"),
             trouble => Self::new(false, format!("{trouble}")),
         }
     }

@@ -41,6 +41,7 @@ pub type Outcome = (Works, String);
 pub fn refused(step: &str, trouble: Trouble) -> Outcome {
     let works = match trouble {
         Trouble::NotTried => return (Works::NotTried, String::new()),
+        Trouble::NoRoom => return (Works::NotTried, format!("{step}: {trouble}")),
         Trouble::Status(1..=6) => Works::Refused,
         _ => Works::No,
     };

@@ -28,7 +28,8 @@ impl Raw {
 
     /// Publishes requests, with one kick for all of them.
     pub fn publish_all(&mut self, queue: Queue, requests: &[Vec<Part>]) -> Result<Batch, Trouble> {
-        let ring = self.ring(queue)?;
+        let descriptors = requests.iter().map(Vec::len).sum();
+        let ring = self.ring_for(queue, descriptors)?;
         let mut head = 0;
         let chains = requests.iter().map(|parts| {
             let chain = Chain::new(parts);
@@ -55,7 +56,7 @@ impl Raw {
                 let answers = chains.map(|((_, chain), len)| self.note_answer(chain, len));
                 Ok(answers.collect())
             }
-            Err(Trouble::NotTried) => Err(Trouble::NotTried),
+            Err(trouble) if trouble.is_ours() => Err(trouble),
             Err(trouble) => {
                 self.start_anew(trouble);
                 Err(trouble)

@@ -65,7 +65,7 @@ pub enum Borders {
 }
 
 impl Borders {
-    /// Those that fit into any ring.
+    /// Those that fit into most rings.
     pub const ALL: [Self; 5] = [
         Self::None,
         Self::InTheHeader,

@@ -135,6 +135,14 @@ impl Raw {
         }
     }
 
+    /// Tells whether a request that is read and written fits into every ring, as far as there are
+    /// rings.
+    pub fn has_room(&self) -> bool {
+        let rings = self.rings.iter();
+        let mut rings = rings.flat_map(|rings| rings.data.iter().chain([&rings.control]));
+        rings.all(|ring| ring.size() >= 2)
+    }
+
     /// Leaves the device alone from here on.
     pub fn stop(&mut self, trouble: Trouble) {
         if self.stopped.is_none() {
@@ -173,7 +181,7 @@ impl Raw {
     ///
     /// # Errors
     ///
-    /// But for [`Trouble::NotTried`], this life of the device has ended.
+    /// But for a trouble that is ours, this life of the device has ended.
     pub fn send(&mut self, queue: Queue, parts: &[Part]) -> Result<Answer, Trouble> {
         self.send_laid(queue, parts, Layout::Direct)
     }
@@ -187,7 +195,7 @@ impl Raw {
     ) -> Result<Answer, Trouble> {
         match self.exchange(queue, parts, layout) {
             Ok((chain, used_bytes)) => Ok(self.note_answer(&chain, used_bytes)),
-            Err(Trouble::NotTried) => Err(Trouble::NotTried),
+            Err(trouble) if trouble.is_ours() => Err(trouble),
             Err(trouble) => {
                 self.start_anew(trouble);
                 Err(trouble)
@@ -214,7 +222,7 @@ impl Raw {
         parts: &[Part],
         layout: Layout,
     ) -> Result<(Chain, u32), Trouble> {
-        let ring = self.ring(queue)?;
+        let ring = self.ring_for(queue, parts.len())?;
         let head = ring.head(0, parts.len());
         let chain = ring.publish(head, parts, layout);
         match self.wait(queue)? {
@@ -233,6 +241,15 @@ impl Raw {
                 ring.ok_or(Trouble::NotTried)
             }
             Queue::Control => Ok(&mut rings.control),
+        }
+    }
+
+    /// Returns a ring that has room for a chain of so many descriptors.
+    pub fn ring_for(&mut self, queue: Queue, descriptors: usize) -> Result<&mut Ring, Trouble> {
+        let ring = self.ring(queue)?;
+        match descriptors <= usize::from(ring.size()) {
+            true => Ok(ring),
+            false => Err(Trouble::NoRoom),
         }
     }
 
@@ -278,7 +295,7 @@ impl Raw {
 
     /// Sends a request behind one that has no answer yet; `None` when it has none either in time.
     fn send_beside(&mut self, queue: Queue, parts: &[Part]) -> Result<Option<Chain>, Trouble> {
-        let ring = self.ring(queue)?;
+        let ring = self.ring_for(queue, parts.len())?;
         let (first, wanted) = (0, ring.second_head());
         let head = ring.head(wanted, parts.len());
         let chain = ring.publish(head, parts, Layout::Direct);

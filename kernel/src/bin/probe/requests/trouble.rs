@@ -26,6 +26,16 @@ pub enum Trouble {
     /// Nothing was sent: the device was left alone before, or it would have named a session of a
     /// life that has ended.
     NotTried,
+    /// Nothing was sent: it has more descriptors than the ring, which no chain may have
+    /// (Virtio 1.3, 2.7.5.3.1 and 2.8.7.1).
+    NoRoom,
+}
+
+impl Trouble {
+    /// Tells whether the device has heard of nothing.
+    pub fn is_ours(self) -> bool {
+        matches!(self, Self::NotTried | Self::NoRoom)
+    }
 }
 
 impl fmt::Display for Trouble {
@@ -41,6 +51,7 @@ impl fmt::Display for Trouble {
             Self::NeverAnswered => f.write_str("never-answered"),
             Self::Late => f.write_str("late"),
             Self::NotTried => f.write_str("not-tried"),
+            Self::NoRoom => f.write_str("no-room"),
         }
     }
 }

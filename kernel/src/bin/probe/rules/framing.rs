@@ -75,7 +75,7 @@ pub const ROWS: &[Row] = &[
 /// Finds out what the device serves, by requests of each service cut both ways. The way that is
 /// answered more often is the way of all that follows.
 pub fn find(subject: &mut Subject, report: &mut Report) {
-    let mut taken = [0; 2];
+    let (mut taken, mut has_no_room) = ([0; 2], false);
     for work in WORKS {
         let known = subject.works.iter();
         if known.clone().any(|own| own.service == work.service) {
@@ -95,6 +95,7 @@ pub fn find(subject: &mut Subject, report: &mut Report) {
         println!("probe: framing request={name} one-per-field={fields} compact={joined}");
         for (taken, answer) in taken.iter_mut().zip(&answers) {
             *taken += u32::from(answer.is_ok());
+            has_no_room |= matches!(answer, Err(Trouble::NoRoom));
         }
         if answers.iter().any(Result::is_ok) {
             subject.works.push(work);
@@ -109,6 +110,7 @@ pub fn find(subject: &mut Subject, report: &mut Report) {
     let value = match taken {
         [0, 0] => String::from("no request is served either way"),
         [fields, joined] if fields == joined => String::from("either"),
+        _ if has_no_room => format!("{}; no room for the other", subject.raw.framing.name()),
         _ => format!("{} alone", subject.raw.framing.name()),
     };
     report.quirk("framing", value);
@@ -125,11 +127,12 @@ pub fn each_border(subject: &mut Subject, send: Send) -> Verdict {
 
 fn borders(subject: &mut Subject, all: &[Borders], send: Send) -> Verdict {
     subject.work()?;
-    let mut differing = Vec::new();
+    let (mut differing, mut is_tried) = (Vec::new(), false);
     for work in subject.works.clone() {
         for borders in all {
             let life = subject.raw.life;
             let answer = with_borders(&mut subject.raw, work, *borders, send);
+            is_tried |= answer != Ok(false);
             if let Err(what) = answer {
                 differing.push(format!("{} {}: {what}", work.name, borders.name()));
             }
@@ -139,6 +142,9 @@ fn borders(subject: &mut Subject, all: &[Borders], send: Send) -> Verdict {
             }
             subject.raw.destroy_all();
         }
+    }
+    if !is_tried {
+        return Err(Trouble::NoRoom.into());
     }
     let (services, ways) = (subject.works.len(), all.len());
     match differing.len() {
@@ -150,7 +156,8 @@ fn borders(subject: &mut Subject, all: &[Borders], send: Send) -> Verdict {
     }
 }
 
-fn with_borders(raw: &mut Raw, work: &Work, borders: Borders, send: Send) -> Result<(), String> {
+/// Tells whether the ring has room for a data request that is cut so, if nothing differs.
+fn with_borders(raw: &mut Raw, work: &Work, borders: Borders, send: Send) -> Result<bool, String> {
     let text = |trouble: Trouble| format!("{trouble}");
     let session = work.open(raw).map_err(text)?;
     let expected = work.ask(raw, session).map_err(text)?;
@@ -163,10 +170,13 @@ fn with_borders(raw: &mut Raw, work: &Work, borders: Borders, send: Send) -> Res
         raw.note_session(session_id(&created.written), work.destroy_opcode());
     }
     let parts = raw.data_parts(session, work.words, work.source, work.result_len);
-    let answer = send(raw, Queue::Data(0), &cut_anew(&parts, borders)).map_err(text)?;
+    let answer = match send(raw, Queue::Data(0), &cut_anew(&parts, borders)) {
+        Err(Trouble::NoRoom) => return Ok(false),
+        answer => answer.map_err(text)?,
+    };
     answer.status_at(work.result_len).map_err(text)?;
     if answer.written[..work.result_len] != expected[..] {
         return Err("another answer".into());
     }
-    Ok(())
+    Ok(true)
 }
