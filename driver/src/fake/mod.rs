@@ -16,6 +16,8 @@ mod rig;
 #[cfg(not(loom))]
 mod ring;
 #[cfg(not(loom))]
+mod rings;
+#[cfg(not(loom))]
 mod services;
 #[cfg(not(loom))]
 mod setup;
@@ -35,6 +37,7 @@ pub(crate) use self::{
     device::{FakeDevice, Served},
     random::Random,
     rig::{Rig, request},
-    setup::{Fault, Gone, Setup, is_packed},
+    rings::is_packed,
+    setup::{Fault, Gone, Setup},
     transport::FakeTransport,
 };

@@ -1,8 +1,8 @@
 //! What the fake device is like, and how it misbehaves.
 
 use alloc::{vec, vec::Vec};
-use std::{env, sync::OnceLock};
 
+use super::rings::ring_features;
 use crate::wire::{Features, Services};
 
 /// How the device breaks the rules, at the next request that it completes.
@@ -66,22 +66,6 @@ pub(crate) struct Setup {
     /// It judges events of a packed ring as QEMU does: see `ring`.
     pub(crate) judges_by_offsets: bool,
     pub(crate) services: Services,
-}
-
-/// Returns what a device offers for the rings that these tests run on: split ones, or those that
-/// `RING` in the environment names. Every test runs on both, in a run each.
-pub(crate) fn ring_features() -> Features {
-    static FEATURES: OnceLock<Features> = OnceLock::new();
-    *FEATURES.get_or_init(|| match env::var("RING").as_deref() {
-        Ok("packed") => Features::RING_PACKED,
-        Ok("split") | Err(_) => Features::empty(),
-        Ok(other) => panic!("RING={other}: split or packed"),
-    })
-}
-
-/// Tells whether these tests run on packed rings.
-pub(crate) fn is_packed() -> bool {
-    ring_features().contains(Features::RING_PACKED)
 }
 
 impl Default for Setup {

@@ -221,18 +221,24 @@ fn private_key_operations_leave_nothing_in_the_heap() {
     }
 }
 
+/// Has a signature made that is faulty: below the caller's part of the stack, where it can be
+/// overwritten.
+#[inline(never)]
+fn faulty_signature(how: How, der: &[u8]) -> &'static [u8] {
+    let rig = how.rig();
+    rig.far.set_results(Results::Faulty);
+    let key = RsaPrivateKey::from_pkcs1_der(der).unwrap();
+    let signer = open!(&rig, RsaSigner(&key, RsaHash::Sha256));
+    let faulty = drive(&rig, signer.sign(&[7; 32])).unwrap();
+    faulty.as_ref().to_vec().leak()
+}
+
 #[test]
 fn faulty_signatures_are_left_nowhere() {
     for how in EVERY_WAY {
         let der = KEYS[0];
-        let faulty: &[u8] = {
-            let rig = how.rig();
-            rig.far.set_results(Results::Faulty);
-            let key = RsaPrivateKey::from_pkcs1_der(der).unwrap();
-            let signer = open!(&rig, RsaSigner(&key, RsaHash::Sha256));
-            let faulty = drive(&rig, signer.sign(&[7; 32])).unwrap();
-            faulty.as_ref().to_vec().leak()
-        };
+        let faulty = faulty_signature(how, der);
+        scrub_stack();
         let watch = Watch::new(&[faulty]);
         let rig = how.rig();
         rig.far.set_results(Results::Faulty);

@@ -6,13 +6,16 @@ mod far;
 #[expect(dead_code, reason = "some of it only the driver's own tests need")]
 #[path = "../../../../driver/src/fake/platform.rs"]
 mod platform;
+#[expect(dead_code, reason = "some of it only the driver's own tests need")]
+#[path = "../../../../driver/src/fake/rings.rs"]
+mod rings;
 mod setup;
 mod transport;
 
 use std::{pin::Pin, sync::Arc, task::Poll, thread};
 
 use virtio_crypto::{
-    Cipher, CipherAlgorithm, Device, Direction, Error, Options, transport::MsixEntry,
+    Cipher, CipherAlgorithm, Device, Direction, Error, Features, Options, transport::MsixEntry,
 };
 
 pub(crate) use self::{
@@ -23,6 +26,7 @@ pub(crate) use self::{
 };
 use self::{
     platform::{forget_live_pages, message},
+    rings::ring_features,
     transport::TestTransport,
 };
 
@@ -63,6 +67,8 @@ impl Rig {
     fn put_together(alone: Arc<Alone>, setup: Setup, options: Options) -> Result<Self, Error> {
         let far = Arc::new(FarSide::new(&setup));
         let device = Arc::new(Device::new(TestTransport(far.clone()), options)?);
+        let rings = device.features() & (Features::RING_PACKED | Features::IN_ORDER);
+        assert_eq!(rings, ring_features(), "other rings than this run is on");
         let weak = Arc::downgrade(&device);
         far.deliver_to(Box::new(move |vector| {
             if let Some(device) = weak.upgrade() {

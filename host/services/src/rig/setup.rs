@@ -7,6 +7,8 @@ use device::{
 };
 use virtio_crypto::{AkcipherAlgorithm, Features};
 
+use super::rings::ring_features;
+
 /// Longest key of a message authentication code in bytes: more than a slot has room for.
 pub(crate) const MAX_AUTH_KEY_LEN: u32 = 4096;
 
@@ -37,7 +39,10 @@ impl Default for Setup {
         let mut algorithms = Algorithms::default();
         algorithms.akcipher |= 1 << AkcipherAlgorithm::EcdsaLinux as u32;
         Self {
-            features: Features::VERSION_1 | Features::INDIRECT_DESC | Features::EVENT_IDX,
+            features: Features::VERSION_1
+                | Features::INDIRECT_DESC
+                | Features::EVENT_IDX
+                | ring_features(),
             data_queues: 1,
             queue_size: 64,
             max_size_bytes: 1 << 20,

@@ -37,7 +37,11 @@ pub fn run_packed(part: &mut Part) -> Result {
     part.cargo(&mut cargo)
 }
 
-/// The services, whose tests have a crate of their own: the device computes by a library.
+/// What computes for long, and says of no ring what others do not say, too.
+const SAYS_NOTHING_OF_RINGS: [&str; 4] = ["vectors", "rsa", "signature", "ecdsa"];
+
+/// The services, whose tests have a crate of their own: the device computes by a library. Most of
+/// them run on other rings, too.
 pub fn run_services(part: &mut Part) -> Result {
     if !part.filter.may_match(&[part.project.path("host/services")]) {
         return Ok(());
@@ -47,7 +51,16 @@ pub fn run_services(part: &mut Part) -> Result {
     let mut cargo = part.project.quick_host_cargo(&arguments);
     cargo.args(["--all-features", "--"]);
     cargo.args(part.filter.words());
-    part.cargo(&mut cargo)
+    part.cargo(&mut cargo)?;
+    cargo.args(
+        SAYS_NOTHING_OF_RINGS
+            .iter()
+            .flat_map(|name| ["--skip", name]),
+    );
+    for ring in ["packed", "in_order"] {
+        part.cargo(cargo.env("RING", ring))?;
+    }
+    Ok(())
 }
 
 /// What the features change: public keys, and what is built of them.
