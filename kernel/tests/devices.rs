@@ -28,6 +28,7 @@ kernel::tests! {
         "devices=5 append=count=5",
         "devices=16 vectors=2048 append=count=16",
         "smp=4 devices=5 vectors=66 append=count=5",
+        "devices=2 iommu=on device=iommu_platform=on append=count=2",
         "devices=0 append=count=1 args=-object,,cryptodev-backend-builtin,id=c0\
         ,,-device,,pxb-pcie,id=px,bus_nr=64,,-device,,pcie-root-port,id=rp,bus=px,chassis=1\
         ,,-device,,virtio-crypto-pci,cryptodev=c0,bus=rp",

@@ -9,8 +9,9 @@ use std::{
 };
 
 use device::{
+    feature,
     function::{COMMANDS, Function},
-    options::{self, Options},
+    options::{self, Framing, Options, mix},
     serve,
 };
 
@@ -19,8 +20,10 @@ const MOST_BY_VHOST_USER: u16 = 63;
 
 const USAGE: &str = "\
 virtio-crypto-device SOCKET [name=value ..]: a virtio-crypto device for a virtual machine
-virtio-crypto-device --check [name=value ..]: says whether there is such a device, and what QEMU has
-to know of it
+virtio-crypto-device --check [name=value ..]: says whether there is such a device, and what QEMU and
+the driver have to know of it
+virtio-crypto-device --mixes COUNT SEED: says words for so many devices, a line each, in which every
+pair of options stands together
 
 It waits for QEMU (11.1 or later) at SOCKET, is its device until QEMU ends, and then prints one line
 of counts: requests and notifications by queue, the control queue last, and interrupts by vector.
@@ -51,14 +54,18 @@ struct Asked {
 }
 
 impl Asked {
-    /// Says what QEMU has to know of the queues.
+    /// Says what QEMU has to know of the queues, and the driver of the requests.
     fn line(&self) -> String {
         let protocol = match self.protocol {
             Protocol::VfioUser => "vfio-user",
             Protocol::VhostUser => "vhost-user",
         };
         let (queues, size) = (self.options.queue_count(), self.options.queue_size);
-        format!("protocol={protocol} queues={queues} queue_size={size}")
+        let framing = match self.options.framing {
+            Framing::OnePerField => "fields",
+            Framing::Any | Framing::Surplus => "any",
+        };
+        format!("protocol={protocol} queues={queues} queue_size={size} framing={framing}")
     }
 }
 
@@ -93,6 +100,15 @@ fn main() -> ExitCode {
     let Some((first, words)) = words.split_first() else {
         return fail("no SOCKET; --help shows what it takes");
     };
+    if first == "--mixes" {
+        return match mixes(words) {
+            Some(lines) => {
+                print!("{lines}");
+                ExitCode::SUCCESS
+            }
+            None => fail("--mixes COUNT SEED: two numbers"),
+        };
+    }
     let outcome = match (first.as_str(), parse(words)) {
         (_, Err(reason)) => Err(reason),
         ("--check", Ok(asked)) => Ok(asked.line()),
@@ -108,6 +124,15 @@ fn main() -> ExitCode {
         }
         Err(reason) => fail(&reason),
     }
+}
+
+/// Says words of so many mixes, a line each, from a seed on.
+fn mixes(words: &[String]) -> Option<String> {
+    let [count, seed] = words else { return None };
+    let (count, seed) = (count.parse().ok()?, seed.parse::<u64>().ok()?);
+    let lists = (seed..).flat_map(mix::pairwise);
+    let lines = lists.take(count).map(|words| words.join(",") + "\n");
+    Some(lines.collect())
 }
 
 fn fail(reason: &str) -> ExitCode {
@@ -152,6 +177,11 @@ fn parse(words: &[String]) -> Result<Asked, String> {
             "queues={}: by vhost-user {MOST_BY_VHOST_USER} at most",
             options.data_queues
         ));
+    }
+    let needs_translations = options.features & feature::ACCESS_PLATFORM != 0;
+    if matches!(protocol, Protocol::VhostUser) && needs_translations {
+        // QEMU refuses a device that does not ask it, by BACKEND_REQ, where an address leads.
+        return Err("access_platform=on: not by vhost-user".to_owned());
     }
     Ok(Asked {
         control,

@@ -10,7 +10,7 @@ use crate::{
         own::{self, Attached, Place, Protocol},
         qemu as qemu_command,
     },
-    child,
+    child, mixes,
     project::Project,
     qemu,
     report::{Failure, Result, fail, quote, say},
@@ -45,7 +45,10 @@ pub fn run(project: &Project, words: &[String]) -> Result {
         [word] if word == "--help" => return child::run(project.host(&program).arg("--help")),
         _ => {}
     }
-    let protocol = own::protocol(&program, own)?;
+    if own.iter().any(|word| word.starts_with("mixes=")) {
+        return mixes::run(project, &program, own);
+    }
+    let protocol = own::ask(&program, own)?.protocol;
     match rest {
         None => serve(project, &program, own, protocol),
         Some([]) => fail(format_args!("device: nothing behind --; {}", choices())),

@@ -22,6 +22,7 @@ mod debian;
 mod device;
 mod files;
 mod lint;
+mod mixes;
 mod peer;
 mod probe;
 mod project;

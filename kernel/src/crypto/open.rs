@@ -10,7 +10,7 @@ use alloc::{sync::Arc, vec::Vec};
 
 use spin::Mutex;
 use virtio_crypto::{
-    Device, Error, InterruptMode, Options,
+    Device, Error, Framing, InterruptMode, Options,
     transport::{
         Transport, VirtioDriversTransport,
         pci::{PciTransport, is_crypto_device},
@@ -133,6 +133,9 @@ fn open(
         // QEMU's own devices send their messages under the lock that the answer to a register read
         // takes.
         options.message_travel_ns = 0;
+    }
+    if command_line::value("framing") == Some("fields") {
+        options.framing = Framing::OnePerField;
     }
     let device = match reach {
         Reach::Pci => {

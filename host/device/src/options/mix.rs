@@ -6,8 +6,8 @@
 use crate::random::Random;
 
 /// Words of which each mix has one line a factor.
-const FACTORS: [&[&str]; 12] = [
-    &["queues=1", "queues=2", "queues=4", "queues=8"],
+const FACTORS: [&[&str]; 14] = [
+    &["queues=1", "queues=2", "queues=4", "queues=8", "queues=64"],
     &[
         "revision_1=on stateless=on",
         "revision_1=on stateless=off",
@@ -27,6 +27,8 @@ const FACTORS: [&[&str]; 12] = [
     &["order_platform=off", "order_platform=on"],
     &["access_platform=off", "access_platform=on"],
     &["queue_size=1024", "queue_size=64", "queue_size=256"],
+    &["max_size=1048576", "max_size=4096", "max_size=65536"],
+    &["one_per_field=off", "one_per_field=on"],
 ];
 
 /// A value of one factor.

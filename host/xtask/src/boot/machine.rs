@@ -70,6 +70,8 @@ pub struct Machine {
     pub own: Vec<String>,
     /// Those lie in slots, where devices leave and come while the guest runs.
     pub hotplug: bool,
+    /// Devices lie behind an IOMMU.
+    pub iommu: bool,
     pub timeout_s: u32,
     /// More arguments of QEMU.
     pub arguments: Vec<String>,
@@ -207,6 +209,7 @@ impl Machine {
             devices,
             own,
             hotplug: asked.get("hotplug") == Some("on"),
+            iommu: asked.get("iommu") == Some("on"),
             vectors: number("VECTORS", "vectors", 3, 0..=2048)?,
             timeout_s: number("TIMEOUT", "timeout", 300, 1..=86_400)?,
             memory: check_memory(get("MEM").or(asked.get("mem")).unwrap_or("256M"))?,
@@ -245,9 +248,9 @@ struct Asked<'a> {
 
 impl<'a> Asked<'a> {
     fn take(&mut self, word: &'a str) -> Result<(), Refusal> {
-        const KNOWN: [&str; 12] = [
+        const KNOWN: [&str; 13] = [
             "smp", "mem", "machine", "vectors", "devices", "timeout", "fails", "args", "accel",
-            "device", "ends", "hotplug",
+            "device", "ends", "hotplug", "iommu",
         ];
         match word.split_once('=') {
             Some(("append", value)) => self.append.push(value),

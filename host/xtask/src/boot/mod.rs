@@ -17,6 +17,7 @@ use crate::{
 };
 use machine::{Machine, Variables};
 use own::Devices;
+use qemu::Own;
 
 pub use accelerator::accelerator;
 pub use qemu::Image;
@@ -78,7 +79,11 @@ fn run(
     show: Show,
 ) -> Result<(Run, Option<String>)> {
     let mut devices = Devices::start(variables.own_program(), &machine.own, machine.hotplug)?;
-    let command = qemu::command(machine, image, variables, devices.arguments())?;
+    let own = Own {
+        arguments: devices.arguments(),
+        words: devices.guest_words(),
+    };
+    let command = qemu::command(machine, image, variables, own)?;
     let mut lines = Lines::default();
     let listen = |chunk: &[u8]| lines.take(chunk, |line| devices.hear(line));
     let run = child::run_qemu(&command, machine.timeout_s, show, listen)?;

@@ -19,7 +19,16 @@ pub struct Image<'a> {
     pub words: &'a str,
 }
 
-/// Returns QEMU and its arguments. `own` are those of devices of our own.
+/// What devices of our own add.
+#[derive(Debug, Default)]
+pub struct Own {
+    /// Arguments of QEMU.
+    pub arguments: Vec<String>,
+    /// Words of the guest's command line.
+    pub words: Vec<&'static str>,
+}
+
+/// Returns QEMU and its arguments.
 ///
 /// # Errors
 ///
@@ -28,7 +37,7 @@ pub fn command(
     machine: &Machine,
     image: &Image,
     variables: &Variables,
-    own: Vec<String>,
+    own: Own,
 ) -> Result<Vec<String>> {
     // For a machine that can only ever have one CPU, TCG translates locked instructions into plain
     // ones, though the device runs in a thread of its own: a full barrier is none, and kicks and
@@ -60,6 +69,11 @@ pub fn command(
     ]
     .map(str::to_owned)
     .to_vec();
+    if machine.iommu {
+        // In front of all that it stands before; vfio-user wants to be told of each mapping.
+        let iommu = "intel-iommu,caching-mode=on".to_owned();
+        command.extend(["-device".to_owned(), iommu]);
+    }
     for number in 0..machine.devices {
         let backend = format!("cryptodev-backend-builtin,id=cryptodev{number}");
         let vectors = machine.vectors;
@@ -69,8 +83,7 @@ pub fn command(
         }
         command.extend(["-object".to_owned(), backend, "-device".to_owned(), device]);
     }
-    let has_own = !own.is_empty();
-    if has_own {
+    if !own.arguments.is_empty() {
         command.extend(shared_memory(&machine.memory));
     }
     if machine.hotplug {
@@ -78,22 +91,17 @@ pub fn command(
         let off = "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off";
         command.extend(["-global".to_owned(), off.to_owned()]);
     }
-    command.extend(own);
+    command.extend(own.arguments);
     command.extend(machine.arguments.iter().cloned());
     if let Some(initramfs) = image.initramfs {
         command.extend(["-initrd".to_owned(), text(initramfs)?]);
     }
-    let own = Some(image.words).filter(|words| !words.is_empty());
-    // By eventfd, when the host comes to it, and not under the lock of a register read.
-    let asynchronous = has_own.then_some("messages=asynchronous");
-    let appended = machine
-        .append
-        .iter()
-        .map(String::as_str)
-        .chain(asynchronous);
-    let append = own
+    let words = Some(image.words).filter(|words| !words.is_empty());
+    let appended = machine.append.iter().map(String::as_str);
+    let append = words
         .into_iter()
         .chain(appended)
+        .chain(own.words)
         .collect::<Vec<_>>()
         .join(" ");
     command.extend(["-kernel".to_owned(), text(image.kernel)?]);
@@ -121,7 +129,11 @@ mod tests {
         let variables = Variables::default().with("ACCEL", "tcg");
         let machine = Machine::new(words, &variables).unwrap();
         let own = machine.own.iter().map(|words| format!("own:{words}"));
-        let command = command(&machine, image, &variables, own.collect());
+        let own = Own {
+            arguments: own.collect(),
+            words: Vec::from(["word"]),
+        };
+        let command = command(&machine, image, &variables, own);
         command.unwrap().join(" ")
     }
 
@@ -156,16 +168,19 @@ mod tests {
         let memory = "-object memory-backend-memfd,id=memory,size=64M,share=on \
             -machine memory-backend=memory";
         assert!(own.contains(memory), "{own}");
-        assert!(own.contains(" own:queues=2 ") && own.contains("messages=asynchronous"));
+        assert!(own.contains(" own:queues=2 ") && own.ends_with(" word"));
         assert!(!own.contains("virtio-crypto") && !own.contains("acpi-pci-hotplug"));
         assert!(line("own= hotplug=on", &kernel()).contains("acpi-pci-hotplug"));
+        let behind = line("own=queues=2 iommu=on", &kernel());
+        assert!(behind.find("-device intel-iommu") < behind.find(" own:queues=2"));
         assert!(!line("", &kernel()).contains("memory-backend"));
     }
 
     #[test]
     fn appended_words_follow_the_callers_own() {
         assert!(
-            line("append=a=1 append=b", &kernel()).ends_with("-kernel kernel -append demo a=1 b")
+            line("append=a=1 append=b", &kernel())
+                .ends_with("-kernel kernel -append demo a=1 b word")
         );
         let silent = Image {
             words: "",
@@ -174,7 +189,7 @@ mod tests {
         };
         let line = line("append=a", &silent);
         assert!(
-            line.ends_with("-initrd root -kernel kernel -append a"),
+            line.ends_with("-initrd root -kernel kernel -append a word"),
             "{line}"
         );
     }

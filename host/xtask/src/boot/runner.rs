@@ -39,12 +39,14 @@ pub fn run(project: &Project, elf: &str, words: &[String]) -> Result {
     let asked = machines(&fs::read(elf)?)?;
     let given = env::var("MACHINE_WORDS").ok();
     // Whoever gave the machine's words, or names a binary with one machine, has what repeats it.
-    let has_choice = given.is_none() && asked.len() > 1;
     let machines = match given {
+        // A line for each, or nothing at all for the plain one.
+        Some(words) if words.contains('\n') => words.lines().map(str::to_owned).collect(),
         Some(words) => vec![words],
         None if asked.is_empty() => vec![String::new()],
         None => asked,
     };
+    let has_choice = machines.len() > 1;
     let command_line = words.join(" ");
     let mut has_failed = false;
     for machine in machines.iter().filter(|machine| is_wanted(machine, words)) {

@@ -152,6 +152,7 @@ const XTASK: House = House {
         "probe",
         "peer",
         "device",
+        "mixes",
         // The runs of a binary, each on its QEMU.
         "boot/runner",
         // What they need beside a compiler.

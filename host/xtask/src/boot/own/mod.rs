@@ -65,32 +65,41 @@ fn directory(project: &Project) -> PathBuf {
     project.target("device")
 }
 
-/// Returns by which protocol a device of these words is served: the program says what QEMU has to
-/// know of its queues.
+/// What others have to know of a device.
+#[derive(Clone, Copy, Debug)]
+pub struct Known {
+    pub protocol: Protocol,
+    /// Each field of a request has to have a descriptor of its own.
+    pub wants_fields: bool,
+}
+
+/// Returns what others have to know of a device of these words, which the program says.
 ///
 /// # Errors
 ///
 /// Fails with what the program says of words that make no device.
-pub fn protocol(program: &Path, words: &[impl AsRef<OsStr>]) -> Result<Protocol> {
+pub fn ask(program: &Path, words: &[impl AsRef<OsStr>]) -> Result<Known> {
     let checked = child::capture(Command::new(program).arg("--check").args(words))?;
     let said = checked.output.trim_end();
     if checked.status != 0 {
         return fail(said);
     }
-    let number = |name: &str| {
+    let value = |name: &str| {
         let mut fields = said.split_whitespace().filter_map(|it| it.split_once('='));
-        let value = fields.find(|(own, _)| *own == name);
-        value.and_then(|(_, value)| value.parse().ok())
+        fields.find(|(own, _)| *own == name).map(|(_, value)| value)
     };
-    if !said.contains("protocol=vhost-user") {
-        return Ok(Protocol::VfioUser);
-    }
-    match number("queues").zip(number("queue_size")) {
-        Some((queues, queue_size)) => Ok(Protocol::VhostUser { queues, queue_size }),
-        None => fail(format_args!(
-            "the device says nothing of its queues: {said}"
-        )),
-    }
+    let number = |name: &str| value(name).and_then(|value| value.parse().ok());
+    let protocol = match (value("protocol"), number("queues"), number("queue_size")) {
+        (Some("vfio-user"), ..) => Protocol::VfioUser,
+        (Some("vhost-user"), Some(queues), Some(queue_size)) => {
+            Protocol::VhostUser { queues, queue_size }
+        }
+        _ => return fail(format_args!("the device says nothing of itself: {said}")),
+    };
+    Ok(Known {
+        protocol,
+        wants_fields: value("framing") == Some("fields"),
+    })
 }
 
 /// The devices of a run.
@@ -109,6 +118,7 @@ pub struct Devices {
 struct Device {
     words: String,
     attached: Attached,
+    wants_fields: bool,
     process: Process,
     /// What processes before have said.
     said: String,
@@ -161,21 +171,18 @@ impl Devices {
             true => Place::Slot(number),
             false => Place::Board,
         };
-        let list: Vec<_> = split(words).collect();
-        let protocol = match list.contains(&"protocol=vhost-user") {
-            true => protocol(&self.program, &list)?,
-            false => Protocol::VfioUser,
-        };
+        let known = ask(&self.program, &split(words).collect::<Vec<_>>())?;
         let (process, socket) = self.start_process(number, words, 0)?;
         let attached = Attached {
             id: id(number, 0),
             socket,
-            protocol,
+            protocol: known.protocol,
             place,
         };
         Ok(Device {
             words: words.to_owned(),
             attached,
+            wants_fields: known.wants_fields,
             process,
             said: String::new(),
             lives: 1,
@@ -201,6 +208,19 @@ impl Devices {
             arguments.extend(monitor.arguments());
         }
         arguments
+    }
+
+    /// Returns words for the guest: what a driver cannot ask such devices.
+    pub fn guest_words(&self) -> Vec<&'static str> {
+        let mut words = Vec::new();
+        if !self.devices.is_empty() {
+            // By eventfd, when the host comes to it, and not under the lock of a register read.
+            words.push("messages=asynchronous");
+        }
+        if self.devices.iter().any(|device| device.wants_fields) {
+            words.push("framing=fields");
+        }
+        words
     }
 
     /// Hears a line of the guest. `to device N COMMAND` is a command for one of them, or for QEMU:
@@ -299,7 +319,9 @@ mod tests {
     /// Makes a program that stands in for a device.
     fn stand_in(name: &str, script: &str) -> PathBuf {
         let path = scratch(name).unwrap().join("device");
-        fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+        let check = "protocol=vfio-user queues=2 queue_size=8 framing=any";
+        let check = format!("[ $1 != --check ] || {{ echo {check}; exit 0; }}");
+        fs::write(&path, format!("#!/bin/sh\n{check}\n{script}\n")).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
         path
     }
@@ -357,12 +379,18 @@ mod tests {
     }
 
     #[test]
-    fn vhost_user_tells_qemu_of_its_queues() {
-        let script = "case $1 in --check) echo protocol=vhost-user queues=3 queue_size=2048;;
-            *) touch $1; exec sleep 1000;; esac";
-        let program = stand_in("own-vhost", script);
-        let own = ["protocol=vhost-user,queues=2".to_owned()];
-        let devices = Devices::start(Some(&program), &own, false).unwrap();
+    fn what_others_have_to_know_is_asked() {
+        let program = scratch("own-says").unwrap().join("device");
+        let says = "protocol=vhost-user queues=3 queue_size=2048 framing=fields";
+        let script = format!(
+            "#!/bin/sh\n[ $1 != --check ] || {{ echo {says}; exit 0; }}\n\
+             touch $1; exec sleep 1000\n"
+        );
+        fs::write(&program, script).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        let devices = Devices::start(Some(&program), &[String::new()], false).unwrap();
+        let words = devices.guest_words();
+        assert_eq!(words, ["messages=asynchronous", "framing=fields"]);
         let [_, chardev, _, device] = &devices.arguments()[..] else {
             panic!("{:?}", devices.arguments());
         };
