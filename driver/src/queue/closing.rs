@@ -40,7 +40,7 @@ impl<P: Platform> Queue<P> {
             let is_last = entry.release_held_and_take();
             if is_last
                 && guarded.sends
-                && let Some(slot) = guarded.pop_free()
+                && let Some(slot) = guarded.pop_free(&self.shared)
             {
                 let kept = &mut guarded.slots[usize::from(slot)].waker;
                 core::mem::swap(kept, &mut waker);

@@ -56,7 +56,7 @@ impl<P: Platform> Queue<P> {
             if guarded.reapable != NONE || guarded.closed.is_some() {
                 return None;
             }
-            let slot = guarded.pop_free()?;
+            let slot = guarded.pop_free(shared)?;
             let word = shared.word(slot);
             let block = shared.blocks.block(slot);
             block.write_head(&head);
@@ -113,7 +113,7 @@ impl<P: Platform> Queue<P> {
                 return None;
             }
             let session = guarded.ledger.as_mut()?.take_place()?;
-            let slot = guarded.pop_free()?;
+            let slot = guarded.pop_free(shared)?;
             let word = shared.word(slot);
             shared
                 .sessions

@@ -6,7 +6,7 @@
 //! Queue::reserve            a slot, first come first served            (waiting, guarded/passing)
 //! Reserved::submit          fills the slot's block, without the lock   (reserved, body, framing)
 //! Guarded::make_available   records the request, under the lock        (guarded)
-//! Ring::publish             the device can see it from here on         (virtqueue)
+//! AvailableHalf::publish    the device can see it from here on         (virtqueue)
 //! Guarded::decide_kick      whether to notify the device               (guarded/kicks)
 //! Doorbell::ring            without the lock                           (transport)
 //! ```
@@ -155,7 +155,7 @@ impl<P: Platform> Queue<P> {
         let guarded = Guarded {
             available: ring.available,
             outstanding: ring.outstanding,
-            slots: boxed((0..slots).map(|slot| Slot::new(next(slot))))?,
+            slots: boxed((0..slots).map(|_| Slot::new()))?,
             is_indirect: layout.indirect,
             is_plain: layout.is_plain(),
             framing: layout.framing,
@@ -174,7 +174,7 @@ impl<P: Platform> Queue<P> {
             pollers: 0,
             stats: QueueStats::default(),
         };
-        let words = boxed((0..slots).map(|_| Word::new()))?;
+        let words = boxed((0..slots).map(|slot| Word::new(next(slot))))?;
         let name = if layout.sessions > 0 {
             "control queue"
         } else {

@@ -20,7 +20,7 @@
 //! reference to them exists. To empty a slot is to wipe its block and free its buffers. That is
 //! done outside the lock, and never in an interrupt.
 
-use core::task::Waker;
+use core::{sync::atomic::AtomicU16, task::Waker};
 
 use super::{block::StatusAt, buffers::Buffers, sessions::SessionIndex};
 use crate::{
@@ -59,14 +59,30 @@ pub(super) enum Content {
 pub(super) struct Word {
     state: AtomicU8,
     written_bytes: AtomicU32,
+    /// Next in the list of free or of reapable slots. An atomic because words are shared, though
+    /// the lock guards it: here a slot that is passed on is at hand, and [`Slot`] has 128 bytes.
+    next: AtomicU16,
 }
 
 impl Word {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(next: u16) -> Self {
         Self {
             state: AtomicU8::new(State::Free as u8),
             written_bytes: AtomicU32::new(0),
+            next: AtomicU16::new(next),
         }
+    }
+
+    /// Returns the next slot of the list that this one is in. Only under the lock.
+    #[inline]
+    pub(super) fn next(&self) -> u16 {
+        self.next.load(Ordering::Relaxed)
+    }
+
+    /// Puts a slot in front of `next`. Only under the lock.
+    #[inline]
+    pub(super) fn set_next(&self, next: u16) {
+        self.next.store(next, Ordering::Relaxed);
     }
 
     /// Moves the slot on. Only under the queue's lock.
@@ -132,19 +148,16 @@ pub(super) struct Slot<P: Platform> {
     pub(super) status_at: StatusAt,
     /// How much of the block's inline part has to be wiped.
     pub(super) inline_bytes: u16,
-    /// Next in the list of free or of reapable slots.
-    pub(super) next: u16,
 }
 
 impl<P: Platform> Slot<P> {
-    pub(super) fn new(next: u16) -> Self {
+    pub(super) fn new() -> Self {
         Self {
             purpose: Purpose::Nothing,
             waker: None,
             buffers: Buffers::default(),
             status_at: StatusAt::DESTROY,
             inline_bytes: 0,
-            next,
         }
     }
 }

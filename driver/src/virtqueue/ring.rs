@@ -7,7 +7,7 @@
 //! slot's table.
 
 use super::{
-    descriptor::{Chain, Format},
+    descriptor::Format,
     half::{AvailableHalf, RingLayout, UsedHalf},
     in_order::{InOrder, SplitInOrder},
     memory::RingMemory,
@@ -92,23 +92,6 @@ impl<M: RingMemory> Ring<M> {
 }
 
 impl<M: RingMemory> Available<M> {
-    #[inline(always)]
-    pub(crate) fn format(&self) -> Format {
-        match self {
-            Self::Split(_) | Self::SplitInOrder(_) => Format::Split,
-            Self::Packed(_) => Format::Packed,
-        }
-    }
-
-    /// Makes the request of a slot available to the device: see [`AvailableHalf::publish`].
-    pub(crate) fn publish(&mut self, slot: u16, chain: Chain<'_>) -> u16 {
-        match self {
-            Self::Split(half) => half.publish(slot, chain),
-            Self::Packed(half) => half.publish(slot, chain),
-            Self::SplitInOrder(half) => half.publish(slot, chain),
-        }
-    }
-
     /// Decides whether the device must be notified of what was published since the last decision.
     #[inline]
     pub(crate) fn decide_kick(&mut self) -> bool {

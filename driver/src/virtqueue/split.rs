@@ -167,15 +167,16 @@ impl<M: RingMemory> SplitAvailable<M> {
     /// Makes the chain at `head` available, which has been written.
     #[inline(always)]
     pub(super) fn expose(&mut self, head: u16) {
+        let (available, next) = (self.available, self.next_available.wrapping_add(1));
         let at = RING + 2 * usize::from(self.next_available & self.mask);
-        self.next_available = self.next_available.wrapping_add(1);
+        self.next_available = next;
         // SAFETY: *Inside*, masked.
-        unsafe { self.available.store(at, head, Relaxed) };
+        unsafe { available.store(at, head, Relaxed) };
         // Release: pairs with the device's barrier between reading `idx` and reading the entry
         // and the descriptors it leads to (2.7.13.3).
         barrier::between_stores();
         // SAFETY: *Inside*.
-        unsafe { self.available.store(INDEX, self.next_available, Release) };
+        unsafe { available.store(INDEX, next, Release) };
     }
 }
 

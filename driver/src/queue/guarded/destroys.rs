@@ -130,7 +130,7 @@ impl<P: Platform> Guarded<P> {
                 (&mut self.reapable, State::Orphaned)
             };
             let slot = *list;
-            *list = self.slots[usize::from(slot)].next;
+            *list = shared.word(slot).next();
             batch.kick |= self.send_destroy(shared, slot, session, state);
         }
     }

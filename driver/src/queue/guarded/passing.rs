@@ -24,7 +24,7 @@ impl<P: Platform> Guarded<P> {
     /// Takes a free slot for a caller to fill.
     #[inline]
     pub(in crate::queue) fn take_free(&mut self, shared: &Shared<P>) -> Option<u16> {
-        let slot = self.pop_free()?;
+        let slot = self.pop_free(shared)?;
         shared.words[usize::from(slot)].set(State::Reserved);
         Some(slot)
     }
@@ -34,12 +34,12 @@ impl<P: Platform> Guarded<P> {
     /// one brief exception: the hardware has just returned, and more callers wait than are woken at
     /// a time.
     #[inline(always)]
-    pub(in crate::queue) fn pop_free(&mut self) -> Option<u16> {
+    pub(in crate::queue) fn pop_free(&mut self, shared: &Shared<P>) -> Option<u16> {
         if self.free == NONE {
             return None;
         }
         let slot = self.free;
-        self.free = self.slots[usize::from(slot)].next;
+        self.free = shared.word(slot).next();
         Some(slot)
     }
 
@@ -85,7 +85,7 @@ impl<P: Platform> Guarded<P> {
             (Err(_), Content::Wiped) => self.set_free(word, slot),
             (Err(_), Content::Left) => {
                 word.set(State::Reapable);
-                self.slots[usize::from(slot)].next = self.reapable;
+                word.set_next(self.reapable);
                 self.reapable = slot;
             }
         }
@@ -107,7 +107,7 @@ impl<P: Platform> Guarded<P> {
     #[inline(always)]
     fn set_free(&mut self, word: &Word, slot: u16) {
         word.set(State::Free);
-        self.slots[usize::from(slot)].next = self.free;
+        word.set_next(self.free);
         self.free = slot;
     }
 
@@ -118,8 +118,9 @@ impl<P: Platform> Guarded<P> {
             return None;
         }
         let slot = self.reapable;
-        self.reapable = self.slots[usize::from(slot)].next;
-        shared.words[usize::from(slot)].set(State::Emptying);
+        let word = shared.word(slot);
+        self.reapable = word.next();
+        word.set(State::Emptying);
         Some(slot)
     }
 }

@@ -71,7 +71,7 @@ impl<P: Platform> Guarded<P> {
             if !self.sends || !has_backlog && self.waiters.is_empty() {
                 return false;
             }
-            if let Some(slot) = self.pop_free() {
+            if let Some(slot) = self.pop_free(shared) {
                 self.pass_on(shared, slot, Content::Wiped, batch);
             } else if let Some(slot) = self.take_reapable(shared) {
                 self.pass_on(shared, slot, Content::Left, batch);
