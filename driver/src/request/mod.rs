@@ -16,4 +16,5 @@ pub(crate) mod blocking;
 pub(crate) mod exchange;
 pub(crate) mod join;
 pub(crate) mod mode;
+pub(crate) mod sending;
 pub(crate) mod session;

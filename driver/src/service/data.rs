@@ -15,7 +15,8 @@ use crate::{
     queue::{Buffers, List},
     request::{
         exchange::Admission,
-        mode::{Message, Mode, Payload},
+        mode::Mode,
+        sending::{Message, Payload},
     },
 };
 

@@ -15,7 +15,8 @@ use crate::{
     error::{Failed, check_at_least, check_at_most, check_exact_len},
     request::{
         exchange::Admission,
-        mode::{Message, Mode, Payload, Stateless, StatelessFeature},
+        mode::{Mode, Stateless, StatelessFeature},
+        sending::{Message, Payload},
         session::Session,
     },
     service::data::{Data, Held},

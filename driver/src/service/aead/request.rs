@@ -4,7 +4,7 @@ use super::{Aead, AeadRole};
 use crate::{
     Error, Platform,
     error::{check_at_most, check_countable, check_exact_len, check_one_of_lens},
-    request::mode::{Message, Mode},
+    request::{mode::Mode, sending::Message},
     wire::{self, AeadLens, Direction, Head},
 };
 

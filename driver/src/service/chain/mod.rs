@@ -19,7 +19,8 @@ use crate::{
     error::{Failed, Requirement, check_countable, check_exact_len, invalid_len},
     request::{
         exchange::Admission,
-        mode::{Message, Mode, Payload, Stateless, StatelessFeature},
+        mode::{Mode, Stateless, StatelessFeature},
+        sending::{Message, Payload},
         session::Session,
     },
     service::data::{Data, Held},

@@ -22,7 +22,8 @@ use crate::{
     queue::{Buffers, InFlight, List},
     request::{
         exchange::{Admission, INLINE_PAYLOAD_LEN, complete, exchange_in_place, own_waker},
-        mode::{Message, Mode, Stateless, StatelessFeature},
+        mode::{Mode, Stateless, StatelessFeature},
+        sending::Message,
         session::Session,
     },
     service::data::{Given, whole},
