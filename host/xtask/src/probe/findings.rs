@@ -74,6 +74,8 @@ pub struct Findings {
     pub quirks: Vec<(String, String)>,
     /// Where the device broke or was silent.
     pub events: Vec<String>,
+    /// Why the run ended before its end, if it did.
+    pub cut_short: Option<String>,
 }
 
 impl Findings {
@@ -92,6 +94,7 @@ impl Findings {
                 trying = None;
             }
         }
+        findings.cut_short = end.map(str::to_owned);
         if let Some(reason) = end {
             findings.end_early(trying, reason);
         }

@@ -56,6 +56,9 @@ pub fn good_for(findings: &Findings) -> Vec<String> {
         "Of {tried} rules that were tried it keeps {held} and breaks {failed}; {others} could not \
          be tried."
     ));
+    if let Some(reason) = &findings.cut_short {
+        lines.push(format!("The run did not come to its end: {reason}."));
+    }
     lines
 }
 
@@ -112,6 +115,15 @@ probe: quirk=framing value=either
                 "Of 2 rules that were tried it keeps 1 and breaks 1; 1 could not be tried.",
             ]
         );
+    }
+
+    #[test]
+    fn run_that_was_cut_short_says_why_whatever_was_broken() {
+        let reason = "no end after 300 s";
+        let findings = Findings::read(GUEST, Some(reason));
+        assert_eq!(findings.count(Held::No), 1);
+        let last = "The run did not come to its end: no end after 300 s.";
+        assert_eq!(good_for(&findings).last().map(String::as_str), Some(last));
     }
 
     #[test]
