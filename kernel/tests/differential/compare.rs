@@ -13,7 +13,7 @@ use crate::{
 
 /// How a device ends a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Class {
+pub enum Class {
     Done,
     /// It knows of no such session.
     NoSession,
@@ -30,7 +30,8 @@ const INVSESS: u32 = 4;
 const LAST_STATUS: u32 = 6;
 
 impl Class {
-    fn of(status: Option<u32>) -> Self {
+    /// Returns that of a status.
+    pub fn of(status: Option<u32>) -> Self {
         match status {
             None => Self::NeedsReset,
             Some(0) => Self::Done,
@@ -153,7 +154,7 @@ impl Pair {
 }
 
 /// Returns the status; none if the device asks for a reset.
-fn status<S>(draft: &Draft<S>, answer: &Answer) -> Option<u32> {
+pub fn status<S>(draft: &Draft<S>, answer: &Answer) -> Option<u32> {
     let Answer::Used { written, .. } = answer else {
         return None;
     };

@@ -26,6 +26,7 @@ pub const MOST_PIECES: usize = 16;
 
 /// The configuration field `max_dataqueues`, which is the control queue's index.
 const MAX_DATAQUEUES: usize = 4;
+const SERVICES: usize = 8;
 const VERSION_1: u64 = 1 << 32;
 const INDIRECT_DESC: u64 = 1 << 28;
 
@@ -98,6 +99,13 @@ impl Hand {
         };
         hand.begin();
         hand
+    }
+
+    /// Returns the configuration field `crypto_services`.
+    pub fn services(&self) -> u32 {
+        let mut services = [0; 4];
+        self.transport.read_config(SERVICES, &mut services).unwrap();
+        u32::from_le_bytes(services)
     }
 
     /// Resets the device and takes it to DRIVER_OK.

@@ -16,19 +16,20 @@ mod draft;
 mod hand;
 #[path = "../../../host/services/checks/random.rs"]
 mod random;
+mod rsa;
 
 use core::num::NonZeroU64;
 
 use kernel::{command_line, println, testing, time};
 
-use self::{ciphers::Stream, compare::Pair};
+use self::{ciphers::Stream, compare::Pair, hand::Hand};
 
 kernel::tests! {
     machines: [
         "devices=2 vectors=0 timeout=3600",
-        "devices=1 vectors=0 own=services=cipher timeout=3600",
+        "devices=1 vectors=0 own=services=cipher+akcipher timeout=3600",
     ],
-    tests: [devices_answer_alike],
+    tests: [devices_answer_alike, rsa_results_are_those_of_software],
 }
 
 /// Batches of a stream.
@@ -70,4 +71,23 @@ fn devices_answer_alike() {
         (time::now_ns() - start_ns) / 1_000_000,
     );
     pair.tally.check();
+}
+
+/// The second device: QEMU's in one machine, the project's own in the other.
+fn rsa_results_are_those_of_software() {
+    const AKCIPHER: u32 = 1 << 4;
+    let mut device = Hand::open(1);
+    if device.services() & AKCIPHER == 0 {
+        return testing::does_not_apply("the device offers no AKCIPHER");
+    }
+    let count = number("streams").unwrap_or(if number("seed").is_some() { 1 } else { 12 });
+    let first = number("seed").unwrap_or(1);
+    let mut seen = rsa::Tally::default();
+    for seed in first..first + count {
+        time::set_watchdog(Some(time::now_ns() + LIMIT_NS));
+        testing::at_seed(NonZeroU64::new(seed).expect("seeds start at 1"));
+        seen.add(rsa::run(&mut device, seed));
+    }
+    println!("\nrsa: {seen} seeds={first}..{}", first + count);
+    assert!(seen.valid > seen.short && seen.refused > 0);
 }
