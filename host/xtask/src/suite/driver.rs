@@ -40,18 +40,25 @@ pub fn run_packed(part: &mut Part) -> Result {
 /// What computes for long, and says of no ring what others do not say, too.
 const SAYS_NOTHING_OF_RINGS: [&str; 4] = ["vectors", "rsa", "signature", "ecdsa"];
 
-/// The services, whose tests have a crate of their own: the device computes by a library. Most of
-/// them run on other rings, too.
+/// The device library, and the services on it, whose tests have a crate of their own. Most of them
+/// run on other rings, too.
 pub fn run_services(part: &mut Part) -> Result {
-    if !part.filter.may_match(&[part.project.path("host/services")]) {
+    let folders = ["host/device", "host/services"].map(|folder| part.project.path(folder));
+    if !part.filter.may_match(&folders) {
         return Ok(());
     }
     part.begin();
-    let arguments = ["test", "--target", "host-tuple", "-p", "services"];
-    let mut cargo = part.project.quick_host_cargo(&arguments);
-    cargo.args(["--all-features", "--"]);
-    cargo.args(part.filter.words());
-    part.cargo(&mut cargo)?;
+    let test = |packages: &[&str]| {
+        let arguments = [&["test", "--target", "host-tuple"], packages].concat();
+        let mut cargo = part.project.quick_host_cargo(&arguments);
+        cargo.args(["--features", "services/pkcs8,services/signature", "--"]);
+        cargo.args(part.filter.words());
+        cargo
+    };
+    // At once: by itself the device would be built with fewer features of RustCrypto, all anew.
+    let mut both = test(&["-p", "device", "-p", "services"]);
+    let mut cargo = test(&["-p", "services"]);
+    part.cargo(&mut both)?;
     cargo.args(
         SAYS_NOTHING_OF_RINGS
             .iter()

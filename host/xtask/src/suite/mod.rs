@@ -49,7 +49,7 @@ const ON_THIS_HOST: [Entry; 8] = [
     ("the driver on this host", driver::run),
     ("the driver on packed rings", driver::run_packed),
     (
-        "the driver's services on the device library",
+        "our own device, and the services on it",
         driver::run_services,
     ),
     (

@@ -6,7 +6,7 @@ use super::part::Part;
 use crate::report::Result;
 
 pub fn run(part: &mut Part) -> Result {
-    run_packages(part, &["xtask", "bench", "device"])
+    run_packages(part, &["xtask", "bench"])
 }
 
 /// The documents show code of the driver, which is built quickly.
