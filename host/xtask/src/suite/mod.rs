@@ -13,6 +13,7 @@ mod not_applying;
 mod part;
 mod pattern;
 mod refusals;
+mod reports;
 mod stubs;
 mod tools;
 mod turns;
@@ -59,9 +60,10 @@ const ON_THIS_HOST: [Entry; 8] = [
 ];
 
 /// What runs in QEMU, and depends on which one that is.
-const IN_QEMU: [Entry; 4] = [
+const IN_QEMU: [Entry; 5] = [
     ("the kernel in QEMU", kernel::run),
     ("whole programs in QEMU", whole_programs::run),
+    ("reports of the probe", reports::run),
     ("machines that lack something", refusals::run),
     ("runs that must fail", must_fail::run),
 ];

@@ -27,7 +27,7 @@ pub fn run(part: &mut Part) -> Result {
         selection.extend(program.target);
         part.build_kernel(program.test, &selection)?;
         let mut command = program.command(project);
-        part.check(program.test, || program.judge(&mut command));
+        part.check(program.test, || program.ending.judge(&mut command));
     }
     Ok(())
 }
@@ -38,8 +38,7 @@ struct Program {
     target: &'static [&'static str],
     /// The words of `./run.sh`, for the probe.
     probe: Option<&'static [&'static str]>,
-    status: i32,
-    prints: &'static [&'static str],
+    ending: Ending,
 }
 
 impl Program {
@@ -59,8 +58,18 @@ impl Program {
         cargo.args(self.target);
         cargo
     }
+}
 
-    fn judge(&self, command: &mut Command) -> std::result::Result<(), String> {
+/// How a program has to end.
+pub struct Ending {
+    pub status: i32,
+    /// Patterns of lines that it prints.
+    pub prints: &'static [&'static str],
+}
+
+impl Ending {
+    /// Runs a program, and tells how it ends otherwise.
+    pub fn judge(&self, command: &mut Command) -> std::result::Result<(), String> {
         let ended = child::capture(command).map_err(|failure| format!("{failure:?}"))?;
         let output = ended.output.replace('\r', "");
         let missing = pattern::missing(self.prints, &output);
@@ -85,49 +94,55 @@ const PROGRAMS: &[Program] = &[
         test: "demonstration",
         target: &DEMONSTRATION,
         probe: None,
-        status: 0,
-        prints: &[
-            "   ciphers *AES-CBC",
-            "   All 64 bytes are as published",
-            "   waiting *####",
-            // None is unhandled by exact accounting.
-            "   waiting *          0    *",
-            "   racing *          0    *",
-            "demo: pass",
-        ],
+        ending: Ending {
+            status: 0,
+            prints: &[
+                "   ciphers *AES-CBC",
+                "   All 64 bytes are as published",
+                "   waiting *####",
+                // None is unhandled by exact accounting.
+                "   waiting *          0    *",
+                "   racing *          0    *",
+                "demo: pass",
+            ],
+        },
     },
     Program {
         test: "minimal_kernel",
         target: &["--example", "minimal"],
         probe: None,
-        status: 0,
-        prints: &["minimal: pass"],
+        ending: Ending {
+            status: 0,
+            prints: &["minimal: pass"],
+        },
     },
     Program {
         test: "probe_finds_what_is_known_of_qemu",
         target: PROBE,
         probe: Some(&["probe"]),
-        status: 1,
-        prints: &[
-            "This device is good for ciphers (*AesCbc 128/192/256*)*",
-            "It does not advertise AesEcb 128/192/256*",
-            "Its data queues: 1, all served; sessions: 256; framing: either.",
-            "BROKEN session-id-only-when-ok (5.9.7.2.1): session_id is written only where *",
-            "CIPHER *AesCbc * 128  yes         yes        [67] lengths",
-            "CIPHER *AesCbc * 256  yes         yes",
-            "CIPHER *AesXts * 512  no          yes",
-            "CIPHER *TripleDesCbc * 192  no          yes",
-            "CIPHER *DesCbc * 64  no          refused    create: ERR",
-            "HASH *Sha256 * -  no          refused",
-            "AKCIPHER *RsaPkcs1(Sha256) * 2048",
-            "destroy-ends-the-session * yes * INVSESS",
-            "hw-ready * yes",
-            "any-framing * 2.7.4.1 * yes",
-            "requests_without_answer *0 dropped, 0 never answered, 0 late",
-            "session_limit *256",
-            "sessions_survive_reset *yes",
-            "partial_blocks *AesCtr:ERR",
-        ],
+        ending: Ending {
+            status: 1,
+            prints: &[
+                "This device is good for ciphers (*AesCbc 128/192/256*)*",
+                "It does not advertise AesEcb 128/192/256*",
+                "Its data queues: 1, all served; sessions: 256; framing: either.",
+                "BROKEN session-id-only-when-ok (5.9.7.2.1): session_id is written only where *",
+                "CIPHER *AesCbc * 128  yes         yes        [67] lengths",
+                "CIPHER *AesCbc * 256  yes         yes",
+                "CIPHER *AesXts * 512  no          yes",
+                "CIPHER *TripleDesCbc * 192  no          yes",
+                "CIPHER *DesCbc * 64  no          refused    create: ERR",
+                "HASH *Sha256 * -  no          refused",
+                "AKCIPHER *RsaPkcs1(Sha256) * 2048",
+                "destroy-ends-the-session * yes * INVSESS",
+                "hw-ready * yes",
+                "any-framing * 2.7.4.1 * yes",
+                "requests_without_answer *0 dropped, 0 never answered, 0 late",
+                "session_limit *256",
+                "sessions_survive_reset *yes",
+                "partial_blocks *AesCtr:ERR",
+            ],
+        },
     },
     Program {
         test: "probe_goes_on_after_a_device_broke",
@@ -137,14 +152,16 @@ const PROGRAMS: &[Program] = &[
             "--dangerous=short-header,short-key,no-iv",
             "event_idx=off",
         ]),
-        status: 0,
-        prints: &[
-            "probe: pass",
-            "probe: broke=needs-reset step=short-header",
-            "probe: dangerous=short-header outcome=needs-reset",
-            "probe: broke=needs-reset step=short-key",
-            "probe: dangerous=no-iv outcome=chained",
-        ],
+        ending: Ending {
+            status: 0,
+            prints: &[
+                "probe: pass",
+                "probe: broke=needs-reset step=short-header",
+                "probe: dangerous=short-header outcome=needs-reset",
+                "probe: broke=needs-reset step=short-key",
+                "probe: dangerous=no-iv outcome=chained",
+            ],
+        },
     },
     Program {
         test: "our_device_keeps_every_rule",
@@ -159,15 +176,17 @@ const PROGRAMS: &[Program] = &[
             "--",
             "probe",
         ]),
-        status: 0,
-        prints: &[
-            "This device is good for ciphers (*AesXts 256/512*); hashes (*",
-            "Its data queues: 4, all served; sessions: 300; framing: either.",
-            "Of * rules that were tried it keeps * and breaks 0; [012] could not be tried.",
-            "packed-wraps * 2.8.1 * yes",
-            "in-order * yes",
-            "chain-stateless * yes * 32 of 32",
-        ],
+        ending: Ending {
+            status: 0,
+            prints: &[
+                "This device is good for ciphers (*AesXts 256/512*); hashes (*",
+                "Its data queues: 4, all served; sessions: 300; framing: either.",
+                "Of * rules that were tried it keeps * and breaks 0; [012] could not be tried.",
+                "packed-wraps * 2.8.1 * yes",
+                "in-order * yes",
+                "chain-stateless * yes * 32 of 32",
+            ],
+        },
     },
     Program {
         test: "probe_notices_rules_that_our_device_breaks",
@@ -178,19 +197,23 @@ const PROGRAMS: &[Program] = &[
                        session-id-only-when-ok,destroy-ends-the-session,aead-tag-follows,\
                        chain-offsets,hash-boundaries,mac-stateless,any-framing",
         ]),
-        status: 0,
-        prints: &[
-            "noticed session-id-only-when-ok: written",
-            "noticed aead-tag-follows: Gcm 128*another answer",
-            "noticed any-framing: AES-CBC in the header",
-            "run: 7 of 7 broken rules were noticed",
-        ],
+        ending: Ending {
+            status: 0,
+            prints: &[
+                "noticed session-id-only-when-ok: written",
+                "noticed aead-tag-follows: Gcm 128*another answer",
+                "noticed any-framing: AES-CBC in the header",
+                "run: 7 of 7 broken rules were noticed",
+            ],
+        },
     },
     Program {
         test: "probe_tells_that_it_could_not_run",
         target: PROBE,
         probe: Some(&["probe", "no-such-option=on"]),
-        status: 2,
-        prints: &["run: failed: QEMU ended with status 1*no-such-option*"],
+        ending: Ending {
+            status: 2,
+            prints: &["run: failed: QEMU ended with status 1*no-such-option*"],
+        },
     },
 ];
