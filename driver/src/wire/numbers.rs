@@ -35,7 +35,7 @@ fn hashes_and_curves_of_public_keys_have_their_numbers() {
         (RsaHash::Sha512, 8, 64),
         (RsaHash::Sha224, 9, 28),
     ];
-    assert_eq!(hashes.len(), RsaHash::ALL.len());
+    assert_eq!(hashes.map(|(hash, ..)| hash), RsaHash::ALL);
     for (hash, number, len_bytes) in hashes {
         assert_eq!((hash as u32, hash.digest_len_bytes()), (number, len_bytes));
     }
@@ -69,6 +69,12 @@ fn ciphers_take_their_lengths() {
             algorithm.block_len_bytes(),
         ];
         assert_eq!(got, lens, "{algorithm:?}");
+        // What every request is checked for says the same.
+        let shape = algorithm.shape();
+        let got = [shape.iv_len_bytes, shape.granule_mask, shape.min_len_bytes];
+        let [iv_len_bytes, granule_len_bytes, min_len_bytes, _] = lens;
+        let expected = [iv_len_bytes, granule_len_bytes - 1, min_len_bytes];
+        assert_eq!(got.map(usize::from), expected, "{algorithm:?}");
         let takes: Vec<_> = all(algorithm.key_lens_bytes()).collect();
         let ends = [takes[0], takes[takes.len() - 1]];
         assert_eq!(ends, keys, "{algorithm:?}");
@@ -89,6 +95,7 @@ fn digests_and_tags_have_their_lengths() {
     assert!(all(MacAlgorithm::CmacAes.key_lens_bytes()).eq([16, 24, 32]));
     assert!(all(MacAlgorithm::CmacTripleDes.key_lens_bytes()).eq([24]));
     assert!(all(MacAlgorithm::XcbcAes.key_lens_bytes()).eq([16]));
+    assert_eq!(MacAlgorithm::HmacSha256.key_lens_bytes(), [1..=usize::MAX]);
 }
 
 #[test]
@@ -129,7 +136,10 @@ fn device_features_and_services_have_their_bits() {
         (Features::VERSION_1, 32),
         (Features::ACCESS_PLATFORM, 33),
         (Features::RING_PACKED, 34),
+        (Features::IN_ORDER, 35),
         (Features::ORDER_PLATFORM, 36),
+        (Features::NOTIFICATION_DATA, 38),
+        (Features::NOTIF_CONFIG_DATA, 39),
         (Features::RING_RESET, 40),
     ] {
         assert_eq!(feature.bits(), 1 << bit, "{feature:?}");

@@ -160,8 +160,16 @@ fn session_answer_gives_the_id_only_when_the_status_is_ok() {
         parse_session_answer(&bytes),
         Err(Refusal::Unknown(0xffff_ffff))
     );
+    // Each byte counts at its place.
+    bytes[8..12].copy_from_slice(&[8, 9, 10, 11]);
+    assert_eq!(
+        parse_session_answer(&bytes),
+        Err(Refusal::Unknown(0x0b0a_0908))
+    );
     bytes[8..12].copy_from_slice(&[0; 4]);
     assert_eq!(parse_session_answer(&bytes), Ok(7));
+    bytes[..8].copy_from_slice(&[1, 2, 3, 4, 5, 6, 7, 8]);
+    assert_eq!(parse_session_answer(&bytes), Ok(0x0807_0605_0403_0201));
     bytes[8] = 5;
     assert_eq!(parse_session_answer(&bytes), Err(Refusal::NoSpace));
 }
