@@ -6,9 +6,10 @@
 use std::fs;
 
 use crate::{
-    boot::machine::Variables,
+    boot::{machine::Variables, own},
     child, peer, probe,
     project::Project,
+    qemu,
     report::{Failure, Result, fail, say},
 };
 
@@ -21,6 +22,12 @@ const EXPERIMENTS: [&str; 7] = [
     "akcipher",
     "clock",
 ];
+
+/// A machine with QEMU's builtin device and the project's own. The benchmark makes more of a request
+/// writable than it needs.
+const BOTH_DEVICES: &str = "devices=1 own=services=cipher,surplus=on";
+/// What is compared on it, unless words say otherwise.
+const COMPARED: [&str; 4] = ["device=0,1", "size=16,4096", "depth=1,64", "ms=700"];
 
 const INSTRUCTIONS: [&str; 4] = ["-p", "kernel", "--bench", "instructions"];
 
@@ -37,6 +44,10 @@ pub fn run(project: &Project, words: &[String]) -> Result {
         Some("--peer") if words.get(1).is_none_or(|peer| peer != "linux") => {
             return fail("--peer: linux is the one that there is");
         }
+        Some("--device") if words.get(1).is_some_and(|device| device == "own") => {
+            return compare_devices(project, &words[2..]);
+        }
+        Some("--device") => return fail("--device: own is the one that there is"),
         Some("--peer") | None => words,
         Some(name) if name.contains('=') || EXPERIMENTS.contains(&name) => words,
         Some(name) => {
@@ -51,8 +62,7 @@ pub fn run(project: &Project, words: &[String]) -> Result {
     }
     let header = probe::header(project, &variables)?;
     if matches!(first, "" | "instructions") {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        say(format_args!("{header}, {cores} host cores"));
+        say_machine(&header);
         count_instructions(project, words.get(1..).unwrap_or_default())?;
         if first == "instructions" {
             return Ok(());
@@ -63,6 +73,41 @@ pub fn run(project: &Project, words: &[String]) -> Result {
     let mut cargo = project.host_cargo(&["build", "--target", "host-tuple", "--release"]);
     child::build(cargo.args(["-p", "bench"]), "the benchmarks' host side")?;
     child::run(project.host_cargo(&["host-bench", &header]).args(words))
+}
+
+/// Says what runs are made with.
+fn say_machine(header: &str) {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    say(format_args!("{header}, {cores} host cores"));
+}
+
+/// Floods QEMU's builtin device and the project's own, one after the other in one guest: the data
+/// queue, then in another guest the control queue.
+fn compare_devices(project: &Project, words: &[String]) -> Result {
+    let qemu = qemu::with_device(project, own::QEMU_DEVICE)?;
+    let variables = Variables::read(project).with("QEMU", &qemu);
+    say_machine(&probe::header(project, &variables)?);
+    say("device=0 is QEMU's builtin one, device=1 the project's own");
+    let machine = [("MACHINE_WORDS", BOTH_DEVICES), ("QEMU", &qemu)];
+    let words = compared(words);
+    if words.iter().any(|word| word.starts_with("queue=")) {
+        return run_guest(project, "device_limit", &words, &machine);
+    }
+    ["data", "control"].into_iter().try_for_each(|queue| {
+        let words = [&words[..], &[format!("queue={queue}")]].concat();
+        run_guest(project, "device_limit", &words, &machine)
+    })
+}
+
+/// Returns what is compared: the words, and of the rest what is usual.
+fn compared(words: &[String]) -> Vec<String> {
+    let name = |word: &str| word.split('=').next().map(str::to_owned);
+    let is_given = |usual: &&str| words.iter().any(|word| name(word) == name(usual));
+    let usual = COMPARED.into_iter().filter(|usual| !is_given(usual));
+    usual
+        .map(str::to_owned)
+        .chain(words.iter().cloned())
+        .collect()
 }
 
 fn count_instructions(project: &Project, words: &[String]) -> Result {
@@ -117,12 +162,20 @@ pub fn guest(project: &Project, words: &[String]) -> Result {
         }
         None => return fail("bench-guest: which one? ./run.sh --help lists them"),
     };
-    let name = name.replace('-', "_");
-    let selection = ["-p", "kernel", "--features", "usage", "--bench", &name];
+    run_guest(project, &name.replace('-', "_"), words, &[])
+}
+
+fn run_guest(
+    project: &Project,
+    name: &str,
+    words: &[String],
+    variables: &[(&str, &str)],
+) -> Result {
+    let selection = ["-p", "kernel", "--features", "usage", "--bench", name];
     let build = [&["bench", "--no-run"], &selection[..]].concat();
-    project.build_kernel(&name, &build)?;
+    project.build_kernel(name, &build)?;
     let mut cargo = project.kernel_cargo(&[&["bench", "-q"], &selection[..], &["--"]].concat());
-    child::run(cargo.args(words))
+    child::run(cargo.args(words).envs(variables.iter().copied()))
 }
 
 /// Returns the names of the programs in kernel/benches, as they are typed.
@@ -137,4 +190,17 @@ fn programs(project: &Project) -> Result<Vec<String>> {
     }
     names.sort();
     Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_stand_in_for_what_is_usual() {
+        let words = ["depth=8".to_owned(), "wait=spin".to_owned()];
+        let all = compared(&words).join(" ");
+        assert_eq!(all, "device=0,1 size=16,4096 ms=700 depth=8 wait=spin");
+        assert_eq!(compared(&[]), COMPARED);
+    }
 }
