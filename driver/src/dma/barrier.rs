@@ -16,7 +16,8 @@
 
 #[cfg(any(target_arch = "x86_64", target_arch = "x86"))]
 use core::sync::atomic::compiler_fence;
-use core::sync::atomic::{Ordering, fence};
+
+use crate::sync::atomic::{Ordering, fence};
 
 /// Emits a barrier by its assembly.
 #[cfg(any(

@@ -6,6 +6,8 @@
 
 #[cfg(not(loom))]
 mod callers;
+#[cfg(loom)]
+mod cells;
 #[cfg(not(loom))]
 mod device;
 mod platform;
@@ -24,8 +26,6 @@ mod setup;
 #[cfg(not(loom))]
 mod transport;
 
-#[cfg(loom)]
-pub(crate) use self::platform::use_chain;
 pub(crate) use self::platform::{FakePlatform, live_pages};
 #[cfg(not(loom))]
 pub(crate) use self::platform::{
@@ -40,4 +40,9 @@ pub(crate) use self::{
     rings::is_packed,
     setup::{Fault, Gone, Setup},
     transport::FakeTransport,
+};
+#[cfg(loom)]
+pub(crate) use self::{
+    cells::{Cells, Payload},
+    platform::use_chain,
 };

@@ -20,6 +20,8 @@ mod interrupts;
 mod life;
 #[cfg(loom)]
 mod loom;
+#[cfg(loom)]
+mod loom_rings;
 #[cfg(not(loom))]
 mod negotiation;
 #[cfg(not(loom))]

@@ -19,6 +19,8 @@ mod ring;
 mod split;
 
 pub use self::event::need_event;
+#[cfg(loom)]
+pub(crate) use self::memory::{Field, Part, RingMemory};
 pub(crate) use self::{
     descriptor::{Chain, DESCRIPTOR_LEN, Format, Segment, UsedElement, write_table},
     half::{AvailableHalf, RingLayout, Tables, UsedHalf},
