@@ -1,7 +1,8 @@
 //! The words after `-append`: flags, and `key=value`.
 //!
-//! `messages=asynchronous` says of the machine that its crypto devices are processes of their own
-//! ([`crypto::open_crypto`](crate::crypto::open_crypto)); every program takes it.
+//! `messages=asynchronous` says of the machine that its crypto devices are processes of their own,
+//! `framing=fields` that they want a descriptor a field
+//! ([`crypto::open_crypto`](crate::crypto::open_crypto)); every program takes both.
 //!
 //! For programs. The one rule: a word that nobody knows ends the run ([`expect`]).
 
@@ -22,7 +23,7 @@ pub fn value(key: &str) -> Option<&'static str> {
 }
 
 /// What is said of the machine, not to a program.
-const OF_THE_MACHINE: &[&str] = &["messages="];
+const OF_THE_MACHINE: &[&str] = &["framing=", "messages="];
 
 /// Checks that every word is known; the first one that is not ends the run. One that ends in `=`
 /// takes a value.

@@ -164,6 +164,16 @@ const PROGRAMS: &[Program] = &[
         },
     },
     Program {
+        // No program may take what is said of its machine for a word that nobody knows.
+        test: "demonstration_on_our_device",
+        target: &DEMONSTRATION,
+        probe: Some(&["device", "one_per_field=on", "packed=on", "--", "demo"]),
+        ending: Ending {
+            status: 0,
+            prints: &["   racing *          0    *", "demo: pass"],
+        },
+    },
+    Program {
         test: "our_device_keeps_every_rule",
         target: PROBE,
         probe: Some(&[

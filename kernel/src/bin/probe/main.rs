@@ -35,7 +35,7 @@ use crate::{
 
 kernel::entry!(main);
 
-const WORDS: &[&str] = &["dangerous=", "messages=", "only="];
+const WORDS: &[&str] = &["dangerous=", "only="];
 const SHUTDOWN_LIMIT_NS: u64 = 1_000_000_000;
 
 fn main() -> ! {
