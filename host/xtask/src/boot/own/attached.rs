@@ -81,9 +81,8 @@ impl Attached {
         let device = self.qemu_device();
         let bus = self.bus().map(|bus| format!(r#","bus":"{bus}""#));
         let bus = bus.unwrap_or_default();
-        format!(
-            r#"{{"driver":"{device}","id":"{id}","socket":{{"type":"unix","path":"{socket}"}}{bus}}}"#
-        )
+        let socket = format!(r#"{{"type":"unix","path":"{socket}"}}"#);
+        format!(r#"{{"driver":"{device}","id":"{id}","socket":{socket}{bus}}}"#)
     }
 
     fn qemu_device(&self) -> &'static str {
