@@ -98,3 +98,12 @@ fn headers_are_read_in_their_order() {
     };
     assert_eq!(header, expected);
 }
+
+#[test]
+fn fields_that_say_nothing_hold_zeros_where_they_have_to() {
+    for byte in [0, 1, 0x80] {
+        let skips = |unused| Reader::new(&[0, byte, 0], unused).skip(3).is_ok();
+        assert!(skips(Unused::Ignored));
+        assert_eq!(skips(Unused::Zero), byte == 0, "{byte:#x}");
+    }
+}
