@@ -7,7 +7,10 @@ use std::{
     io::{self, BufRead, BufReader, IsTerminal, Read, Write},
     os::unix::process::ExitStatusExt,
     process::{Child, Command, ExitStatus, Stdio},
-    sync::mpsc::{self, Receiver, RecvTimeoutError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        mpsc::{self, Receiver, RecvTimeoutError},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -268,9 +271,11 @@ pub fn run_qemu(
     let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
         return Err(Failure::Because("QEMU's output is lost".to_owned()));
     };
-    let messages = thread::spawn(move || take_messages(stderr, show));
+    let screen = Arc::<Mutex<Screen>>::default();
+    let of_messages = screen.clone();
+    let messages = thread::spawn(move || take_messages(stderr, show, &of_messages));
     let guest = match show {
-        Show::All => show_guest(stdout, &mut listen),
+        Show::All => show_guest(stdout, &screen, &mut listen),
         Show::Nothing => take_guest(stdout, &mut listen),
     };
     if guest.is_err() {
@@ -278,6 +283,7 @@ pub fn run_qemu(
     }
     let status = status_number(child.wait()?);
     let qemu = messages.join().unwrap_or_default();
+    to_stdout(&lock(&screen).end())?;
     let guest = String::from_utf8_lossy(&guest?).replace('\r', "");
     Ok(Run {
         status,
@@ -286,14 +292,62 @@ pub fn run_qemu(
     })
 }
 
-fn show_guest(mut stdout: impl Read, listen: &mut impl FnMut(&[u8])) -> io::Result<Vec<u8>> {
+/// What is shown of a run: QEMU's lines stand between the guest's, never within one.
+#[derive(Debug, Default)]
+struct Screen {
+    is_within_line: bool,
+    /// QEMU's lines that came meanwhile.
+    held: Vec<u8>,
+}
+
+impl Screen {
+    /// Returns what is to be shown now that the guest has printed this.
+    fn guest(&mut self, bytes: &[u8]) -> Vec<u8> {
+        let mut shown = Vec::new();
+        for piece in bytes.split_inclusive(|&byte| byte == b'\n') {
+            shown.extend_from_slice(piece);
+            self.is_within_line = !piece.ends_with(b"\n");
+            if !self.is_within_line {
+                shown.append(&mut self.held);
+            }
+        }
+        shown
+    }
+
+    /// Returns what is to be shown now that QEMU has printed this line.
+    fn qemu(&mut self, line: &[u8]) -> Vec<u8> {
+        self.held.extend_from_slice(line);
+        if self.is_within_line {
+            return Vec::new();
+        }
+        std::mem::take(&mut self.held)
+    }
+
+    /// Returns what is left to show when both have ended.
+    fn end(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.held)
+    }
+}
+
+fn lock(screen: &Mutex<Screen>) -> MutexGuard<'_, Screen> {
+    screen.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn show_guest(
+    mut stdout: impl Read,
+    screen: &Mutex<Screen>,
+    listen: &mut impl FnMut(&[u8]),
+) -> io::Result<Vec<u8>> {
     let (mut all, mut buffer) = (Vec::new(), [0; 4096]);
     loop {
         match stdout.read(&mut buffer)? {
             0 => return Ok(all),
             len => {
                 all.extend_from_slice(&buffer[..len]);
-                to_stdout(&buffer[..len])?;
+                {
+                    let mut screen = lock(screen);
+                    to_stdout(&screen.guest(&buffer[..len]))?;
+                }
                 listen(&buffer[..len]);
             }
         }
@@ -315,14 +369,15 @@ fn take_guest(
 
 /// Takes QEMU's own messages. Shown are all but one that it has of every signature that is wrong on
 /// purpose.
-fn take_messages(stderr: impl Read, show: Show) -> String {
+fn take_messages(stderr: impl Read, show: Show, screen: &Mutex<Screen>) -> String {
     let mut all = String::new();
     let lines = BufReader::new(stderr).split(b'\n');
     for line in lines.map_while(io::Result::ok) {
         let line = String::from_utf8_lossy(&line) + "\n";
         // Whether somebody reads it is noticed where the guest's lines are shown.
         if show == Show::All && !line.contains("Failed to verify signature") {
-            let _ = to_stdout(line.as_bytes());
+            let mut screen = lock(screen);
+            let _ = to_stdout(&screen.qemu(line.as_bytes()));
         }
         all.push_str(&line);
     }
@@ -350,6 +405,17 @@ mod tests {
             );
             assert_eq!(heard, b"guest\n");
         }
+    }
+
+    #[test]
+    fn qemu_speaks_between_the_guests_lines() {
+        let mut screen = Screen::default();
+        let mut all = screen.guest(b"a\nb");
+        all.extend(screen.qemu(b"q\n"));
+        all.extend(screen.guest(b"c\nd\ne"));
+        all.extend(screen.qemu(b"r\n"));
+        all.extend(screen.end());
+        assert_eq!(String::from_utf8(all).unwrap(), "a\nbc\nq\nd\ner\n");
     }
 
     #[test]
