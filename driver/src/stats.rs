@@ -19,6 +19,8 @@ pub struct QueueStats {
     pub pending_polls: u64,
     /// Requests whose future was dropped before it had taken the result.
     pub abandoned: u64,
+    /// Requests that the device still had when their queue was reset by itself.
+    pub lost: u64,
     /// Requests in flight now.
     pub in_flight: u32,
     /// Elements that the device has used since its reset: the used index in 64 bits.
@@ -35,6 +37,7 @@ impl Sum for QueueStats {
             kicks: sum.kicks + queue.kicks,
             pending_polls: sum.pending_polls + queue.pending_polls,
             abandoned: sum.abandoned + queue.abandoned,
+            lost: sum.lost + queue.lost,
             in_flight: sum.in_flight + queue.in_flight,
             published: sum.published + queue.published,
             interrupt_credit: sum.interrupt_credit.saturating_add(queue.interrupt_credit),

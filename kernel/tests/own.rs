@@ -49,6 +49,7 @@ kernel::tests! {
         sessions_serve_on_every_queue,
         vectors_move_and_lose_nothing,
         queue_that_stalls_holds_up_no_other,
+        queue_that_is_reset_comes_back_alone,
         hardware_goes_away_and_comes_back,
         device_that_asks_for_a_reset_is_recovered,
     ],
@@ -405,6 +406,74 @@ fn queue_that_stalls_holds_up_no_other() {
     executor::block_on(task);
     drop(encrypt);
     check_interrupts();
+}
+
+fn queue_that_is_reset_comes_back_alone() {
+    const REQUESTS: u32 = 100;
+    assert!(device().features().contains(Features::RING_RESET));
+    static ANSWERED: AtomicU64 = AtomicU64::new(0);
+    let last = cpus() - 1;
+    let queue = last as usize % device().data_queues();
+    let session = Arc::new(executor::block_on(open(Direction::Encrypt)));
+    let used = session.clone();
+    let work = async move {
+        loop {
+            if let Err(error) = used.process_slice(&IV, &mut [0; 16]).await {
+                return error;
+            }
+            ANSWERED.fetch_add(1, Ordering::Relaxed);
+        }
+    };
+    let task = executor::spawn_on(last, work).unwrap();
+    let answered = || ANSWERED.load(Ordering::Relaxed);
+    wait_until("answer", || answered() > 0);
+    tell(&alloc::format!("stall {queue}"));
+    executor::block_on(async {
+        let mut before = u64::MAX;
+        while before != answered() {
+            before = answered();
+            time::sleep_ns(300_000_000).await;
+        }
+    });
+    if queue != 0 {
+        executor::block_on(async {
+            for _ in 0..REQUESTS {
+                session.process_slice(&IV, &mut [0; 16]).await.unwrap();
+            }
+        });
+    }
+    assert_eq!(device().reset_queue(queue, 1_000_000), Ok(1));
+    assert_eq!(executor::block_on(task), Error::QueueReset);
+    tell(&alloc::format!("go {queue}"));
+    let expected = executor::block_on(encrypted(&session));
+    on_every_cpu(|_| {
+        let (session, expected) = (session.clone(), expected);
+        async move {
+            for _ in 0..REQUESTS {
+                assert_eq!(encrypted(&session).await, expected);
+            }
+        }
+    });
+    // It may still meet the request that the device had.
+    let session = Arc::into_inner(session).expect("the tasks are over");
+    let closed = executor::block_on(session.close());
+    assert_eq!(closed, Err(Error::QueueReset));
+    let lost = device().data_queue_stats(queue).map(|stats| stats.lost);
+    assert_eq!(lost, Some(1));
+    crypto::wait_until_idle(device(), 1, 10_000_000_000);
+    assert_eq!(device().interrupt_stats().unhandled, 0);
+    let left_behind = device().sessions_left_behind();
+    device().recover(1_000_000_000).unwrap();
+    assert_eq!(device().sessions_left_behind(), left_behind + 1);
+    encrypt_a_block();
+    check_interrupts();
+}
+
+/// Encrypts a block of zeros.
+async fn encrypted(session: &AesCbc) -> [u8; 16] {
+    let mut data = [0; 16];
+    session.process_slice(&IV, &mut data).await.unwrap();
+    data
 }
 
 fn hardware_goes_away_and_comes_back() {

@@ -1,7 +1,7 @@
 //! One caller at a time changes a device as a whole.
 //!
-//! The one rule: a caller that resets the device, moves a vector or ends sessions of an owner
-//! before holds [`Alone`] as long as that takes.
+//! The one rule: a caller that resets the device or a queue, moves a vector or ends sessions of an
+//! owner before holds [`Alone`] as long as that takes.
 
 use core::sync::atomic::{AtomicU8, Ordering};
 
@@ -15,6 +15,7 @@ pub(crate) enum Change {
     Reset = 1,
     Vector = 2,
     Sessions = 3,
+    Queue = 4,
 }
 
 /// What is being changed now.

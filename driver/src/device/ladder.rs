@@ -42,6 +42,14 @@ impl InterruptMode {
         }
     }
 
+    /// Returns how many of a device's queues share the vector, or the pin, of one of them.
+    pub(crate) const fn sharing(self, queues: usize) -> usize {
+        match self {
+            Self::PerQueue | Self::Polling => 1,
+            Self::SharedQueues | Self::Shared | Self::Intx => queues,
+        }
+    }
+
     /// Returns the entry of the queue at a position, data queues first, control queue last.
     pub(crate) const fn entry_of(self, position: usize) -> MsixEntry {
         MsixEntry(match self {
@@ -133,6 +141,22 @@ impl Interrupts {
         });
         self.mode.store(mode as u8, Ordering::Relaxed);
         mode
+    }
+
+    /// Gives a queue that was reset by itself its vector again; `true` if it reads back.
+    pub(crate) fn set_again(
+        &self,
+        transport: &dyn Transport,
+        queue: QueueIndex,
+        position: usize,
+    ) -> bool {
+        match self.mode() {
+            InterruptMode::Intx | InterruptMode::Polling => true,
+            mode => {
+                let entry = Some(mode.entry_of(position));
+                transport.set_queue_vector(queue, entry) == entry
+            }
+        }
     }
 
     /// The device, with so many queues, is shut down: nothing comes any more.

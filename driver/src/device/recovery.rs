@@ -86,14 +86,7 @@ impl<P: Platform> Device<P> {
         let old = self.epoch();
         // Time for the ends of sessions is after the reset, too.
         let drained = self.take_down(&old, limit_ns, 0)?;
-        let (given_up_bytes, limit_bytes) =
-            (self.given_up_bytes(), self.options.given_up_limit_bytes);
-        if given_up_bytes > limit_bytes {
-            return Err(Error::TooMuchGivenUp {
-                given_up_bytes,
-                limit_bytes,
-            });
-        }
+        self.check_given_up()?;
         let (messages, room) = (self.messages()?, self.epochs.room()?);
         let epoch = bring_up::<P>(
             &self.attached,
@@ -114,6 +107,19 @@ impl<P: Platform> Device<P> {
         // Interrupts that came before met the old epoch.
         self.poll();
         Ok(drained)
+    }
+
+    /// Checks that not too much memory has been lost to the device.
+    pub(super) fn check_given_up(&self) -> Result<(), Error> {
+        let (given_up_bytes, limit_bytes) =
+            (self.given_up_bytes(), self.options.given_up_limit_bytes);
+        if given_up_bytes <= limit_bytes {
+            return Ok(());
+        }
+        Err(Error::TooMuchGivenUp {
+            given_up_bytes,
+            limit_bytes,
+        })
     }
 
     /// Returns a copy of the vectors' messages.
@@ -149,7 +155,7 @@ impl<P: Platform> Device<P> {
     }
 
     /// Drains until `queue` has nothing to do, has ended, or the time is up.
-    fn wait_for(&self, epoch: &Epoch<P>, queue: &Queue<P>, deadline: &mut Deadline) {
+    pub(super) fn wait_for(&self, epoch: &Epoch<P>, queue: &Queue<P>, deadline: &mut Deadline) {
         while queue.ended().is_none() && queue.is_busy() && !deadline.is_over::<P>() {
             epoch.drain();
             epoch.check_presence();

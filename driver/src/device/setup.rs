@@ -21,7 +21,7 @@ use crate::{
     heap::room_for,
     index::QueueIndex,
     queue::{Layout, Queue, SessionTable},
-    transport::{Attached, MsixMessage},
+    transport::{Attached, MsixMessage, Transport},
     virtqueue::Format,
     wire::{Features, Form},
 };
@@ -162,7 +162,8 @@ fn set_up<P: Platform>(
     // Features that say what the device is are not the driver's to refuse (6.1).
     let kept = Features::VERSION_1 | Features::ACCESS_PLATFORM | Features::ORDER_PLATFORM;
     let of_transport = Features::from_bits_retain(transport.notification_features());
-    let supported = SUPPORTED | (OF_KICKS & of_transport);
+    let mut supported = SUPPORTED | (OF_KICKS & of_transport);
+    supported.set(Features::RING_RESET, transport.resets_queues());
     let mut features = offered & supported & (!options.refuse | kept);
     if !features.contains(Features::REVISION_1) {
         features.remove(STATELESS);
@@ -194,28 +195,14 @@ fn set_up<P: Platform>(
     let mut indices = room_for(data_queues.in_use.len() + 1)?;
     indices.extend(data_queues.in_use.iter().copied().chain([control]));
     let sessions = Arc::new(SessionTable::new(options.sessions, Form::of(features))?);
-    let format = match features.contains(Features::RING_PACKED) {
-        true => Format::Packed,
-        false => Format::Split,
-    };
     let make = |queue, slots, places| {
         let layout = Layout {
-            queue,
-            max_entries: transport.read_max_queue_size(queue),
             slots,
-            format,
-            indirect: features.contains(Features::INDIRECT_DESC),
-            framing: options.framing,
-            event_index: features.contains(Features::EVENT_IDX),
-            in_order: features.contains(Features::IN_ORDER),
             sessions: places,
-            when_not_ready: options.when_not_ready,
-            max_request_bytes: capabilities.room_bytes(),
+            max_entries: transport.read_max_queue_size(queue),
+            ..layout(queue, options, features, capabilities.room_bytes())
         };
-        // A queue that is not there has no doorbell either.
-        layout.size()?;
-        let doorbell = transport.doorbell(queue).map_err(Error::Transport)?;
-        Queue::<P>::new(layout, sessions.clone(), doorbell, given_up.clone())
+        make_queue(transport, layout, &sessions, given_up)
     };
     let mut data = room_for(data_queues.in_use.len())?;
     for queue in &data_queues.in_use {
@@ -238,14 +225,11 @@ fn set_up<P: Platform>(
     if options.message_travel_ns > 0 {
         epoch.queues().for_each(Queue::let_messages_travel);
     }
-    match mode {
-        InterruptMode::PerQueue => {}
-        InterruptMode::Polling => epoch.set_polled(),
-        InterruptMode::SharedQueues | InterruptMode::Shared | InterruptMode::Intx => {
-            for queue in epoch.queues() {
-                queue.share_vector(indices.len());
-            }
-        }
+    if mode == InterruptMode::Polling {
+        epoch.set_polled();
+    }
+    for queue in epoch.queues() {
+        queue.share_vector(mode.sharing(indices.len()));
     }
     for (queue, index) in epoch.queues().zip(&indices) {
         queue.lend();
@@ -268,4 +252,42 @@ fn set_up<P: Platform>(
     reset::<P>(attached, options.reset_limit_ns)?;
     epoch.take_back(options.forced_reset);
     Err(failed)
+}
+
+/// Returns the layout of a data queue, but for how many entries the device allows.
+pub(super) fn layout(
+    queue: QueueIndex,
+    options: &Options,
+    features: Features,
+    max_request_bytes: u64,
+) -> Layout {
+    Layout {
+        queue,
+        max_entries: 0,
+        slots: options.data_slots,
+        format: match features.contains(Features::RING_PACKED) {
+            true => Format::Packed,
+            false => Format::Split,
+        },
+        indirect: features.contains(Features::INDIRECT_DESC),
+        framing: options.framing,
+        event_index: features.contains(Features::EVENT_IDX),
+        in_order: features.contains(Features::IN_ORDER),
+        sessions: 0,
+        when_not_ready: options.when_not_ready,
+        max_request_bytes,
+    }
+}
+
+/// Makes a queue that the device does not know of yet.
+pub(super) fn make_queue<P: Platform>(
+    transport: &dyn Transport,
+    layout: Layout,
+    sessions: &Arc<SessionTable>,
+    given_up: &Arc<GivenUp>,
+) -> Result<Queue<P>, Error> {
+    // A queue that is not there has no doorbell either.
+    layout.size()?;
+    let doorbell = transport.doorbell(layout.queue).map_err(Error::Transport)?;
+    Queue::new(layout, sessions.clone(), doorbell, given_up.clone())
 }

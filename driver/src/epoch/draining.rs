@@ -73,6 +73,10 @@ impl<P: Platform> Epoch<P> {
                 self.finish(queue, &mut batch);
                 Ok(())
             }
+            // What it was owed has gone to the one in its place.
+            Err(first) if first.ended && queue.is_replaced() => {
+                Err(self.drain_queue(queue.current(), true))
+            }
             Err(first) => Err(self.drain_on(queue, true, first, &mut batch)),
         }
     }
@@ -90,7 +94,7 @@ impl<P: Platform> Epoch<P> {
         first: DrainReport,
         batch: &mut Batch,
     ) -> DrainReport {
-        let mut total = first;
+        let (mut queue, mut total) = (queue, first);
         run_all(|| {
             self.finish(queue, batch);
             if !total.more {
@@ -99,7 +103,11 @@ impl<P: Platform> Epoch<P> {
                 }
                 return false;
             }
-            let report = queue.drain(batch, spend && !total.spent);
+            let mut report = queue.drain(batch, spend && !total.spent);
+            if report.ended && queue.is_replaced() {
+                queue = queue.current();
+                report = queue.drain(batch, spend && !total.spent);
+            }
             total = DrainReport {
                 drained: total.drained.saturating_add(report.drained),
                 spent: total.spent | report.spent,

@@ -26,7 +26,7 @@ use crate::{
 pub(crate) struct Epoch<P: Platform> {
     attached: Arc<Attached>,
     pub(crate) control: Queue<P>,
-    /// At least one.
+    /// The first queue in each place; at least one. A queue that is reset by itself has a successor.
     pub(crate) data: Box<[Queue<P>]>,
     pub(crate) sessions: Arc<SessionTable>,
     /// Those agreed on.
@@ -69,18 +69,24 @@ impl<P: Platform> Epoch<P> {
         // No division where every CPU has a queue of its own.
         let own = self.data.get(cpu);
         own.unwrap_or_else(|| &self.data[cpu % self.data.len()])
+            .current()
+    }
+
+    /// Returns the data queues of now.
+    pub(crate) fn data_queues(&self) -> impl Iterator<Item = &Queue<P>> {
+        self.data.iter().map(Queue::current)
     }
 
     /// Returns all queues, in the order of their interrupts: data queues first.
     pub(crate) fn queues(&self) -> impl Iterator<Item = &Queue<P>> {
-        self.data.iter().chain([&self.control])
+        self.data_queues().chain([&self.control])
     }
 
     /// Returns the queue at a position of [`queues`](Self::queues).
     #[inline]
     pub(crate) fn queue_at(&self, position: usize) -> Option<&Queue<P>> {
         let control = (position == self.data.len()).then_some(&self.control);
-        self.data.get(position).or(control)
+        self.data.get(position).map(Queue::current).or(control)
     }
 
     /// Returns what each queue is owed in interrupts.

@@ -160,6 +160,15 @@ pub enum Error {
     NoDevice,
     /// The driver has been shut down, or the device reset, since this was made.
     ShutDown,
+    /// The queue of the request was reset with the request in flight, or a moment before it was
+    /// sent: send it again. Of the end of a session: the device may still have a request of it, so
+    /// it stays until [`recover`](crate::Device::recover).
+    QueueReset,
+    /// The queue has been reset by itself as often as it can be until the device is recovered.
+    TooManyQueueResets {
+        /// How often that is.
+        max: usize,
+    },
     /// The driver does not use that entry of the MSI-X table.
     NoSuchVector {
         /// The entry.
@@ -295,6 +304,10 @@ impl fmt::Display for Error {
             Self::NoDevice => f.write_str("no device that is up serves this: add or recover one"),
             Self::ShutDown => {
                 f.write_str("the driver was shut down or the device reset: open a new session")
+            }
+            Self::QueueReset => f.write_str("the queue was reset meanwhile: send it again"),
+            Self::TooManyQueueResets { max } => {
+                write!(f, "the queue was reset {max} times: recover the device")
             }
             Self::NoSuchVector { entry, used } => {
                 write!(

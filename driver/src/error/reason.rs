@@ -2,6 +2,8 @@
 
 use core::{fmt, ops::RangeInclusive};
 
+use crate::index::QueueIndex;
+
 /// What a length has to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -126,6 +128,11 @@ pub enum DeviceFault {
     NeedsReset,
     /// The device left DRIVER_OK without being told to.
     StatusLost,
+    /// It did not finish the reset of a queue in time, or would not have its vector again.
+    QueueNotReset {
+        /// The queue.
+        queue: QueueIndex,
+    },
     /// The used index went forward by more than there was in flight, or as many descriptors of a
     /// packed ring are marked as used.
     UsedIndexJump {
@@ -155,6 +162,7 @@ impl fmt::Display for DeviceFault {
             }
             Self::NeedsReset => f.write_str("it set DEVICE_NEEDS_RESET"),
             Self::StatusLost => f.write_str("it left DRIVER_OK"),
+            Self::QueueNotReset { queue } => write!(f, "queue {} did not come back", queue.0),
             Self::UsedIndexJump { advance, in_flight } => {
                 write!(
                     f,

@@ -93,8 +93,10 @@ impl FakeTransport {
     }
 
     fn vector(&self, entry: Option<MsixEntry>) -> Option<MsixEntry> {
+        let refuses_all = self.device.state().refuses_vectors;
         let fits = |entry: &MsixEntry| {
-            entry.0 < self.setup.msix_entries && !self.setup.refused_vectors.contains(&entry.0)
+            let is_refused = refuses_all || self.setup.refused_vectors.contains(&entry.0);
+            entry.0 < self.setup.msix_entries && !is_refused
         };
         entry.filter(fits)
     }
@@ -197,6 +199,23 @@ unsafe impl Transport for FakeTransport {
         }
         let mut state = self.device.state();
         state.rings.get_mut(&queue.0.into()).unwrap().enable();
+    }
+
+    fn resets_queues(&self) -> bool {
+        true
+    }
+
+    fn reset_queue(&self, queue: QueueIndex) {
+        if self.write() {
+            self.device.reset_queue(queue.0.into());
+        }
+    }
+
+    fn is_queue_reset(&self, queue: QueueIndex) -> bool {
+        if let Some(byte) = self.read() {
+            return byte == 0;
+        }
+        !self.device.state().rings.contains_key(&queue.0.into())
     }
 
     fn doorbell(&self, queue: QueueIndex) -> Result<Doorbell, TransportError> {

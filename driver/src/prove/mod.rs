@@ -117,7 +117,7 @@ async fn prove_queues<P: Platform>(device: &Device<P>, proved: AlgorithmSet) -> 
             session => session?,
         };
         let mut served = 0;
-        for (number, queue) in epoch.data.iter().enumerate().take(64) {
+        for (number, queue) in epoch.data_queues().enumerate().take(64) {
             let asked = sample.ask(&session, queue).await;
             served |= u64::from(is_given(asked.map(|()| true))?) << number;
         }

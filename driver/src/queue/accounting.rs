@@ -145,6 +145,11 @@ impl Accounting {
         self.cap = self.cap.saturating_add(LEFT_BEHIND);
     }
 
+    /// Gives away what the queue is owed, to the one in its place.
+    pub(crate) fn hand_over(&mut self) -> u16 {
+        core::mem::take(&mut self.credit)
+    }
+
     /// Takes over what the queue was owed before a reset, as far as it can still arrive.
     pub(crate) fn inherit(&mut self, credit: u16) {
         // What a vector leaves behind, and what travels.

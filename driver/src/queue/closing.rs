@@ -109,6 +109,9 @@ impl<'q, P: Platform> CloseWatch<'q, P> {
                 Some(None) => {}
                 None => return Poll::Ready(Err(Error::ShutDown)),
             }
+            if queue.shared.sessions.is_lost(session) {
+                return Poll::Ready(Err(Error::QueueReset));
+            }
             if let Some(error) = queue.ended().or_else(|| queue.refuses_closers(session)) {
                 return Poll::Ready(Err(error));
             }

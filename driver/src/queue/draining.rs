@@ -90,7 +90,7 @@ impl<P: Platform> Queue<P> {
     /// Takes note that a caller polls the ring from here on: asks for no interrupts until as many
     /// calls of [`end_polling`](Self::end_polling).
     pub(crate) fn begin_polling(&self) {
-        self.locked.with(|Locked { used, guarded }| {
+        self.with_current(|_, Locked { used, guarded }| {
             guarded.pollers += 1;
             used.suppress_interrupts();
         });
@@ -99,7 +99,7 @@ impl<P: Platform> Queue<P> {
     /// Takes note that a caller polls the ring no longer. After the last one the ring has to be
     /// drained once more: that asks for interrupts, and takes what came before it did.
     pub(crate) fn end_polling(&self) {
-        self.locked.with(|Locked { used, guarded }| {
+        self.with_current(|_, Locked { used, guarded }| {
             guarded.pollers -= 1;
             if guarded.pollers == 0 {
                 used.allow_interrupts();

@@ -49,10 +49,10 @@ impl<P: Platform> Queue<P> {
     /// a shutdown replaces it.
     pub(crate) fn end(&self, error: Error) {
         // In one go: nothing is sent on a queue that has ended.
-        self.with(|guarded| guarded.end(error));
+        let (queue, ()) = self.with_current(|_, locked| locked.guarded.end(error));
         // Release: pairs with the acquire in `ended`. A waiter that reads `false` there has left
         // its waker under the lock, when it was sent or by its poll, where `wake_waiters` finds it.
-        self.poll_flags.fetch_or(ENDED, Ordering::Release);
+        queue.poll_flags.fetch_or(ENDED, Ordering::Release);
     }
 
     /// Gives out no more slots, and tells the callers that wait for one. What is in flight goes on.

@@ -1,7 +1,7 @@
 //! Sections in which a CPU puts off its kicks: see `deferral`.
 
 use super::{
-    Queue,
+    Locked, Queue,
     deferral::{Place, Section, learn_cpus},
     guarded::Guarded,
 };
@@ -11,17 +11,17 @@ impl<P: Platform> Queue<P> {
     /// Puts off kicks of the CPU in `place` until as many [`resume_kicks`](Self::resume_kicks).
     pub(crate) fn defer_kicks(&self, place: Place) {
         learn_cpus::<P>();
-        self.with(|guarded| guarded.deferring.begin(place));
+        self.with_current(|_, locked| locked.guarded.deferring.begin(place));
     }
 
     /// Ends a section, and makes up for the kicks that it put off with one.
     pub(crate) fn resume_kicks(&self, place: Place) {
-        let kick = self.with(|guarded| {
+        let (queue, kick) = self.with_current(|_, Locked { guarded, .. }| {
             guarded.deferring.end(place);
             guarded.decide_deferred_kick()
         });
         if kick {
-            self.ring_doorbell();
+            queue.ring_doorbell();
         }
     }
 

@@ -38,12 +38,15 @@ mod layout;
 mod ledger;
 mod lending;
 mod readiness;
+mod replacing;
 mod reserved;
 mod sessions;
 mod slot;
 mod waiting;
 
-use alloc::sync::Arc;
+use alloc::{boxed::Box, sync::Arc};
+
+use spin::Once;
 
 use self::{
     accounting::Accounting,
@@ -65,6 +68,7 @@ pub(crate) use self::{
     in_flight::{Ended, InFlight},
     kicks::Deferred,
     layout::Layout,
+    replacing::MAX_RESETS,
     reserved::Reserved,
     sessions::{SessionIndex, SessionTable},
     waiting::Reserve,
@@ -121,6 +125,8 @@ pub(crate) struct Queue<P: Platform> {
     given_up: Arc<GivenUp>,
     /// Counted without the lock, which the first poll of a request does not take.
     pending_polls: AtomicU64,
+    /// The queue in its place, if it was reset by itself: see `replacing`.
+    successor: Once<Box<Self>>,
 }
 
 impl<P: Platform> Queue<P> {
@@ -206,6 +212,7 @@ impl<P: Platform> Queue<P> {
             lent: AtomicBool::new(false),
             given_up,
             pending_polls: AtomicU64::new(0),
+            successor: Once::new(),
         })
     }
 

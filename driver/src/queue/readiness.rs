@@ -1,6 +1,6 @@
 //! The device's hardware goes and comes: see [`guarded::readiness`](super::guarded).
 
-use super::{Queue, batch::Batch, guarded::Guarded};
+use super::{Locked, Queue, batch::Batch, guarded::Guarded};
 use crate::{Platform, sync::run_all};
 
 impl<P: Platform> Queue<P> {
@@ -12,21 +12,21 @@ impl<P: Platform> Queue<P> {
     /// Takes note whether the device's hardware is ready; `true` if that is news. Any context.
     pub(crate) fn set_ready(&self, is_ready: bool) -> bool {
         let mut batch = Batch::default();
-        let (is_news, more) = self.with(|guarded| {
+        let (queue, (is_news, more)) = self.with_current(|queue, Locked { guarded, .. }| {
             let was_ready = core::mem::replace(&mut guarded.is_ready, is_ready);
-            guarded.sends = is_ready && guarded.ended.is_none();
+            guarded.send_or_not();
             if was_ready == is_ready {
                 return (false, false);
             }
             guarded.close_or_open();
             // In the same hold of the lock as the opening: callers from here on come after those
             // that wait.
-            let more = guarded.serve_or_turn_away(&self.shared, &mut batch);
+            let more = guarded.serve_or_turn_away(&queue.shared, &mut batch);
             batch.kick |= guarded.decide_deferred_kick();
             (true, more)
         });
         if is_news {
-            self.finish_all(batch, more);
+            queue.finish_all(batch, more);
         }
         is_news
     }

@@ -205,10 +205,8 @@ impl<P: Platform> Queue<P> {
         self.with(|guarded| {
             // Goes on while the hardware is lost and callers are to wait: this one got its slot a
             // moment before that.
-            if guarded.closed.is_some()
-                && let Some(error) = guarded.refuses_waiters()
-            {
-                return Err(error);
+            if guarded.closed.is_some() {
+                guarded.check_open()?;
             }
             let purpose = purpose(guarded)?;
             let entry = &mut guarded.slots[usize::from(slot)];

@@ -25,6 +25,9 @@ const HELD: u32 = 1 << 31;
 /// from 0: then the last use has gone, and nobody sees to the *destroy* yet.
 const TAKEN: u32 = 1 << 30;
 
+/// A use was lost: the device may have a request of the session for ever. It stays until a recovery.
+const LOST: u32 = 1 << 29;
+
 /// A session's place in the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SessionIndex(pub(crate) u16);
@@ -205,6 +208,18 @@ impl SessionTable {
     #[must_use]
     pub(crate) fn release_held(&self, index: SessionIndex) -> bool {
         self.entry(index).release_held()
+    }
+
+    /// Takes note that the use of a request never comes back, so that the session does not end.
+    pub(crate) fn lose_use(&self, index: SessionIndex) {
+        // Release: pairs with the acquire of `is_lost`, for a closer that is woken.
+        self.entry(index).uses.fetch_or(LOST, Ordering::AcqRel);
+    }
+
+    /// Tells whether a use of the session has been lost.
+    pub(crate) fn is_lost(&self, index: SessionIndex) -> bool {
+        let uses = self.entry(index).uses.load(Ordering::Acquire);
+        uses & TAKEN == 0 && uses & LOST != 0
     }
 
     /// Gives the use of a request back. `true` obliges the caller to send the *destroy*.

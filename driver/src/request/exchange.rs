@@ -115,11 +115,24 @@ async fn reserve_in_line<'l, P: Platform>(
     queue: &'l Queue<P>,
     admission: Admission,
 ) -> Result<Reserved<'l, P>, Error> {
-    if admission == Admission::Try {
-        return queue.try_reserve();
+    let mut queue = queue;
+    loop {
+        let outcome = match admission {
+            Admission::Try => queue.try_reserve(),
+            Admission::Wait => {
+                let mut reserve = pin!(queue.reserve());
+                poll_fn(|context| {
+                    poll_driven(epoch, context, |context| reserve.as_mut().poll(context))
+                })
+                .await
+            }
+        };
+        match outcome {
+            // Nothing was sent: the queue in its place has slots.
+            Err(Error::QueueReset) if queue.is_replaced() => queue = queue.current(),
+            outcome => return outcome,
+        }
     }
-    let mut reserve = pin!(queue.reserve());
-    poll_fn(|context| poll_driven(epoch, context, |context| reserve.as_mut().poll(context))).await
 }
 
 /// Returns the waker of the calling task, to be left with the request that it sends.

@@ -76,6 +76,10 @@ impl<T> Inner<T> {
     fn holder(&self) -> u32 {
         self.holder.load(Ordering::Relaxed)
     }
+
+    fn get_mut(&mut self) -> &mut T {
+        self.value.get_mut()
+    }
 }
 
 #[cfg(not(loom))]
@@ -118,6 +122,9 @@ impl<T> Inner<T> {
     }
     fn holder(&self) -> u32 {
         self.holder.load(Ordering::Relaxed)
+    }
+    fn get_mut(&mut self) -> &mut T {
+        self.value.get_mut().expect("no holder has panicked")
     }
 }
 #[cfg(loom)]
@@ -264,6 +271,11 @@ impl<P: Platform, T> IrqMutex<P, T> {
             _masked,
         };
         f(held.guard.value())
+    }
+
+    /// Returns the value, which nobody else can reach.
+    pub(crate) fn get_mut(&mut self) -> &mut T {
+        self.inner.get_mut()
     }
 
     /// Runs `f` on the value if the lock comes free within so many `tries`; else returns `None`.

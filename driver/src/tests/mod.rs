@@ -31,6 +31,8 @@ mod polling;
 #[cfg(not(loom))]
 mod pool;
 #[cfg(not(loom))]
+mod queue_reset;
+#[cfg(not(loom))]
 mod queues;
 #[cfg(not(loom))]
 mod readiness;

@@ -65,8 +65,12 @@ fn feature_that_is_required_and_missing_is_named() {
         missing("VIRTIO_F_RING_PACKED")
     );
     assert!(required(packed, none, packed).unwrap().contains(packed));
-    let reset = Features::RING_RESET;
-    assert_eq!(required(reset, none, reset), missing("VIRTIO_F_RING_RESET"));
+    // VIRTIO_F_ADMIN_VQ.
+    let unknown = Features::from_bits_retain(1 << 41);
+    assert_eq!(
+        required(unknown, none, unknown),
+        missing("a feature without a name here")
+    );
 }
 
 /// The driver's barriers are always what a device of hardware needs. So the driver agrees to the

@@ -85,7 +85,8 @@ impl QueueAddresses {
     ///
     /// # Safety
     ///
-    /// From when a device is told of them until it has confirmed a reset, all three lie in memory
+    /// From when a device is told of them until it has confirmed a reset, its own or the queue's, all
+    /// three lie in memory
     /// that is made for it, as long as the queue's size calls for, and so does whatever the
     /// descriptors in them lead to: the device reads it, and writes the used ring and what
     /// descriptors let it write.
@@ -130,6 +131,9 @@ pub(crate) fn is_gone(status: DeviceStatus) -> bool {
 ///   when the device has finished that reset. From then on it touches no memory that it was given
 ///   before; but for requests that were in flight, which [`ForcedReset`](crate::ForcedReset) is
 ///   about.
+/// - [`is_queue_reset`](Self::is_queue_reset) is true only when the device says of a queue that it
+///   has finished the reset that [`reset_queue`](Self::reset_queue) began. From then on it touches
+///   no memory that it was given for that queue before; but for requests in flight, likewise.
 /// - [`set_queue`](Self::set_queue) and [`set_msix_message`](Self::set_msix_message) tell the
 ///   device just what they are given, and nothing else ever tells it an address.
 /// - Nobody else drives the device as long as the transport lives, and the device keeps to the
@@ -175,6 +179,20 @@ pub unsafe trait Transport: Send + Sync + fmt::Debug {
 
     /// Enables a queue that has its addresses and its vector.
     fn enable_queue(&self, queue: QueueIndex);
+
+    /// Tells whether this transport resets queues by themselves: with `VIRTIO_F_RING_RESET`.
+    fn resets_queues(&self) -> bool {
+        false
+    }
+
+    /// Begins to reset a queue alone (Virtio 1.3, 2.6.1): only where
+    /// [`resets_queues`](Self::resets_queues) says so. Addresses and vector are set anew afterwards.
+    fn reset_queue(&self, _queue: QueueIndex) {}
+
+    /// Tells whether the device has finished to reset a queue.
+    fn is_queue_reset(&self, _queue: QueueIndex) -> bool {
+        false
+    }
 
     /// Returns the doorbell of a queue. The doorbell stays harmless for ever: it may be rung after
     /// a reset and after the transport is gone.

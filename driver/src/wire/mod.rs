@@ -200,7 +200,7 @@ bitflags! {
         const NOTIFICATION_DATA = 1 << 38;
         /// `VIRTIO_F_NOTIF_CONFIG_DATA`: a kick names the queue as the device wants it.
         const NOTIF_CONFIG_DATA = 1 << 39;
-        /// `VIRTIO_F_RING_RESET`. Not used.
+        /// `VIRTIO_F_RING_RESET`: a queue is reset by itself.
         const RING_RESET = 1 << 40;
     }
 }

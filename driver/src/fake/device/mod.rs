@@ -66,6 +66,8 @@ pub(in crate::fake) struct State {
     pub(super) hold: bool,
     held: Vec<usize>,
     pub(super) resets: bool,
+    /// Every vector reads back as none.
+    pub(super) refuses_vectors: bool,
     /// It has been removed.
     pub(super) gone: Option<Gone>,
     /// Accesses of its registers, reads and writes.
@@ -143,6 +145,7 @@ impl FakeDevice {
             hold: false,
             held: vec![],
             resets: true,
+            refuses_vectors: false,
             gone: None,
             accesses: [0; 2],
             leaves_at: None,
@@ -178,6 +181,18 @@ impl FakeDevice {
         state.vectors.clear();
         state.needs_reset = false;
         state.kicked.clear();
+    }
+
+    /// A queue that was silent is so no more, unless its reset never ends.
+    pub(in crate::fake) fn reset_queue(&self, queue: usize) {
+        let mut state = self.state();
+        if !state.resets {
+            return;
+        }
+        state.rings.remove(&queue);
+        state.vectors.remove(&queue);
+        state.kicked.remove(&queue);
+        state.silent.retain(|silent| *silent != queue);
     }
 
     pub(in crate::fake) fn deliver_to(&self, on_used: Arc<OnUsed>) {

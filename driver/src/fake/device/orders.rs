@@ -91,6 +91,15 @@ impl FakeDevice {
         self.state().resets = false;
     }
 
+    pub(crate) fn allow_resets(&self) {
+        self.state().resets = true;
+    }
+
+    /// From here on it takes no vector.
+    pub(crate) fn refuse_vectors(&self) {
+        self.state().refuses_vectors = true;
+    }
+
     /// From here on every register reads all ones, and nothing is served.
     pub(crate) fn vanish(&self) {
         self.state().leave(Gone::Ones);

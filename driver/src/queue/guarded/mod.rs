@@ -88,7 +88,8 @@ pub(in crate::queue) struct Guarded<P: Platform> {
     pub(in crate::queue) ended: Option<Error>,
     /// The device's hardware is ready, as far as is known: see `readiness`.
     pub(in crate::queue) is_ready: bool,
-    /// Something may be sent: the hardware is ready, and the queue has not ended.
+    /// Something may be sent: the hardware is ready, and the queue has not ended and is not about to
+    /// be reset.
     pub(in crate::queue) sends: bool,
     pub(in crate::queue) when_not_ready: WhenNotReady,
     pub(in crate::queue) deferring: Deferring,
@@ -226,7 +227,7 @@ fn send(half: &mut impl AvailableHalf, slot: u16, chain: Chain<'_>, puts_off_kic
 pub(in crate::queue) fn keep_reason(kept: &mut Option<Error>, error: Error) {
     let passes = matches!(
         kept,
-        None | Some(Error::Resetting | Error::HardwareNotReady)
+        None | Some(Error::Resetting | Error::HardwareNotReady | Error::QueueReset)
     );
     if passes || error == Error::ShutDown {
         *kept = Some(error);

@@ -20,13 +20,35 @@ impl<P: Platform> Guarded<P> {
         }
     }
 
+    /// Says whether anything may be sent from here on.
+    pub(in crate::queue) fn send_or_not(&mut self) {
+        let is_open = self.ended.is_none() && self.closed != Some(Error::QueueReset);
+        self.sends = self.is_ready && is_open;
+    }
+
     /// Returns why a caller that is willing to wait for a slot gets an error instead.
     #[cold]
     #[inline(never)]
     pub(in crate::queue) fn refuses_waiters(&self) -> Option<Error> {
         match self.closed {
             Some(Error::HardwareNotReady) if self.when_not_ready == WhenNotReady::Wait => None,
+            // For the queue that comes in its place.
+            Some(Error::QueueReset) if self.ended.is_none() => None,
             closed => closed,
+        }
+    }
+
+    /// Checks that a caller that has a slot may send its request.
+    ///
+    /// # Errors
+    ///
+    /// Why it may not.
+    #[cold]
+    #[inline(never)]
+    pub(in crate::queue) fn check_open(&self) -> Result<(), Error> {
+        match self.closed {
+            Some(Error::QueueReset) => Err(Error::QueueReset),
+            _ => self.refuses_waiters().map_or(Ok(()), Err),
         }
     }
 

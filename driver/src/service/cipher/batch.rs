@@ -243,18 +243,24 @@ fn poll_slot<'s, P: Platform>(
     mut line: Pin<&mut Option<Reserve<'s, P>>>,
     context: &mut Context<'_>,
 ) -> Poll<Result<Reserved<'s, P>, Error>> {
-    if line.is_none() {
-        if let Some(reserved) = queue.reserve_fast() {
-            return Poll::Ready(Ok(reserved));
+    loop {
+        if line.is_none() {
+            let queue = queue.current();
+            if let Some(reserved) = queue.reserve_fast() {
+                return Poll::Ready(Ok(reserved));
+            }
+            line.set(Some(queue.reserve()));
         }
-        line.set(Some(queue.reserve()));
+        let Some(waiting) = line.as_mut().as_pin_mut() else {
+            return Poll::Pending;
+        };
+        let reserved = ready!(waiting.poll(context));
+        line.set(None);
+        // Nothing was sent: the queue in its place has slots.
+        if !matches!(reserved, Err(Error::QueueReset)) {
+            return Poll::Ready(reserved);
+        }
     }
-    let Some(waiting) = line.as_mut().as_pin_mut() else {
-        return Poll::Pending;
-    };
-    let reserved = ready!(waiting.poll(context));
-    line.set(None);
-    Poll::Ready(reserved)
 }
 
 /// How many entries of a batch, from the first on, have been sent, and have ended.

@@ -11,7 +11,7 @@ use crate::transport::TransportError;
 /// Bytes of the common configuration up to the last field that every device has.
 pub(super) const COMMON_LEN: usize = 0x38;
 /// Bytes of it up to the last field in use.
-pub(super) const COMMON_LEN_MAX: usize = 0x3a;
+pub(super) const COMMON_LEN_MAX: usize = 0x3c;
 /// The notification structure's name.
 pub(super) const NOTIFY: &str = "notify";
 /// Bytes of the register that a queue is notified by.

@@ -59,6 +59,7 @@ const QUEUE_DESC: usize = 0x20;
 const QUEUE_DRIVER: usize = 0x28;
 const QUEUE_DEVICE: usize = 0x30;
 const QUEUE_NOTIF_CONFIG_DATA: usize = 0x38;
+const QUEUE_RESET: usize = 0x3a;
 
 /// Bytes of the device configuration (5.9.4).
 const DEVICE_LEN: usize = size_of::<Config>();
@@ -280,6 +281,22 @@ unsafe impl<P: Platform, C: ConfigurationAccess + Send> Transport for PciTranspo
     fn enable_queue(&self, queue: QueueIndex) {
         self.select(queue);
         self.common.write(QUEUE_ENABLE, 1u16);
+    }
+
+    fn resets_queues(&self) -> bool {
+        // A device of an older version has no such field.
+        self.common.len_bytes() >= QUEUE_RESET + 2
+    }
+
+    fn reset_queue(&self, queue: QueueIndex) {
+        self.select(queue);
+        self.common.write(QUEUE_RESET, 1u16);
+    }
+
+    fn is_queue_reset(&self, queue: QueueIndex) -> bool {
+        self.select(queue);
+        // Both are 0 when it is done (4.1.4.3.1).
+        self.common.read::<u16>(QUEUE_RESET) == 0 && self.common.read::<u16>(QUEUE_ENABLE) == 0
     }
 
     fn doorbell(&self, queue: QueueIndex) -> Result<Doorbell, TransportError> {

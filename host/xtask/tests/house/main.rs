@@ -46,6 +46,7 @@ const DRIVER: House = House {
         // A device: what becomes of it, and what it is made of.
         "device/handlers",
         "device/leftovers",
+        "device/queue_reset",
         "device/recovery",
         "device",
         "device/poller",

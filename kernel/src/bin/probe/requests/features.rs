@@ -17,6 +17,7 @@ pub const RING_PACKED: u64 = 1 << 34;
 pub const IN_ORDER: u64 = 1 << 35;
 pub const ORDER_PLATFORM: u64 = 1 << 36;
 pub const NOTIFICATION_DATA: u64 = 1 << 38;
+pub const RING_RESET: u64 = 1 << 40;
 
 /// Device-type feature bits without a meaning (Virtio 1.3, 2.2 and 5.9.3): 6 to 23 and from 50 on.
 pub const UNDEFINED: u64 = 0xff_ffc0 | !((1 << 50) - 1);
@@ -38,7 +39,7 @@ const NAMES: &[(u64, &str)] = &[
     (1 << 37, "SR_IOV"),
     (NOTIFICATION_DATA, "NOTIFICATION_DATA"),
     (1 << 39, "NOTIF_CONFIG_DATA"),
-    (1 << 40, "RING_RESET"),
+    (RING_RESET, "RING_RESET"),
     (1 << 41, "ADMIN_VQ"),
 ];
 

@@ -9,7 +9,7 @@ use virtio_drivers::transport::DeviceStatus;
 use crate::requests::{
     features::{ACCESS_PLATFORM, VERSION_1},
     interrupts,
-    raw::{Raw, Rings},
+    raw::{Queue, Raw, Rings},
     ring::Ring,
     trouble::Trouble,
 };
@@ -37,6 +37,20 @@ impl Raw {
             }
         }
         true
+    }
+
+    /// Resets a data queue by itself, and sets it up again; `false` if the device does not confirm.
+    pub fn reset_queue(&mut self, index: u16) -> Result<bool, Trouble> {
+        self.transport.reset_queue(QueueIndex(index));
+        let end_ns = time::now_ns() + RESET_LIMIT_NS;
+        while !self.transport.is_queue_reset(QueueIndex(index)) {
+            if time::now_ns() > end_ns {
+                return Ok(false);
+            }
+        }
+        let ring = Ring::new(&*self.transport, QueueIndex(index), self.negotiated);
+        *self.ring(Queue::Data(index))? = ring.ok_or(Trouble::NotTried)?;
+        Ok(true)
     }
 
     /// Resets the device and offers it features, whatever it offers itself; tells whether it keeps

@@ -7,6 +7,7 @@ use crate::{
     report::found::{Found, Verdict},
     requests::{
         chain::Chain,
+        features::RING_RESET,
         ids::session_id,
         interrupts::{counts, settle, wait_in_silence},
         layout::Layout,
@@ -44,6 +45,13 @@ pub const ROWS: &[Row] = &[
         statement: "Queues that are set up after a reset begin empty.",
         features: 0,
         trial: empty_after_reset,
+    },
+    Row {
+        id: "queue-reset-empties",
+        section: "2.6.1.1",
+        statement: "A queue that is reset by itself begins anew, and all else goes on.",
+        features: RING_RESET,
+        trial: empty_after_queue_reset,
     },
 ];
 
@@ -133,4 +141,27 @@ fn empty_after_reset(subject: &mut Subject) -> Verdict {
     let answer = work.ask(&mut subject.raw, session);
     let seen = format!("a request answers {}", name_of(&answer));
     Ok(Found::new(answer.is_ok(), seen))
+}
+
+fn empty_after_queue_reset(subject: &mut Subject) -> Verdict {
+    if !subject.raw.transport.resets_queues() {
+        return Err(Found::not_offered("no register for it"));
+    }
+    let (work, session) = open(subject)?;
+    let batch = many(&mut subject.raw, work, session)?;
+    subject.raw.collect(&batch)?;
+    if !subject.raw.reset_queue(0)? {
+        subject.raw.start_anew(Trouble::NeverAnswered);
+        return Ok(Found::new(false, "it does not end"));
+    }
+    for _ in 0..2 {
+        let answer = work.ask(&mut subject.raw, session);
+        if answer.is_err() {
+            let seen = format!("a request answers {}", name_of(&answer));
+            return Ok(Found::new(false, seen));
+        }
+    }
+    // On the control queue.
+    work.open(&mut subject.raw)?;
+    Ok(Found::new(true, "requests answer OK"))
 }
