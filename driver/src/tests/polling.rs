@@ -1,6 +1,6 @@
 //! Looking at the rings instead of being interrupted, for a while.
 
-use alloc::boxed::Box;
+use alloc::{boxed::Box, vec::Vec};
 use core::{cell::Cell, future::Future, ops::ControlFlow};
 use std::{sync::mpsc::sync_channel, thread};
 
@@ -288,6 +288,45 @@ fn requests_sent_in_one_go_share_a_kick() {
     assert_eq!(rig.fake.serve(0, usize::MAX), 5);
     for mut request in requests {
         assert!(poll_once(request.as_mut()).is_ready());
+    }
+}
+
+/// A device that looks at its ring by itself takes what is put off, and then asks for a kick where
+/// it is. Events come round again, after two rings in a packed one.
+#[test]
+fn section_that_goes_round_the_ring_loses_no_kick() {
+    let setup = Setup {
+        queue_sizes: [8, 8],
+        ..Setup::default()
+    };
+    for served in 0..40 {
+        for last in 1..4 {
+            let rig = Rig::new(setup.clone(), Rig::options()).unwrap();
+            let session = rig.session(Direction::Encrypt);
+            rig.fake.be_eager();
+            // None where the device has answered at once.
+            let send = || {
+                let mut request = Box::pin(async {
+                    let mut data = [1; 16];
+                    session.process_slice(&IV, &mut data).await.unwrap();
+                });
+                poll_once(request.as_mut()).is_pending().then_some(request)
+            };
+            let requests: Vec<_> = rig.device.share_kicks(|| {
+                for _ in 0..served {
+                    let request = send();
+                    rig.fake.be_eager();
+                    if let Some(mut request) = request {
+                        assert!(poll_once(request.as_mut()).is_ready());
+                    }
+                }
+                (0..last).filter_map(|_| send()).collect()
+            });
+            for mut request in requests {
+                let answered = poll_once(request.as_mut());
+                assert!(answered.is_ready(), "{served} and {last} were put off");
+            }
+        }
     }
 }
 

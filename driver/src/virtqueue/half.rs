@@ -53,6 +53,11 @@ pub(crate) trait AvailableHalf {
     /// Decides whether the device must be notified of what was published since the last decision.
     fn decide_kick(&mut self) -> bool;
 
+    /// Tells whether as much was published since the last decision as the ring holds. Of much more
+    /// nobody can tell whether it passed an event, since positions come round again: a kick must
+    /// not be put off any further.
+    fn must_decide(&self) -> bool;
+
     /// Returns where the next descriptor or entry is made available, as a kick says it
     /// (Virtio 1.3, 2.9): with `VIRTIO_F_NOTIFICATION_DATA`.
     fn position(&self) -> u16;

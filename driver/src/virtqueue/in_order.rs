@@ -54,6 +54,10 @@ impl<M: RingMemory> AvailableHalf for SplitInOrder<M> {
         self.half.decide_kick()
     }
 
+    fn must_decide(&self) -> bool {
+        self.half.must_decide()
+    }
+
     fn position(&self) -> u16 {
         self.half.position()
     }

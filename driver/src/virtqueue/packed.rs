@@ -238,6 +238,12 @@ impl<M: RingMemory> AvailableHalf for PackedAvailable<M> {
         }
     }
 
+    #[inline(always)]
+    fn must_decide(&self) -> bool {
+        // Below two rings, whatever chain comes next, and that is what `passes` tells apart.
+        self.next_available.wrapping_sub(self.kick_decided) >= self.size.0
+    }
+
     fn position(&self) -> u16 {
         self.size.event(self.next_available)
     }

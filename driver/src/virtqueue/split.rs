@@ -219,6 +219,11 @@ impl<M: RingMemory> AvailableHalf for SplitAvailable<M> {
         }
     }
 
+    #[inline(always)]
+    fn must_decide(&self) -> bool {
+        self.next_available.wrapping_sub(self.kick_decided) > self.mask
+    }
+
     fn position(&self) -> u16 {
         // Offset and wrap counter together are the index.
         self.next_available

@@ -219,7 +219,7 @@ fn send(half: &mut impl AvailableHalf, slot: u16, chain: Chain<'_>, puts_off_kic
     Sent {
         id: half.publish(slot, chain),
         descriptors: chain.descriptors(),
-        kick: !puts_off_kicks && half.decide_kick(),
+        kick: (!puts_off_kicks || half.must_decide()) && half.decide_kick(),
     }
 }
 
