@@ -5,7 +5,7 @@
 use super::{
     Locked, POLLED, Queue,
     batch::Batch,
-    guarded::{DrainReport, Guarded},
+    guarded::{DrainReport, Drained, Guarded},
 };
 use crate::{Platform, error::DeviceFault, sync::atomic::Ordering};
 
@@ -15,18 +15,16 @@ impl<P: Platform> Queue<P> {
     /// what the report calls for.
     #[inline(never)]
     pub(crate) fn drain(&self, batch: &mut Batch, spend: bool) -> DrainReport {
-        let mut report = DrainReport::default();
         self.locked.with(|Locked { used, guarded }| {
             // On a queue that has ended the ring no longer counts; credit still does.
-            report.ended = guarded.ended.is_some();
-            if !report.ended
-                && let Err(fault) = guarded.drain(used, &self.shared, batch, &mut report)
-            {
-                self.mark_broken(guarded, fault, &mut report);
-            }
+            let drained = match guarded.ended {
+                None => Some(guarded.drain(used, &self.shared, batch)),
+                Some(_) => None,
+            };
+            let mut report = self.report(guarded, drained);
             report.spent = spend && guarded.accounting.spend();
-        });
-        report
+            report
+        })
     }
 
     /// Drains like [`drain`](Self::drain), and spends a credit, for the one place that handles
@@ -38,37 +36,47 @@ impl<P: Platform> Queue<P> {
     #[inline(always)]
     pub(crate) fn drain_fast(&self, batch: &mut Batch) -> Result<(), DrainReport> {
         self.locked.with(|Locked { used, guarded }| {
-            let mut report = DrainReport::default();
-            let outcome = match guarded.ended {
-                None => Some(guarded.drain(used, &self.shared, batch, &mut report)),
+            let drained = match guarded.ended {
+                None => Some(guarded.drain(used, &self.shared, batch)),
                 Some(_) => None,
             };
-            match outcome {
-                Some(Ok(())) if report.drained > 0 && !report.more => {
+            match drained {
+                Some((
+                    Drained {
+                        count: 1..,
+                        more: false,
+                    },
+                    Ok(()),
+                )) => {
                     guarded.accounting.spend();
                     Ok(())
                 }
-                rest => Err(self.complete_report(guarded, rest, report)),
+                rest => {
+                    let mut report = self.report(guarded, rest);
+                    report.spent = guarded.accounting.spend();
+                    Err(report)
+                }
             }
         })
     }
 
-    /// Completes a report that [`drain_fast`](Self::drain_fast) begins. `drained` is `None` if the
-    /// queue had ended.
+    /// Tells what a drain found. `None` is for a queue that had ended.
     #[cold]
     #[inline(never)]
-    fn complete_report(
+    fn report(
         &self,
         guarded: &mut Guarded<P>,
-        drained: Option<Result<(), DeviceFault>>,
-        mut report: DrainReport,
+        drained: Option<(Drained, Result<(), DeviceFault>)>,
     ) -> DrainReport {
-        match drained {
-            None => report.ended = true,
-            Some(Ok(())) => {}
-            Some(Err(fault)) => self.mark_broken(guarded, fault, &mut report),
+        let mut report = DrainReport::default();
+        let Some((Drained { count, more }, outcome)) = drained else {
+            report.ended = true;
+            return report;
+        };
+        (report.drained, report.more) = (count, more);
+        if let Err(fault) = outcome {
+            self.mark_broken(guarded, fault, &mut report);
         }
-        report.spent = guarded.accounting.spend();
         report
     }
 

@@ -43,25 +43,30 @@ pub(crate) struct DrainReport {
     pub(crate) broke: bool,
 }
 
+/// What was taken from the ring.
+#[derive(Clone, Copy, Debug, Default)]
+pub(in crate::queue) struct Drained {
+    /// How many used elements.
+    pub(in crate::queue) count: u32,
+    /// See [`DrainReport::more`].
+    pub(in crate::queue) more: bool,
+}
+
 impl<P: Platform> Guarded<P> {
-    /// Takes used elements until the ring is empty or [`BATCH`] are taken.
-    ///
-    /// # Errors
-    ///
-    /// The way in which the device broke the rules. The caller ends the queue.
+    /// Takes used elements until the ring is empty or [`BATCH`] are taken. Returns what it took,
+    /// and whether the device broke the rules then; if so, the caller ends the queue.
     #[inline(always)]
     pub(in crate::queue) fn drain(
         &mut self,
         used: &mut Used<DmaRegion<P>>,
         shared: &Shared<P>,
         batch: &mut Batch,
-        report: &mut DrainReport,
-    ) -> Result<(), DeviceFault> {
+    ) -> (Drained, Result<(), DeviceFault>) {
         match used {
-            Used::Split(half) => self.drain_half(half, shared, batch, report),
-            Used::Packed(half) => self.drain_otherwise(half, shared, batch, report),
-            Used::SplitInOrder(half) => self.drain_otherwise(half, shared, batch, report),
-            Used::PackedInOrder(half) => self.drain_otherwise(half, shared, batch, report),
+            Used::Split(half) => self.drain_half(half, shared, batch),
+            Used::Packed(half) => self.drain_otherwise(half, shared, batch),
+            Used::SplitInOrder(half) => self.drain_otherwise(half, shared, batch),
+            Used::PackedInOrder(half) => self.drain_otherwise(half, shared, batch),
         }
     }
 
@@ -71,9 +76,8 @@ impl<P: Platform> Guarded<P> {
         half: &mut impl UsedHalf,
         shared: &Shared<P>,
         batch: &mut Batch,
-        report: &mut DrainReport,
-    ) -> Result<(), DeviceFault> {
-        self.drain_half(half, shared, batch, report)
+    ) -> (Drained, Result<(), DeviceFault>) {
+        self.drain_half(half, shared, batch)
     }
 
     #[inline(always)]
@@ -82,10 +86,21 @@ impl<P: Platform> Guarded<P> {
         half: &mut impl UsedHalf,
         shared: &Shared<P>,
         batch: &mut Batch,
-        report: &mut DrainReport,
+    ) -> (Drained, Result<(), DeviceFault>) {
+        let mut drained = Drained::default();
+        let outcome = self.take_all(half, shared, batch, &mut drained);
+        (drained, outcome)
+    }
+
+    #[inline(always)]
+    fn take_all(
+        &mut self,
+        half: &mut impl UsedHalf,
+        shared: &Shared<P>,
+        batch: &mut Batch,
+        drained: &mut Drained,
     ) -> Result<(), DeviceFault> {
         debug_assert!(batch.is_empty());
-        debug_assert_eq!(report.drained, 0);
         let mut used_index = self.observe_used_index(half);
         // Each round but the first takes an element, however the device moves its index meanwhile.
         loop {
@@ -97,12 +112,12 @@ impl<P: Platform> Guarded<P> {
                 });
             }
             for _ in 0..pending {
-                if report.drained == u32::from(BATCH) {
-                    report.more = true;
+                if drained.count == u32::from(BATCH) {
+                    drained.more = true;
                     return Ok(());
                 }
                 self.take_one(half, shared, batch)?;
-                report.drained += 1;
+                drained.count += 1;
             }
             if self.pollers > 0 {
                 return Ok(());

@@ -15,6 +15,7 @@ use core::task::Waker;
 use pin_list::{PinList, id};
 
 pub(crate) use self::drain::DrainReport;
+pub(in crate::queue) use self::drain::Drained;
 use crate::{
     Error, Platform,
     dma::DmaRegion,
