@@ -226,13 +226,12 @@ impl Devices {
     /// Hears a line of the guest. `to device N COMMAND` is a command for one of them, or for QEMU:
     /// `unplug` has QEMU ask the guest to let it go, `plug` brings it back with a new process.
     pub fn hear(&mut self, line: &str) {
-        // A test's name may stand in front of it.
-        let Some((_, rest)) = line.split_once(TO_DEVICE) else {
+        let Some((number, command)) = command(line) else {
             return;
         };
-        let Some((number, command)) = rest.split_once(' ') else {
+        if command.is_empty() {
             return say(format_args!("'{line}': {TO_DEVICE}NUMBER COMMAND"));
-        };
+        }
         let index = number.parse().ok();
         let Some(index) = index.filter(|index| *index < self.devices.len()) else {
             return say(format_args!("device {number}: there is none"));
@@ -304,6 +303,18 @@ fn id(number: usize, life: u32) -> String {
     format!("own{number}-{life}")
 }
 
+/// Finds the number and the command in a line that is for a device. A test's name may stand in
+/// front of it, and a line may speak of a `crypto device at` an address without being for one.
+fn command(line: &str) -> Option<(&str, &str)> {
+    line.match_indices(TO_DEVICE).find_map(|(at, words)| {
+        let (before, rest) = (&line[..at], &line[at + words.len()..]);
+        let (number, command) = rest.split_once(' ').unwrap_or((rest, ""));
+        let begins_a_word = before.is_empty() || before.ends_with(' ');
+        let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+        (begins_a_word && is_number).then_some((number, command))
+    })
+}
+
 /// Splits what a machine says of a device into its words.
 fn split(words: &str) -> impl Iterator<Item = &str> {
     words.split(',').filter(|word| !word.is_empty())
@@ -366,6 +377,23 @@ mod tests {
         devices.hear("to device 7 ready 0");
         assert_eq!(devices.end(), "here\nhere\n");
         assert!(start.elapsed() < 3 * END);
+    }
+
+    #[test]
+    fn only_to_device_and_a_number_is_for_a_device() {
+        for (line, expected) in [
+            ("to device 0 ready 0", Some(("0", "ready 0"))),
+            ("test a ... to device 12 die", Some(("12", "die"))),
+            ("to device 1", Some(("1", ""))),
+            ("crypto device 0 fails to device 1 die", Some(("1", "die"))),
+            ("crypto device at 00:05.0: 3 vectors are wanted", None),
+            ("crypto device 0 is set up already", None),
+            ("to device at 00:05.0", None),
+            ("to device +1 die", None),
+            ("to device  die", None),
+        ] {
+            assert_eq!(command(line), expected, "{line}");
+        }
     }
 
     #[test]
