@@ -288,11 +288,10 @@ impl Devices {
 
 impl Drop for Devices {
     fn drop(&mut self) {
-        for device in &mut self.devices {
-            device.process.kill();
-        }
-        if !self.devices.is_empty() {
-            // It lies where files do not stay.
+        // Processes end before the folder that they use.
+        self.devices.clear();
+        if !self.folder.as_os_str().is_empty() {
+            // What is left lies where files do not stay.
             let _ = fs::remove_dir_all(&self.folder);
         }
     }

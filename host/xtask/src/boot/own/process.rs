@@ -133,10 +133,16 @@ impl Process {
     }
 
     /// Makes it end.
-    pub fn kill(&mut self) {
+    fn kill(&mut self) {
         // One that has ended already cannot be killed, which is as well.
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
     }
 }
 
