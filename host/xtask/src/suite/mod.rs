@@ -44,7 +44,10 @@ type Entry = (&'static str, fn(&mut Part) -> Result);
 /// nothing of what is built for QEMU meanwhile.
 const ON_THIS_HOST: [Entry; 8] = [
     ("the driver in somebody else's tree", embedding::run),
-    ("the driver's lock and slots under loom", driver::run_loom),
+    (
+        "the driver's lock, slots and rings under loom",
+        driver::run_loom,
+    ),
     ("the host's tools", tools::run),
     ("the documents", tools::run_documents),
     ("the driver on this host", driver::run),
@@ -170,7 +173,7 @@ impl Suite<'_> {
             return fail(format_args!("no test matches '{}'", self.filter));
         }
         println!(
-            "{:<42} {:>6} {:>6} {:>8}",
+            "{:<46} {:>6} {:>6} {:>8}",
             "part", "passed", "failed", "seconds"
         );
         for part in parts {
@@ -182,9 +185,9 @@ impl Suite<'_> {
                 ..
             } = part;
             if part.is_empty() && !self.filter.lets_all_through() {
-                println!("{name:<42} left out: no such name in it");
+                println!("{name:<46} left out: no such name in it");
             } else {
-                println!("{name:<42} {passed:>6} {failed:>6} {seconds:>8.1}");
+                println!("{name:<46} {passed:>6} {failed:>6} {seconds:>8.1}");
             }
         }
         for line in parts.iter().flat_map(|part| &part.left_out) {
