@@ -29,7 +29,7 @@ use std::{
 use crate::{
     boot::machine::Variables,
     project::Project,
-    report::{Failure, Result, fail},
+    report::{Failure, Result, fail, say},
 };
 use filter::Filter;
 use part::Part;
@@ -136,18 +136,24 @@ impl Suite<'_> {
         &self,
         entries: impl Iterator<Item = (usize, &'e Entry)>,
     ) -> Result<Vec<Part<'_>>> {
-        let mut parts = Vec::new();
+        let (mut parts, mut given_up) = (Vec::new(), Ok(()));
         for (number, entry) in entries {
-            if self.is_given_up.load(Ordering::Relaxed) {
-                break;
+            if !self.is_given_up.load(Ordering::Relaxed) {
+                match self.run_part(number, entry) {
+                    Ok(part) => {
+                        parts.push(part);
+                        continue;
+                    }
+                    Err(because) => {
+                        self.is_given_up.store(true, Ordering::Relaxed);
+                        given_up = Err(because);
+                    }
+                }
             }
-            let part = self.run_part(number, entry);
-            if part.is_err() {
-                self.is_given_up.store(true, Ordering::Relaxed);
-            }
-            parts.push(part?);
+            // What other parts print has its turn all the same.
+            self.turns.printer(number).end()?;
         }
-        Ok(parts)
+        given_up.map(|()| parts)
     }
 
     fn run_part(&self, number: usize, (name, run): &Entry) -> Result<Part<'_>> {
@@ -158,7 +164,13 @@ impl Suite<'_> {
             Ok(()) => {}
             // What it ran has told why.
             Err(Failure::Told(_)) => part.count_failure(name, "./run.sh test"),
-            Err(because) => return Err(because),
+            Err(because) => {
+                say(format_args!(
+                    "{name}: {}; no other part is begun",
+                    because.reason()
+                ));
+                return Err(because);
+            }
         }
         part.seconds = start.elapsed().as_secs_f64();
         part.end()?;
