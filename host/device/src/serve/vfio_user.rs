@@ -45,8 +45,9 @@ struct Interrupts {
 struct Line {
     /// Where QEMU hears of it, while the guest uses no vectors.
     file: Option<File>,
-    /// QEMU has not asked since the last event.
-    is_up: bool,
+    /// By an event, until QEMU asks whether that was all; or by QEMU.
+    is_masked: bool,
+    /// As the guest says in the function's configuration space.
     is_enabled: bool,
 }
 
@@ -54,7 +55,7 @@ impl Interrupts {
     fn new(vectors: u16) -> Self {
         let line = Line {
             file: None,
-            is_up: false,
+            is_masked: false,
             is_enabled: true,
         };
         Self {
@@ -80,9 +81,9 @@ impl Line {
     fn raise(&mut self) {
         if let Some(file) = &self.file
             && self.is_enabled
-            && !self.is_up
+            && !self.is_masked
         {
-            self.is_up = true;
+            self.is_masked = true;
             signal(file);
         }
     }
@@ -210,16 +211,16 @@ impl Backend {
         if flags & VFIO_IRQ_SET_ACTION_TRIGGER != 0 {
             self.interrupts.change_line(|line| {
                 line.file = files.into_iter().next();
-                line.is_up = false;
+                line.is_masked = false;
             });
         } else if flags & VFIO_IRQ_SET_ACTION_UNMASK != 0 {
             if has_file {
                 // KVM would unmask it by an event of its own. Refused, QEMU says it by messages.
                 return Err(io::ErrorKind::Unsupported.into());
             }
-            self.interrupts.change_line(|line| line.is_up = false);
+            self.interrupts.change_line(|line| line.is_masked = false);
         } else {
-            self.interrupts.change_line(|line| line.is_up = true);
+            self.interrupts.change_line(|line| line.is_masked = true);
         }
         self.ask_line();
         Ok(())
