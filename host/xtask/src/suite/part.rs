@@ -236,7 +236,7 @@ struct Counts {
 impl Counts {
     fn read(output: &str) -> Self {
         let mut counts = Self::default();
-        // The kernel's harness says how a test ended behind whatever the test and QEMU print.
+        // The kernel's harness says how a test ended behind whatever the test prints.
         let mut test = "";
         for line in output.lines().map(str::trim_end) {
             if let Some((name, _)) = line

@@ -36,20 +36,20 @@ struct Program {
     test: &'static str,
     /// What cargo calls it.
     target: &'static [&'static str],
-    /// The words of `./run.sh`, for the probe.
-    probe: Option<&'static [&'static str]>,
+    /// The words of `./run.sh` that run it; cargo does where there are none.
+    words: Option<&'static [&'static str]>,
     ending: Ending,
 }
 
 impl Program {
     /// Whether it needs a QEMU for the project's own device.
     fn has_own_device(&self) -> bool {
-        let mut words = self.probe.unwrap_or(&[]).iter();
+        let mut words = self.words.unwrap_or(&[]).iter();
         words.any(|word| *word == "device" || word.starts_with("--broken="))
     }
 
     fn command(&self, project: &Project) -> Command {
-        if let Some(words) = self.probe {
+        if let Some(words) = self.words {
             let mut command = project.host(project.path("run.sh"));
             command.args(words);
             return command;
@@ -93,7 +93,7 @@ const PROGRAMS: &[Program] = &[
     Program {
         test: "demonstration",
         target: &DEMONSTRATION,
-        probe: None,
+        words: None,
         ending: Ending {
             status: 0,
             prints: &[
@@ -110,7 +110,7 @@ const PROGRAMS: &[Program] = &[
     Program {
         test: "minimal_kernel",
         target: &["--example", "minimal"],
-        probe: None,
+        words: None,
         ending: Ending {
             status: 0,
             prints: &["minimal: pass"],
@@ -119,7 +119,7 @@ const PROGRAMS: &[Program] = &[
     Program {
         test: "probe_finds_what_is_known_of_qemu",
         target: PROBE,
-        probe: Some(&["probe"]),
+        words: Some(&["probe"]),
         ending: Ending {
             status: 1,
             prints: &[
@@ -147,7 +147,7 @@ const PROGRAMS: &[Program] = &[
     Program {
         test: "probe_goes_on_after_a_device_broke",
         target: PROBE,
-        probe: Some(&[
+        words: Some(&[
             "probe",
             "--dangerous=short-header,short-key,no-iv",
             "event_idx=off",
@@ -167,7 +167,7 @@ const PROGRAMS: &[Program] = &[
         // No program may take what is said of its machine for a word that nobody knows.
         test: "demonstration_on_our_device",
         target: &DEMONSTRATION,
-        probe: Some(&["device", "one_per_field=on", "packed=on", "--", "demo"]),
+        words: Some(&["device", "one_per_field=on", "packed=on", "--", "demo"]),
         ending: Ending {
             status: 0,
             prints: &["   racing *          0    *", "demo: pass"],
@@ -176,7 +176,7 @@ const PROGRAMS: &[Program] = &[
     Program {
         test: "our_device_keeps_every_rule",
         target: PROBE,
-        probe: Some(&[
+        words: Some(&[
             "device",
             "queues=4",
             "packed=on",
@@ -201,7 +201,7 @@ const PROGRAMS: &[Program] = &[
     Program {
         test: "probe_notices_rules_that_our_device_breaks",
         target: PROBE,
-        probe: Some(&[
+        words: Some(&[
             "probe",
             "--broken=\
                        session-id-only-when-ok,destroy-ends-the-session,aead-tag-follows,\
@@ -220,7 +220,7 @@ const PROGRAMS: &[Program] = &[
     Program {
         test: "probe_tells_that_it_could_not_run",
         target: PROBE,
-        probe: Some(&["probe", "no-such-option=on"]),
+        words: Some(&["probe", "no-such-option=on"]),
         ending: Ending {
             status: 2,
             prints: &["run: failed: QEMU ended with status 1*no-such-option*"],
