@@ -46,7 +46,10 @@ pub fn run(project: &Project, words: &[String]) -> Result {
         _ => {}
     }
     if own.iter().any(|word| word.starts_with("mixes=")) {
-        return mixes::run(project, &program, own);
+        return match rest {
+            None => mixes::run(project, &program, own),
+            Some(_) => fail("device: mixes=N boots a test of its own, and runs nothing behind --"),
+        };
     }
     let protocol = own::ask(&program, own)?.protocol;
     match rest {

@@ -61,6 +61,7 @@ pub fn run(project: &Project, program: &Path, words: &[String]) -> Result {
             Ok(())
         }
         // The runner has said which, and how each is booted alone.
-        Err(_) => Err(Failure::Told(1)),
+        Err(Failure::Told(_)) => Err(Failure::Told(1)),
+        Err(because) => Err(because),
     }
 }
