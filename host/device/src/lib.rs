@@ -11,7 +11,7 @@
 //! | room | what it does |
 //! |---|---|
 //! | `serve` | carries a device to a virtual machine, for the program |
-//! | `function` | the whole device: registers, queues, vectors, whatever carries it |
+//! | `function` | the whole device, whatever carries it: registers, queues, interrupts |
 //! | `ring` | the device's half of a virtqueue, split or packed |
 //! | `engine` | sessions and requests: a chain's bytes in, an answer's bytes out |
 //! | `services` | what is computed, by RustCrypto |

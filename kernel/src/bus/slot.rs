@@ -1,8 +1,9 @@
 //! Slots of PCI Express in which functions leave and come while the machine runs.
 //!
-//! For kernels whose bus tells, and for tests. Registers and their order are those of PCI Express
-//! Base 6.0, 6.7 and 7.5.3; ranges of addresses those of PCI Local Bus 3.0, 6.2.5. The one rule: a
-//! function in a slot is touched only while the slot has power.
+//! For the test in which a device leaves and comes back; no program here waits for one. Registers
+//! and their order are those of PCI Express Base 6.0, 6.7 and 7.5.3; ranges of addresses those of
+//! PCI Local Bus 3.0, 6.2.5. The one rule: a function in a slot is touched only while the slot has
+//! power.
 
 use alloc::vec::Vec;
 

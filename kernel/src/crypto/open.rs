@@ -104,7 +104,7 @@ pub fn open_crypto(index: usize, reach: Reach, wiring: Wiring, options: Options)
 }
 
 /// Takes note that the device of a function has left, so that another one there may be set up.
-/// `device` is told of it, since its reset would meet the next one.
+/// `device` finds out here that it is gone: later it would reset the next one.
 ///
 /// # Panics
 ///

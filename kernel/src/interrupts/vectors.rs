@@ -45,8 +45,8 @@ impl fmt::Display for NoVector {
     }
 }
 
-/// Gives out a vector that calls `handler`. Vectors are not given back: a device
-/// that leaves keeps its own.
+/// Gives out a vector that calls `handler`. Vectors are not given back: a device that leaves keeps
+/// its own.
 ///
 /// # Errors
 ///

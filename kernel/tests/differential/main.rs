@@ -2,7 +2,8 @@
 //! not they refuse in the same way.
 //!
 //! With QEMU's builtin device twice, the comparison proves itself; with one of another maker beside
-//! it, each is the other's oracle. Requests are made by hand, cut at random, several at a time.
+//! it, each is the other's oracle. Requests are made by hand, cut at random, several at a time. RSA
+//! is compared with software instead: no QEMU has both devices with RSA.
 //! Words of the command line: `seed=N` for the first stream (1; alone, it is the only one),
 //! `streams=N` (12).
 #![no_std]

@@ -1,9 +1,9 @@
 //! Requests of RSA with the padding of PKCS #1 v1.5, and what software makes of them.
 //!
-//! No QEMU has both RSA of its own and room for the project's device. So each is compared with the
-//! same software, by the same requests, and by that with each other. The one rule: what only one
-//! of the devices does is not in here: RSA without padding, SHA-224 and SHA-384, no hash at all, a
-//! digest that has another length than the hash's, which QEMU signs.
+//! No QEMU of Debian has both RSA of its own and room for the project's device. So each device is
+//! compared with the same software, by the same requests, and by that with the other. The one rule:
+//! what only one of the devices does is not in here: RSA without padding, SHA-224 and SHA-384, no
+//! hash at all, a digest that has another length than the hash's, which QEMU signs.
 //!
 //! Results that begin with a zero are left out: QEMU 7.2 cuts off their last byte.
 
@@ -24,7 +24,7 @@ use crate::{
     random::Random,
 };
 
-/// Keys of 1024 to 4096 bits, the shorter ones more often, since they take less time.
+/// Keys of 1024 to 3072 bits, the shorter ones more often, since they take less time.
 const KEYS: [&[u8]; 6] = [
     include_bytes!("../../../driver/testdata/rsa/1024.pkcs1.der"),
     include_bytes!("../../../driver/testdata/rsa/1024.pkcs1.der"),

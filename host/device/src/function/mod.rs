@@ -1,4 +1,4 @@
-//! A whole device: registers, queues and vectors, whatever carries it to a driver.
+//! A whole device: registers, queues and interrupts, whatever carries it to a driver.
 //!
 //! For the program, which serves one to a virtual machine, and for tests that have a driver in the
 //! same process. It is read and written like the memory range of a PCI function (`layout`); its
