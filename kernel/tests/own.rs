@@ -2,7 +2,7 @@
 //! have. Every service, with and without sessions; data queues up to one a CPU, each with its
 //! vector; a device that is told from outside what to do.
 //!
-//! Words of the command line: `cpus=N`, `framing=fields`.
+//! Words of the command line: `cpus=N`.
 #![no_std]
 #![no_main]
 
@@ -23,7 +23,7 @@ use kernel::{
 use spin::Once;
 use virtio_crypto::{
     AeadAlgorithm, AeadDecrypt, AeadEncrypt, Algorithm, Chain, ChainInput, ChainOrder,
-    ChainParameters, ChainedHash, Cipher, CipherAlgorithm, Direction, Error, Features, Framing,
+    ChainParameters, ChainedHash, Cipher, CipherAlgorithm, Direction, Error, Features,
     HashAlgorithm, InterruptMode, Mac, MacAlgorithm, MessageDigest, Options, transport::MsixEntry,
 };
 
@@ -31,7 +31,7 @@ kernel::tests! {
     machines: [
         "own= append=cpus=1",
         "own=stateless=off,revision_1=off,indirect=off,event_idx=off append=cpus=1",
-        "own=one_per_field=on append=cpus=1 append=framing=fields",
+        "own=one_per_field=on append=cpus=1",
         "own=queues=2,packed=on,in_order=on,batch=8 smp=2 append=cpus=2",
         "own=queues=2,in_order=on,batch=16,notification_data=on smp=2 append=cpus=2",
         "own=queues=2,notification_data=on,notif_config_data=on smp=2 append=cpus=2",
@@ -75,13 +75,8 @@ fn device() -> &'static Arc<CryptoDevice> {
             command_line::value("cpus"),
             Some(&*alloc::format!("{}", cpus()))
         );
-        let mut options = Options::default();
-        if command_line::value("framing") == Some("fields") {
-            options.framing = Framing::OnePerField;
-        }
-        crypto::open_crypto(0, Reach::Pci, Wiring::Best, options)
-            .unwrap()
-            .expect("a device")
+        let opened = crypto::open_crypto(0, Reach::Pci, Wiring::Best, Options::default());
+        opened.unwrap().expect("a device")
     })
 }
 
