@@ -3,7 +3,7 @@
 //!
 //! With QEMU's builtin device twice, the comparison proves itself; with one of another maker beside
 //! it, each is the other's oracle. Requests are made by hand, cut at random, several at a time. RSA
-//! is compared with software instead: of Debian's QEMUs 7.2 has it, and only 11.1 has our device.
+//! is compared with software instead: of Debian's QEMUs 7.2 has it, and 11.1 takes our device.
 //!
 //! Words of the command line: `seed=N` for the first stream (1; alone, it is the only one),
 //! `streams=N` (12).
