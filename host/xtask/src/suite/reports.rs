@@ -2,10 +2,10 @@
 //!
 //! The rule: a run that is compared differs in what was changed on purpose, and in nothing else.
 
-use std::{fs, result::Result as Judged};
+use std::{fs, path::Path, result::Result as Judged};
 
 use super::{part::Part, whole_programs::Ending};
-use crate::{project::Project, report::Result};
+use crate::{files::scratch, project::Project, report::Result};
 
 /// A test, and what it does.
 type Test = (&'static str, fn(&Project) -> Judged<(), String>);
@@ -30,16 +30,23 @@ pub fn run(part: &mut Part) -> Result {
 }
 
 fn compare(project: &Project) -> Judged<(), String> {
-    let path = project.target("probe-report.json");
+    let folder = scratch("probe-report").map_err(|failure| failure.reason().to_owned())?;
+    let outcome = compare_by(project, &folder.join("report.json"));
+    // It lies where files do not stay.
+    let _ = fs::remove_dir_all(folder);
+    outcome
+}
+
+fn compare_by(project: &Project, path: &Path) -> Judged<(), String> {
     let name = path.to_string_lossy();
     let ending = Ending {
         status: 0,
         prints: &["hw-ready * yes"],
     };
     ending.judge(&mut probe(project, &[ONE_ROW, "--json", &name]))?;
-    let report = fs::read_to_string(&path).map_err(|error| format!("{name}: {error}"))?;
+    let report = fs::read_to_string(path).map_err(|error| format!("{name}: {error}"))?;
     let changed = report.replacen(r#""held": "yes""#, r#""held": "no""#, 1);
-    fs::write(&path, changed).map_err(|error| format!("{name}: {error}"))?;
+    fs::write(path, changed).map_err(|error| format!("{name}: {error}"))?;
     let ending = Ending {
         status: 0,
         prints: &[
