@@ -23,8 +23,8 @@ const EXPERIMENTS: [&str; 7] = [
     "clock",
 ];
 
-/// A machine with QEMU's builtin device and the project's own. The benchmark makes more of a
-/// request writable than it needs.
+/// A machine with QEMU's builtin device and the project's own, which has to take surplus bytes: the
+/// benchmark makes more of a request writable than it needs.
 const BOTH_DEVICES: &str = "devices=1 own=services=cipher,surplus=on";
 /// What is compared on it, unless words say otherwise.
 const COMPARED: [&str; 4] = ["device=0,1", "size=16,4096", "depth=1,64", "ms=700"];
