@@ -85,11 +85,10 @@ impl QueueAddresses {
     ///
     /// # Safety
     ///
-    /// From when a device is told of them until it has confirmed a reset, its own or the queue's, all
-    /// three lie in memory
-    /// that is made for it, as long as the queue's size calls for, and so does whatever the
-    /// descriptors in them lead to: the device reads it, and writes the used ring and what
-    /// descriptors let it write.
+    /// From when a device is told of them until it has confirmed a reset, its own or the queue's,
+    /// all three lie in memory that is made for it, as long as the queue's size calls for, and so
+    /// does whatever the descriptors in them lead to: the device reads it, and writes the used ring
+    /// and what descriptors let it write.
     pub const unsafe fn new(descriptors: u64, available: u64, used: u64) -> Self {
         Self {
             descriptors,
@@ -186,7 +185,8 @@ pub unsafe trait Transport: Send + Sync + fmt::Debug {
     }
 
     /// Begins to reset a queue alone (Virtio 1.3, 2.6.1): only where
-    /// [`resets_queues`](Self::resets_queues) says so. Addresses and vector are set anew afterwards.
+    /// [`resets_queues`](Self::resets_queues) says so. Addresses and vector are set anew
+    /// afterwards.
     fn reset_queue(&self, _queue: QueueIndex) {}
 
     /// Tells whether the device has finished to reset a queue.

@@ -89,8 +89,8 @@ pub(in crate::queue) struct Guarded<P: Platform> {
     pub(in crate::queue) ended: Option<Error>,
     /// The device's hardware is ready, as far as is known: see `readiness`.
     pub(in crate::queue) is_ready: bool,
-    /// Something may be sent: the hardware is ready, and the queue has not ended and is not about to
-    /// be reset.
+    /// Something may be sent: the hardware is ready, and the queue has not ended and is not about
+    /// to be reset.
     pub(in crate::queue) sends: bool,
     pub(in crate::queue) when_not_ready: WhenNotReady,
     pub(in crate::queue) deferring: Deferring,

@@ -1,7 +1,7 @@
 //! Linux's driver as user space reaches it: sockets, keys, interrupts.
 //!
-//! For the benchmarks and for the known answers. The one rule: an algorithm is asked for by the name
-//! of the driver's own implementation.
+//! For the benchmarks and for the known answers. The one rule: an algorithm is asked for by the
+//! name of the driver's own implementation.
 
 use std::{
     error::Error,
