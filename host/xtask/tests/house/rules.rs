@@ -22,6 +22,34 @@ pub fn faults(house: &House, files: &Files) -> Vec<String> {
     faults
 }
 
+/// Returns a fault for each file that no module declares, not even a test's: nothing builds it.
+pub fn strays(house: &House, files: &Files) -> Vec<String> {
+    let is_root = |file: &str| house.roots.contains(&file);
+    let folder = |path: &str| {
+        let (folder, _) = path.rsplit_once('/').unwrap_or_default();
+        folder.to_owned()
+    };
+    let is_stray = |file: &str| {
+        let path = room_path(file);
+        let name = path.rsplit('/').next().unwrap_or(path);
+        let declaration = format!("mod {name};");
+        let is_declared = files.iter().any(|(other, text)| {
+            // Modules of a root lie beside it, those of another file in a folder of its name.
+            let below = match is_root(other) {
+                true => folder(other),
+                false => room_path(other).to_owned(),
+            };
+            below == folder(path) && text.contains(&declaration)
+        });
+        !is_root(file) && !is_declared
+    };
+    let strays = files.keys().filter(|file| is_stray(file));
+    let src = house.src;
+    strays
+        .map(|file| format!("{src}/{file}: a file that no module declares ({ALONE})"))
+        .collect()
+}
+
 const ALONE: &str = "alone: cargo test -p xtask --target host-tuple --test house";
 
 fn arrow_fault(house: &House, arrow: &Arrow) -> Option<String> {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::{
     graph::Files,
     rooms::House,
-    rules::faults,
+    rules::{faults, strays},
     source::{Scope, read},
 };
 
@@ -310,6 +310,30 @@ fn files_that_nobody_declares_are_no_rooms() {
         .into_iter()
         .collect();
     assert!(names.is_empty(), "{names:?}");
+}
+
+#[test]
+fn files_that_nobody_declares_are_told() {
+    let mut files = Files::new();
+    for (name, text) in [
+        ("lib.rs", "mod low; #[cfg(test)] mod tests;"),
+        ("bin/tool/main.rs", "mod part;"),
+        ("bin/tool/part.rs", ""),
+        ("low/mod.rs", "mod error;"),
+        ("low/error.rs", ""),
+        ("tests/mod.rs", "mod low;"),
+        ("tests/low.rs", ""),
+    ] {
+        files.insert(name.to_owned(), text.to_owned());
+    }
+    let told = |files: &Files| strays(&HOUSE, files);
+    assert_eq!(told(&files), [""; 0]);
+    for stray in ["error.rs", "low/tests.rs", "tests/part.rs"] {
+        files.insert(stray.to_owned(), String::new());
+    }
+    let told = told(&files).join("\n");
+    assert_eq!(told.lines().count(), 3, "{told}");
+    assert!(told.contains("/low/tests.rs: a file that no module declares"));
 }
 
 #[test]
