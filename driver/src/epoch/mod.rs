@@ -26,8 +26,7 @@ use crate::{
 pub(crate) struct Epoch<P: Platform> {
     attached: Arc<Attached>,
     pub(crate) control: Queue<P>,
-    /// The first queue in each place; at least one. A queue that is reset by itself has a
-    /// successor.
+    /// The first queue in each place; at least one. One that is reset by itself has a successor.
     pub(crate) data: Box<[Queue<P>]>,
     pub(crate) sessions: Arc<SessionTable>,
     /// Those agreed on.

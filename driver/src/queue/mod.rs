@@ -7,14 +7,14 @@
 //! Reserved::submit          fills the slot's block, without the lock   (reserved, body, framing)
 //! Guarded::make_available   records the request, under the lock        (guarded)
 //! AvailableHalf::publish    the device can see it from here on         (virtqueue)
-//! Guarded::decide_kick      whether to notify the device               (guarded/kicks)
+//! AvailableHalf::decide_kick, unless this CPU puts off its kicks       (virtqueue, guarded/kicks)
 //! Doorbell::ring            without the lock                           (transport)
 //! ```
 //!
 //! A short request takes these steps in one hold of the lock if a slot is free and the queue is
 //! open (`fast`). A completion comes back by `Queue::drain` (`draining`, `guarded/drain`), which
 //! records it under the lock and wakes without it. `InFlight` then polls, reads the answer and
-//! passes the slot on.
+//! passes the slot on. A queue that is reset by itself is replaced by another one (`replacing`).
 //!
 //! The one rule: this room alone knows where bytes lie in a slot's block (`block`, `body`,
 //! `framing`). Other rooms hand in parts and lengths, and take out output, result and answer.

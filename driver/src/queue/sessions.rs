@@ -25,7 +25,7 @@ const HELD: u32 = 1 << 31;
 /// from 0: then the last use has gone, and nobody sees to the *destroy* yet.
 const TAKEN: u32 = 1 << 30;
 
-/// A use was lost: the device may have a request of the session for ever. It stays until a
+/// A use was lost: the device may have a request of the session for ever. The session stays until a
 /// recovery.
 const LOST: u32 = 1 << 29;
 

@@ -6,10 +6,12 @@
 //!                         |             \-- future dropped --> Emptying --> passed on, wiped
 //!                         \-- future dropped --> Orphaned -- drained --> passed on as it is left
 //!
-//! passed on, wiped: Detached (a *destroy* without a caller) -- drained --> passed on, wiped or
-//! Reserved (by the caller that has waited longest) or Free passed on as it is left: Orphaned (a
-//! *destroy* again) or Emptying (by the caller that has waited longest) -> Reserved or Reapable ->
-//! Emptying --> passed on, wiped
+//! passed on, wiped:        Detached (a *destroy* without a caller) -- drained --> passed on, wiped
+//!                          or Reserved (by the caller that has waited longest)
+//!                          or Free
+//! passed on as it is left: Orphaned (a *destroy* again)
+//!                          or Emptying (by the caller that has waited longest) -> Reserved
+//!                          or Reapable -> Emptying --> passed on, wiped
 //! ```
 //!
 //! An orphaned *create* that the device answers with a session stays orphaned, as that session's

@@ -51,6 +51,7 @@ const DISABLE: u16 = 1;
 const AT_POSITION: u16 = 2;
 /// The bits that count.
 const FLAGS_MASK: u16 = 3;
+
 /// Where requests are made available.
 #[derive(Debug)]
 pub(crate) struct PackedAvailable<M: RingMemory> {

@@ -1,4 +1,5 @@
-//! What the queue's lock guards: the ring, the slots, the waiters, the accounting.
+//! What the queue's lock guards: the slots, the waiters, the accounting, and the ring but for the
+//! half that a drain holds.
 //!
 //! Everything here runs with local interrupts masked and for a bounded time: at most one pass over
 //! a full batch. Nothing here wakes, allocates, frees or touches a device register.
