@@ -63,12 +63,13 @@ pub struct Options {
     /// process of its own (vhost-user, vfio-user) sends it by an eventfd, when the host comes to
     /// it: by default within a second.
     pub message_travel_ns: u64,
-    /// How long a reset may take.
+    /// How long a reset may take, of the device or of a queue.
     pub reset_limit_ns: u64,
-    /// What becomes of memory that was in flight at a forced reset.
+    /// What becomes of memory that was in flight at a forced reset, of the device or of a queue.
     pub forced_reset: ForcedReset,
     /// How much memory may be given up for good ([`ForcedReset::Quarantine`]) before
-    /// [`Device::recover`](crate::Device::recover) refuses: a device that breaks after every
+    /// [`Device::recover`](crate::Device::recover) and
+    /// [`Device::reset_queue`](crate::Device::reset_queue) refuse: a device that breaks after every
     /// recovery does not cost the kernel all that it has. The last reset may go beyond it by what
     /// was in flight then.
     pub given_up_limit_bytes: u64,

@@ -179,8 +179,9 @@ pub enum Error {
     /// Another caller is shutting the device down, setting it up anew, moving a vector or ending
     /// sessions of an owner before.
     Resetting,
-    /// The device has broken so often with requests in flight that too much memory is given up for
-    /// good; it stays shut down.
+    /// The device, or a queue of it, was reset so often with requests in flight that too much
+    /// memory is given up for good. After [`recover`](crate::Device::recover) the device stays shut
+    /// down; after [`reset_queue`](crate::Device::reset_queue) nothing has changed.
     TooMuchGivenUp {
         /// How much that is.
         given_up_bytes: u64,
