@@ -185,11 +185,11 @@ pub unsafe trait Transport: Send + Sync + fmt::Debug {
     }
 
     /// Begins to reset a queue alone (Virtio 1.3, 2.6.1): only where
-    /// [`resets_queues`](Self::resets_queues) says so. Addresses and vector are set anew
-    /// afterwards.
+    /// [`resets_queues`](Self::resets_queues) says so. Afterwards its vector and addresses are set
+    /// anew, and it is enabled again.
     fn reset_queue(&self, _queue: QueueIndex) {}
 
-    /// Tells whether the device has finished to reset a queue.
+    /// Tells whether the device has finished the reset of a queue.
     fn is_queue_reset(&self, _queue: QueueIndex) -> bool {
         false
     }

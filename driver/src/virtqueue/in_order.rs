@@ -5,7 +5,7 @@
 //! used completely. A split ring wants its descriptors used in ring order as well (2.7.5), which a
 //! packed one always does.
 //!
-//! The one rule: a batch ends at a request that is in flight, and no later than the device has
+//! The one rule: a batch ends at a request that is in flight, and no further than the device has
 //! come.
 
 use super::{

@@ -1,9 +1,9 @@
 //! Positions in a packed ring.
 //!
 //! A *position* counts descriptors from the start, modulo 2^16. Its lower bits say where in the
-//! ring it is, and the bit above them how often the ring's end was passed: the wrap counter, upside
-//! down, since that begins at 1. A size is a power of two, 2^15 at most (Virtio 1.3, 2.8), so no
-//! position is ambiguous.
+//! ring it is. The bit above them says whether the ring's end was passed an odd number of times: it
+//! is the wrap counter upside down, since that begins at 1. A size is a power of two, 2^15 at most
+//! (Virtio 1.3, 2.8), so no position is ambiguous.
 //!
 //! The one rule: all reckoning is modulo 2^16, or modulo two rings where a device has its say.
 
