@@ -76,7 +76,8 @@
 //!
 //! A device that breaks the rules, asks for a reset or is gone ends every wait with
 //! [`Error::Broken`]; a shutdown or a reset ends it with [`Error::ShutDown`]. [`Device::recover`]
-//! starts anew. While the device's hardware is not ready, requests end with
+//! starts anew. [`Device::reset_queue`] brings one data queue back that has fallen silent; what it
+//! had ends with [`Error::QueueReset`]. While the device's hardware is not ready, requests end with
 //! [`Error::HardwareNotReady`], or wait ([`WhenNotReady`]). A device that has died says nothing by
 //! itself: [`Device::check`] reads its status, and a caller may give up at any time. [`Device`] has
 //! a table of all that may become of it. If the heap or device memory has no room, that is an error

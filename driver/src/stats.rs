@@ -9,7 +9,7 @@ use core::iter::Sum;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct QueueStats {
-    /// Requests made available to the device.
+    /// Requests made available to the device: completed by now, lost, or in flight.
     pub submitted: u64,
     /// Requests that the device has used.
     pub completed: u64,
@@ -23,7 +23,8 @@ pub struct QueueStats {
     pub lost: u64,
     /// Requests in flight now.
     pub in_flight: u32,
-    /// Elements that the device has used since its reset: the used index in 64 bits.
+    /// Elements that the device has used since its reset: the used index in 64 bits, over all
+    /// resets of the queue by itself.
     pub published: u64,
     /// Messages that the device may have sent and that no interrupt has answered for.
     pub interrupt_credit: u16,

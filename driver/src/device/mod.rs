@@ -171,10 +171,10 @@ impl<P: Platform> Device<P> {
     }
 
     /// Returns how many sessions of this driver's the device may still have, since some keep them
-    /// over a reset: those that had a request in flight at a forced reset
-    /// ([`ForcedReset`](crate::ForcedReset)), and those that a shutdown had no time for, until
-    /// [`recover`](Self::recover) ends these. [`end_sessions_before`](Self::end_sessions_before)
-    /// ends what is left.
+    /// over a reset: those that had a request in flight at a forced reset, of the device or of a
+    /// queue ([`ForcedReset`](crate::ForcedReset)), and those that a shutdown had no time for,
+    /// until [`recover`](Self::recover) ends these.
+    /// [`end_sessions_before`](Self::end_sessions_before) ends what is left.
     pub fn sessions_left_behind(&self) -> u64 {
         let epoch = self.epoch();
         let is_down = epoch.control.ended() == Some(Error::ShutDown) && !self.attached.is_gone();

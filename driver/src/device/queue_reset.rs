@@ -1,6 +1,7 @@
-//! The reset of one data queue, without the device (`VIRTIO_F_RING_RESET`; Virtio 1.3, 2.6.1).
+//! The reset of one data queue while the device goes on (`VIRTIO_F_RING_RESET`; Virtio 1.3, 2.6.1).
 //!
-//! For a kernel one of whose queues has fallen silent. The one rule: the device has said that it is
+//! For a kernel one of whose queues has fallen silent. What becomes of the queue that was reset is
+//! in `queue/replacing`. The one rule: the device has said that it is
 //! done with the queue before another one takes its place.
 
 use alloc::boxed::Box;
@@ -26,8 +27,10 @@ impl<P: Platform> Device<P> {
     /// Resets one data queue, from 0 on, and brings it back, while the others and the sessions go
     /// on. Requests in flight on it get up to `limit_ns` to end; those that the device still has
     /// then end with [`Error::QueueReset`], and what they were in is dealt with as
-    /// [`forced_reset`](crate::Options::forced_reset) says. Callers that wait for a slot of the
-    /// queue go on waiting, and get one afterwards. Returns how many requests the device still had.
+    /// [`forced_reset`](crate::Options::forced_reset) says. A request that has a slot and is not
+    /// sent yet ends likewise, with its buffers. Callers that wait for a slot of the queue go on
+    /// waiting, and get one afterwards; those that do not wait get [`Error::QueueReset`] meanwhile.
+    /// Returns how many requests the device still had.
     ///
     /// Unless the device is trusted ([`ForcedReset::Reclaim`](crate::ForcedReset::Reclaim)), it may
     /// still be at those requests. Their sessions can be used as before, but do not end until

@@ -57,9 +57,9 @@ impl<P: Platform> Device<P> {
     /// Resets the device and sets it up again, after it broke or for any other reason. Requests in
     /// flight get up to `limit_ns` to end unless the device is broken. Sessions from before end
     /// with [`Error::ShutDown`]: open new ones. On the device they are destroyed, before the reset
-    /// or, if it was broken, after; but for those that had a request in flight when it broke, since
-    /// such a request may still meet whatever gets its session's id, unless the device is trusted
-    /// ([`ForcedReset::Reclaim`](crate::ForcedReset::Reclaim)).
+    /// or, if it was broken, after; but for those that had a request in flight when it broke, or
+    /// when a queue was reset, since such a request may still meet whatever gets its session's id,
+    /// unless the device is trusted ([`ForcedReset::Reclaim`](crate::ForcedReset::Reclaim)).
     /// [`sessions_left_behind`](Self::sessions_left_behind) counts these.
     ///
     /// Interrupts from before the reset may arrive after it, so each queue goes on with what was

@@ -4,6 +4,9 @@
 //! [`Error::HardwareNotReady`] where it meets other reasons. What is in flight stays in flight, and
 //! is answered or not. No slot is handed over; *destroys* and kicks wait. When the hardware is
 //! back, all of them go on as slots come back, by [`Guarded::pass_on`].
+//!
+//! A queue that is about to be reset by itself (`replacing`) is closed in the same way, with
+//! [`Error::QueueReset`]: callers in the line wait for the queue that comes in its place.
 
 use super::{Guarded, Shared};
 use crate::{
@@ -66,7 +69,8 @@ impl<P: Platform> Guarded<P> {
         }
     }
 
-    /// Tells whether callers that are willing to wait are to wait for the hardware.
+    /// Tells whether callers that are willing to wait are to wait although the queue is closed: for
+    /// the hardware, or for the queue that comes in this one's place.
     #[inline]
     pub(in crate::queue) fn waits_for_hardware(&self) -> bool {
         self.closed.is_some() && self.refuses_waiters().is_none()
