@@ -1,14 +1,15 @@
 //! A queue that was reset by itself, and the one in its place (Virtio 1.3, 2.6.1).
 //!
-//! A reset leaves nothing of a queue on the device, so another one takes its place, with a ring and
-//! slots of its own. The one before ends, as all queues do at a recovery: what its requests were in
-//! is wiped, and given up if the device may still write there. Whoever has a reference to it finds
-//! the one of now by [`Queue::current`].
+//! For `device/queue_reset`, which takes these steps in their order. A reset leaves nothing of a
+//! queue on the device, so another one takes its place, with a ring and slots of its own. The one
+//! before ends, as all queues do at a recovery: what its requests were in is wiped, and given up if
+//! the device may still write there. Whoever has a reference to it finds the one of now by
+//! [`Queue::current`].
 //!
 //! The one rule: what belongs to the place moves on in the hold of the lock in which the queue
-//! learns of its successor: callers that poll, kicks put off, whether the hardware is ready, what
-//! is owed in interrupts. Whoever changes that asks for the queue of now under its lock
-//! ([`Queue::with_current`]).
+//! learns of its successor. That is: callers that poll, sections that put kicks off, whether the
+//! hardware is ready, and what is owed in interrupts. Whoever changes any of it asks for the queue
+//! of now under its lock ([`Queue::with_current`]).
 
 use alloc::boxed::Box;
 
@@ -124,9 +125,9 @@ impl<P: Platform> Queue<P> {
         lost
     }
 
-    /// Takes the sessions of the requests that the device still had off them, each with whether its
-    /// last use has gone. If the device is not trusted to have let go, it may still meet a session
-    /// by such a request, and the session stays.
+    /// Takes their sessions off the requests that the device still had. Returns those sessions
+    /// whose last use has gone by that. If the device is not trusted to have let go, it may still
+    /// meet a session by such a request: then the session stays, and is not returned.
     pub(crate) fn forget_requests(&self, is_trusted: bool) -> impl Iterator<Item = SessionIndex> {
         let mut words = (0..).zip(&self.shared.words);
         core::iter::from_fn(move || {

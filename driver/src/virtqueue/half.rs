@@ -97,7 +97,8 @@ pub(crate) trait Steps: UsedHalf {
     /// Goes on behind a request that took so many descriptors.
     fn step(&mut self, descriptors: u16);
 
-    /// Reads how many requests the device has used, as [`UsedHalf::used_index`] does. Of a batch
-    /// that was begun, so many requests and descriptors are left.
+    /// Reads how many requests the device has used, as [`UsedHalf::used_index`] does. `left` is
+    /// what has not been taken yet of a batch that was begun: so many requests, so many
+    /// descriptors.
     fn count(&mut self, limit: u16, left: (u16, u16), outstanding: &Outstanding) -> UsedIndex;
 }

@@ -1,8 +1,8 @@
 //! What the driver remembers of requests that the device has.
 //!
-//! Two things that a used element does not say: how many descriptors of the ring a request took,
-//! and, where the device uses requests in the order in which they were sent
-//! (`VIRTIO_F_IN_ORDER`), which ones come before it.
+//! For both formats, which need what a used element does not say. One thing is how many descriptors
+//! of the ring a request took. Where the device uses requests in the order in which they were sent
+//! (`VIRTIO_F_IN_ORDER`), another is which requests come before it, and which slots they are for.
 //!
 //! The one rule: an id is looked up here before anything is done with it.
 

@@ -6,8 +6,9 @@
 //! and every request is sent with a status that no device uses. A used element whose request still
 //! has that status breaks the device. It gives nothing back, ends no use of a session and frees no
 //! slot, whether a caller, an orphan or a *destroy* has the slot. Such elements come from a device
-//! that lies. They also come from one that writes old elements into the ring after a forced reset
-//! (QEMU 10 and 11.1 with a throttled backend): the heads of both epochs are the same.
+//! that lies. They also come from one that writes old elements into the new ring after a forced
+//! reset, of the device or of the queue (QEMU 10 and 11.1 with a throttled backend): the heads in
+//! both rings are the same.
 //!
 //! An old element may also find the status written. Then it comes early, for a request that the
 //! device has finished, and the request ends as it would have, but for the length. The device can
