@@ -134,12 +134,12 @@ impl<P: Platform> Device<P> {
     /// Returns the counters of all data queues together.
     pub fn data_stats(&self) -> QueueStats {
         let epoch = self.epoch();
-        epoch.data.iter().map(Queue::line_stats).sum()
+        epoch.data.iter().map(Queue::stats_since_set_up).sum()
     }
 
     /// Returns the counters of one data queue, from 0 on; `None` beyond the last.
     pub fn data_queue_stats(&self, queue: usize) -> Option<QueueStats> {
-        self.epoch().data.get(queue).map(Queue::line_stats)
+        self.epoch().data.get(queue).map(Queue::stats_since_set_up)
     }
 
     /// Returns how many data queues are in use. A request goes to the one of the calling CPU: the

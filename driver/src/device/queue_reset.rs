@@ -73,39 +73,47 @@ impl<P: Platform> Device<P> {
         let old = place.current();
         let next = self.successor(&epoch, transport, old, *index)?;
 
+        // From here on the device takes the queue back, or ends.
+        let unfinished = Unfinished {
+            epoch: &epoch,
+            queue: *index,
+        };
         old.close_for_reset();
         self.wait_for(&epoch, old, &mut Deadline::after::<P>(limit_ns));
         let is_back = match epoch.control.ended() {
-            None => self.take_back_queue(&epoch, old, *index, queue),
+            None => self.reset_on_device(&epoch, old, *index, queue),
             Some(error) => Err(error),
         };
-        if is_back == Ok(false) {
-            epoch.end(Error::Broken(DeviceFault::QueueNotReset { queue: *index }));
-        }
         // It may have gone.
         epoch.check_presence();
         if let Some(error) = epoch.control.ended() {
             return Err(error);
         }
+        if !is_back? {
+            return Err(not_reset(*index));
+        }
         next.lend();
         transport.set_queue(*index, next.entries(), next.addresses());
         transport.enable_queue(*index);
+        let (lost, ended) = old.replace_by(next);
+        core::mem::forget(unfinished);
 
-        let lost = old.replace_by(next);
         let is_trusted = self.options.forced_reset.is_trusted();
         if is_trusted || lost == 0 {
             old.take_back();
         }
         // Each of them, whatever a doorbell or a waker does by its panic.
-        let mut steps = 0..4;
+        let mut steps = 0..5;
         run_all(|| {
             match steps.next() {
-                Some(0) => epoch
-                    .control
-                    .destroy_unused(old.forget_requests(is_trusted)),
-                Some(1) => old.clear(),
-                Some(2) => old.wake_waiters(),
-                Some(3) => epoch.control.wake_closers(),
+                Some(0) => ended.into_iter().for_each(|error| epoch.end(error)),
+                Some(1) => {
+                    let unused = old.forget_requests(is_trusted);
+                    epoch.control.destroy_unused(unused);
+                }
+                Some(2) => old.clear(),
+                Some(3) => old.wake_waiters(),
+                Some(4) => epoch.control.wake_closers(),
                 _ => return false,
             }
             true
@@ -140,7 +148,7 @@ impl<P: Platform> Device<P> {
 
     /// Resets the queue on the device, takes what that used before, and gives the next queue the
     /// vector; `false` if the device does not do its part.
-    fn take_back_queue(
+    fn reset_on_device(
         &self,
         epoch: &Epoch<P>,
         old: &Queue<P>,
@@ -171,4 +179,21 @@ impl<P: Platform> Device<P> {
             core::hint::spin_loop();
         }
     }
+}
+
+/// A queue that is being reset. If that comes to nothing, by a panic too, everything ends: its
+/// callers would wait for ever.
+struct Unfinished<'e, P: Platform> {
+    epoch: &'e Epoch<P>,
+    queue: QueueIndex,
+}
+
+impl<P: Platform> Drop for Unfinished<'_, P> {
+    fn drop(&mut self) {
+        self.epoch.end(not_reset(self.queue));
+    }
+}
+
+fn not_reset(queue: QueueIndex) -> Error {
+    Error::Broken(DeviceFault::QueueNotReset { queue })
 }

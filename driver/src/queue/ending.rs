@@ -60,7 +60,7 @@ impl<P: Platform> Queue<P> {
         let kick = self.with(|guarded| {
             keep_reason(&mut guarded.closed, error);
             // Kicks are put off no more.
-            guarded.sends && guarded.decide_kick()
+            guarded.decide_deferred_kick()
         });
         if kick {
             self.ring_doorbell();

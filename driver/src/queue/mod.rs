@@ -231,7 +231,9 @@ impl<P: Platform> Queue<P> {
     /// Returns how far the driver has come by now: no less than what a kick was decided for.
     #[cold]
     fn position(&self) -> u16 {
-        self.with(|guarded| guarded.available.position())
+        // A kick that was decided before the queue was reset meets the ring of now.
+        let (_, position) = self.with_current(|_, locked| locked.guarded.available.position());
+        position
     }
 
     pub(crate) fn addresses(&self) -> QueueAddresses {

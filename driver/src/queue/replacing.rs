@@ -46,7 +46,7 @@ impl<P: Platform> Queue<P> {
     }
 
     /// Returns this queue and those that came after it.
-    fn line(&self) -> impl Iterator<Item = &Self> {
+    fn successors(&self) -> impl Iterator<Item = &Self> {
         core::iter::successors(Some(self), |queue| {
             queue.successor.get().map(|next| &**next)
         })
@@ -59,12 +59,12 @@ impl<P: Platform> Queue<P> {
 
     /// Returns how often the queue in this one's place has been reset since.
     pub(crate) fn resets(&self) -> usize {
-        self.line().count() - 1
+        self.successors().count() - 1
     }
 
     /// Returns the counters of this queue and of those after it.
-    pub(crate) fn line_stats(&self) -> QueueStats {
-        self.line().map(Self::stats).sum()
+    pub(crate) fn stats_since_set_up(&self) -> QueueStats {
+        self.successors().map(Self::stats).sum()
     }
 
     /// Runs `f` under the lock of the queue that is in this one's place now, and returns that one.
@@ -89,8 +89,11 @@ impl<P: Platform> Queue<P> {
         let kick = self.with(|guarded| {
             // What has been put off, too: the device is given the time to answer it.
             let kick = guarded.decide_deferred_kick();
-            guarded.closed = Some(Error::QueueReset);
-            guarded.send_or_not();
+            // One that has just broken stays so.
+            if guarded.ended.is_none() {
+                guarded.closed = Some(Error::QueueReset);
+                guarded.send_or_not();
+            }
             kick
         });
         if kick {
@@ -99,10 +102,12 @@ impl<P: Platform> Queue<P> {
     }
 
     /// Puts `next`, which the device has by now, in this queue's place, and ends this one. Returns
-    /// how many requests the device still had. [`forget_requests`](Self::forget_requests),
-    /// [`clear`](Self::clear) and [`wake_waiters`](Self::wake_waiters) have to follow.
-    pub(crate) fn replace_by(&self, mut next: Box<Self>) -> u32 {
-        let lost = self.with(|guarded| {
+    /// how many requests the device still had, and why this queue has ended meanwhile, if it has:
+    /// then so has the next one. [`forget_requests`](Self::forget_requests), [`clear`](Self::clear)
+    /// and [`wake_waiters`](Self::wake_waiters) have to follow.
+    pub(crate) fn replace_by(&self, mut next: Box<Self>) -> (u32, Option<Error>) {
+        let outcome = self.with(|guarded| {
+            let ended = guarded.ended;
             // Nobody else has it yet.
             let Locked { used, guarded: to } = next.locked.get_mut();
             to.pollers = guarded.pollers;
@@ -114,15 +119,19 @@ impl<P: Platform> Queue<P> {
             to.close_or_open();
             to.send_or_not();
             to.accounting.inherit(guarded.accounting.hand_over());
+            if let Some(error) = ended {
+                to.end(error);
+                next.poll_flags.fetch_or(ENDED, Ordering::Relaxed);
+            }
             self.successor.call_once(|| next);
             let lost = core::mem::take(&mut guarded.in_flight);
             guarded.stats.lost += u64::from(lost);
             guarded.end(Error::QueueReset);
-            u32::from(lost)
+            (u32::from(lost), ended)
         });
         // Release: as in `end`.
         self.poll_flags.fetch_or(ENDED, Ordering::Release);
-        lost
+        outcome
     }
 
     /// Takes their sessions off the requests that the device still had. Returns those sessions

@@ -133,7 +133,7 @@ impl<'q, P: Platform> Future for Reserve<'q, P> {
             let step = queue.with(|guarded| {
                 if let Some(node) = this.node.as_mut().initialized_mut() {
                     match node.take_removed(&guarded.waiters) {
-                        Ok((Some(slot), ())) if guarded.waits_for_hardware() => {
+                        Ok((Some(slot), ())) if guarded.is_not_to_be_filled() => {
                             return Step::PutBack(slot);
                         }
                         Ok((Some(slot), ())) => return Step::Slot(slot),

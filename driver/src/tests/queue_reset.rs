@@ -1,7 +1,11 @@
 //! One data queue is reset by itself: the others, and the sessions, go on.
 
-use alloc::{boxed::Box, vec, vec::Vec};
-use core::{pin::Pin, task::Poll};
+use alloc::{boxed::Box, sync::Arc, task::Wake, vec, vec::Vec};
+use core::{
+    pin::Pin,
+    task::{Context, Poll, Waker},
+};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::{
     Cipher, DeviceFault, Direction, DmaBuffer, Error, Failed, Features, ForcedReset, Options,
@@ -171,6 +175,75 @@ fn callers_in_the_line_get_slots_of_the_queue_that_comes() {
     assert_eq!(rig.fake.serve(0, usize::MAX), 3);
     for request in &mut requests[4..] {
         assert_eq!(outcome(request), Ok(()));
+    }
+}
+
+#[test]
+fn caller_that_was_handed_a_slot_before_goes_on_with_the_queue_that_comes() {
+    let rig = rig();
+    let session = rig.session(Direction::Encrypt);
+    let mut requests: Vec<_> = (0..5).map(|_| send(&session, 0)).collect();
+    let mut waiting = requests.pop().unwrap();
+    assert_eq!(rig.fake.serve(0, usize::MAX), 4);
+    for mut request in requests {
+        assert_eq!(outcome(&mut request), Ok(()));
+    }
+    // It has its slot, and has not come for it yet.
+    assert_eq!(rig.device.reset_queue(0, LIMIT_NS), Ok(0));
+    assert!(poll_once(waiting.as_mut()).is_pending(), "it is sent now");
+    assert_eq!(rig.fake.serve(0, usize::MAX), 1);
+    assert_eq!(outcome(&mut waiting), Ok(()));
+}
+
+#[test]
+fn batch_goes_on_with_the_queue_that_comes() {
+    let rig = rig();
+    let session = rig.session(Direction::Encrypt);
+    let requests = (0..6).map(|_| (IV, DmaBuffer::new(32).unwrap())).collect();
+    let mut batch = Box::pin(session.process_batch(requests));
+    as_cpu(0, || assert!(poll_once(batch.as_mut()).is_pending()));
+    assert_eq!(rig.device.reset_queue(0, LIMIT_NS), Ok(4));
+    assert!(poll_once(batch.as_mut()).is_pending(), "two are sent now");
+    assert_eq!(rig.fake.serve(0, usize::MAX), 2);
+    let Poll::Ready(Ok(results)) = poll_once(batch.as_mut()) else {
+        panic!("no answer");
+    };
+    for (number, result) in results.into_iter().enumerate() {
+        match result {
+            Ok(buffer) => assert_eq!(buffer[..], oracle(&KEY, &IV, &[0; 32]), "{number}"),
+            Err(failed) => {
+                assert!(number < 4, "{number}: {}", failed.error);
+                assert_eq!(failed.error, Error::QueueReset);
+            }
+        }
+    }
+}
+
+#[test]
+fn waker_that_panics_while_the_queue_is_closed_leaves_nobody_waiting() {
+    let rig = rig();
+    let session = rig.session(Direction::Encrypt);
+    let mut requests: Vec<_> = (0..5).map(|_| send(&session, 0)).collect();
+    let panics = Waker::from(Arc::new(Panics));
+    let mut context = Context::from_waker(&panics);
+    assert!(requests[0].as_mut().poll(&mut context).is_pending());
+    rig.fake.hold_interrupts(true);
+    assert_eq!(rig.fake.serve(0, 1), 1);
+    // It drains, and wakes somebody who panics.
+    let reset = || rig.device.reset_queue(0, LIMIT_NS);
+    assert!(catch_unwind(AssertUnwindSafe(reset)).is_err());
+    let fault = Error::Broken(DeviceFault::QueueNotReset {
+        queue: QueueIndex(0),
+    });
+    assert_eq!(rig.device.ended(), Some(fault));
+    assert_eq!(outcome(&mut requests[4]), Err(fault));
+}
+
+struct Panics;
+
+impl Wake for Panics {
+    fn wake(self: Arc<Self>) {
+        panic!("a waker, on purpose");
     }
 }
 

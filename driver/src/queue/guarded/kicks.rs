@@ -6,14 +6,8 @@ use super::Guarded;
 use crate::{Platform, queue::deferral::Section};
 
 impl<P: Platform> Guarded<P> {
-    /// Decides whether to notify the device. It is `false` while this CPU puts off its kicks, but
-    /// not on a closed queue: a caller that waits for its end may be within the section.
-    #[inline]
-    pub(in crate::queue) fn decide_kick(&mut self) -> bool {
-        !self.puts_kicks_off() && self.decide_kick_now()
-    }
-
-    /// Tells whether this CPU puts off its kicks now.
+    /// Tells whether this CPU puts off its kicks now: not on a closed queue, since a caller that
+    /// waits for its end may be within the section.
     #[inline(always)]
     pub(super) fn puts_kicks_off(&self) -> bool {
         self.deferring.is_here::<P>() && self.closed.is_none()

@@ -41,6 +41,13 @@ impl<P: Platform> Guarded<P> {
         }
     }
 
+    /// Tells whether a caller that was handed a slot is not to fill it: it goes on waiting, for the
+    /// hardware or for another queue.
+    #[inline]
+    pub(in crate::queue) fn is_not_to_be_filled(&self) -> bool {
+        self.waits_for_hardware() || self.closed == Some(Error::QueueReset)
+    }
+
     /// Checks that a caller that has a slot may send its request.
     ///
     /// # Errors

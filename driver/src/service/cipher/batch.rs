@@ -257,7 +257,8 @@ fn poll_slot<'s, P: Platform>(
         let reserved = ready!(waiting.poll(context));
         line.set(None);
         // Nothing was sent: the queue in its place has slots.
-        if !matches!(reserved, Err(Error::QueueReset)) {
+        let is_replaced = queue.is_replaced();
+        if !is_replaced || !matches!(reserved, Err(Error::QueueReset)) {
             return Poll::Ready(reserved);
         }
     }
