@@ -27,10 +27,10 @@ impl<P: Platform> Device<P> {
     /// Resets one data queue, from 0 on, and brings it back, while the others and the sessions go
     /// on. Requests in flight on it get up to `limit_ns` to end; those that the device still has
     /// then end with [`Error::QueueReset`], and what they were in is dealt with as
-    /// [`forced_reset`](crate::Options::forced_reset) says. A request that has a slot and is not
-    /// sent yet ends likewise, with its buffers. Callers that wait for a slot of the queue go on
-    /// waiting, and get one afterwards; those that do not wait get [`Error::QueueReset`] meanwhile.
-    /// Returns how many requests the device still had.
+    /// [`forced_reset`](crate::Options::forced_reset) says. A request that is being put into its
+    /// slot just then ends likewise, with its buffers. Callers that wait for a slot of the queue go
+    /// on waiting, and get one afterwards; those that do not wait get [`Error::QueueReset`]
+    /// meanwhile. Returns how many requests the device still had.
     ///
     /// Unless the device is trusted ([`ForcedReset::Reclaim`](crate::ForcedReset::Reclaim)), it may
     /// still be at those requests. Their sessions can be used as before, but do not end until
