@@ -148,7 +148,7 @@ case ${1:-} in
 # What xtask calls back for: packages, and apt's lists alone.
 --install) check_directories && apt_install "${@:2}" && exit ;;
 --update) can_be_root && apt_update >/dev/null 2>&1; exit ;;
--*) cat "$help" >&2 && exit 2 ;;
+-*) say "no such option: $1; ./run.sh --help lists them" && exit 2 ;;
 "" | demo | test | lint | bench | bench-guest | probe | device | linux-guest | setup | env)
     check_directories && setup_rust ;;
 # Needs no kernel, and installs nothing where any compiler is.

@@ -32,12 +32,17 @@ impl<P: Platform> Device<P> {
     /// on waiting, and get one afterwards; those that do not wait get [`Error::QueueReset`]
     /// meanwhile. Returns how many requests the device still had.
     ///
+    /// The calling CPU spins as long as that takes: up to `limit_ns`, and then up to
+    /// [`reset_limit_ns`](crate::Options::reset_limit_ns). For the control queue there is
+    /// [`recover`](Self::recover) alone.
+    ///
     /// Unless the device is trusted ([`ForcedReset::Reclaim`](crate::ForcedReset::Reclaim)), it may
     /// still be at those requests. Their sessions can be used as before, but do not end until
     /// [`recover`](Self::recover): closing one gives [`Error::QueueReset`].
     ///
     /// The queue's memory is kept until the device is recovered or dropped, so a queue can be reset
-    /// 16 times between two recoveries. Not from an interrupt handler.
+    /// 16 times between two recoveries; then this is [`Error::TooManyQueueResets`]. Not from an
+    /// interrupt handler.
     ///
     /// # Errors
     ///

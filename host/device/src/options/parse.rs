@@ -104,7 +104,8 @@ fn algorithms(name: &str, value: &str) -> Result<Vec<(Service, u32)>, String> {
 }
 
 fn rule(value: &str) -> Result<Rule, String> {
-    Rule::of(value).ok_or_else(|| format!("broken={value}: no such rule; rules.txt names them"))
+    let names = "host/device/src/rules/rules.txt names them";
+    Rule::of(value).ok_or_else(|| format!("broken={value}: no such rule; {names}"))
 }
 
 fn services(value: &str) -> Result<u32, String> {

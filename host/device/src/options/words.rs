@@ -261,7 +261,7 @@ pub const WORDS: &[Word] = &[
     Word {
         name: "broken",
         kind: Kind::Rule,
-        says: "the rule that is broken; rules.txt names them",
+        says: "the rule that is broken: host/device/src/rules/rules.txt names them",
     },
     Word {
         name: "seed",

@@ -29,6 +29,7 @@ pub fn good_for(findings: &Findings) -> Vec<String> {
         }
     }
     lines.push(match good.len() {
+        0 if findings.algorithms.is_empty() => "No algorithm was tried.".to_owned(),
         0 => "This device is good for nothing that was tried.".to_owned(),
         _ => format!("This device is good for {}.", good.join("; ")),
     });
@@ -128,8 +129,14 @@ probe: quirk=framing value=either
 
     #[test]
     fn device_that_does_nothing_is_good_for_nothing() {
-        let lines = good_for(&Findings::default());
+        let mut findings = Findings::read(GUEST, None);
+        for algorithm in &mut findings.algorithms {
+            algorithm.works = "refused".to_owned();
+        }
+        let lines = good_for(&findings);
         assert_eq!(lines[0], "This device is good for nothing that was tried.");
+        let lines = good_for(&Findings::default());
+        assert_eq!(lines[0], "No algorithm was tried.");
         assert_eq!(lines.len(), 2);
     }
 }
