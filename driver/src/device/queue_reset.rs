@@ -1,8 +1,8 @@
 //! The reset of one data queue while the device goes on (`VIRTIO_F_RING_RESET`; Virtio 1.3, 2.6.1).
 //!
 //! For a kernel one of whose queues has fallen silent. What becomes of the queue that was reset is
-//! in `queue/replacing`. The one rule: the device has said that it is
-//! done with the queue before another one takes its place.
+//! in `queue/replacing`. The one rule: the device has said that it is done with the queue before
+//! another one takes its place.
 
 use alloc::boxed::Box;
 
