@@ -36,14 +36,7 @@ fn batches_told_of_by_their_last_request_complete_all_of_them() {
             let rig = Rig::new(setup(format, batch), options).unwrap().go();
             assert!(rig.device.features().contains(format | Features::IN_ORDER));
             run(async {
-                let session = crate::Cipher::open(
-                    &rig.device,
-                    crate::CipherAlgorithm::AesCbc,
-                    Direction::Encrypt,
-                    &KEY,
-                )
-                .await
-                .unwrap();
+                let session = rig.open().await.unwrap();
                 let expected = oracle(&KEY, &IV, &[1; 16]);
                 for round in 0..40 {
                     let mut data = vec![[1u8; 16]; 1 + 7 * round % 61];

@@ -222,14 +222,7 @@ fn small_queues_and_every_mix_of_features_work() {
             };
             let rig = Rig::new(setup, Rig::options()).unwrap().go();
             run(async {
-                let session = crate::Cipher::open(
-                    &rig.device,
-                    crate::CipherAlgorithm::AesCbc,
-                    Direction::Encrypt,
-                    &KEY,
-                )
-                .await
-                .unwrap();
+                let session = rig.open().await.unwrap();
                 for len in [16, 512, 528, 4096] {
                     let mut data = vec![9; len];
                     session.process_slice(&IV, &mut data).await.unwrap();
@@ -284,14 +277,7 @@ fn refused_vectors_lead_down_the_ladder() {
 
 fn encrypts(rig: &Rig) {
     run(async {
-        let session = crate::Cipher::open(
-            &rig.device,
-            crate::CipherAlgorithm::AesCbc,
-            Direction::Encrypt,
-            &KEY,
-        )
-        .await
-        .unwrap();
+        let session = rig.open().await.unwrap();
         let mut data = [1; 48];
         session.process_slice(&IV, &mut data).await.unwrap();
         assert_eq!(data[..], oracle(&KEY, &IV, &[1; 48]));

@@ -56,14 +56,7 @@ fn batches_cross_the_wrap_without_losing_a_kick() {
         };
         let rig = Rig::new(setup, options).unwrap().go();
         run(async {
-            let session = crate::Cipher::open(
-                &rig.device,
-                crate::CipherAlgorithm::AesCbc,
-                Direction::Encrypt,
-                &KEY,
-            )
-            .await
-            .unwrap();
+            let session = rig.open().await.unwrap();
             let expected = oracle(&KEY, &IV, &[1; 16]);
             let mut sent = 0u32;
             let mut round = 0;
