@@ -4,6 +4,7 @@
 
 mod capabilities;
 mod function;
+mod notification;
 mod registers;
 #[cfg(all(test, not(loom)))]
 mod tests;
@@ -25,9 +26,10 @@ pub(super) use self::registers::NotifyRegister;
 use self::{
     capabilities::{
         COMMON_LEN_MAX, Claim, Listed, MSIX_ENTRY_LEN, NOTIFY, NOTIFY_LEN,
-        NOTIFY_LEN_WITH_POSITION, Stretch, fault, first_usable,
+        NOTIFY_LEN_WITH_POSITION, Stretch, first_usable,
     },
     function::Function,
+    notification::Notification,
     registers::Registers,
 };
 use super::{
@@ -85,39 +87,6 @@ pub struct PciTransport<P: Platform, C: ConfigurationAccess> {
     /// by an interrupt, so interrupts need not be masked, and the access may have a lock of its
     /// own.
     function: SpinMutex<Function<C>>,
-}
-
-/// A notification structure (4.1.4.4).
-#[derive(Clone, Copy, Debug)]
-struct Notification {
-    stretch: Stretch,
-    off_multiplier: u32,
-}
-
-impl Notification {
-    fn new(claim: &Claim, stretch: Stretch) -> Result<Self, TransportError> {
-        let no_multiplier = fault(NOTIFY, "has no multiplier");
-        let off_multiplier = claim.notify_off_multiplier.ok_or(no_multiplier)?;
-        Ok(Self {
-            stretch,
-            off_multiplier,
-        })
-    }
-
-    /// Returns where the register of so many bytes is for a queue with this offset.
-    fn place(self, off: u16, len_bytes: usize) -> Result<Stretch, TransportError> {
-        let offset = u64::from(off) * u64::from(self.off_multiplier);
-        if !offset.is_multiple_of(len_bytes as u64) {
-            return Err(fault(NOTIFY, "gives a queue an odd address"));
-        }
-        if offset + len_bytes as u64 > self.stretch.len_bytes as u64 {
-            return Err(fault(NOTIFY, "is too short for the device's queues"));
-        }
-        Ok(Stretch {
-            address: self.stretch.address + offset,
-            len_bytes,
-        })
-    }
 }
 
 #[derive(Debug)]
