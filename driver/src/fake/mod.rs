@@ -10,6 +10,7 @@ mod callers;
 mod cells;
 #[cfg(not(loom))]
 mod device;
+mod memory;
 mod platform;
 #[cfg(not(loom))]
 mod random;
@@ -26,15 +27,12 @@ mod setup;
 #[cfg(not(loom))]
 mod transport;
 
-pub(crate) use self::platform::{FakePlatform, live_pages};
-#[cfg(not(loom))]
-pub(crate) use self::platform::{
-    as_cpu, is_in_freed_memory, is_in_memory, message, new_registers, ring_field, trusted,
-};
 #[cfg(not(loom))]
 pub(crate) use self::{
     callers::{Alone, IV, KEY, Wakes, oracle, poll_once, run},
     device::{FakeDevice, Served},
+    memory::{is_in_freed_memory, is_in_memory, ring_field},
+    platform::{as_cpu, message, new_registers, trusted},
     random::Random,
     rig::{Rig, request},
     rings::is_packed,
@@ -44,5 +42,6 @@ pub(crate) use self::{
 #[cfg(loom)]
 pub(crate) use self::{
     cells::{Cells, Payload},
-    platform::use_chain,
+    memory::use_chain,
 };
+pub(crate) use self::{memory::live_pages, platform::FakePlatform};

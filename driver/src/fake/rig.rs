@@ -7,7 +7,8 @@ use std::thread::{self, JoinHandle};
 use super::{
     FakeDevice, FakePlatform, FakeTransport, Setup,
     callers::{Alone, IV, KEY, poll_once},
-    platform::{forget_live_pages, message},
+    memory::forget_live_pages,
+    platform::message,
 };
 use crate::{
     Error,

@@ -4,7 +4,7 @@ use alloc::{vec, vec::Vec};
 
 use vm_memory::{Bytes, GuestAddress};
 
-use crate::fake::platform::{is_live, memory};
+use crate::fake::memory::{is_live, memory};
 
 /// A stretch of memory that a descriptor names.
 #[derive(Clone, Copy, Debug)]

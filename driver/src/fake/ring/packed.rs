@@ -9,7 +9,7 @@ use core::sync::atomic::{Ordering, fence};
 use vm_memory::{Bytes, GuestAddress};
 
 use super::chain::{Chain, Stretch};
-use crate::{fake::platform::memory, transport::QueueAddresses};
+use crate::{fake::memory::memory, transport::QueueAddresses};
 
 const NEXT: u16 = 1;
 const WRITE: u16 = 2;

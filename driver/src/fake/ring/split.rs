@@ -7,7 +7,7 @@ use virtio_queue::{Queue, QueueT, desc::split::Descriptor};
 use vm_memory::{Bytes, GuestAddress};
 
 use super::chain::{Chain, Stretch};
-use crate::{fake::platform::memory, transport::QueueAddresses, virtqueue::need_event};
+use crate::{fake::memory::memory, transport::QueueAddresses, virtqueue::need_event};
 
 /// `VIRTQ_DESC_F_INDIRECT`.
 const INDIRECT: u16 = 4;

@@ -4,6 +4,9 @@
 mod callers;
 mod far;
 #[expect(dead_code, reason = "some of it only the driver's own tests need")]
+#[path = "../../../../driver/src/fake/memory.rs"]
+mod memory;
+#[expect(dead_code, reason = "some of it only the driver's own tests need")]
 #[path = "../../../../driver/src/fake/platform.rs"]
 mod platform;
 #[expect(dead_code, reason = "some of it only the driver's own tests need")]
@@ -21,13 +24,12 @@ use virtio_crypto::{
 pub(crate) use self::{
     callers::{Alone, IV, KEY, Wakes, oracle, poll_once, run},
     far::{FarSide, Fault, Results, Served},
-    platform::{FakePlatform, is_in_freed_memory, is_in_memory, live_pages},
+    memory::{is_in_freed_memory, is_in_memory, live_pages},
+    platform::FakePlatform,
     setup::{MAX_AUTH_KEY_LEN, MAX_CIPHER_KEY_LEN, Setup},
 };
 use self::{
-    platform::{forget_live_pages, message},
-    rings::ring_features,
-    transport::TestTransport,
+    memory::forget_live_pages, platform::message, rings::ring_features, transport::TestTransport,
 };
 
 /// A request of a test, which may be in flight.

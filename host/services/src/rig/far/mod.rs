@@ -16,7 +16,7 @@ use device::{
 
 use self::spoil::Spoiler;
 pub(crate) use self::spoil::{Fault, Results, Served};
-use super::{platform, setup::Setup};
+use super::{memory, setup::Setup};
 use crate::heap::unwatched;
 
 /// Takes the message of a vector.
@@ -78,10 +78,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl FarSide {
     pub(super) fn new(setup: &Setup) -> Self {
-        let memory = Memory::default();
-        memory.replace(platform::memory().clone());
+        let reached = Memory::default();
+        reached.replace(memory::memory().clone());
         let (bus, spoiler) = (Arc::<Bus>::default(), Arc::<Spoiler>::default());
-        let function = Function::new(setup.options(), memory, Box::new(BusEnd(bus.clone())));
+        let function = Function::new(setup.options(), reached, Box::new(BusEnd(bus.clone())));
         let change = spoiler.clone();
         let change = Box::new(move |kind, chain: &_, answer| change.spoil(kind, chain, answer));
         Self {
