@@ -8,6 +8,7 @@
 //! | `boot` | one run in QEMU: machine, command line, verdict; the cargo runner |
 //! | `suite` | the tests: parts, filter, what may be left out |
 //! | `lint`, `columns`, `probe`, `bench`, `peer`, `device` | a command each, or a step of one |
+//! | `proof` | what tries to break promises: a command each |
 //! | `setup` | what a command needs beside a compiler: crates, QEMU, packages |
 //! | `qemu` | which QEMUs there are, and one with some device |
 //! | `debian` | fetching QEMUs of Debian's newer suites |
@@ -26,6 +27,7 @@ mod mixes;
 mod peer;
 mod probe;
 mod project;
+mod proof;
 mod qemu;
 mod report;
 mod setup;
@@ -58,7 +60,7 @@ fn main() -> ExitCode {
 /// A command: its word, and what it does with the words behind that.
 type Command = (&'static str, fn(&Project, &[String]) -> Result);
 
-const COMMANDS: [Command; 12] = [
+const COMMANDS: [Command; 13] = [
     ("", |project, words| {
         demonstrate(project, &["--release"], words)
     }),
@@ -70,13 +72,14 @@ const COMMANDS: [Command; 12] = [
     ("probe", probe::run),
     ("device", device::run),
     ("linux-guest", boot_linux),
+    ("deny", |project, _| proof::deny::run(project)),
     ("qemu", qemu::run),
     ("setup", |project, _| say_ready(project)),
     ("env", |project, _| print_variables(project)),
 ];
 
 /// Those that take no words.
-const WORDLESS: [&str; 3] = ["lint", "setup", "env"];
+const WORDLESS: [&str; 4] = ["lint", "deny", "setup", "env"];
 /// That which needs nothing that is set up, and installs nothing.
 const BARE: &str = "qemu";
 

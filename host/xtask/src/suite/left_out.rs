@@ -14,6 +14,11 @@ struct Allowed {
 
 const ALLOWED: &[Allowed] = &[
     Allowed {
+        test: "proof_deny",
+        needs: "cargo-deny",
+        get: "./run.sh deny",
+    },
+    Allowed {
         test: "builds_with_rust_",
         needs: "the oldest compiler that driver/Cargo.toml names",
         get: "rustup toolchain install VERSION --profile minimal",

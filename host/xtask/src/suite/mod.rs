@@ -12,6 +12,7 @@ mod must_fail;
 mod not_applying;
 mod part;
 mod pattern;
+mod proofs;
 mod refusals;
 mod reports;
 mod stubs;
@@ -42,7 +43,7 @@ type Entry = (&'static str, fn(&mut Part) -> Result);
 
 /// What runs on this host. What cargo builds in directories of their own comes first: it holds up
 /// nothing of what is built for QEMU meanwhile.
-const ON_THIS_HOST: [Entry; 8] = [
+const ON_THIS_HOST: [Entry; 9] = [
     ("the driver in somebody else's tree", embedding::run),
     (
         "the driver's lock, slots and rings under loom",
@@ -60,6 +61,7 @@ const ON_THIS_HOST: [Entry; 8] = [
         "the driver's features, each alone",
         driver::run_each_feature,
     ),
+    ("the proofs, each for some seconds", proofs::run),
 ];
 
 /// What runs in QEMU, and depends on which one that is.

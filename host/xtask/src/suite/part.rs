@@ -52,9 +52,9 @@ impl<'a> Part<'a> {
         }
     }
 
-    /// Tells whether nothing has run.
+    /// Tells whether there was nothing to run.
     pub fn is_empty(&self) -> bool {
-        self.passed + self.failed == 0 && self.not_applying.is_empty()
+        self.passed + self.failed == 0 && self.not_applying.is_empty() && self.left_out.is_empty()
     }
 
     /// Says which part this is; whoever has something to run begins by it.

@@ -154,6 +154,7 @@ const XTASK: House = House {
         "peer",
         "device",
         "mixes",
+        "proof",
         // The runs of a binary, each on its QEMU.
         "boot/runner",
         // What they need beside a compiler.

@@ -1,0 +1,49 @@
+//! Each command that proves something, for some seconds, so that none can rot.
+//!
+//! The rule: where its tool is missing it is left out by name, and nothing is built for it: what a
+//! command does at full length stands in `docs/CONTRIBUTING.md`.
+
+use super::{part::Part, whole_programs::Ending};
+use crate::{
+    project::Project,
+    proof::tools::DENY,
+    report::{Result, quote},
+};
+
+pub fn run(part: &mut Part) -> Result {
+    for proof in part.begin_with(&PROOFS, |it| it.test).unwrap_or_default() {
+        let project = part.project;
+        if !(proof.has_tool)(project) {
+            part.leave_out(proof.test);
+            continue;
+        }
+        let mut command = project.host(project.path("run.sh"));
+        command.args(proof.words);
+        let words: Vec<_> = proof.words.iter().map(|word| quote(word)).collect();
+        let alone = format!("./run.sh {}", words.join(" "));
+        let ending = Ending {
+            status: 0,
+            prints: proof.prints,
+        };
+        part.check_alone(proof.test, &alone, || ending.judge(&mut command));
+    }
+    Ok(())
+}
+
+/// A command that proves something.
+struct Proof {
+    test: &'static str,
+    /// Tells whether it can run without anything being fetched.
+    has_tool: fn(&Project) -> bool,
+    /// The words of `./run.sh` by which it takes some seconds.
+    words: &'static [&'static str],
+    /// Patterns of lines that it prints.
+    prints: &'static [&'static str],
+}
+
+const PROOFS: [Proof; 1] = [Proof {
+    test: "proof_deny",
+    has_tool: |project| DENY.find(project).is_some(),
+    words: &["deny"],
+    prints: &["deny: pass"],
+}];
