@@ -16,6 +16,7 @@ pub(crate) mod barrier;
 mod buffer;
 mod given_up;
 mod region;
+pub(crate) mod watch;
 
 use core::{
     marker::PhantomData,

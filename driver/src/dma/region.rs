@@ -10,7 +10,7 @@ use core::{
     sync::atomic::{self, Ordering},
 };
 
-use super::{GivenUp, Pages};
+use super::{GivenUp, Pages, watch};
 use crate::{Error, Platform};
 
 /// Device memory of the driver itself: rings and request blocks.
@@ -147,6 +147,7 @@ impl<const LEN: usize> DmaPart<'_, LEN> {
     #[inline(always)]
     pub(crate) fn write(&self, offset: usize, bytes: &[u8]) {
         let to = self.pointer(offset, bytes.len());
+        watch::tell(to, bytes.len(), true);
         // SAFETY: `to` is valid for `bytes.len()` writes (`pointer` checked it), and `bytes` cannot
         // overlap it: there are no references into a region.
         unsafe { copy(bytes.as_ptr(), to, bytes.len()) }
@@ -157,6 +158,7 @@ impl<const LEN: usize> DmaPart<'_, LEN> {
     #[inline(always)]
     pub(crate) fn read(&self, offset: usize, bytes: &mut [u8]) {
         let from = self.pointer(offset, bytes.len());
+        watch::tell(from, bytes.len(), false);
         // SAFETY: as in `write`, with the directions exchanged.
         unsafe { copy(from, bytes.as_mut_ptr(), bytes.len()) }
     }
@@ -165,8 +167,10 @@ impl<const LEN: usize> DmaPart<'_, LEN> {
     /// at the same time changes what is read, and nothing else.
     #[inline(always)]
     pub(crate) fn read_byte(&self, offset: usize) -> u8 {
+        let from = self.pointer(offset, 1);
+        watch::tell(from, 1, false);
         // SAFETY: inside the part (checked by `pointer`).
-        unsafe { self.pointer(offset, 1).read_volatile() }
+        unsafe { from.read_volatile() }
     }
 
     /// Overwrites the granules ([`WIPE_LEN`]) that hold `len_bytes` bytes at `offset` with zeros,
@@ -176,6 +180,7 @@ impl<const LEN: usize> DmaPart<'_, LEN> {
         let granules = len_bytes.div_ceil(WIPE_LEN);
         let start = self.pointer(offset, granules * WIPE_LEN).cast::<u64>();
         assert!(offset.is_multiple_of(8));
+        watch::tell(start.cast(), granules * WIPE_LEN, true);
         for granule in 0..granules {
             for word in 0..WIPE_LEN / 8 {
                 // SAFETY: inside the part (checked by `pointer` for all granules) and aligned

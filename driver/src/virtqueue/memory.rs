@@ -13,7 +13,10 @@ use core::{
     sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering},
 };
 
-use crate::{Error, Platform, dma::DmaRegion};
+use crate::{
+    Error, Platform,
+    dma::{DmaRegion, watch},
+};
 
 /// A field's value, as the CPU has it.
 pub(crate) trait Field: Copy + fmt::Debug {
@@ -142,6 +145,7 @@ impl<P: Platform> RingMemory for DmaRegion<P> {
 impl Part for Start {
     #[inline(always)]
     unsafe fn load<T: Field>(self, at: usize, ordering: Ordering) -> T {
+        watch::tell(self.0.as_ptr().wrapping_add(at), size_of::<T>(), false);
         // SAFETY: inside the region, as the caller promises; the driver reaches rings by atomics
         // alone, and the device is outside.
         unsafe { T::load(self.0.add(at).cast(), ordering) }
@@ -149,6 +153,7 @@ impl Part for Start {
 
     #[inline(always)]
     unsafe fn store<T: Field>(self, at: usize, value: T, ordering: Ordering) {
+        watch::tell(self.0.as_ptr().wrapping_add(at), size_of::<T>(), true);
         // SAFETY: as in `load`.
         unsafe { T::store(self.0.add(at).cast(), value, ordering) }
     }
