@@ -6,7 +6,11 @@ use crate::Platform;
 
 /// So many readings of a clock that does not go forward end the wait: seconds where a register is
 /// read each time, too, and many times what a coarse clock takes to its next tick.
-const MAX_READINGS: u32 = if cfg!(test) { 1 << 14 } else { 1 << 22 };
+const MAX_READINGS: u32 = if cfg!(any(fuzzed, test)) {
+    1 << 14
+} else {
+    1 << 22
+};
 
 /// When a loop stops waiting.
 #[derive(Debug)]

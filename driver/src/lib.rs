@@ -87,7 +87,7 @@
 
 extern crate alloc;
 
-#[cfg(any(test, loom))]
+#[cfg(any(fuzzed, loom, test))]
 extern crate std;
 // Examples, and files that the kernel's tests include too, call the driver by this name.
 #[cfg(test)]
@@ -101,6 +101,8 @@ mod epoch;
 mod error;
 #[cfg(test)]
 mod fake;
+#[cfg(all(any(fuzzed, test), not(loom)))]
+pub mod fuzzing;
 mod heap;
 mod index;
 pub mod platform;

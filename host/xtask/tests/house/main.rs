@@ -3,7 +3,7 @@
 //! A room is a file or a folder of a `src`. It may import from itself and from the rooms that
 //! stand below it in its list. Files of one room do not import each other in a circle. `unsafe`
 //! stands in the rooms that are named for it, and what has a module is imported by that module's
-//! path. Tests (`cfg(test)`) are left out. No file is one that no module declares.
+//! path. Tests (`cfg(test)`, `cfg(fuzzed)`) are left out. No file is one that no module declares.
 //!
 //! Alone: `cargo test -p xtask --target host-tuple --test house`.
 

@@ -98,6 +98,7 @@ fn what_is_for_tests_alone_is_left_out() {
         "#[cfg(test)] const fn f() { a::b() }",
         "#[cfg(test)] const F: [a::B; 1] = [a::B { x: 1 }];",
         "#![cfg(test)] use a::b;",
+        "#[cfg(all(any(fuzzed, test), not(loom)))] use a::b;",
     ] {
         let scope = read(text);
         let is_empty = scope.uses.is_empty() && scope.paths.is_empty() && scope.inner.is_empty();
