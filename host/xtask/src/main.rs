@@ -60,7 +60,7 @@ fn main() -> ExitCode {
 /// A command: its word, and what it does with the words behind that.
 type Command = (&'static str, fn(&Project, &[String]) -> Result);
 
-const COMMANDS: [Command; 13] = [
+const COMMANDS: [Command; 14] = [
     ("", |project, words| {
         demonstrate(project, &["--release"], words)
     }),
@@ -72,6 +72,7 @@ const COMMANDS: [Command; 13] = [
     ("probe", probe::run),
     ("device", device::run),
     ("linux-guest", boot_linux),
+    ("fuzz", proof::fuzz::run),
     ("deny", |project, _| proof::deny::run(project)),
     ("qemu", qemu::run),
     ("setup", |project, _| say_ready(project)),

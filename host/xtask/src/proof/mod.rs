@@ -4,4 +4,5 @@
 //! `NAME: pass ..`, and fails with all that it has found.
 
 pub mod deny;
+pub mod fuzz;
 pub mod tools;

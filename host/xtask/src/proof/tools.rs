@@ -24,6 +24,11 @@ pub const DENY: Tool = Tool {
     version: "0.20.2",
 };
 
+pub const FUZZ: Tool = Tool {
+    name: "cargo-fuzz",
+    version: "0.13.2",
+};
+
 impl Tool {
     /// Returns where it is, if it is there.
     pub fn find(&self, project: &Project) -> Option<PathBuf> {

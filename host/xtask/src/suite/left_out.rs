@@ -14,6 +14,11 @@ struct Allowed {
 
 const ALLOWED: &[Allowed] = &[
     Allowed {
+        test: "proof_fuzz",
+        needs: "cargo-fuzz and a C++ compiler",
+        get: "./run.sh fuzz",
+    },
+    Allowed {
         test: "proof_deny",
         needs: "cargo-deny",
         get: "./run.sh deny",

@@ -6,7 +6,7 @@
 use super::{part::Part, whole_programs::Ending};
 use crate::{
     project::Project,
-    proof::tools::DENY,
+    proof::{fuzz, tools::DENY},
     report::{Result, quote},
 };
 
@@ -41,9 +41,17 @@ struct Proof {
     prints: &'static [&'static str],
 }
 
-const PROOFS: [Proof; 1] = [Proof {
-    test: "proof_deny",
-    has_tool: |project| DENY.find(project).is_some(),
-    words: &["deny"],
-    prints: &["deny: pass"],
-}];
+const PROOFS: [Proof; 2] = [
+    Proof {
+        test: "proof_deny",
+        has_tool: |project| DENY.find(project).is_some(),
+        words: &["deny"],
+        prints: &["deny: pass"],
+    },
+    Proof {
+        test: "proof_fuzz",
+        has_tool: fuzz::has_tools,
+        words: &["fuzz", "pci", "seconds=3"],
+        prints: &["fuzz: target=pci executions=*", "fuzz: pass executions=*"],
+    },
+];
