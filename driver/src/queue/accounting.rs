@@ -46,6 +46,7 @@ const TRAVELLING: u16 = 2;
 
 /// The credit of one queue.
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 pub(crate) struct Accounting {
     /// The used index, extended to 64 bits.
     published: u64,
@@ -284,6 +285,176 @@ mod tests {
         accounting.let_messages_travel();
         accounting.inherit(7);
         assert_eq!((0..9).filter(|_| accounting.spend()).count(), 4);
+    }
+
+    /// A queue with a vector of its own, from the device to the handler, in plain numbers.
+    #[derive(Clone)]
+    struct World {
+        accounting: Accounting,
+        event_index: bool,
+        /// What the device has published, and what has been taken of that.
+        published: u16,
+        taken: u16,
+        /// With EVENT_IDX, what the device was last asked to tell of.
+        used_event: u16,
+        /// A message that the device has not sent yet, one that waits, and one that is served.
+        is_unsent: bool,
+        is_pending: bool,
+        is_in_service: bool,
+        /// The queue may be owed more than is on its way: a message met another one that waited,
+        /// or nobody can tell whether the device knew of an event when it published.
+        may_owe_more: bool,
+        /// Somebody has taken what was used and has not asked for an interrupt yet; with what the
+        /// handler found, where it is the handler.
+        draining: Option<Option<bool>>,
+    }
+
+    /// What may happen next.
+    #[derive(Clone, Copy, Debug)]
+    enum Event {
+        Publish,
+        Send,
+        BeginService,
+        /// The handler, or a task, takes what was used.
+        Take {
+            for_interrupt: bool,
+        },
+        /// It asks for an interrupt, looks again, and is done if nothing has come.
+        Arm,
+        /// Somebody who polls takes what was used, and asks for nothing.
+        Poll,
+    }
+
+    impl World {
+        fn new(event_index: bool, start: u16) -> Self {
+            let mut accounting = Accounting::new(event_index);
+            accounting.published = start.into();
+            accounting.arm(start);
+            Self {
+                accounting,
+                event_index,
+                published: start,
+                taken: start,
+                used_event: start,
+                is_unsent: false,
+                is_pending: false,
+                is_in_service: false,
+                may_owe_more: false,
+                draining: None,
+            }
+        }
+
+        fn may(&self, event: Event) -> bool {
+            match event {
+                // It sends the message of one publication before it makes the next.
+                Event::Publish => !self.is_unsent,
+                Event::Send => self.is_unsent,
+                Event::BeginService => self.is_pending && !self.is_in_service,
+                Event::Take { for_interrupt } => {
+                    self.draining.is_none() && (!for_interrupt || self.is_in_service)
+                }
+                Event::Arm => self.draining.is_some(),
+                Event::Poll => self.draining.is_none(),
+            }
+        }
+
+        /// How many messages are on their way.
+        fn messages(&self) -> u16 {
+            [self.is_unsent, self.is_pending, self.is_in_service]
+                .map(u16::from)
+                .iter()
+                .sum()
+        }
+
+        fn step(&mut self, event: Event) {
+            match event {
+                Event::Publish => {
+                    let old = self.published;
+                    self.published = old.wrapping_add(1);
+                    self.is_unsent = !self.event_index || self.used_event == old;
+                    self.may_owe_more |= !self.is_unsent && self.draining.is_some();
+                }
+                Event::Send => {
+                    self.is_unsent = false;
+                    self.may_owe_more |= self.is_pending;
+                    self.is_pending = true;
+                }
+                Event::BeginService => {
+                    self.is_pending = false;
+                    self.is_in_service = true;
+                }
+                Event::Take { for_interrupt } => {
+                    self.accounting.observe(self.published);
+                    let found = self.taken != self.published;
+                    self.taken = self.published;
+                    self.draining = Some(for_interrupt.then_some(found));
+                }
+                Event::Poll => {
+                    self.accounting.observe(self.published);
+                    self.taken = self.published;
+                }
+                Event::Arm => {
+                    self.accounting.arm(self.taken);
+                    self.used_event = self.taken;
+                    self.accounting.observe(self.published);
+                    if self.taken != self.published {
+                        self.taken = self.published;
+                        self.draining = self.draining.map(|by| by.map(|_| true));
+                        return;
+                    }
+                    if let Some(Some(found)) = self.draining.take() {
+                        let spent = self.accounting.spend();
+                        assert!(found || spent, "a message that was sent is unhandled");
+                        self.is_in_service = false;
+                    }
+                }
+            }
+            assert!(self.accounting.credit() <= CREDIT_CAP);
+            if self.draining.is_none() && self.taken == self.published {
+                let credit = self.accounting.credit();
+                assert!(credit >= self.messages(), "a message that is owed nothing");
+                if !self.may_owe_more {
+                    assert_eq!(credit, self.messages(), "credit for what nobody sent");
+                }
+            }
+        }
+    }
+
+    /// Goes every way that is left, so many steps far; returns how many ways those are.
+    fn explore(world: &World, steps_left: u32) -> u64 {
+        const EVENTS: [Event; 7] = [
+            Event::Publish,
+            Event::Send,
+            Event::BeginService,
+            Event::Take {
+                for_interrupt: true,
+            },
+            Event::Take {
+                for_interrupt: false,
+            },
+            Event::Arm,
+            Event::Poll,
+        ];
+        if steps_left == 0 {
+            return 1;
+        }
+        let possible = EVENTS.into_iter().filter(|event| world.may(*event));
+        let onward = possible.map(|event| {
+            let mut next = world.clone();
+            next.step(event);
+            explore(&next, steps_left - 1)
+        });
+        onward.sum()
+    }
+
+    #[test]
+    fn every_order_of_messages_and_drains_is_accounted_for_exactly() {
+        for event_index in [false, true] {
+            for start in [0, u16::MAX] {
+                let ways = explore(&World::new(event_index, start), 11);
+                assert!(ways > 10_000, "{ways} are not all");
+            }
+        }
     }
 
     #[test]

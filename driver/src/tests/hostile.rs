@@ -127,6 +127,92 @@ fn use_of_what_was_never_sent_breaks_the_device() {
     drop(session);
 }
 
+/// What a device does next in `every_used_element_is_judged_by_what_is_in_flight`.
+#[derive(Clone, Copy, Debug)]
+enum Use {
+    /// Serves the request that came first, and uses it.
+    Honestly,
+    /// Uses an id without having served anything.
+    Unserved(u32),
+}
+
+/// What such a device has coming, by plain words: the fault that it is broken for, if there is one,
+/// and how many requests are answered.
+fn judged(uses: &[Use], in_flight: &mut Vec<u32>) -> (Option<DeviceFault>, usize) {
+    let mut answered = 0;
+    for used in uses {
+        if in_flight.is_empty() {
+            return match used {
+                Use::Honestly => continue,
+                Use::Unserved(_) => {
+                    let (advance, in_flight) = (1, 0);
+                    let jump = DeviceFault::UsedIndexJump { advance, in_flight };
+                    (Some(jump), answered)
+                }
+            };
+        }
+        match *used {
+            Use::Honestly => {
+                in_flight.remove(0);
+                answered += 1;
+            }
+            Use::Unserved(id) if in_flight.contains(&id) => {
+                return (Some(DeviceFault::Unanswered { id }), answered);
+            }
+            Use::Unserved(id) => return (Some(DeviceFault::BadUsedId { id }), answered),
+        }
+    }
+    (None, answered)
+}
+
+#[test]
+fn every_used_element_is_judged_by_what_is_in_flight() {
+    // As many slots as the ring has places; ids of each, and the first that there is none of. A
+    // packed ring has no room for more than 16 bits.
+    let far = if is_packed() { 0xffff } else { 0x1_0001 };
+    let ids = [0, 1, 2, 3, 4, far].map(Use::Unserved);
+    let all: Vec<_> = ids.into_iter().chain([Use::Honestly]).collect();
+    let setup = Setup {
+        queue_sizes: [4, 4],
+        ..Setup::default()
+    };
+    for count in 0..=4 {
+        for first in &all {
+            for second in &all {
+                for third in &all {
+                    let uses = [*first, *second, *third];
+                    let rig = Rig::new(setup.clone(), Rig::options()).unwrap();
+                    let session = rig.session(Direction::Encrypt);
+                    let mut requests: Vec<_> = (0..count).map(|_| request(&session)).collect();
+                    rig.fake.take(0);
+                    let ids = rig.fake.taken_ids(0).into_iter().map(u32::from);
+                    let (fault, answered) = judged(&uses, &mut ids.collect());
+                    for used in uses.iter().take_while(|_| rig.device.ended().is_none()) {
+                        match used {
+                            Use::Honestly => drop(rig.fake.serve(0, 1)),
+                            Use::Unserved(id) => rig.fake.use_unserved(0, *id),
+                        }
+                    }
+                    let ended = fault.map(Error::Broken);
+                    assert_eq!(rig.device.ended(), ended, "{count} in flight, {uses:?}");
+                    let outcomes = requests.iter_mut().map(|it| poll_once(it.as_mut()));
+                    let outcomes: Vec<_> = outcomes.collect();
+                    let is_answer = |it: &&Poll<_>| matches!(it, Poll::Ready(Ok(())));
+                    let answers = outcomes.iter().filter(is_answer).count();
+                    assert_eq!(answers, answered, "{count} in flight, {uses:?}");
+                    let is_told = |it: &Poll<_>| it.is_ready() == fault.is_some();
+                    let mut others = outcomes.iter().filter(|it| !is_answer(it));
+                    assert!(
+                        others.all(is_told),
+                        "{count} in flight, {uses:?}: {outcomes:?}"
+                    );
+                    drop(requests);
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn descriptor_that_is_marked_for_another_lap_is_not_used() {
     if !is_packed() {

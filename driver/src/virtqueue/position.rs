@@ -53,29 +53,98 @@ pub(super) fn passes(Size(size): Size, event: u16, (old, new): (u16, u16)) -> bo
 mod tests {
     use super::*;
 
-    /// The event for a position, as a device writes it.
-    fn event(size: u16, position: u16) -> u16 {
-        let is_even_lap = (position / size).is_multiple_of(2);
-        (position % size) | if is_even_lap { WRAP } else { 0 }
+    /// A ring as 2.8.1 tells of it: an offset that goes round, and a counter that is 1 at first and
+    /// turns over at the end.
+    #[derive(Clone, Copy, PartialEq, Eq)]
+    struct Walker {
+        size: u16,
+        offset: u16,
+        wrap: bool,
+    }
+
+    impl Walker {
+        fn new(size: u16) -> Self {
+            Self {
+                size,
+                offset: 0,
+                wrap: true,
+            }
+        }
+
+        fn step(&mut self) {
+            self.offset += 1;
+            if self.offset == self.size {
+                self.offset = 0;
+                self.wrap = !self.wrap;
+            }
+        }
+
+        /// What an event structure says of this place.
+        fn event(self) -> u16 {
+            self.offset | u16::from(self.wrap) << 15
+        }
+    }
+
+    /// Calls for every position, with where a walker is by then.
+    fn at_every_position(size: u16, mut look: impl FnMut(u16, Walker)) {
+        let mut walker = Walker::new(size);
+        for position in 0..=u16::MAX {
+            look(position, walker);
+            walker.step();
+        }
+        assert!(
+            walker == Walker::new(size),
+            "2^16 are whole laps, an even number"
+        );
     }
 
     #[test]
-    fn event_is_passed_by_the_step_over_its_descriptor_alone() {
-        for size in [1u16, 2, 4, 64, 1 << 15] {
-            for old in [0, 1, size - 1, size, 2 * (size - 1), u16::MAX - 1, u16::MAX] {
-                for step in [1, size / 2, size].map(|step| step.max(1)) {
+    fn every_position_of_every_size_has_its_offset_and_wrap_counter() {
+        for size in (0..16).map(|shift| 1 << shift) {
+            at_every_position(size, |position, walker| {
+                let ring = Size(size);
+                assert_eq!(
+                    ring.at(position),
+                    usize::from(walker.offset) * DESCRIPTOR_LEN
+                );
+                assert_eq!(ring.wrap(position), walker.wrap, "{size} {position}");
+                assert_eq!(ring.event(position), walker.event(), "{size} {position}");
+            });
+        }
+    }
+
+    #[test]
+    fn every_event_is_passed_by_the_steps_over_its_descriptor_alone() {
+        for size in [1, 2, 4, 8] {
+            at_every_position(size, |old, before| {
+                // Each lap is like the two before it: those around the ends of 2^16 will do.
+                if (4 * size..u16::MAX - 4 * size).contains(&old) {
+                    return;
+                }
+                let (mut walker, mut passed) = (before, std::vec::Vec::new());
+                for step in 0..=size {
                     let new = old.wrapping_add(step);
-                    // From a ring before to the next one to come: what a device may ask for.
-                    for offset in -i32::from(size)..=i32::from(step) {
-                        let position = i32::from(old).wrapping_add(offset) as u16;
-                        let is_over = (0..i32::from(step)).contains(&offset);
-                        // A ring before the step begins is where it ends, as far as can be told.
-                        if offset == -i32::from(size) && step == size {
-                            continue;
-                        }
-                        let passed = passes(Size(size), event(size, position), (old, new));
-                        assert_eq!(passed, is_over, "{size} {old} {step} {offset}");
+                    // All that a device can ask for within the ring.
+                    for event in (0..size).flat_map(|offset| [offset, offset | WRAP]) {
+                        let expected = passed.contains(&event);
+                        let passes = passes(Size(size), event, (old, new));
+                        assert_eq!(passes, expected, "{size} {old} {step} {event:#x}");
                     }
+                    passed.push(walker.event());
+                    walker.step();
+                }
+            });
+        }
+    }
+
+    #[test]
+    fn no_event_that_a_device_can_write_is_too_much() {
+        for size in [1, 2, 8, 1 << 15] {
+            for event in 0..=u16::MAX {
+                for old in [0, size - 1, u16::MAX] {
+                    let asked = passes(Size(size), event, (old, old));
+                    assert!(!asked, "nothing was sent: {size} {event:#x} {old}");
+                    let _ = passes(Size(size), event, (old, old.wrapping_add(size)));
                 }
             }
         }

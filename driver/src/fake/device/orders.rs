@@ -1,6 +1,6 @@
 //! What tests ask of the device, and what they tell it.
 
-use alloc::{boxed::Box, vec::Vec};
+use alloc::{boxed::Box, vec, vec::Vec};
 use std::collections::BTreeSet;
 
 use super::{FakeDevice, Served};
@@ -20,6 +20,15 @@ impl FakeDevice {
         let state = self.state();
         let enabled = state.rings.iter().filter(|(_, ring)| ring.enabled);
         enabled.map(|(queue, _)| *queue).collect()
+    }
+
+    /// Returns the ids of the chains that it has taken from a queue and not used, in their order.
+    pub(crate) fn taken_ids(&self, queue: usize) -> Vec<u16> {
+        let state = self.state();
+        let ring = state.rings.get(&queue);
+        ring.map_or(vec![], |ring| {
+            ring.taken.iter().map(|chain| chain.id).collect()
+        })
     }
 
     /// Returns the MSI-X entry of a queue.

@@ -118,6 +118,11 @@ impl Listed {
         self.claims.is_empty()
     }
 
+    #[cfg(test)]
+    pub(super) fn count(&self) -> usize {
+        self.claims.len()
+    }
+
     /// Returns what `use_it` makes of each, in the device's order, or why it cannot be used.
     pub(super) fn each<'l, C: ConfigurationAccess, T>(
         &'l self,

@@ -9,7 +9,7 @@ use virtio_drivers::transport::{
     pci::bus::{ConfigurationAccess, DeviceFunction},
 };
 
-use super::{PciTransport, is_crypto_device};
+use super::{PciTransport, capabilities::walk, function::Function, is_crypto_device};
 use crate::{
     fake::{FakePlatform, message, new_registers},
     transport::{MsixEntry, QueueAddresses, QueueIndex, Transport, TransportError},
@@ -186,6 +186,89 @@ fn with(change: impl FnOnce(&mut Vec<Capability>)) -> Result<(), TransportError>
 
 fn fault(structure: &'static str, reason: &'static str) -> Result<(), TransportError> {
     Err(TransportError::Capability { structure, reason })
+}
+
+/// What a list amounts to, by a walk in plain words: the bytes at which capabilities begin, in
+/// order.
+fn followed(first: u8, next_of: impl Fn(u8) -> u8) -> Result<Vec<u8>, &'static str> {
+    let mut met = vec![];
+    // The two lowest bits are reserved.
+    let mut at = first & !3;
+    while at != 0 {
+        if met.contains(&at) {
+            return Err("does not end");
+        }
+        if at < 0x40 {
+            return Err("points into the header");
+        }
+        met.push(at);
+        at = next_of(at) & !3;
+    }
+    Ok(met)
+}
+
+#[test]
+fn every_list_of_three_capabilities_is_walked_to_its_end_or_refused() {
+    const PLACES: [u8; 3] = [0x40, 0x58, 0xec];
+    // With reserved bits, into the header, and where nothing is.
+    const POINTERS: [u8; 6] = [0, 0x43, 0x58, 0xec, 0x3c, 0xfc];
+    // Common configuration, notification structure, MSI-X, and what is nobody's business; their
+    // words but the pointer.
+    let kinds = [
+        structure(1, 4, 0, 0x38),
+        notify(4, NOTIFY, 4, 4),
+        msix(3, TABLE | 4),
+        vec![5],
+    ];
+    let fake = fake_at(0x1000, BAR_LEN, &[]);
+    let mut lists = 0;
+    for combination in 0..6 * 6 * 6 * 6 * 4 * 4 * 4usize {
+        let mut rest = combination;
+        let mut choose = |count: usize| {
+            let chosen = rest % count;
+            rest /= count;
+            chosen
+        };
+        let first = POINTERS[choose(6)];
+        let chosen = PLACES.map(|at| (at, POINTERS[choose(6)], choose(4)));
+        let mut space = fake.space.lock().unwrap();
+        space[0x34 / 4] = first.into();
+        space[0x40 / 4..].fill(0);
+        for (at, next, kind) in chosen {
+            let place = &mut space[usize::from(at / 4)..];
+            place
+                .iter_mut()
+                .zip(&kinds[kind])
+                .for_each(|(word, value)| *word = *value);
+            place[0] |= u32::from(next) << 8;
+        }
+        drop(space);
+        let of = |place: u8| chosen.iter().find(|(at, ..)| *at == place);
+        let expected = followed(first, |at| of(at).map_or(0, |(_, next, _)| *next));
+        let walked = walk(&Function::new(fake.clone(), AT));
+        let walked = walked.map(|found| {
+            let msix = found.msix.map(|msix| msix.offset);
+            (found.common.count(), found.notify.count(), msix)
+        });
+        let expected = expected.map(|met| {
+            let of_kind = |wanted: usize| {
+                let met = met.iter().copied();
+                met.filter(move |at| of(*at).is_some_and(|(.., kind)| *kind == wanted))
+            };
+            // The first of several counts.
+            (of_kind(0).count(), of_kind(1).count(), of_kind(2).next())
+        });
+        let expected = expected.map_err(|reason| TransportError::Capability {
+            structure: "list",
+            reason,
+        });
+        assert_eq!(
+            walked, expected,
+            "{first:#x}, (place, next, kind) {chosen:#x?}"
+        );
+        lists += 1;
+    }
+    assert_eq!(lists, 82_944);
 }
 
 #[test]
