@@ -3,6 +3,7 @@
 use std::{
     collections::HashSet,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use crate::markdown::{Document, top};
@@ -54,6 +55,31 @@ fn paths_that_documents_name_exist() {
     }
     assert!(seen > 50, "{seen} paths seen");
     assert_none("paths that do not exist", &missing);
+}
+
+#[test]
+fn commands_that_documents_name_have_help_of_their_own() {
+    let mut commands = HashSet::new();
+    for document in Document::all() {
+        for rest in document.text.split("./run.sh ").skip(1) {
+            let end = rest.find(|c: char| !c.is_ascii_lowercase() && c != '-');
+            let command = &rest[..end.unwrap_or(rest.len())];
+            if !command.is_empty() && !command.starts_with('-') {
+                commands.insert(command.to_owned());
+            }
+        }
+    }
+    assert!(commands.len() > 5, "commands: {commands:?}");
+    // The program of that says what it takes, and has to be built first.
+    commands.remove("device");
+    let has_none = |command: &&String| {
+        let mut run = Command::new(top().join("run.sh"));
+        let told = run.args([command, "--help"]).output();
+        let told = told.unwrap().stdout;
+        !told.starts_with(format!("./run.sh {command}").as_bytes())
+    };
+    let without: Vec<_> = commands.iter().filter(has_none).cloned().collect();
+    assert_none("commands without help", &without);
 }
 
 #[test]
