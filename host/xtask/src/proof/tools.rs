@@ -57,6 +57,10 @@ impl Tool {
         // Built elsewhere, its objects would stay.
         let objects = project.target("tools/build");
         cargo.env("CARGO_TARGET_DIR", &objects);
+        // As a release some take ten minutes to optimise, and then run for seconds.
+        cargo.env("CARGO_PROFILE_RELEASE_LTO", "off");
+        cargo.env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1");
+        cargo.env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16");
         let ended = child::watch(&mut cargo, &format!("building {name}"))?;
         match self.find(project) {
             Some(path) if ended.status == 0 => {
