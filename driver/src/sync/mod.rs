@@ -19,12 +19,12 @@
 )]
 
 mod current;
+mod inner;
 mod steps;
 
-#[cfg(not(loom))]
-use core::cell::UnsafeCell;
 use core::{fmt, marker::PhantomData};
 
+use self::inner::{Inner, InnerGuard, spin_loop};
 pub(crate) use self::{current::Current, steps::run_all};
 use crate::Platform;
 
@@ -32,121 +32,6 @@ use crate::Platform;
 pub(crate) use core::sync::atomic;
 #[cfg(loom)]
 pub(crate) use loom::sync::atomic;
-
-use atomic::{AtomicU32, Ordering};
-
-/// The spinlock inside: one word, the number of the CPU that holds it or [`NOBODY`].
-///
-/// # Invariant
-///
-/// *Exclusive*: from the compare-exchange that replaces `NOBODY` in `holder` to the store that puts
-/// it back there is one [`InnerGuard`], and only through it is `value` reached.
-#[cfg(not(loom))]
-struct Inner<T> {
-    holder: AtomicU32,
-    value: UnsafeCell<T>,
-}
-
-// SAFETY: *Exclusive*, so that sharing the lock lends the value to one CPU after the other.
-#[cfg(not(loom))]
-unsafe impl<T: Send> Sync for Inner<T> {}
-
-#[cfg(not(loom))]
-struct InnerGuard<'a, T>(&'a Inner<T>);
-
-#[cfg(not(loom))]
-impl<T> Inner<T> {
-    const fn new(value: T) -> Self {
-        Self {
-            holder: AtomicU32::new(NOBODY),
-            value: UnsafeCell::new(value),
-        }
-    }
-
-    #[inline(always)]
-    fn try_lock(&self, cpu: u32) -> Option<InnerGuard<'_, T>> {
-        // Acquire: pairs with the release in the guard's drop.
-        let taken = self
-            .holder
-            .compare_exchange(NOBODY, cpu, Ordering::Acquire, Ordering::Relaxed);
-        // A guard only if it is taken: dropping one releases.
-        taken.is_ok().then(|| InnerGuard(self))
-    }
-
-    fn holder(&self) -> u32 {
-        self.holder.load(Ordering::Relaxed)
-    }
-
-    fn get_mut(&mut self) -> &mut T {
-        self.value.get_mut()
-    }
-}
-
-#[cfg(not(loom))]
-impl<T> InnerGuard<'_, T> {
-    #[inline(always)]
-    fn value(&mut self) -> &mut T {
-        // SAFETY: *Exclusive*.
-        unsafe { &mut *self.0.value.get() }
-    }
-}
-
-#[cfg(not(loom))]
-impl<T> Drop for InnerGuard<'_, T> {
-    #[inline(always)]
-    fn drop(&mut self) {
-        self.0.holder.store(NOBODY, Ordering::Release);
-    }
-}
-
-/// Stands in for the spinlock under loom, which must see every wait.
-#[cfg(loom)]
-struct Inner<T> {
-    holder: AtomicU32,
-    value: loom::sync::Mutex<T>,
-}
-#[cfg(loom)]
-struct InnerGuard<'a, T>(&'a AtomicU32, loom::sync::MutexGuard<'a, T>);
-#[cfg(loom)]
-impl<T> Inner<T> {
-    fn new(value: T) -> Self {
-        Self {
-            holder: AtomicU32::new(NOBODY),
-            value: loom::sync::Mutex::new(value),
-        }
-    }
-    fn try_lock(&self, cpu: u32) -> Option<InnerGuard<'_, T>> {
-        let guard = self.value.try_lock().ok()?;
-        self.holder.store(cpu, Ordering::Relaxed);
-        Some(InnerGuard(&self.holder, guard))
-    }
-    fn holder(&self) -> u32 {
-        self.holder.load(Ordering::Relaxed)
-    }
-    fn get_mut(&mut self) -> &mut T {
-        self.value.get_mut().expect("no holder has panicked")
-    }
-}
-#[cfg(loom)]
-impl<T> InnerGuard<'_, T> {
-    fn value(&mut self) -> &mut T {
-        &mut self.1
-    }
-}
-#[cfg(loom)]
-impl<T> Drop for InnerGuard<'_, T> {
-    fn drop(&mut self) {
-        self.0.store(NOBODY, Ordering::Relaxed);
-    }
-}
-
-#[cfg(not(loom))]
-use core::hint::spin_loop;
-#[cfg(loom)]
-use loom::thread::yield_now as spin_loop;
-
-/// No CPU holds the lock.
-const NOBODY: u32 = u32::MAX;
 
 /// Which CPUs hold a lock, where that is checked: the first so many.
 #[cfg(all(debug_assertions, not(loom)))]
@@ -158,7 +43,7 @@ fn begin_hold(cpu: u32, name: &'static str) {
     #[cfg(all(debug_assertions, not(loom)))]
     if let Some(holds) = HOLDS.get(cpu as usize) {
         // Relaxed: only this CPU touches it.
-        let already = holds.swap(true, Ordering::Relaxed);
+        let already = holds.swap(true, atomic::Ordering::Relaxed);
         assert!(
             !already,
             "lock `{name}` taken while CPU {cpu} holds another"
@@ -171,7 +56,7 @@ fn begin_hold(cpu: u32, name: &'static str) {
 fn end_hold(cpu: u32) {
     #[cfg(all(debug_assertions, not(loom)))]
     if let Some(holds) = HOLDS.get(cpu as usize) {
-        holds.store(false, Ordering::Relaxed);
+        holds.store(false, atomic::Ordering::Relaxed);
     }
     let _ = cpu;
 }
