@@ -4,10 +4,10 @@
 //! the value is reached by whoever has put its number into the lock's word.
 
 #[cfg(not(loom))]
-use core::cell::UnsafeCell;
-#[cfg(not(loom))]
 pub(super) use core::hint::spin_loop;
 
+#[cfg(loom)]
+use loom::cell::UnsafeCell;
 #[cfg(loom)]
 pub(super) use loom::thread::yield_now as spin_loop;
 
@@ -16,28 +16,33 @@ use super::atomic::{AtomicU32, Ordering};
 /// No CPU holds the lock.
 const NOBODY: u32 = u32::MAX;
 
-/// The spinlock inside: one word, the number of the CPU that holds it or [`NOBODY`].
+/// One word, the number of the CPU that holds it or [`NOBODY`], and the value.
 ///
 /// # Invariant
 ///
 /// *Exclusive*: from the compare-exchange that replaces `NOBODY` in `holder` to the store that puts
 /// it back there is one [`InnerGuard`], and only through it is `value` reached.
-#[cfg(not(loom))]
 pub(super) struct Inner<T> {
     holder: AtomicU32,
     value: UnsafeCell<T>,
 }
 
 // SAFETY: *Exclusive*, so that sharing the lock lends the value to one CPU after the other.
-#[cfg(not(loom))]
 unsafe impl<T: Send> Sync for Inner<T> {}
 
-#[cfg(not(loom))]
 pub(super) struct InnerGuard<'a, T>(&'a Inner<T>);
 
-#[cfg(not(loom))]
 impl<T> Inner<T> {
+    #[cfg(not(loom))]
     pub(super) const fn new(value: T) -> Self {
+        Self {
+            holder: AtomicU32::new(NOBODY),
+            value: UnsafeCell::new(value),
+        }
+    }
+
+    #[cfg(loom)]
+    pub(super) fn new(value: T) -> Self {
         Self {
             holder: AtomicU32::new(NOBODY),
             value: UnsafeCell::new(value),
@@ -59,64 +64,39 @@ impl<T> Inner<T> {
     }
 
     pub(super) fn get_mut(&mut self) -> &mut T {
-        self.value.get_mut()
+        // SAFETY: nobody else can reach the lock.
+        self.value.with_mut(|value| unsafe { &mut *value })
     }
 }
 
-#[cfg(not(loom))]
 impl<T> InnerGuard<'_, T> {
     #[inline(always)]
     pub(super) fn value(&mut self) -> &mut T {
         // SAFETY: *Exclusive*.
-        unsafe { &mut *self.0.value.get() }
+        self.0.value.with_mut(|value| unsafe { &mut *value })
     }
 }
 
-#[cfg(not(loom))]
 impl<T> Drop for InnerGuard<'_, T> {
     #[inline(always)]
     fn drop(&mut self) {
+        // Release: pairs with the acquire in `try_lock`.
         self.0.holder.store(NOBODY, Ordering::Release);
     }
 }
 
-/// Stands in for the spinlock under loom, which must see every wait.
-#[cfg(loom)]
-pub(super) struct Inner<T> {
-    holder: AtomicU32,
-    value: loom::sync::Mutex<T>,
-}
-#[cfg(loom)]
-pub(super) struct InnerGuard<'a, T>(&'a AtomicU32, loom::sync::MutexGuard<'a, T>);
-#[cfg(loom)]
-impl<T> Inner<T> {
-    pub(super) fn new(value: T) -> Self {
-        Self {
-            holder: AtomicU32::new(NOBODY),
-            value: loom::sync::Mutex::new(value),
-        }
+/// The language's cell in the form of loom's, which sees who reaches it when.
+#[cfg(not(loom))]
+struct UnsafeCell<T>(core::cell::UnsafeCell<T>);
+
+#[cfg(not(loom))]
+impl<T> UnsafeCell<T> {
+    const fn new(value: T) -> Self {
+        Self(core::cell::UnsafeCell::new(value))
     }
-    pub(super) fn try_lock(&self, cpu: u32) -> Option<InnerGuard<'_, T>> {
-        let guard = self.value.try_lock().ok()?;
-        self.holder.store(cpu, Ordering::Relaxed);
-        Some(InnerGuard(&self.holder, guard))
-    }
-    pub(super) fn holder(&self) -> u32 {
-        self.holder.load(Ordering::Relaxed)
-    }
-    pub(super) fn get_mut(&mut self) -> &mut T {
-        self.value.get_mut().expect("no holder has panicked")
-    }
-}
-#[cfg(loom)]
-impl<T> InnerGuard<'_, T> {
-    pub(super) fn value(&mut self) -> &mut T {
-        &mut self.1
-    }
-}
-#[cfg(loom)]
-impl<T> Drop for InnerGuard<'_, T> {
-    fn drop(&mut self) {
-        self.0.store(NOBODY, Ordering::Relaxed);
+
+    #[inline(always)]
+    fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
+        f(self.0.get())
     }
 }
