@@ -1,26 +1,40 @@
-//! The bytes of a run, taken from both ends.
+//! The bytes of a run, taken from both ends: calls of the driver from the start, steps of the device
+//! from the end, so that neither moves when the other changes.
 //!
 //! The one rule: where they end, there are zeros, so that every input means something.
 
+use alloc::vec::Vec;
+
 /// What is left of an input.
 #[derive(Clone, Debug)]
-pub(super) struct Input<'a>(&'a [u8]);
+pub(super) struct Input {
+    bytes: Vec<u8>,
+    start: usize,
+}
 
-impl<'a> Input<'a> {
-    pub(super) fn new(bytes: &'a [u8]) -> Self {
-        Self(bytes)
+impl Input {
+    pub(super) fn new(bytes: &[u8]) -> Self {
+        Self {
+            bytes: bytes.to_vec(),
+            start: 0,
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.start >= self.bytes.len()
     }
 
     pub(super) fn byte(&mut self) -> u8 {
-        let Some((byte, rest)) = self.0.split_first() else {
+        let byte = self.bytes.get(self.start).copied();
+        self.start += usize::from(byte.is_some());
+        byte.unwrap_or(0)
+    }
+
+    pub(super) fn last_byte(&mut self) -> u8 {
+        if self.is_empty() {
             return 0;
-        };
-        self.0 = rest;
-        *byte
+        }
+        self.bytes.pop().unwrap_or(0)
     }
 
     pub(super) fn bytes<const LEN: usize>(&mut self) -> [u8; LEN] {

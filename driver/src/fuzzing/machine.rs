@@ -72,6 +72,13 @@ impl Machine {
         }
     }
 
+    /// Returns where bytes of memory are, if all of them are allocated.
+    fn place(&self, bus_address: u64, len_bytes: usize) -> Option<*mut u8> {
+        let offset = usize::try_from(bus_address.checked_sub(BASE)?).ok()?;
+        self.is_live(offset, len_bytes)
+            .then(|| self.memory.as_ptr().wrapping_add(offset))
+    }
+
     fn is_live(&self, offset: usize, len_bytes: usize) -> bool {
         let Some(end) = offset.checked_add(len_bytes) else {
             return false;
@@ -116,6 +123,42 @@ pub(super) fn start() {
         // SAFETY: so many bytes of this thread's own.
         unsafe { machine.registers.write_bytes(0, REGISTERS_LEN) };
     });
+}
+
+/// Has `step` happen before each access of the driver to rings and slots from here on.
+pub(super) fn set_step(step: impl FnMut(Access) + 'static) {
+    MACHINE.with(|machine| *machine.step.borrow_mut() = Some(Box::new(step)));
+}
+
+/// Nothing happens by itself from here on.
+pub(super) fn clear_step() {
+    MACHINE.with(|machine| drop(machine.step.take()));
+}
+
+/// Returns the bus address of a place that the driver reaches.
+pub(super) fn bus_address(access: Access) -> u64 {
+    MACHINE.with(|machine| BASE + (access.address - machine.memory.as_ptr().addr()) as u64)
+}
+
+/// Reads memory as a device does; `None` if not all of it is allocated.
+pub(super) fn read<const LEN: usize>(bus_address: u64) -> Option<[u8; LEN]> {
+    let mut bytes = [0; LEN];
+    MACHINE.with(|machine| {
+        let from = machine.place(bus_address, LEN)?;
+        // SAFETY: inside the memory (`place` has checked it), which nobody refers to.
+        unsafe { from.copy_to_nonoverlapping(bytes.as_mut_ptr(), LEN) };
+        Some(bytes)
+    })
+}
+
+/// Writes memory as a device does; `None`, and nothing written, if not all of it is allocated.
+pub(super) fn write(bus_address: u64, bytes: &[u8]) -> Option<()> {
+    MACHINE.with(|machine| {
+        let to = machine.place(bus_address, bytes.len())?;
+        // SAFETY: as in `read`.
+        unsafe { to.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+        Some(())
+    })
 }
 
 /// Puts registers on the bus: `len_bytes` of them at an address, from `offset` on of all that there

@@ -106,12 +106,7 @@ fn open(function: &Arc<Mutex<Function>>) -> Result<Opened, TransportError> {
 }
 
 /// Calls the transport as the bytes say, while the function changes its registers as they say.
-fn drive(
-    transport: &Opened,
-    found: Option<&Found>,
-    function: &Mutex<Function>,
-    input: &mut Input<'_>,
-) {
+fn drive(transport: &Opened, found: Option<&Found>, function: &Mutex<Function>, input: &mut Input) {
     let mut shadow = machine::registers(0, REGISTERS_LEN);
     let mut accepted = Features::empty();
     let mut doorbells = Vec::new();

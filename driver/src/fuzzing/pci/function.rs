@@ -49,7 +49,7 @@ pub(super) struct Function {
 }
 
 impl Function {
-    pub(super) fn new(input: &mut Input<'_>) -> Self {
+    pub(super) fn new(input: &mut Input) -> Self {
         let mut function = Self {
             words: [0; 64],
             bars: [Bar::None; 6],
@@ -84,7 +84,7 @@ impl Function {
         function
     }
 
-    fn add_bars(&mut self, input: &mut Input<'_>) {
+    fn add_bars(&mut self, input: &mut Input) {
         let mut bar = 0;
         while bar < 6 {
             let kind = input.byte();
@@ -134,7 +134,7 @@ impl Function {
     }
 
     /// Capabilities one behind the other, each 20 bytes but for what the bytes say.
-    fn add_capabilities(&mut self, input: &mut Input<'_>) {
+    fn add_capabilities(&mut self, input: &mut Input) {
         let count = input.below(12);
         self.words[13] = if count == 0 { 0 } else { 0x40 };
         for index in 0..count {
