@@ -13,11 +13,45 @@ use vm_memory::{
 
 /// What is mapped. It may change while queues are served.
 #[derive(Debug)]
-pub struct Memory(GuestMemoryAtomic<GuestMemoryMmap>);
+pub struct Memory {
+    map: GuestMemoryAtomic<GuestMemoryMmap>,
+    watch: Option<Watch>,
+}
 
 /// What was mapped at one moment. It stays mapped for as long as this lives.
 #[derive(Debug)]
-pub struct View(GuestMemoryLoadGuard<GuestMemoryMmap>);
+pub struct View {
+    map: GuestMemoryLoadGuard<GuestMemoryMmap>,
+    watch: Option<Watch>,
+}
+
+/// An access of the device's, before it is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Access {
+    /// The address of the guest.
+    pub address: u64,
+    /// Bytes that are read or written.
+    pub len_bytes: usize,
+    /// They are written.
+    pub is_write: bool,
+}
+
+/// Looks at each access: for a test that knows what the driver has given the device.
+#[derive(Clone)]
+pub struct Watch(Arc<dyn Fn(Access) + Send + Sync>);
+
+impl Watch {
+    /// Has each access looked at by `look`.
+    pub fn new(look: impl Fn(Access) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(look))
+    }
+}
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Watch")
+    }
+}
 
 /// An access to an address at which nothing is mapped, or not so much.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,11 +73,27 @@ impl std::error::Error for Unmapped {}
 
 impl Default for Memory {
     fn default() -> Self {
-        Self(GuestMemoryAtomic::new(GuestMemoryMmap::new()))
+        Self::of(GuestMemoryMmap::new())
     }
 }
 
 impl Memory {
+    fn of(map: GuestMemoryMmap) -> Self {
+        Self {
+            map: GuestMemoryAtomic::new(map),
+            watch: None,
+        }
+    }
+
+    /// Has each access looked at from here on.
+    #[must_use]
+    pub fn watched(self, watch: Watch) -> Self {
+        Self {
+            watch: Some(watch),
+            ..self
+        }
+    }
+
     /// Makes memory of this process alone, for a driver in it.
     ///
     /// # Errors
@@ -51,7 +101,7 @@ impl Memory {
     /// Fails where there is no room for it.
     pub fn within(base: u64, len_bytes: usize) -> io::Result<Self> {
         let map = GuestMemoryMmap::from_ranges(&[(GuestAddress(base), len_bytes)]);
-        Ok(Self(GuestMemoryAtomic::new(map.map_err(refused)?)))
+        Ok(Self::of(map.map_err(refused)?))
     }
 
     /// Maps a stretch of a file at an address of the guest.
@@ -95,32 +145,45 @@ impl Memory {
     /// Puts another map in the place of all that is mapped.
     pub fn replace(&self, map: GuestMemoryMmap) {
         // A poisoned lock guards nothing but the order of those who change it.
-        let lock = self.0.lock();
+        let lock = self.map.lock();
         lock.unwrap_or_else(|poisoned| poisoned.into_inner())
             .replace(map);
     }
 
     /// Returns what is mapped now.
     pub fn view(&self) -> View {
-        View(self.0.memory())
+        View {
+            map: self.map.memory(),
+            watch: self.watch.clone(),
+        }
     }
 
     fn change(
         &self,
         change: impl FnOnce(&GuestMemoryMmap) -> io::Result<GuestMemoryMmap>,
     ) -> io::Result<()> {
-        let lock = self.0.lock();
+        let lock = self.map.lock();
         let lock = lock.unwrap_or_else(|poisoned| poisoned.into_inner());
-        let changed = change(&self.0.memory())?;
+        let changed = change(&self.map.memory())?;
         lock.replace(changed);
         Ok(())
     }
 }
 
 impl View {
+    fn look(&self, address: u64, len_bytes: usize, is_write: bool) {
+        if let Some(Watch(look)) = &self.watch {
+            look(Access {
+                address,
+                len_bytes,
+                is_write,
+            });
+        }
+    }
+
     /// Tells whether so many bytes are mapped.
     pub fn has(&self, address: u64, len_bytes: usize) -> bool {
-        self.0.check_range(GuestAddress(address), len_bytes)
+        self.map.check_range(GuestAddress(address), len_bytes)
     }
 
     /// Returns so many bytes.
@@ -129,12 +192,13 @@ impl View {
     ///
     /// Fails where they are not mapped, before it makes room for them.
     pub fn read(&self, address: u64, len_bytes: usize) -> Result<Vec<u8>, Unmapped> {
+        self.look(address, len_bytes, false);
         let unmapped = Unmapped { address, len_bytes };
         if !self.has(address, len_bytes) {
             return Err(unmapped);
         }
         let mut bytes = vec![0; len_bytes];
-        let read = self.0.read_slice(&mut bytes, GuestAddress(address));
+        let read = self.map.read_slice(&mut bytes, GuestAddress(address));
         read.map_err(|_| unmapped)?;
         Ok(bytes)
     }
@@ -145,8 +209,9 @@ impl View {
     ///
     /// Fails where they are not mapped.
     pub fn read_array<const N: usize>(&self, address: u64) -> Result<[u8; N], Unmapped> {
+        self.look(address, N, false);
         let mut bytes = [0; N];
-        let read = self.0.read_slice(&mut bytes, GuestAddress(address));
+        let read = self.map.read_slice(&mut bytes, GuestAddress(address));
         read.map_err(|_| Unmapped {
             address,
             len_bytes: N,
@@ -160,7 +225,8 @@ impl View {
     ///
     /// Fails where they are not mapped.
     pub fn write(&self, address: u64, bytes: &[u8]) -> Result<(), Unmapped> {
-        let written = self.0.write_slice(bytes, GuestAddress(address));
+        self.look(address, bytes.len(), true);
+        let written = self.map.write_slice(bytes, GuestAddress(address));
         let len_bytes = bytes.len();
         written.map_err(|_| Unmapped { address, len_bytes })
     }
@@ -171,7 +237,8 @@ impl View {
     ///
     /// Fails where it is not mapped, or the address is not such.
     pub fn load<T: AtomicAccess>(&self, address: u64, order: Ordering) -> Result<T, Unmapped> {
-        let loaded = self.0.load(GuestAddress(address), order);
+        self.look(address, size_of::<T>(), false);
+        let loaded = self.map.load(GuestAddress(address), order);
         let len_bytes = size_of::<T>();
         loaded.map_err(|_| Unmapped { address, len_bytes })
     }
@@ -187,14 +254,15 @@ impl View {
         address: u64,
         order: Ordering,
     ) -> Result<(), Unmapped> {
-        let stored = self.0.store(value, GuestAddress(address), order);
+        self.look(address, size_of::<T>(), true);
+        let stored = self.map.store(value, GuestAddress(address), order);
         let len_bytes = size_of::<T>();
         stored.map_err(|_| Unmapped { address, len_bytes })
     }
 
     /// Returns where in this process an address of the guest is, for a driver in it.
     pub fn host_address(&self, address: u64) -> Option<*mut u8> {
-        self.0.get_host_address(GuestAddress(address)).ok()
+        self.map.get_host_address(GuestAddress(address)).ok()
     }
 }
 
@@ -220,6 +288,36 @@ mod tests {
             len_bytes: 2,
         };
         assert_eq!(view.load::<u16>(0x1001, Ordering::Relaxed), Err(unmapped));
+    }
+
+    #[test]
+    fn each_access_is_looked_at() {
+        let seen = Arc::<std::sync::Mutex<Vec<_>>>::default();
+        let look = seen.clone();
+        let watch = Watch::new(move |access| look.lock().unwrap().push(access));
+        let memory = Memory::within(0x1000, 0x1000).unwrap().watched(watch);
+        let view = memory.view();
+        view.write(0x1002, &[1, 2, 3]).unwrap();
+        view.read(0x1003, 2).unwrap();
+        view.read_array::<4>(0x1004).unwrap();
+        view.store(7_u16, 0x1006, Ordering::Relaxed).unwrap();
+        view.load::<u32>(0x1008, Ordering::Relaxed).unwrap();
+        // One beside the map is looked at, too.
+        assert!(view.read(0x2000, 1).is_err());
+        let access = |address, len_bytes, is_write| Access {
+            address,
+            len_bytes,
+            is_write,
+        };
+        let expected = [
+            access(0x1002, 3, true),
+            access(0x1003, 2, false),
+            access(0x1004, 4, false),
+            access(0x1006, 2, true),
+            access(0x1008, 4, false),
+            access(0x2000, 1, false),
+        ];
+        assert_eq!(*seen.lock().unwrap(), expected);
     }
 
     #[test]
