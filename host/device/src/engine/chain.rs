@@ -39,6 +39,14 @@ pub enum Answer {
     },
     /// It breaks the device, which asks for a reset.
     NeedsReset,
+    /// It is used later, when [`Function::finish`](crate::function::Function::finish) says so; not
+    /// with IN_ORDER.
+    Kept {
+        /// What is written then, as of one that is used.
+        writes: Vec<(usize, Vec<u8>)>,
+        /// Bytes that count as written.
+        written_bytes: u32,
+    },
     /// It is kept for ever.
     Withheld,
 }

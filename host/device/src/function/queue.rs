@@ -28,6 +28,8 @@ pub struct Half {
     pub ring: Option<Box<dyn Ring>>,
     /// Chains that are served and not put back yet, with how much was written.
     pub finished: Vec<(Taken, u32)>,
+    /// Chains that are answered and used later.
+    pub kept: Vec<Kept>,
     /// With IN_ORDER, a chain is kept for ever, and so is everything behind it.
     pub is_blocked: bool,
     pub random: Random,
@@ -37,6 +39,14 @@ pub struct Half {
     pub requests: u64,
     /// What was used last, in a device that writes after a reset.
     pub used_last: Option<Taken>,
+}
+
+/// A chain whose answer is written later.
+#[derive(Debug)]
+pub struct Kept {
+    pub taken: Taken,
+    pub writes: Vec<(usize, Vec<u8>)>,
+    pub written_bytes: u32,
 }
 
 /// Wakes a server, also one that is not asleep yet.
@@ -64,6 +74,7 @@ impl Queue {
         let half = Half {
             ring: None,
             finished: Vec::new(),
+            kept: Vec::new(),
             is_blocked: false,
             random: Random::new(seed),
             old_index: None,
@@ -91,6 +102,7 @@ impl Half {
             self.old_index = Some(ring.index());
         }
         self.finished.clear();
+        self.kept.clear();
         self.is_blocked = false;
     }
 }

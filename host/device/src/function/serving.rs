@@ -3,12 +3,16 @@
 //! For the workers, and for tests that serve by hand. The one rule: results are in memory before
 //! their chains are used, and an interrupt comes after both.
 
-use std::{sync::atomic::Ordering, thread, time::Duration};
+use std::{
+    sync::{MutexGuard, atomic::Ordering},
+    thread,
+    time::Duration,
+};
 
 use super::{
     Function, ISR_QUEUE,
     lock::lock,
-    queue::{Half, Queue},
+    queue::{Half, Kept, Queue},
 };
 use crate::{
     engine::{Answer, Chain, QueueKind},
@@ -54,17 +58,48 @@ impl Function {
         match self.serve_half(index, queue, &mut half, budget) {
             Ok(served) => served,
             Err(broken) => {
-                half.clear();
-                drop(half);
-                match broken {
-                    Broken::Fault(fault) => {
-                        self.needs_reset(format_args!("queue {index}: {fault}"));
-                    }
-                    Broken::Request => {
-                        self.needs_reset(format_args!("queue {index}: a request breaks it"));
-                    }
-                }
+                self.break_off(index, half, broken);
                 Served::default()
+            }
+        }
+    }
+
+    /// Returns how many chains of a queue are answered and not used yet ([`Answer::Kept`]).
+    pub fn kept(&self, index: u16) -> usize {
+        let queue = self.queues.get(usize::from(index));
+        queue.map_or(0, |queue| lock(&queue.half).kept.len())
+    }
+
+    /// Writes the answer of one of these chains, and uses it.
+    pub fn finish(&self, index: u16, which: usize) {
+        let Some(queue) = self.queues.get(usize::from(index)) else {
+            return;
+        };
+        let mut half = lock(&queue.half);
+        if which >= half.kept.len() || !self.is_served(index, queue) {
+            return;
+        }
+        let kept = half.kept.remove(which);
+        let view = self.memory.view();
+        let features = self.agreed_features().unwrap_or(0);
+        let finished = write_answer(&view, &kept.taken, &kept.writes)
+            .map_err(Broken::from)
+            .and_then(|()| {
+                half.finished.push((kept.taken, kept.written_bytes));
+                self.use_finished(index, &mut half, &view, features)
+            });
+        if let Err(broken) = finished {
+            self.break_off(index, half, broken);
+        }
+    }
+
+    fn break_off(&self, index: u16, mut half: MutexGuard<'_, Half>, broken: Broken) {
+        half.clear();
+        drop(half);
+        match broken {
+            Broken::Fault(fault) => self.needs_reset(format_args!("queue {index}: {fault}")),
+            Broken::Request => {
+                self.needs_reset(format_args!("queue {index}: a request breaks it"));
             }
         }
     }
@@ -167,9 +202,7 @@ impl Function {
                 writes,
                 written_bytes,
             } => {
-                for (offset, bytes) in writes {
-                    write_at(view, &taken.writable, offset, &bytes)?;
-                }
+                write_answer(view, &taken, &writes)?;
                 if self.breaks(Rule::ResultsInTheirOwnBuffers)
                     && let (QueueKind::Data, Some((other, _))) = (kind, half.finished.last())
                 {
@@ -180,6 +213,14 @@ impl Function {
                 }
                 half.finished.push((taken, written_bytes));
             }
+            Answer::Kept {
+                writes,
+                written_bytes,
+            } => half.kept.push(Kept {
+                taken,
+                writes,
+                written_bytes,
+            }),
             Answer::NeedsReset => return Err(Broken::Request),
             Answer::Withheld => half.is_blocked = features & feature::IN_ORDER != 0,
         }
@@ -267,6 +308,12 @@ fn read_chain(view: &View, taken: &Taken, most_bytes: u64) -> Result<Chain, Unma
         chain.writable.push(len_bytes);
     }
     Ok(chain)
+}
+
+/// Writes an answer into what a chain lets the device write.
+fn write_answer(view: &View, taken: &Taken, writes: &[(usize, Vec<u8>)]) -> Result<(), Unmapped> {
+    let mut writes = writes.iter();
+    writes.try_for_each(|(offset, bytes)| write_at(view, &taken.writable, *offset, bytes))
 }
 
 /// Writes bytes at an offset into what is writable.

@@ -35,12 +35,18 @@ struct Driver {
 
 impl Driver {
     fn new(words: &str) -> Self {
+        Self::of(words, Box::new(|_, _, answer| answer))
+    }
+
+    /// One of a device whose answers are changed.
+    fn of(words: &str, change: Box<Change>) -> Self {
         let options = Options::parse(words.split_whitespace()).unwrap();
         let messages = Arc::<Mutex<Vec<u16>>>::default();
         let sent = messages.clone();
         let carrier = move |vector| sent.lock().unwrap().push(vector);
         let memory = Memory::within(BASE, 1 << 20).unwrap();
         let function = Function::new(options, memory, Box::new(carrier));
+        let function = function.with_answers_changed(change);
         Self {
             function: Arc::new(function),
             messages,
@@ -224,6 +230,36 @@ fn a_budget_leaves_the_rest_for_later() {
         assert!(!driver.function.serve(1, 1).has_more);
     }
     assert_eq!(driver.used(1), 3);
+}
+
+#[test]
+fn a_chain_that_is_kept_is_used_later() {
+    let change = |_, _: &_, answer| match answer {
+        Answer::Used {
+            writes,
+            written_bytes,
+        } => Answer::Kept {
+            writes,
+            written_bytes,
+        },
+        answer => answer,
+    };
+    let mut driver = Driver::of("", Box::new(change));
+    driver.set_up();
+    driver.offer_destroy(1);
+    assert_eq!(driver.function.serve(1, 10).requests, 1);
+    assert_eq!((driver.used(1), driver.function.kept(1)), (0, 1));
+    driver.function.finish(1, 1);
+    assert!(driver.messages().is_empty(), "there is no second one");
+    driver.function.finish(1, 0);
+    assert_eq!((driver.used(1), driver.function.kept(1)), (1, 0));
+    assert_eq!(driver.messages(), [2]);
+    // One that is kept over a reset is forgotten.
+    driver.offer_destroy(1);
+    driver.function.serve(1, 10);
+    driver.function.reset();
+    assert_eq!(driver.function.kept(1), 0);
+    driver.function.finish(1, 0);
 }
 
 #[test]

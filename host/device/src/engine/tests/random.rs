@@ -106,7 +106,7 @@ fn check(engine: &Engine, queue: QueueKind, chain: &Chain) -> bool {
             );
             false
         }
-        Answer::Withheld => panic!("withheld: {chain:?}"),
+        Answer::Kept { .. } | Answer::Withheld => panic!("not answered: {chain:?}"),
     }
 }
 
