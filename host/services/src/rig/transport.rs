@@ -1,15 +1,15 @@
 //! The far side's registers, as the common configuration of PCI has them (Virtio 1.3, 4.1.4.3).
+//!
+//! Here and in `host/calls`, which includes this file by its path.
 #![expect(unsafe_code, reason = "a transport's promise")]
 
-use std::sync::Arc;
+use std::{fmt::Debug, sync::Arc};
 
 use device::function::layout::{COMMON, DEVICE, INTERRUPT_STATUS};
 use virtio_crypto::transport::{
     Doorbell, MsixEntry, Notify, QueueAddresses, QueueIndex, Transport, TransportError,
 };
 use virtio_drivers::transport::{DeviceStatus, InterruptStatus};
-
-use super::far::FarSide;
 
 /// Offsets of fields in the common configuration.
 const DEVICE_FEATURE_SELECT: u32 = 0;
@@ -27,34 +27,44 @@ const QUEUE_ENABLE: u32 = 28;
 const QUEUE_DESC: u32 = 32;
 const QUEUE_DRIVER: u32 = 40;
 const QUEUE_DEVICE: u32 = 48;
+const QUEUE_RESET: u32 = 58;
 
 /// A vector that is none.
 const NO_VECTOR: u16 = 0xffff;
 
+/// What is behind the registers.
+pub(super) trait Registers: Debug + Send + Sync + 'static {
+    fn read(&self, offset: u64, bytes: &mut [u8]);
+    fn write(&self, offset: u64, bytes: &[u8]);
+    /// Hears of a doorbell.
+    fn kick(&self, queue: u16);
+    fn vectors(&self) -> u16;
+    /// Hears where a queue lies.
+    fn place(&self, _queue: u16, _size: u16, _addresses: QueueAddresses) {}
+}
+
 /// The transport.
 #[derive(Debug)]
-pub(super) struct TestTransport(pub(super) Arc<FarSide>);
+pub(super) struct TestTransport<R: Registers>(pub(super) Arc<R>);
 
 #[derive(Debug)]
-struct Kick(Arc<FarSide>);
+struct Kick<R>(Arc<R>);
 
-impl Notify for Kick {
+impl<R: Registers> Notify for Kick<R> {
     fn notify(&self, queue: QueueIndex) {
         self.0.kick(queue.0);
     }
 }
 
-impl TestTransport {
+impl<R: Registers> TestTransport<R> {
     fn read<const LEN: usize>(&self, field: u32) -> [u8; LEN] {
         let mut bytes = [0; LEN];
-        let at = u64::from(COMMON.offset + field);
-        self.0.function.read(at, &mut bytes);
+        self.0.read(u64::from(COMMON.offset + field), &mut bytes);
         bytes
     }
 
     fn write(&self, field: u32, bytes: &[u8]) {
-        let at = u64::from(COMMON.offset + field);
-        self.0.function.write(at, bytes);
+        self.0.write(u64::from(COMMON.offset + field), bytes);
     }
 
     fn select(&self, queue: QueueIndex) {
@@ -72,7 +82,7 @@ impl TestTransport {
 
 // SAFETY: the device reaches the memory that descriptors name in a mapping that lives for ever, and
 // a reset is over before it reads back.
-unsafe impl Transport for TestTransport {
+unsafe impl<R: Registers> Transport for TestTransport<R> {
     fn read_device_features(&self) -> u64 {
         let half = |number: u32| {
             self.write(DEVICE_FEATURE_SELECT, &number.to_le_bytes());
@@ -107,6 +117,7 @@ unsafe impl Transport for TestTransport {
     }
 
     fn set_queue(&self, queue: QueueIndex, size: u16, addresses: QueueAddresses) {
+        self.0.place(queue.0, size, addresses);
         self.select(queue);
         self.write(QUEUE_SIZE, &size.to_le_bytes());
         for (field, address) in [
@@ -124,6 +135,20 @@ unsafe impl Transport for TestTransport {
         self.write(QUEUE_ENABLE, &1_u16.to_le_bytes());
     }
 
+    fn resets_queues(&self) -> bool {
+        true
+    }
+
+    fn reset_queue(&self, queue: QueueIndex) {
+        self.select(queue);
+        self.write(QUEUE_RESET, &1_u16.to_le_bytes());
+    }
+
+    fn is_queue_reset(&self, queue: QueueIndex) -> bool {
+        self.select(queue);
+        u16::from_le_bytes(self.read(QUEUE_RESET)) == 0
+    }
+
     fn doorbell(&self, queue: QueueIndex) -> Result<Doorbell, TransportError> {
         Ok(Doorbell::shared(Arc::new(Kick(self.0.clone())), queue))
     }
@@ -135,12 +160,12 @@ unsafe impl Transport for TestTransport {
 
     fn read_config(&self, offset: usize, bytes: &mut [u8]) -> Result<(), TransportError> {
         let at = u64::from(DEVICE.offset) + offset as u64;
-        self.0.function.read(at, bytes);
+        self.0.read(at, bytes);
         Ok(())
     }
 
     fn msix_entries(&self) -> u16 {
-        self.0.function.options().vector_count()
+        self.0.vectors()
     }
 
     fn set_queue_vector(&self, queue: QueueIndex, entry: Option<MsixEntry>) -> Option<MsixEntry> {
@@ -154,9 +179,7 @@ unsafe impl Transport for TestTransport {
 
     fn read_interrupt_status(&self) -> InterruptStatus {
         let mut status = [0];
-        self.0
-            .function
-            .read(INTERRUPT_STATUS.offset.into(), &mut status);
+        self.0.read(INTERRUPT_STATUS.offset.into(), &mut status);
         InterruptStatus::from_bits_retain(u32::from(status[0]))
     }
 }

@@ -10,13 +10,16 @@ use std::{
 };
 
 use device::{
-    function::{Carrier, Command, Function, Workers},
+    function::{
+        Carrier, Command, Function, Workers,
+        layout::{DOORBELL_BYTES, DOORBELLS},
+    },
     memory::Memory,
 };
 
 use self::spoil::Spoiler;
 pub(crate) use self::spoil::{Fault, Results, Served};
-use super::{memory, setup::Setup};
+use super::{memory, setup::Setup, transport::Registers};
 use crate::heap::unwatched;
 
 /// Takes the message of a vector.
@@ -76,6 +79,32 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+impl Registers for FarSide {
+    fn read(&self, offset: u64, bytes: &mut [u8]) {
+        self.function.read(offset, bytes);
+    }
+
+    fn write(&self, offset: u64, bytes: &[u8]) {
+        self.function.write(offset, bytes);
+    }
+
+    fn kick(&self, queue: u16) {
+        let doorbell = DOORBELLS.offset + DOORBELL_BYTES * u32::from(queue);
+        self.function.write(doorbell.into(), &queue.to_le_bytes());
+        let mut kicks = lock(&self.kicks);
+        kicks.count += 1;
+        if kicks.is_eager {
+            kicks.waiting.push_back(queue);
+            drop(kicks);
+            self.serve_eagerly();
+        }
+    }
+
+    fn vectors(&self) -> u16 {
+        self.function.options().vector_count()
+    }
+}
+
 impl FarSide {
     pub(super) fn new(setup: &Setup) -> Self {
         let reached = Memory::default();
@@ -110,20 +139,6 @@ impl FarSide {
     pub(super) fn stop(&self) -> Vec<String> {
         drop(lock(&self.workers).take());
         core::mem::take(&mut lock(&self.bus.complaints))
-    }
-
-    /// Hears of a doorbell.
-    pub(super) fn kick(&self, queue: u16) {
-        use device::function::layout::{DOORBELL_BYTES, DOORBELLS};
-        let doorbell = DOORBELLS.offset + DOORBELL_BYTES * u32::from(queue);
-        self.function.write(doorbell.into(), &queue.to_le_bytes());
-        let mut kicks = lock(&self.kicks);
-        kicks.count += 1;
-        if kicks.is_eager {
-            kicks.waiting.push_back(queue);
-            drop(kicks);
-            self.serve_eagerly();
-        }
     }
 
     /// Serves all that was kicked; what is kicked meanwhile waits for whoever is at it.
