@@ -145,8 +145,14 @@ impl<P: Platform> Device<P> {
             }
             total
         });
-        // A change of status or generation is the credit of a configuration message.
+        // A change of status or generation is the credit of a configuration message, whether it
+        // is seen here first or not.
         let news = config && (self.epochs.read(Epoch::check_status) | self.generation_changed());
+        let is_owed = || self.epochs.read(Epoch::spend_config) | self.interrupts.spend_config();
+        let total = DrainReport {
+            spent: total.spent || (config && !news && is_owed()),
+            ..total
+        };
         self.classify(total, news)
     }
 

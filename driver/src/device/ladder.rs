@@ -3,7 +3,7 @@
 //! For set-up, which climbs down from a vector for each queue to none, and for the handlers, which
 //! ask what an entry stands for. The one rule: a vector counts once the device reads it back.
 
-use core::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 use crate::{
     index::{MsixEntry, QueueIndex},
@@ -82,6 +82,8 @@ pub(crate) struct Interrupts {
     mode: AtomicU8,
     /// The configuration generation as last seen.
     generation: AtomicU32,
+    /// It had changed when the device was set up again: a message of before may come.
+    config_owed: AtomicBool,
     handled: AtomicU64,
     already_drained: AtomicU64,
     unhandled: AtomicU64,
@@ -92,6 +94,7 @@ impl Interrupts {
         Self {
             mode: AtomicU8::new(InterruptMode::Polling as u8),
             generation: AtomicU32::new(0),
+            config_owed: AtomicBool::new(false),
             handled: AtomicU64::new(0),
             already_drained: AtomicU64::new(0),
             unhandled: AtomicU64::new(0),
@@ -173,6 +176,16 @@ impl Interrupts {
     pub(crate) fn read_generation(&self, transport: &dyn Transport) -> bool {
         let now = transport.read_config_generation();
         self.generation.swap(now, Ordering::Relaxed) != now
+    }
+
+    /// Takes note that a message of the configuration from before a reset may come.
+    pub(crate) fn owe_config(&self) {
+        self.config_owed.store(true, Ordering::Relaxed);
+    }
+
+    /// Tells whether such a message may come, and expects it no longer.
+    pub(crate) fn spend_config(&self) -> bool {
+        self.config_owed.swap(false, Ordering::Relaxed)
     }
 
     /// Counts an interrupt, and returns it.

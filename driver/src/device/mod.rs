@@ -262,7 +262,13 @@ impl<P: Platform> Device<P> {
         let (now_ns, travel_ns) = (P::now_ns(), self.options.message_travel_ns);
         // Every one of them, so that all times begin to run.
         let settle = |queue: &&Queue<P>| queue.settle(now_ns, travel_ns);
-        idle && epoch.queues().filter(settle).count() == epoch.queues().count()
+        let settled = idle && epoch.queues().filter(settle).count() == epoch.queues().count();
+        // When a message of the configuration was sent is not known: one that travels stays owed.
+        if settled && travel_ns == 0 {
+            epoch.spend_config();
+            self.interrupts.spend_config();
+        }
+        settled
     }
 
     /// Tells whether the device says that its hardware is ready (Virtio 1.3, 5.9.5), as far as is

@@ -236,7 +236,10 @@ fn set_up<P: Platform>(
         transport.set_queue(*index, queue.entries(), queue.addresses());
         transport.enable_queue(*index);
     }
-    interrupts.read_generation(transport);
+    // A message of before meets what is set up here, which finds nothing new.
+    if interrupts.read_generation(transport) && wanted.is_some() {
+        interrupts.owe_config();
+    }
     status |= DeviceStatus::DRIVER_OK;
     transport.write_status(status);
 

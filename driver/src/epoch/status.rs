@@ -24,10 +24,15 @@ impl<P: Platform> Epoch<P> {
     /// Like [`check_status`](Self::check_status), and asks the bus about a device that has lost its
     /// state. Not from an interrupt handler.
     pub(crate) fn check_presence(&self) -> bool {
-        self.update_status(|| match self.attached.confirm() {
+        let news = self.update_status(|| match self.attached.confirm() {
             Ok(_) => DeviceFault::StatusLost,
             Err(_) => DeviceFault::Gone,
-        })
+        });
+        // Of a change of HW_READY the generation tells.
+        if news && self.control.ended() == Some(Error::Broken(DeviceFault::NeedsReset)) {
+            self.owe_config();
+        }
+        news
     }
 
     fn update_status(&self, why_lost: impl FnOnce() -> DeviceFault) -> bool {

@@ -125,6 +125,42 @@ fn message_from_before_a_recovery_is_not_unhandled() {
     assert_eq!(answer(), Interrupt::Unhandled);
 }
 
+/// A caller that polls notices before the interrupt arrives.
+#[test]
+fn message_of_a_reset_that_somebody_else_noticed_is_not_unhandled() {
+    for (is_checked, is_recovered) in [(true, false), (true, true), (false, true)] {
+        let rig = Rig::simple();
+        rig.fake.need_reset();
+        if is_checked {
+            assert!(rig.device.check().is_err());
+        }
+        if is_recovered {
+            rig.device.recover(0).unwrap();
+        }
+        let answer = || rig.device.handle_interrupt(MsixEntry(0));
+        assert_eq!(answer(), Interrupt::AlreadyDrained);
+        assert_eq!(answer(), Interrupt::Unhandled);
+    }
+}
+
+#[test]
+fn message_of_the_configuration_from_before_a_recovery_is_not_unhandled() {
+    let rig = Rig::simple();
+    // Twice, so that all is as it was but the generation.
+    rig.fake.set_ready(false);
+    rig.fake.set_ready(true);
+    rig.device.recover(0).unwrap();
+    let answer = || rig.device.handle_interrupt(MsixEntry(0));
+    assert_eq!(answer(), Interrupt::AlreadyDrained);
+    assert_eq!(answer(), Interrupt::Unhandled);
+    // What is settled is not owed.
+    rig.fake.set_ready(false);
+    rig.fake.set_ready(true);
+    rig.device.recover(0).unwrap();
+    assert!(rig.device.settle());
+    assert_eq!(answer(), Interrupt::Unhandled);
+}
+
 #[test]
 fn with_event_index_several_completions_owe_one_message() {
     let rig = Rig::simple();
