@@ -214,6 +214,8 @@ impl<P: Platform> Device<P> {
         }
         let reset = reset::<P>(&self.attached, self.options.reset_limit_ns);
         if reset.is_ok() {
+            // Messages of what it has used until now may come.
+            epoch.drain();
             epoch.take_back(self.options.forced_reset);
             if self.options.forced_reset.is_trusted() {
                 epoch.control.find_unanswered_creates();

@@ -137,8 +137,10 @@ fn try_queues<P: Platform>(
     epoch.end(Error::ShutDown);
     wanted.sessions_left = epoch.control.sessions_taken() as u64;
     let mut credits = room_for(epoch.data.len() + 1)?;
-    credits.extend(epoch.credits());
     reset::<P>(attached, options.reset_limit_ns)?;
+    // Once more: messages of what it has used until now may come.
+    epoch.drain();
+    credits.extend(epoch.credits());
     epoch.take_back(options.forced_reset);
     Ok(Some((wanted, credits)))
 }

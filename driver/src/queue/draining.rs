@@ -16,10 +16,14 @@ impl<P: Platform> Queue<P> {
     #[inline(never)]
     pub(crate) fn drain(&self, batch: &mut Batch, spend: bool) -> DrainReport {
         self.locked.with(|Locked { used, guarded }| {
-            // On a queue that has ended the ring no longer counts; credit still does.
+            // On a queue that has ended nothing is taken from the ring any more. What the device has
+            // used by then it may have told of, so credit still counts.
             let drained = match guarded.ended {
                 None => Some(guarded.drain(used, &self.shared, batch)),
-                Some(_) => None,
+                Some(_) => {
+                    guarded.observe(used);
+                    None
+                }
             };
             let mut report = self.report(guarded, drained);
             report.spent = spend && guarded.accounting.spend();
@@ -38,7 +42,10 @@ impl<P: Platform> Queue<P> {
         self.locked.with(|Locked { used, guarded }| {
             let drained = match guarded.ended {
                 None => Some(guarded.drain(used, &self.shared, batch)),
-                Some(_) => None,
+                Some(_) => {
+                    guarded.observe(used);
+                    None
+                }
             };
             match drained {
                 Some((

@@ -125,6 +125,36 @@ fn message_from_before_a_recovery_is_not_unhandled() {
     assert_eq!(answer(), Interrupt::Unhandled);
 }
 
+/// Nobody takes anything from the ring any more, but what was used has been told of.
+#[test]
+fn message_of_what_nobody_took_before_the_end_is_not_unhandled() {
+    for refuse in [Features::empty(), Features::EVENT_IDX] {
+        for is_recovered in [false, true] {
+            let options = Options {
+                refuse,
+                ..Rig::options()
+            };
+            let rig = Rig::new(Setup::default(), options).unwrap();
+            let session = rig.session(Direction::Encrypt);
+            assert!(rig.device.settle());
+            rig.fake.hold_interrupts(true);
+            let request = request(&session);
+            assert_eq!(rig.fake.serve(0, 1), 1);
+            if is_recovered {
+                // Without time for a look at the ring.
+                rig.device.recover(0).unwrap();
+            } else {
+                rig.fake.need_reset();
+                assert!(rig.device.check().is_err());
+            }
+            let answer = || rig.device.handle_interrupt(MsixEntry(1));
+            assert_eq!(answer(), Interrupt::AlreadyDrained);
+            assert_eq!(answer(), Interrupt::Unhandled);
+            drop(request);
+        }
+    }
+}
+
 /// A caller that polls notices before the interrupt arrives.
 #[test]
 fn message_of_a_reset_that_somebody_else_noticed_is_not_unhandled() {

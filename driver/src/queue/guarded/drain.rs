@@ -134,6 +134,18 @@ impl<P: Platform> Guarded<P> {
         }
     }
 
+    /// Takes note of what the device has used, and takes nothing.
+    #[cold]
+    #[inline(never)]
+    pub(in crate::queue) fn observe(&mut self, used: &mut Used<DmaRegion<P>>) {
+        match used {
+            Used::Split(half) => self.observe_used_index(half),
+            Used::Packed(half) => self.observe_used_index(half),
+            Used::SplitInOrder(half) => self.observe_used_index(half),
+            Used::PackedInOrder(half) => self.observe_used_index(half),
+        };
+    }
+
     /// Reads how much the device has used, and takes note of what that owes.
     #[inline(always)]
     fn observe_used_index(&mut self, half: &mut impl UsedHalf) -> u16 {
