@@ -194,3 +194,26 @@ impl<P: Platform> fmt::Debug for DmaBuffer<P> {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::fake::{Alone, FakePlatform, is_in_freed_memory, is_in_memory};
+
+    #[test]
+    fn a_buffer_that_is_dropped_is_wiped() {
+        const SECRET: &[u8] = b"a buffer's bytes go with it";
+        let _alone = Alone::new();
+        let mut bytes = SECRET.repeat(200);
+        let buffer = DmaBuffer::<FakePlatform>::from_slice(&bytes).unwrap();
+        assert!(is_in_memory(SECRET), "the test looks in the wrong place");
+        drop(buffer);
+        // The parts of one, too, whoever goes last.
+        bytes.truncate(4096);
+        let whole = DmaBuffer::<FakePlatform>::from_slice(&bytes).unwrap();
+        for part in whole.split(1000) {
+            drop(part);
+        }
+        assert!(!is_in_freed_memory(SECRET));
+    }
+}

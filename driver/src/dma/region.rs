@@ -193,3 +193,100 @@ impl<const LEN: usize> DmaPart<'_, LEN> {
         atomic::compiler_fence(Ordering::SeqCst);
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use super::*;
+    use crate::fake::{Alone, FakePlatform};
+
+    const LEN: usize = 4096;
+
+    fn is_refused<R>(reach: impl FnOnce() -> R) -> bool {
+        catch_unwind(AssertUnwindSafe(reach)).is_err()
+    }
+
+    #[test]
+    fn what_reaches_beyond_device_memory_is_refused() {
+        let _alone = Alone::new();
+        let region = DmaRegion::<FakePlatform>::new(LEN).unwrap();
+        for (offset, len_bytes) in [(0, LEN), (LEN - 1, 1), (LEN, 0)] {
+            assert!(!is_refused(|| region.bytes(offset, len_bytes)));
+        }
+        for (offset, len_bytes) in [
+            (0, LEN + 1),
+            (1, LEN),
+            (LEN, 1),
+            (LEN + 1, 0),
+            (8, usize::MAX),
+        ] {
+            assert!(
+                is_refused(|| region.bytes(offset, len_bytes)),
+                "{offset} {len_bytes}"
+            );
+        }
+        assert!(!is_refused(|| region.part::<64>(LEN - 64)));
+        for offset in [LEN - 56, LEN, usize::MAX - 7] {
+            assert!(is_refused(|| region.part::<64>(offset)), "{offset}");
+        }
+    }
+
+    #[test]
+    fn a_part_is_aligned() {
+        let _alone = Alone::new();
+        let region = DmaRegion::<FakePlatform>::new(LEN).unwrap();
+        for offset in [1, 4, 12] {
+            assert!(is_refused(|| region.part::<64>(offset)), "{offset}");
+        }
+    }
+
+    #[test]
+    fn what_reaches_beyond_a_part_is_refused() {
+        let _alone = Alone::new();
+        let region = DmaRegion::<FakePlatform>::new(LEN).unwrap();
+        let part = region.part::<64>(64);
+        part.write(0, &[1; 64]);
+        part.read(63, &mut [0]);
+        part.wipe(32, 1);
+        for (offset, len_bytes) in [(0, 65), (1, 64), (63, 2), (64, 1), (65, 0)] {
+            let mut bytes = [0; 65];
+            let bytes = &mut bytes[..len_bytes];
+            assert!(
+                is_refused(|| part.write(offset, bytes)),
+                "{offset} {len_bytes}"
+            );
+            assert!(
+                is_refused(|| part.read(offset, bytes)),
+                "{offset} {len_bytes}"
+            );
+        }
+        assert!(is_refused(|| part.read_byte(64)));
+        // Wiped by granules: the last one has to lie inside as well.
+        for (offset, len_bytes) in [(0, 65), (40, 1), (32, 33), (4, 4)] {
+            assert!(
+                is_refused(|| part.wipe(offset, len_bytes)),
+                "{offset} {len_bytes}"
+            );
+        }
+    }
+
+    #[test]
+    fn wiping_takes_whole_granules_and_no_more() {
+        let _alone = Alone::new();
+        let region = DmaRegion::<FakePlatform>::new(LEN).unwrap();
+        let part = region.part::<256>(0);
+        for len_bytes in 0..=192 {
+            part.write(0, &[7; 256]);
+            part.wipe(32, len_bytes);
+            let mut bytes = [0; 256];
+            part.read(0, &mut bytes);
+            let end = 32 + len_bytes.next_multiple_of(WIPE_LEN);
+            let is_wiped = |at: usize| (32..end).contains(&at);
+            assert!(
+                (0..256).all(|at| (bytes[at] == 0) == is_wiped(at)),
+                "{len_bytes}"
+            );
+        }
+    }
+}

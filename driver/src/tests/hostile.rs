@@ -7,8 +7,8 @@ use core::{
 };
 
 use crate::{
-    Cipher, CipherAlgorithm, DeviceFault, Direction, DmaBuffer, Error, ForcedReset, Options,
-    Refusal,
+    Cipher, CipherAlgorithm, DeviceFault, Direction, DmaBuffer, Error, Features, ForcedReset,
+    Options, Refusal,
     fake::{
         Fault, IV, KEY, Rig, Setup, Wakes, is_in_memory, is_packed, live_pages, oracle, poll_once,
         request, trusted,
@@ -210,6 +210,27 @@ fn every_used_element_is_judged_by_what_is_in_flight() {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn id_inside_a_chain_breaks_the_device() {
+    // In a packed ring a chain has one id, wherever its descriptors are.
+    if is_packed() {
+        return;
+    }
+    let setup = Setup {
+        features: Setup::default().features - Features::INDIRECT_DESC,
+        ..Setup::default()
+    };
+    for id in 1..8 {
+        let rig = Rig::new(setup.clone(), Rig::options()).unwrap();
+        let session = rig.session(Direction::Encrypt);
+        let mut request = request(&session);
+        rig.fake.set_fault(Fault::Id(id));
+        assert_eq!(rig.fake.serve(0, 1), 1);
+        let broken = Error::Broken(DeviceFault::BadUsedId { id });
+        assert_eq!(poll_once(request.as_mut()), Poll::Ready(Err(broken)));
     }
 }
 

@@ -1,7 +1,7 @@
 //! What is left on the device, and of keys in memory, whatever callers do with their sessions.
 
 use alloc::{boxed::Box, vec::Vec};
-use core::{future::Future, pin::Pin};
+use core::{future::Future, pin::Pin, task::Poll};
 
 use crate::{
     Cipher, CipherAlgorithm, Device, Direction, DmaBuffer, Error, Features, ForcedReset, Options,
@@ -9,6 +9,7 @@ use crate::{
         FakePlatform, FakeTransport, IV, Rig, Setup, is_in_freed_memory, is_in_memory, live_pages,
         poll_once, run, trusted,
     },
+    queue::{Body, Inline},
     request::session::Session,
     wire::{CipherParameters, SessionParameters},
 };
@@ -119,6 +120,54 @@ fn long_key_of_a_cancelled_create_is_wiped_and_its_session_destroyed() {
         }
     }
     assert!(!is_in_freed_memory(&key), "freed without wiping");
+}
+
+/// Hands a request to a queue that refuses it, if `is_closed`; tells how that ended, and whether its
+/// secret is in memory then.
+fn submit(is_closed: bool) -> (Result<(), Error>, bool) {
+    let rig = Rig::simple();
+    let epoch = rig.device.epoch();
+    let queue = &epoch.data[0];
+    let reserved = queue.reserve_fast().unwrap();
+    if is_closed {
+        queue.close(Error::ShutDown);
+    }
+    let parts: [&[u8]; 2] = [&IV, &SECRET];
+    let body = Body::Inline(Inline::new(&parts, 1, 32, 0).unwrap());
+    let sent = reserved.submit(&[0; 72], body, None, None);
+    (sent.map(drop), is_in_memory(&SECRET))
+}
+
+#[test]
+fn request_that_is_refused_leaves_nothing_inline() {
+    assert_eq!(
+        submit(false),
+        (Ok(()), true),
+        "the test looks in the wrong place"
+    );
+    assert_eq!(submit(true), (Err(Error::ShutDown), false));
+}
+
+#[test]
+fn request_with_too_many_buffers_leaves_nothing_inline() {
+    let rig = Rig::simple();
+    let session = rig.session(Direction::Encrypt);
+    let iv = &SECRET[..16];
+    for (count, is_sent) in [(2, true), (20, false)] {
+        let buffers = (0..count).map(|_| DmaBuffer::new(16).unwrap());
+        let mut request = Box::pin(session.process_list(iv, buffers.collect()));
+        match poll_once(request.as_mut()) {
+            Poll::Pending => assert!(is_sent),
+            Poll::Ready(Ok(_)) => panic!("nobody has answered"),
+            Poll::Ready(Err(failed)) => {
+                assert!(!is_sent && matches!(failed.error, Error::TooManyBuffers { .. }));
+            }
+        }
+        assert_eq!(is_in_memory(iv), is_sent);
+        rig.fake.serve(0, 1);
+        drop(request);
+        assert!(!is_in_memory(iv));
+    }
 }
 
 /// What the device has of a secret when it is reset.

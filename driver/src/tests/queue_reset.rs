@@ -324,6 +324,20 @@ fn pollers_and_sections_live_through_a_reset() {
 }
 
 #[test]
+fn kicks_put_off_are_made_up_for_before_the_reset() {
+    let rig = rig();
+    let session = rig.session(Direction::Encrypt);
+    rig.fake.be_eager();
+    let section = || {
+        let request = send(&session, 0);
+        assert_eq!(rig.device.reset_queue(0, LIMIT_NS), Ok(0));
+        request
+    };
+    let mut request = as_cpu(0, || rig.device.share_kicks(section));
+    assert_eq!(outcome(&mut request), Ok(()));
+}
+
+#[test]
 fn reset_that_cannot_be_changes_nothing() {
     let plain = Rig::new(
         Setup {

@@ -295,6 +295,19 @@ fn queue_that_breaks_ends_everything() {
 }
 
 #[test]
+fn end_that_another_cpu_has_not_spread_yet_is_spread_by_whoever_drains() {
+    for ended in 0..5 {
+        let rig = four();
+        let error = Error::Broken(DeviceFault::BadUsedId { id: 999 });
+        let epoch = rig.device.epoch();
+        epoch.queues().nth(ended).unwrap().end(error);
+        rig.device.poll();
+        let ends: Vec<_> = epoch.queues().map(|queue| queue.ended()).collect();
+        assert_eq!(ends, [Some(error); 5]);
+    }
+}
+
+#[test]
 fn session_in_use_on_several_queues_ends_after_the_last() {
     // Its requests are dropped, the session too, in every order; then another session wants the id.
     for last in 0..4 {

@@ -142,3 +142,32 @@ impl NotifyRegister<u32> {
         unsafe { self.address.as_ptr().write_volatile(self.value | bits) }
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use super::*;
+    use crate::fake::{FakePlatform, new_registers};
+
+    #[test]
+    fn registers_beyond_the_mapping_are_refused() {
+        let stretch = Stretch {
+            address: new_registers(64, 64),
+            len_bytes: 16,
+        };
+        let registers = Registers::<FakePlatform>::map("test", stretch, 64).unwrap();
+        assert_eq!(registers.len_bytes(), 16);
+        let is_refused = |offset| {
+            let read = AssertUnwindSafe(|| registers.read::<u32>(offset));
+            let write = AssertUnwindSafe(|| registers.write(offset, 1u32));
+            (catch_unwind(read).is_err(), catch_unwind(write).is_err())
+        };
+        for offset in [0, 4, 12] {
+            assert_eq!(is_refused(offset), (false, false), "{offset}");
+        }
+        for offset in [1, 2, 14, 16, 20, usize::MAX - 3] {
+            assert_eq!(is_refused(offset), (true, true), "{offset}");
+        }
+    }
+}

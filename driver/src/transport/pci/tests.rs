@@ -51,6 +51,7 @@ impl ConfigurationAccess for Fake {
         let mut space = self.space.lock().unwrap();
         let word = usize::from(offset / 4);
         if value == u32::MAX {
+            assert_eq!(space[1] & 0b11, 0, "sized while its addresses are decoded");
             self.sized.lock().unwrap().push(offset);
         }
         // BAR 4 is a 64-bit memory BAR, so is BAR 2 where a test says so, BAR 0 an I/O BAR, the
@@ -287,6 +288,17 @@ fn good_device_is_found_and_its_registers_left_as_they_were() {
         "memory access and bus mastering"
     );
     assert_eq!(transport.msix_entries(), 3);
+}
+
+#[test]
+fn bar_is_sized_while_nothing_is_decoded() {
+    let fake = fake(&good());
+    // What firmware has left: memory and ports are decoded, and other bits are set.
+    let command = 0b1_0100_0011;
+    fake.space.lock().unwrap()[1] |= command;
+    fake.open().unwrap();
+    assert!(!fake.sized.lock().unwrap().is_empty());
+    assert_eq!(fake.word(4) & 0xffff, command | 0b110);
 }
 
 #[test]
@@ -683,6 +695,25 @@ fn queue_is_described_before_it_is_enabled() {
         transport.read_status(),
         DeviceStatus::ACKNOWLEDGE | DeviceStatus::DRIVER
     );
+}
+
+#[test]
+fn queue_is_reset_once_it_reads_as_neither_enabled_nor_resetting() {
+    let mut list = good();
+    list[0].1[3] = 0x3c;
+    let fake = fake(&list);
+    let transport = fake.open().unwrap();
+    transport.reset_queue(QueueIndex(1));
+    assert_eq!(
+        (fake.peek::<u16>(COMMON + 0x16), fake.peek(COMMON + 0x3a)),
+        (1, 1u16)
+    );
+    for (enabled, resetting) in [(1, 1), (1, 0), (0, 1), (0, 0)] {
+        fake.poke::<u16>(COMMON + 0x1c, enabled);
+        fake.poke::<u16>(COMMON + 0x3a, resetting);
+        let is_reset = transport.is_queue_reset(QueueIndex(1));
+        assert_eq!(is_reset, enabled == 0 && resetting == 0);
+    }
 }
 
 #[test]
