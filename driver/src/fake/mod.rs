@@ -32,7 +32,7 @@ pub(crate) use self::{
     callers::{Alone, IV, KEY, Wakes, oracle, poll_once, run},
     device::{FakeDevice, Served},
     memory::{is_in_freed_memory, is_in_memory, ring_field},
-    platform::{as_cpu, message, new_registers, trusted},
+    platform::{as_cpu, assert_unmasked, message, new_registers, trusted},
     random::Random,
     rig::{Rig, request},
     rings::is_packed,

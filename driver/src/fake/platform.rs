@@ -62,6 +62,20 @@ thread_local!(static CPU: Cell<u32> = next_cpu());
 #[cfg(loom)]
 loom::thread_local!(static CPU: Cell<u32> = next_cpu());
 
+// Models of interleavings know nothing of interrupts.
+#[cfg(not(loom))]
+thread_local!(static IS_MASKED: Cell<bool> = const { Cell::new(false) });
+
+/// Fails if this CPU masks interrupts: nothing foreign is called then, neither the heap nor a
+/// device nor a waker.
+#[cfg(not(loom))]
+pub(crate) fn assert_unmasked() {
+    assert!(
+        !IS_MASKED.get(),
+        "called under a lock that masks interrupts"
+    );
+}
+
 /// Runs `f` as a CPU whose number leaves the remainder that `cpu` leaves, for every divisor up to
 /// 10, and is none that a thread gets by itself.
 #[cfg(not(loom))]
@@ -79,10 +93,14 @@ pub(crate) struct FakePlatform;
 // SAFETY: pages lie in one mapping that lives for ever; the map of live ones hands each out once.
 unsafe impl Hal for FakePlatform {
     fn dma_alloc(pages: usize, _: BufferDirection) -> (PhysAddr, NonNull<u8>) {
+        #[cfg(not(loom))]
+        assert_unmasked();
         memory::allocate(pages).unwrap_or((0, NonNull::dangling()))
     }
 
     unsafe fn dma_dealloc(paddr: PhysAddr, _: NonNull<u8>, pages: usize) -> i32 {
+        #[cfg(not(loom))]
+        assert_unmasked();
         memory::free(paddr, pages);
         0
     }
@@ -98,13 +116,22 @@ unsafe impl Hal for FakePlatform {
     unsafe fn unshare(_: PhysAddr, _: NonNull<[u8]>, _: BufferDirection) {}
 }
 
-// SAFETY: no interrupts; every thread is a CPU with a number of its own.
+// SAFETY: no interrupts come, masked or not; every thread is a CPU with a number of its own.
 unsafe impl Platform for FakePlatform {
+    #[cfg(not(loom))]
+    fn mask_interrupts() -> bool {
+        !IS_MASKED.replace(true)
+    }
+
+    #[cfg(loom)]
     fn mask_interrupts() -> bool {
         true
     }
 
-    unsafe fn restore_interrupts(_: bool) {}
+    unsafe fn restore_interrupts(_were_enabled: bool) {
+        #[cfg(not(loom))]
+        IS_MASKED.set(!_were_enabled);
+    }
 
     fn cpu() -> u32 {
         CPU.with(Cell::get)

@@ -207,3 +207,56 @@ impl<P, T> fmt::Debug for IrqMutex<P, T> {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use super::*;
+    use crate::fake::{FakePlatform, assert_unmasked};
+
+    fn is_masked() -> bool {
+        catch_unwind(assert_unmasked).is_err()
+    }
+
+    #[test]
+    fn lock_masks_interrupts_and_puts_them_back() {
+        let lock = IrqMutex::<FakePlatform, _>::new("lock", ());
+        assert!(!is_masked());
+        assert!(lock.with(|()| is_masked()));
+        assert!(!is_masked());
+        assert_eq!(lock.try_with(1, |()| is_masked()), Some(true));
+        assert!(!is_masked());
+        let panics = || lock.with(|()| panic!("under the lock"));
+        assert!(catch_unwind(AssertUnwindSafe(panics)).is_err());
+        assert!(!is_masked());
+        lock.with(|()| {
+            // It does not come free: the way out is another one.
+            assert_eq!(lock.try_with(3, |()| ()), None);
+            assert!(is_masked());
+        });
+        // As they were is masked, too.
+        let other = IrqMutex::<FakePlatform, _>::new("other", ());
+        other.with(|()| {
+            assert_eq!(lock.try_with(1, |()| ()), Some(()));
+            assert!(is_masked());
+        });
+        assert!(!is_masked());
+    }
+
+    #[test]
+    #[should_panic(expected = "lock `lock` taken twice on CPU")]
+    fn lock_that_is_taken_twice_says_so() {
+        let lock = IrqMutex::<FakePlatform, _>::new("lock", ());
+        lock.with(|()| lock.with(|()| ()));
+    }
+
+    #[test]
+    #[cfg(debug_assertions)]
+    #[should_panic(expected = "lock `second` taken while CPU")]
+    fn two_locks_at_once_are_noticed() {
+        let [first, second] =
+            ["first", "second"].map(|name| IrqMutex::<FakePlatform, _>::new(name, ()));
+        first.with(|()| second.with(|()| ()));
+    }
+}

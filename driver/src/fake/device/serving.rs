@@ -3,10 +3,11 @@
 use std::sync::MutexGuard;
 
 use super::{FakeDevice, State};
-use crate::fake::{ring::Ring, setup::Fault};
+use crate::fake::{platform::assert_unmasked, ring::Ring, setup::Fault};
 
 impl FakeDevice {
     pub(in crate::fake) fn kick(&self, queue: usize) {
+        assert_unmasked();
         let mut state = self.state();
         state.kicks += 1;
         assert!(!state.panics_at_kicks, "a doorbell, on purpose");
