@@ -4,8 +4,8 @@ use alloc::{boxed::Box, vec::Vec};
 use core::{pin::pin, task::Poll};
 
 use crate::{
-    Cipher, CipherAlgorithm, Direction, DmaBuffer, Error, Options,
-    fake::{IV, KEY, Random, Rig, Served, Setup, live_pages, oracle, poll_once},
+    Cipher, CipherAlgorithm, Direction, DmaBuffer, Error, Features, Options,
+    fake::{IV, KEY, Random, Rig, Served, Setup, live_pages, oracle, poll_once, request},
 };
 
 #[test]
@@ -151,6 +151,21 @@ fn cancelled_create_is_destroyed_in_its_own_slot() {
 }
 
 #[test]
+fn end_of_a_cancelled_create_is_told_of() {
+    // Without events every kick is wanted.
+    let setup = Setup {
+        features: Setup::default().features - Features::EVENT_IDX,
+        ..Setup::default()
+    };
+    let rig = Rig::new(setup, Rig::options()).unwrap();
+    drop(rig.begin_open());
+    let kicks = rig.fake.kicks();
+    assert_eq!(rig.fake.serve(1, 1), 1);
+    assert_eq!(rig.fake.kicks(), kicks + 1);
+    assert_eq!(rig.fake.take(1), 1, "its destroy");
+}
+
+#[test]
 fn refused_and_cancelled_create_gives_its_place_back() {
     let rig = Rig::simple();
     rig.fake.limit_sessions(0);
@@ -185,6 +200,31 @@ fn session_ends_only_after_its_orphans() {
     drop(other);
     rig.serve_all();
     assert_eq!((rig.fake.sessions(), rig.device.sessions_taken()), (0, 0));
+}
+
+#[test]
+fn session_ends_only_after_its_short_requests() {
+    for is_dropped in [false, true] {
+        let rig = Rig::simple();
+        let session = rig.session(Direction::Encrypt);
+        let mut sent = request(&session);
+        if is_dropped {
+            drop(sent);
+            drop(session);
+            assert_eq!(rig.fake.take(1), 0, "destroyed with a request in flight");
+            rig.fake.serve(0, 1);
+        } else {
+            rig.fake.serve(0, 1);
+            assert_eq!(poll_once(sent.as_mut()), Poll::Ready(Ok(())));
+            assert_eq!(rig.fake.take(1), 0, "destroyed while its owner has it");
+            drop(sent);
+            drop(session);
+        }
+        assert_eq!(rig.fake.serve(1, 1), 1);
+        assert_eq!(rig.fake.log().last(), Some(&Served::Destroy(0)));
+        rig.device.poll();
+        assert_eq!(rig.device.sessions_taken(), 0);
+    }
 }
 
 #[test]

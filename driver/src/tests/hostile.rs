@@ -338,6 +338,37 @@ fn refused_create_and_short_answers_are_errors() {
 }
 
 #[test]
+fn short_answer_to_the_end_of_a_session_is_an_error() {
+    let rig = Rig::simple();
+    let mut close = Box::pin(rig.session(Direction::Encrypt).close());
+    assert!(poll_once(close.as_mut()).is_pending());
+    rig.fake.set_fault(Fault::Length(0));
+    assert_eq!(rig.fake.serve(1, 1), 1);
+    let short = Error::ShortAnswer {
+        written_bytes: 0,
+        expected_bytes: 1,
+    };
+    assert_eq!(poll_once(close.as_mut()), Poll::Ready(Err(short)));
+}
+
+#[test]
+fn closer_that_waits_for_a_request_is_told_of_the_end() {
+    let rig = Rig::simple();
+    let session = rig.session(Direction::Encrypt);
+    drop(request(&session));
+    let mut close = Box::pin(session.close());
+    let wakes = Arc::new(Wakes::default());
+    let waker = Waker::from(wakes.clone());
+    let mut context = Context::from_waker(&waker);
+    assert!(close.as_mut().poll(&mut context).is_pending());
+    rig.fake.need_reset();
+    rig.device.poll();
+    assert_eq!(wakes.count(), 1);
+    let broken = Error::Broken(DeviceFault::NeedsReset);
+    assert_eq!(close.as_mut().poll(&mut context), Poll::Ready(Err(broken)));
+}
+
+#[test]
 fn device_that_needs_a_reset_ends_every_wait() {
     let options = Options {
         data_slots: 1,

@@ -288,6 +288,48 @@ fn loom_ring_loses_no_interrupt() {
     }
 }
 
+/// A device may ask for every kick and go on to ask for one at a position, without looking at the
+/// ring again: it has asked for that one all the time.
+#[test]
+fn loom_ring_kicks_a_device_that_asks_in_another_way() {
+    check(case(Format::Packed, true), |case| {
+        let (mut driver, device) = ring(case);
+        let thread = thread::spawn(move || device.ask_for_kick(0));
+        driver.publish(SLOT, Chain::InTable(1));
+        assert!(driver.available.decide_kick(), "{case:?}");
+        thread.join().unwrap();
+    });
+}
+
+/// A position says the same again after two laps: with the flags of now it would ask for an
+/// interrupt that nobody is owed.
+#[test]
+fn loom_ring_asks_for_no_interrupt_by_a_position_of_two_laps_before() {
+    check(case(Format::Packed, true), |case| {
+        let (mut driver, device) = ring(case);
+        driver.used.suppress_interrupts();
+        for position in 0..2 * ENTRIES {
+            driver.publish(0, Chain::InTable(1));
+            device.use_one(position, 0, 1);
+            assert_eq!(driver.used_index(), position + 1);
+            driver.used.take_used(&mut driver.outstanding);
+        }
+        driver.publish(0, Chain::InTable(1));
+        let thread = thread::spawn(move || {
+            device.use_one(2 * ENTRIES, 0, 1);
+            fence(SeqCst);
+            device.is_interrupt_wanted(2 * ENTRIES)
+        });
+        let is_taken = driver.used_index() == 2 * ENTRIES + 1;
+        if is_taken {
+            driver.used.take_used(&mut driver.outstanding);
+        }
+        driver.used.arm();
+        let interrupts = thread.join().unwrap();
+        assert!(!(is_taken && interrupts), "{case:?}");
+    });
+}
+
 #[test]
 fn loom_ring_hands_a_request_over_whole() {
     let in_order = Case {

@@ -10,7 +10,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use crate::{
     Cipher, DeviceFault, Direction, DmaBuffer, Error, Failed, Features, ForcedReset, Options,
     fake::{
-        FakePlatform, IV, KEY, Rig, Setup, as_cpu, live_pages, message, oracle, poll_once, trusted,
+        FakePlatform, IV, KEY, Rig, Setup, Wakes, as_cpu, live_pages, message, oracle, poll_once,
+        trusted,
     },
     transport::{MsixEntry, QueueIndex},
 };
@@ -254,11 +255,12 @@ fn closer_that_waits_for_a_lost_request_is_told() {
     let request = send(&session, 0);
     drop(request);
     let mut close = Box::pin(session.close());
-    assert!(
-        poll_once(close.as_mut()).is_pending(),
-        "a request is in flight"
-    );
+    let wakes = Arc::new(Wakes::default());
+    let waker = Waker::from(wakes.clone());
+    let polled = close.as_mut().poll(&mut Context::from_waker(&waker));
+    assert!(polled.is_pending(), "a request is in flight");
     assert_eq!(rig.device.reset_queue(0, LIMIT_NS), Ok(1));
+    assert_eq!(wakes.count(), 1);
     assert_eq!(
         poll_once(close.as_mut()),
         Poll::Ready(Err(Error::QueueReset))

@@ -4,7 +4,7 @@ use alloc::{boxed::Box, sync::Arc, task::Wake, vec::Vec};
 use core::{
     ops::ControlFlow,
     pin::Pin,
-    task::{Context, Waker},
+    task::{Context, Poll, Waker},
 };
 use std::sync::Mutex;
 
@@ -83,7 +83,9 @@ fn session_dropped_while_the_device_is_broken_ends_with_the_recovery() {
     let rig = Rig::simple();
     let session = rig.session(Direction::Encrypt);
     break_device(&rig);
+    let kicks = rig.fake.kicks();
     drop(session);
+    assert_eq!(rig.fake.kicks(), kicks, "sent to a broken device");
     rig.fake.be_eager();
     rig.device.recover(LIMIT_NS).unwrap();
     assert_eq!(rig.fake.sessions(), 0);
@@ -293,6 +295,19 @@ fn shutdown_in_a_batch_notifies_the_device() {
     let shutdown = rig.device.batch(async { device.shutdown(LIMIT_NS) });
     let drained = crate::fake::run(shutdown).unwrap();
     assert_eq!((drained.in_flight, rig.fake.sessions()), (0, 0));
+}
+
+#[test]
+fn shutdown_in_a_batch_notifies_of_what_was_put_off() {
+    let rig = Rig::simple();
+    let session = rig.session(Direction::Encrypt);
+    rig.fake.be_eager();
+    rig.device.share_kicks(|| {
+        let mut request = crate::fake::request(&session);
+        let report = rig.device.shutdown(LIMIT_NS).unwrap();
+        assert_eq!(report.in_flight, 0);
+        assert_eq!(poll_once(request.as_mut()), Poll::Ready(Ok(())));
+    });
 }
 
 #[test]

@@ -18,6 +18,8 @@ mod position;
 mod ring;
 mod split;
 
+#[cfg(all(test, not(loom)))]
+pub(crate) use self::descriptor::UsedIndex;
 pub use self::event::need_event;
 #[cfg(loom)]
 pub(crate) use self::memory::{Field, Part, RingMemory};

@@ -271,3 +271,85 @@ impl<P: Platform> Guarded<P> {
         self.pass_on(shared, slot, Content::Left, batch);
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::{
+        Direction,
+        fake::{FakePlatform, Rig, poll_once, request},
+        queue::{Locked, Queue},
+        virtqueue::{Outstanding, UsedIndex},
+    };
+
+    /// A half of a ring whose device does something just before it is asked for an interrupt.
+    struct Before<'h, H, F> {
+        half: &'h mut H,
+        first: Option<F>,
+    }
+
+    impl<H: UsedHalf, F: FnOnce()> UsedHalf for Before<'_, H, F> {
+        fn used_index(&mut self, limit: u16, outstanding: &Outstanding) -> UsedIndex {
+            self.half.used_index(limit, outstanding)
+        }
+
+        fn taken(&self) -> u16 {
+            self.half.taken()
+        }
+
+        fn take_used(&mut self, outstanding: &mut Outstanding) -> UsedElement {
+            self.half.take_used(outstanding)
+        }
+
+        fn arm(&mut self) {
+            if let Some(first) = self.first.take() {
+                first();
+            }
+            self.half.arm();
+        }
+
+        fn suppress_interrupts(&mut self) {
+            self.half.suppress_interrupts();
+        }
+
+        fn allow_interrupts(&mut self) {
+            self.half.allow_interrupts();
+        }
+    }
+
+    fn drain(
+        queue: &Queue<FakePlatform>,
+        half: &mut impl UsedHalf,
+        guarded: &mut Guarded<FakePlatform>,
+        first: impl FnOnce(),
+    ) -> (Drained, Batch) {
+        let (mut batch, first) = (Batch::default(), Some(first));
+        let mut half = Before { half, first };
+        let (drained, outcome) = guarded.drain_half(&mut half, &queue.shared, &mut batch);
+        assert_eq!(outcome, Ok(()));
+        (drained, batch)
+    }
+
+    #[test]
+    fn what_comes_just_before_an_interrupt_is_asked_for_is_taken() {
+        let rig = Rig::simple();
+        let session = rig.session(Direction::Encrypt);
+        let mut requests = [request(&session), request(&session)];
+        // Its messages would drain as well.
+        rig.fake.hold_interrupts(true);
+        let serve = || assert_eq!(rig.fake.serve(0, 1), 1);
+        serve();
+        let queue = &rig.device.epoch().data[0];
+        let (drained, _) = queue.locked.with(|Locked { used, guarded }| match used {
+            Used::Split(half) => drain(queue, half, guarded, serve),
+            Used::Packed(half) => drain(queue, half, guarded, serve),
+            Used::SplitInOrder(_) | Used::PackedInOrder(_) => panic!("no such ring here"),
+        });
+        assert_eq!((drained.count, drained.more), (2, false));
+        assert!(
+            requests
+                .iter_mut()
+                .all(|it| poll_once(it.as_mut()).is_ready())
+        );
+    }
+}
