@@ -31,7 +31,7 @@ mod transport;
 pub(crate) use self::{
     callers::{Alone, IV, KEY, Wakes, oracle, poll_once, run},
     device::{FakeDevice, Served},
-    memory::{is_in_freed_memory, is_in_memory, ring_field},
+    memory::{View, is_in_freed_memory, is_in_memory, memory, ring_field},
     platform::{as_cpu, assert_unmasked, message, new_registers, trusted},
     random::Random,
     rig::{Rig, request},
@@ -44,4 +44,10 @@ pub(crate) use self::{
     cells::{Cells, Payload},
     memory::use_chain,
 };
+/// Returns how often a test tries something: less in Miri, which takes a thousand times as long.
+#[cfg(not(loom))]
+pub(crate) const fn times<T: Copy>(natively: T, in_miri: T) -> T {
+    if cfg!(miri) { in_miri } else { natively }
+}
+
 pub(crate) use self::{memory::live_pages, platform::FakePlatform};

@@ -22,18 +22,26 @@ use virtio_drivers::{BufferDirection, Hal, PhysAddr};
 
 use super::memory;
 
-/// Registers of fake functions by their address, and how many bytes each has.
-static REGISTERS: Mutex<BTreeMap<u64, usize>> = Mutex::new(BTreeMap::new());
+/// Registers of a fake function: where they are, and how many bytes they have.
+struct Registers(NonNull<u8>, usize);
+
+// SAFETY: leaked memory; whoever reads or writes there answers for it.
+unsafe impl Send for Registers {}
+
+/// Registers of fake functions by their address.
+static REGISTERS: Mutex<BTreeMap<u64, Registers>> = Mutex::new(BTreeMap::new());
 
 /// Makes registers, zeroed, for a BAR of a function: leaked memory, which nothing else ever is, at
 /// the address that it has on the bus.
 #[cfg(not(loom))]
 pub(crate) fn new_registers(len_bytes: usize, align: usize) -> u64 {
-    let memory = std::vec![0u128; (len_bytes + align) / 16]
-        .leak()
-        .as_mut_ptr();
-    let address = (memory as usize).next_multiple_of(align) as u64;
-    REGISTERS.lock().unwrap().insert(address, len_bytes);
+    let memory = std::vec![0u128; (len_bytes + align) / 16].leak();
+    let memory = memory.as_mut_ptr().cast::<u8>();
+    let start = memory.addr();
+    let registers = memory.wrapping_add(start.next_multiple_of(align) - start);
+    let address = registers.addr() as u64;
+    let registers = Registers(NonNull::new(registers).unwrap(), len_bytes);
+    REGISTERS.lock().unwrap().insert(address, registers);
     address
 }
 
@@ -140,8 +148,10 @@ unsafe impl Platform for FakePlatform {
     fn map_registers(address: u64, len_bytes: usize) -> Option<NonNull<u8>> {
         let end = address.checked_add(len_bytes as u64)?;
         let registers = REGISTERS.lock().unwrap();
-        let (first, len) = registers.range(..=address).next_back()?;
-        (end <= first + *len as u64).then(|| NonNull::new(address as *mut u8))?
+        let (first, Registers(start, len)) = registers.range(..=address).next_back()?;
+        let offset = (address - first) as usize;
+        // SAFETY: inside of what was leaked, as is checked before.
+        (end <= first + *len as u64).then(|| unsafe { start.add(offset) })
     }
 
     fn now_ns() -> u64 {

@@ -73,18 +73,18 @@ impl std::error::Error for Unmapped {}
 
 impl Default for Memory {
     fn default() -> Self {
-        Self::of(GuestMemoryMmap::new())
+        GuestMemoryAtomic::new(GuestMemoryMmap::new()).into()
+    }
+}
+
+impl From<GuestMemoryAtomic<GuestMemoryMmap>> for Memory {
+    /// Takes memory that somebody else changes, too.
+    fn from(map: GuestMemoryAtomic<GuestMemoryMmap>) -> Self {
+        Self { map, watch: None }
     }
 }
 
 impl Memory {
-    fn of(map: GuestMemoryMmap) -> Self {
-        Self {
-            map: GuestMemoryAtomic::new(map),
-            watch: None,
-        }
-    }
-
     /// Has each access looked at from here on.
     #[must_use]
     pub fn watched(self, watch: Watch) -> Self {
@@ -101,7 +101,7 @@ impl Memory {
     /// Fails where there is no room for it.
     pub fn within(base: u64, len_bytes: usize) -> io::Result<Self> {
         let map = GuestMemoryMmap::from_ranges(&[(GuestAddress(base), len_bytes)]);
-        Ok(Self::of(map.map_err(refused)?))
+        Ok(GuestMemoryAtomic::new(map.map_err(refused)?).into())
     }
 
     /// Maps a stretch of a file at an address of the guest.

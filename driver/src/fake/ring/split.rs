@@ -57,7 +57,7 @@ impl SplitHalf {
     pub(super) fn enable(&mut self) {
         self.queue.set_ready(true);
         assert!(
-            self.queue.is_valid(memory()),
+            self.queue.is_valid(&*memory()),
             "the driver laid the queue out wrongly"
         );
     }
@@ -85,14 +85,14 @@ impl SplitHalf {
     }
 
     pub(super) fn use_chain(&mut self, head: u16, written: u32) {
-        self.queue.add_used(memory(), head, written).unwrap();
+        self.queue.add_used(&*memory(), head, written).unwrap();
     }
 
     /// `virtio_queue` knows about EVENT_IDX, not about the flag that there is without (Virtio 1.3,
     /// 2.7.7.2), nor about elements that were written by hand.
     pub(super) fn needs_notification(&mut self) -> bool {
         let is_over_event = self.has_moved_over_event();
-        let needed = self.queue.needs_notification(memory()).unwrap() || is_over_event;
+        let needed = self.queue.needs_notification(&*memory()).unwrap() || is_over_event;
         // Pairs with the driver's barrier between allowing interrupts and looking at `idx`.
         fence(Ordering::SeqCst);
         let flags: u16 = memory()
@@ -113,11 +113,11 @@ impl SplitHalf {
     }
 
     pub(super) fn disable_notification(&mut self) {
-        self.queue.disable_notification(memory()).unwrap();
+        self.queue.disable_notification(&*memory()).unwrap();
     }
 
     pub(super) fn enable_notification(&mut self) -> bool {
-        self.queue.enable_notification(memory()).unwrap()
+        self.queue.enable_notification(&*memory()).unwrap()
     }
 
     /// Writes a used element by hand, whatever it says, and moves the index by `advance`.

@@ -107,10 +107,9 @@ impl Registers for FarSide {
 
 impl FarSide {
     pub(super) fn new(setup: &Setup) -> Self {
-        let reached = Memory::default();
-        reached.replace(memory::memory().clone());
+        let memory = Memory::from(memory::shared().clone());
         let (bus, spoiler) = (Arc::<Bus>::default(), Arc::<Spoiler>::default());
-        let function = Function::new(setup.options(), reached, Box::new(BusEnd(bus.clone())));
+        let function = Function::new(setup.options(), memory, Box::new(BusEnd(bus.clone())));
         let change = spoiler.clone();
         let change = Box::new(move |kind, chain: &_, answer| change.spoil(kind, chain, answer));
         Self {
