@@ -5,8 +5,11 @@ use core::{pin::pin, task::Poll};
 
 use crate::{
     Cipher, CipherAlgorithm, Direction, DmaBuffer, Error, Features, Options,
-    fake::{IV, KEY, Random, Rig, Served, Setup, live_pages, oracle, poll_once, request},
+    fake::{IV, KEY, Random, Rig, Served, Setup, live_pages, oracle, poll_once, request, times},
 };
+
+/// Bytes of a buffer of many pages.
+const LONG: usize = times(64 << 10, 8 << 10);
 
 #[test]
 fn dropped_before_publish_nothing_is_sent() {
@@ -22,13 +25,17 @@ fn dropped_in_flight_keeps_the_buffer_until_the_device_has_let_go() {
     let rig = Rig::simple();
     let session = rig.session(Direction::Encrypt);
     let before = live_pages();
-    let mut request = Box::pin(session.process(&IV, DmaBuffer::new(64 << 10).unwrap()));
+    let mut request = Box::pin(session.process(&IV, DmaBuffer::new(LONG).unwrap()));
     assert!(poll_once(request.as_mut()).is_pending());
     drop(request);
-    assert_eq!(live_pages() - before, 16, "freed while the device has it");
+    assert_eq!(
+        live_pages() - before,
+        LONG / 4096,
+        "freed while the device has it"
+    );
     // The device checks that what it touches is allocated.
     assert_eq!(rig.fake.serve(0, 1), 1);
-    assert_eq!(live_pages() - before, 16, "freed in an interrupt");
+    assert_eq!(live_pages() - before, LONG / 4096, "freed in an interrupt");
     let mut next = pin!(session.process(&IV, DmaBuffer::new(16).unwrap()));
     let _ = poll_once(next.as_mut());
     assert_eq!(live_pages() - before, 1, "not freed by the next caller");
@@ -310,7 +317,7 @@ fn drops_at_random_leave_nothing_behind() {
     let rig = Rig::new(Setup::default(), options).unwrap();
     rig.fake.shuffle(7);
     let pages = live_pages();
-    for _ in 0..300 {
+    for _ in 0..times(300, 5) {
         // Owned by the futures, so that sessions and requests go in any order.
         let mut futures: Vec<core::pin::Pin<Box<dyn Future<Output = ()>>>> = Vec::new();
         for _ in 0..1 + next(10) {

@@ -11,7 +11,7 @@ use crate::{
     Options, Refusal,
     fake::{
         Fault, IV, KEY, Rig, Setup, Wakes, is_in_memory, is_packed, live_pages, oracle, poll_once,
-        request, trusted,
+        request, times, trusted,
     },
 };
 
@@ -176,8 +176,9 @@ fn every_used_element_is_judged_by_what_is_in_flight() {
         queue_sizes: [4, 4],
         ..Setup::default()
     };
-    for count in 0..=4 {
-        for first in &all {
+    // In Miri, those that begin honestly.
+    for count in (0..=4).step_by(times(1, 3)) {
+        for first in &all[times(0, all.len() - 1)..] {
             for second in &all {
                 for third in &all {
                     let uses = [*first, *second, *third];

@@ -6,7 +6,7 @@ use std::{thread, time::Duration};
 
 use crate::{
     Direction, Error, Features, Interrupt, Options,
-    fake::{IV, Rig, Setup, message, poll_once},
+    fake::{IV, Rig, Setup, message, poll_once, times},
     transport::MsixEntry,
 };
 
@@ -266,7 +266,7 @@ fn at_most_three_spurious_messages_a_queue_hide_behind_traffic() {
     let session = rig.session(Direction::Encrypt);
     // Tasks drain everything; the device's messages are all lost, so credit piles up.
     rig.fake.hold_interrupts(true);
-    for _ in 0..1000 {
+    for _ in 0..times(1000, 20) {
         let mut request = request(&session);
         rig.fake.serve(0, 1);
         rig.device.poll();
@@ -409,7 +409,7 @@ fn tasks_and_interrupts_that_drain_at_once_lose_nothing() {
                     }
                 });
             }
-            for _ in 0..3000 {
+            for _ in 0..times(3000, 20) {
                 let mut data = [1; 16];
                 crate::fake::run(session.process_slice(&IV, &mut data)).unwrap();
             }
@@ -481,7 +481,7 @@ fn settling_between_requests_makes_no_message_that_travels_unhandled() {
                 }
                 rig.fake.deliver_held();
             });
-            for _ in 0..2000 {
+            for _ in 0..times(2000, 20) {
                 let mut request = request(&session);
                 rig.fake.serve(0, 1);
                 rig.device.drain();

@@ -13,7 +13,7 @@ use crate::{
     InterruptMode, Options,
     fake::{
         FakePlatform, Fault, IV, KEY, Rig, Served, Setup, as_cpu, live_pages, message, oracle,
-        poll_once, run,
+        poll_once, run, times,
     },
     transport::{MsixEntry, QueueIndex},
 };
@@ -355,7 +355,7 @@ fn dropped_sessions_on_many_cpus_leave_nothing() {
 
 /// Sends from a CPU's own queue and from others', and drops request and session wherever they are.
 fn many_sessions(rig: &Rig, cpu: usize) {
-    for round in 0..100 {
+    for round in 0..times(100, 3) {
         let session = Cipher::open(
             &rig.device,
             CipherAlgorithm::AesCbc,
@@ -409,7 +409,7 @@ fn one_session_serves_all_cpus_at_once() {
             let session = &session;
             scope.spawn(move || {
                 as_cpu(cpu, || {
-                    for round in 0..300u32 {
+                    for round in 0..times(300u32, 4) {
                         let plaintext = [(cpu + round) as u8; 32];
                         let mut data = plaintext;
                         run(session.process_slice(&IV, &mut data)).unwrap();

@@ -12,7 +12,7 @@ use std::{sync::Mutex, thread};
 use crate::{
     Cipher, CipherAlgorithm, DevicePool, Direction, DmaBuffer, Error, Interrupt, Options,
     WhenNotReady,
-    fake::{FakePlatform, IV, KEY, Rig, Setup, Wakes, live_pages, poll_once, run},
+    fake::{FakePlatform, IV, KEY, Rig, Setup, Wakes, live_pages, poll_once, run, times},
     transport::MsixEntry,
 };
 
@@ -382,7 +382,7 @@ fn hardware_that_comes_and_goes_loses_no_request() {
             let workers: Vec<_> = (0..4)
                 .map(|_| {
                     scope.spawn(|| {
-                        for round in 0..300 {
+                        for round in 0..times(300, 6) {
                             let outcome = match round % 3 {
                                 0 => run(long(&session)),
                                 1 => run(short(&session)),

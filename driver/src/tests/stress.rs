@@ -7,7 +7,7 @@ use std::thread;
 use crate::{
     Cipher, CipherAlgorithm, CipherStream, Device, DeviceFault, Direction, DmaBuffer, Error,
     Features, ForcedReset, Options, SessionCache, WhenNotReady,
-    fake::{FakePlatform, IV, KEY, Rig, Setup, live_pages, oracle, run, trusted},
+    fake::{FakePlatform, IV, KEY, Rig, Setup, live_pages, oracle, run, times, trusted},
     transport::MsixEntry,
 };
 
@@ -28,7 +28,7 @@ fn submitters_on_many_cpus_are_all_answered() {
                 for cpu in 0..4u8 {
                     let rig = &rig;
                     scope.spawn(move || {
-                        for round in 0..40u8 {
+                        for round in 0..times(40u8, 2) {
                             one_session(rig, cpu, round);
                         }
                     });
@@ -84,7 +84,7 @@ fn requests_one_at_a_time_lose_no_kick() {
         .await
         .unwrap();
         let mut data = [0; 16];
-        for _ in 0..20_000 {
+        for _ in 0..times(20_000, 30) {
             session.process_slice(&IV, &mut data).await.unwrap();
         }
     });
@@ -173,7 +173,7 @@ fn calls_beside_recoveries_and_losses_of_the_hardware_all_end() {
             let (rig, cache) = (&rig, &cache);
             let workers = [0, 1, 2].map(|cpu| {
                 scope.spawn(move || {
-                    for round in 0..200 {
+                    for round in 0..times(200, 6) {
                         match run(call(&rig.device, cache, (cpu, round))) {
                             Ok(())
                             | Err(

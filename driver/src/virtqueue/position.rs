@@ -52,6 +52,7 @@ pub(super) fn passes(Size(size): Size, event: u16, (old, new): (u16, u16)) -> bo
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fake::times;
 
     /// A ring as 2.8.1 tells of it: an offset that goes round, and a counter that is 1 at first and
     /// turns over at the end.
@@ -88,12 +89,12 @@ mod tests {
     /// Calls for every position, with where a walker is by then.
     fn at_every_position(size: u16, mut look: impl FnMut(u16, Walker)) {
         let mut walker = Walker::new(size);
-        for position in 0..=u16::MAX {
+        for position in 0..=times(u16::MAX, 300) {
             look(position, walker);
             walker.step();
         }
         assert!(
-            walker == Walker::new(size),
+            cfg!(miri) || walker == Walker::new(size),
             "2^16 are whole laps, an even number"
         );
     }
@@ -140,7 +141,7 @@ mod tests {
     #[test]
     fn no_event_that_a_device_can_write_is_too_much() {
         for size in [1, 2, 8, 1 << 15] {
-            for event in 0..=u16::MAX {
+            for event in (0..=u16::MAX).step_by(times(1, 509)) {
                 for old in [0, size - 1, u16::MAX] {
                     let asked = passes(Size(size), event, (old, old));
                     assert!(!asked, "nothing was sent: {size} {event:#x} {old}");
