@@ -49,8 +49,8 @@ impl Drop for Alone {
 }
 
 /// A time in which everything should have happened: in Miri, whose clock goes on by what it runs,
-/// too.
-const LIMIT: Duration = Duration::from_secs(if cfg!(miri) { 2000 } else { 20 });
+/// and with a sanitizer, too.
+const LIMIT: Duration = Duration::from_secs(if cfg!(any(miri, apart)) { 2000 } else { 20 });
 
 /// Runs a future to its end; fails after a time in which everything should have happened.
 pub(crate) fn run<F: Future>(future: F) -> F::Output {

@@ -60,7 +60,7 @@ fn main() -> ExitCode {
 /// A command: its word, and what it does with the words behind that.
 type Command = (&'static str, fn(&Project, &[String]) -> Result);
 
-const COMMANDS: [Command; 14] = [
+const COMMANDS: [Command; 16] = [
     ("", |project, words| {
         demonstrate(project, &["--release"], words)
     }),
@@ -73,6 +73,8 @@ const COMMANDS: [Command; 14] = [
     ("device", device::run),
     ("linux-guest", boot_linux),
     ("fuzz", proof::fuzz::run),
+    ("miri", proof::miri::run),
+    ("sanitize", proof::sanitize::run),
     ("deny", |project, _| proof::deny::run(project)),
     ("qemu", qemu::run),
     ("setup", |project, _| say_ready(project)),

@@ -5,4 +5,8 @@
 
 pub mod deny;
 pub mod fuzz;
+pub mod miri;
+mod nightly;
+mod progress;
+pub mod sanitize;
 pub mod tools;

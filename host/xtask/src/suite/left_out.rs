@@ -14,6 +14,16 @@ struct Allowed {
 
 const ALLOWED: &[Allowed] = &[
     Allowed {
+        test: "proof_miri",
+        needs: "Rust's nightly with Miri",
+        get: "./run.sh miri",
+    },
+    Allowed {
+        test: "proof_sanitize",
+        needs: "Rust's nightly",
+        get: "./run.sh sanitize address",
+    },
+    Allowed {
         test: "proof_fuzz",
         needs: "cargo-fuzz and a C++ compiler",
         get: "./run.sh fuzz",

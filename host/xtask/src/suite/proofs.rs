@@ -6,7 +6,7 @@
 use super::{part::Part, whole_programs::Ending};
 use crate::{
     project::Project,
-    proof::{fuzz, tools::DENY},
+    proof::{fuzz, miri, sanitize, tools::DENY},
     report::{Result, quote},
 };
 
@@ -41,7 +41,7 @@ struct Proof {
     prints: &'static [&'static str],
 }
 
-const PROOFS: [Proof; 2] = [
+const PROOFS: [Proof; 4] = [
     Proof {
         test: "proof_deny",
         has_tool: |project| DENY.find(project).is_some(),
@@ -53,5 +53,23 @@ const PROOFS: [Proof; 2] = [
         has_tool: fuzz::has_tools,
         words: &["fuzz", "pci", "seconds=3"],
         prints: &["fuzz: target=pci executions=*", "fuzz: pass executions=*"],
+    },
+    Proof {
+        test: "proof_miri",
+        has_tool: miri::has_tools,
+        words: &[
+            "miri",
+            "virtio-crypto",
+            "borrows=tree",
+            "rings=split",
+            "blocking_form_that_gives_up_cancels",
+        ],
+        prints: &["miri: pass tests=1 seeds=1 left_out=*"],
+    },
+    Proof {
+        test: "proof_sanitize",
+        has_tool: sanitize::has_tools,
+        words: &["sanitize", "address", "virtio-crypto", "cancellation"],
+        prints: &["sanitize: pass kind=address tests=*"],
     },
 ];
