@@ -60,7 +60,7 @@ fn main() -> ExitCode {
 /// A command: its word, and what it does with the words behind that.
 type Command = (&'static str, fn(&Project, &[String]) -> Result);
 
-const COMMANDS: [Command; 16] = [
+const COMMANDS: &[Command] = &[
     ("", |project, words| {
         demonstrate(project, &["--release"], words)
     }),
@@ -76,13 +76,14 @@ const COMMANDS: [Command; 16] = [
     ("miri", proof::miri::run),
     ("sanitize", proof::sanitize::run),
     ("deny", |project, _| proof::deny::run(project)),
+    ("semver", |project, _| proof::semver::run(project)),
     ("qemu", qemu::run),
     ("setup", |project, _| say_ready(project)),
     ("env", |project, _| print_variables(project)),
 ];
 
 /// Those that take no words.
-const WORDLESS: [&str; 4] = ["lint", "deny", "setup", "env"];
+const WORDLESS: [&str; 5] = ["lint", "deny", "semver", "setup", "env"];
 /// That which needs nothing that is set up, and installs nothing.
 const BARE: &str = "qemu";
 

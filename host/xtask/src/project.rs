@@ -117,6 +117,20 @@ impl Project {
         self.is_offline = true;
     }
 
+    /// Returns the name of this host's target, for tools that do not know it as `host-tuple`.
+    ///
+    /// # Errors
+    ///
+    /// Fails with what the compiler said instead.
+    pub fn host_target(&self) -> Result<String> {
+        let ended = child::capture(self.host("rustc").arg("-vV"))?;
+        let mut lines = ended.output.lines();
+        match lines.find_map(|line| line.strip_prefix("host: ")) {
+            Some(host) => Ok(host.to_owned()),
+            None => fail(ended.output),
+        }
+    }
+
     /// Returns a command for this host that is a step of the set-up: it has a time limit.
     pub fn bounded(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = self.host("timeout");

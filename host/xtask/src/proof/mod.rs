@@ -9,4 +9,5 @@ pub mod miri;
 mod nightly;
 mod progress;
 pub mod sanitize;
+pub mod semver;
 pub mod tools;

@@ -29,6 +29,11 @@ pub const FUZZ: Tool = Tool {
     version: "0.13.2",
 };
 
+pub const SEMVER_CHECKS: Tool = Tool {
+    name: "cargo-semver-checks",
+    version: "0.51.0",
+};
+
 impl Tool {
     /// Returns where it is, if it is there.
     pub fn find(&self, project: &Project) -> Option<PathBuf> {

@@ -51,7 +51,7 @@ pub fn run(part: &mut Part) -> Result {
     part.begin();
     let project = part.project;
     let app = vendor(project)?;
-    let host = host_target(project)?;
+    let host = project.host_target()?;
     let check = |target: &str| {
         let mut cargo = project.host_cargo(&["check", "-q", "--offline", "--target", target]);
         cargo.current_dir(&app);
@@ -126,16 +126,6 @@ fn oldest_rust(manifest: &Path) -> Result<String> {
     let version = versions.next().and_then(|rest| rest.split('"').next());
     let missing = || Failure::Because(format!("{}: no rust-version", manifest.display()));
     version.map(str::to_owned).ok_or_else(missing)
-}
-
-fn host_target(project: &Project) -> Result<String> {
-    let ended = child::capture(project.host("rustc").arg("-vV"))?;
-    let host = ended
-        .output
-        .lines()
-        .find_map(|line| line.strip_prefix("host: "));
-    host.map(str::to_owned)
-        .ok_or_else(|| Failure::Because(ended.output.clone()))
 }
 
 fn succeeds(command: &mut Command) -> bool {

@@ -39,6 +39,11 @@ const ALLOWED: &[Allowed] = &[
         get: "rustup toolchain install VERSION --profile minimal",
     },
     Allowed {
+        test: "proof_semver",
+        needs: "cargo-semver-checks",
+        get: "./run.sh semver",
+    },
+    Allowed {
         test: "device_of_our_own",
         needs: "a QEMU that has vfio-user-pci",
         get: "./run.sh qemu trixie-backports",

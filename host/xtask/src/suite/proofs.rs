@@ -6,12 +6,15 @@
 use super::{part::Part, whole_programs::Ending};
 use crate::{
     project::Project,
-    proof::{fuzz, miri, sanitize, tools::DENY},
+    proof::{
+        fuzz, miri, sanitize,
+        tools::{DENY, SEMVER_CHECKS},
+    },
     report::{Result, quote},
 };
 
 pub fn run(part: &mut Part) -> Result {
-    for proof in part.begin_with(&PROOFS, |it| it.test).unwrap_or_default() {
+    for proof in part.begin_with(PROOFS, |it| it.test).unwrap_or_default() {
         let project = part.project;
         if !(proof.has_tool)(project) {
             part.leave_out(proof.test);
@@ -41,12 +44,18 @@ struct Proof {
     prints: &'static [&'static str],
 }
 
-const PROOFS: [Proof; 4] = [
+const PROOFS: &[Proof] = &[
     Proof {
         test: "proof_deny",
         has_tool: |project| DENY.find(project).is_some(),
         words: &["deny"],
         prints: &["deny: pass"],
+    },
+    Proof {
+        test: "proof_semver",
+        has_tool: |project| SEMVER_CHECKS.find(project).is_some(),
+        words: &["semver"],
+        prints: &["semver: pass baseline=*"],
     },
     Proof {
         test: "proof_fuzz",
