@@ -62,7 +62,7 @@ pub fn run(project: &Project, words: &[String]) -> Result {
     for tests in &TESTS {
         // Before they run beside each other, when one cargo would wait for the other.
         if runs.iter().any(|run| run.tests.package == tests.package) {
-            let (mut cargo, _) = nightly::cargo(project, &["miri", "test", "--no-run"])?;
+            let mut cargo = nightly::cargo(project, &["miri", "test", "--no-run"])?;
             cargo.args(["-p", tests.package]).args(tests.arguments);
             child::build(&mut cargo, &format!("{} for Miri", tests.package))?;
         }
@@ -157,7 +157,7 @@ impl fmt::Display for Run {
 impl Run {
     /// Runs it; returns how many tests passed.
     fn run(&self, project: &Project, words: &Words) -> Result<usize> {
-        let (mut cargo, _) = nightly::cargo(project, &["miri", "test", "-q"])?;
+        let mut cargo = nightly::cargo(project, &["miri", "test", "-q"])?;
         cargo
             .args(["-p", self.tests.package])
             .args(self.tests.arguments);

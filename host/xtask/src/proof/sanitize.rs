@@ -68,7 +68,7 @@ pub fn run(project: &Project, words: &[String]) -> Result {
         if packages.is_empty() {
             continue;
         }
-        let (mut cargo, _) = nightly::cargo(project, &["test", "--lib"])?;
+        let mut cargo = nightly::cargo(project, &["test", "--lib"])?;
         for package in packages {
             cargo.args(["-p", package]);
             if let Some(features) = features(package) {
