@@ -14,6 +14,8 @@ use crate::{
 const NEXT: u16 = 1;
 const WRITE: u16 = 2;
 const INDIRECT: u16 = 4;
+/// Most descriptors of a table that are followed: more are a loop.
+const MAX_DESCRIPTORS: usize = 64;
 
 /// A ring as a device sees it.
 #[derive(Clone, Debug)]
@@ -184,6 +186,29 @@ impl Half {
                 return None;
             }
         }
+    }
+
+    /// Returns what a table leads to, which the one descriptor of `taken` names.
+    pub(super) fn table(&self, taken: &Taken) -> Option<Vec<Segment>> {
+        let table = *taken.segments.first()?;
+        let count = table.len_bytes / 16;
+        let (mut segments, mut index) = (Vec::new(), 0u16);
+        while u32::from(index) < count && segments.len() < MAX_DESCRIPTORS {
+            let at = table.bus_address + 16 * u64::from(index);
+            let (mut segment, a, b) = descriptor(at)?;
+            let (flags, next) = match self.format {
+                Format::Split => (a, b),
+                // No links: the table is as long as the request (2.8.7).
+                Format::Packed => (b | NEXT, index + 1),
+            };
+            segment.writable = flags & WRITE != 0;
+            segments.push(segment);
+            if flags & NEXT == 0 {
+                break;
+            }
+            index = next;
+        }
+        Some(segments)
     }
 
     /// Uses a request, or, where requests are used in order, so many of them of which this is the

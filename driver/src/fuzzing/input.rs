@@ -1,5 +1,5 @@
-//! The bytes of a run, taken from both ends: calls of the driver from the start, steps of the device
-//! from the end, so that neither moves when the other changes.
+//! The bytes of a run: calls of the driver from the start on, steps of the device from the end on,
+//! so that neither moves when the other changes.
 //!
 //! The one rule: where they end, there are zeros, so that every input means something.
 

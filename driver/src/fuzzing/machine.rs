@@ -135,6 +135,30 @@ pub(super) fn clear_step() {
     MACHINE.with(|machine| drop(machine.step.take()));
 }
 
+/// The calls that follow are those of a CPU with this number.
+pub(super) fn set_cpu(cpu: u32) {
+    MACHINE.with(|machine| machine.cpu.set(cpu));
+}
+
+/// Tells whether interrupts are masked.
+pub(super) fn are_interrupts_masked() -> bool {
+    MACHINE.with(|machine| machine.are_masked.get())
+}
+
+/// So many allocations from now there is no memory for one; `None` for no such time.
+pub(super) fn fail_allocation(after: Option<u32>) {
+    MACHINE.with(|machine| machine.allocations_left.set(after));
+}
+
+/// Returns how many bytes are allocated, whole pages.
+pub(super) fn live_bytes() -> u64 {
+    MACHINE.with(|machine| {
+        let live = machine.live.borrow();
+        let pages: usize = live.iter().map(Range::len).sum();
+        (pages * PAGE_SIZE) as u64
+    })
+}
+
 /// Returns the bus address of a place that the driver reaches.
 pub(super) fn bus_address(access: Access) -> u64 {
     MACHINE.with(|machine| BASE + (access.address - machine.memory.as_ptr().addr()) as u64)

@@ -4,15 +4,20 @@
 //! corpus of the repository. The one rule: what a run does follows from its bytes alone, and
 //! nothing of it is left for the next one.
 //!
-//! | target | what the bytes are | what is judged |
-//! |---|---|---|
-//! | `pci` | capabilities, BARs, registers, what changes between two reads | which stretches are mapped, by a plain model; no other byte written; BARs put back |
-//! | `split`, `packed` | calls of a ring's half, and steps of the device between any two accesses to it | each request arrives whole and is found once; no lost kick, no lost interrupt; no field of the device's is written |
+//! | target | what the bytes are |
+//! |---|---|
+//! | `pci` | capabilities, BARs, registers, and what changes between two reads |
+//! | `split`, `packed` | what is sent and drained, and what a device does between any two accesses |
+//! | `queue` | calls of a whole driver, and what a device does between any two accesses |
+//!
+//! What each judges stands in docs/CONTRIBUTING.md.
 
 mod half;
 mod input;
 mod machine;
 pub mod pci;
+pub mod queue;
 #[cfg(test)]
 mod replay;
 pub mod ring;
+mod transport;

@@ -1,0 +1,7 @@
+//! The target `queue`.
+#![cfg_attr(fuzzing, no_main)]
+
+#[macro_use]
+mod target;
+
+target!(driver::fuzzing::queue::run);
