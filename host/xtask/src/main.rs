@@ -73,6 +73,7 @@ const COMMANDS: &[Command] = &[
     ("device", device::run),
     ("linux-guest", boot_linux),
     ("fuzz", proof::fuzz::run),
+    ("mutants", proof::mutants::run),
     ("miri", proof::miri::run),
     ("sanitize", proof::sanitize::run),
     ("deny", |project, _| proof::deny::run(project)),

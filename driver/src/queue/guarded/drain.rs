@@ -331,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_just_before_an_interrupt_is_asked_for_is_taken() {
+    fn what_comes_before_an_interrupt_is_asked_for_is_taken() {
         let rig = Rig::simple();
         let session = rig.session(Direction::Encrypt);
         let mut requests = [request(&session), request(&session)];

@@ -6,6 +6,7 @@
 pub mod deny;
 pub mod fuzz;
 pub mod miri;
+pub mod mutants;
 mod nightly;
 mod progress;
 pub mod sanitize;

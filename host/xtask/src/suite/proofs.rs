@@ -64,6 +64,16 @@ const PROOFS: &[Proof] = &[
         prints: &["fuzz: target=pci executions=*", "fuzz: pass executions=*"],
     },
     Proof {
+        test: "proof_mutants",
+        // The compiler alone.
+        has_tool: |_| true,
+        words: &["mutants", "one request more than are in flight"],
+        prints: &[
+            "mutants: bounds: caught=1 survived=0",
+            "mutants: caught=1 survived=0",
+        ],
+    },
+    Proof {
         test: "proof_miri",
         has_tool: miri::has_tools,
         words: &[
