@@ -4,7 +4,7 @@
 //!
 //! Here and in the tests of the services, which include this file by its path: so it names the
 //! driver as others do.
-#![cfg_attr(not(loom), expect(unsafe_code, reason = "the fake machine's memory"))]
+#![expect(unsafe_code, reason = "the fake machine's memory")]
 
 use alloc::{sync::Arc, vec, vec::Vec};
 use core::ptr::NonNull;

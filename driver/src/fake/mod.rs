@@ -45,7 +45,6 @@ pub(crate) use self::{
     memory::use_chain,
 };
 /// Returns how often a test tries something: less in Miri, which takes a thousand times as long.
-#[cfg(not(loom))]
 pub(crate) const fn times<T: Copy>(natively: T, in_miri: T) -> T {
     if cfg!(miri) { in_miri } else { natively }
 }
