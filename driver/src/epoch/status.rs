@@ -18,24 +18,21 @@ impl<P: Platform> Epoch<P> {
     /// Ends every request if the device asks for a reset, has lost its state or is gone, and sends
     /// nothing while its hardware is not ready; `true` if any of that is news. Any context.
     pub(crate) fn check_status(&self) -> bool {
-        self.update_status(|| DeviceFault::StatusLost)
+        self.update_status(|| DeviceFault::StatusLost, true)
     }
 
     /// Like [`check_status`](Self::check_status), and asks the bus about a device that has lost its
     /// state. Not from an interrupt handler.
     pub(crate) fn check_presence(&self) -> bool {
-        let news = self.update_status(|| match self.attached.confirm() {
+        let why_lost = || match self.attached.confirm() {
             Ok(_) => DeviceFault::StatusLost,
             Err(_) => DeviceFault::Gone,
-        });
-        // Of a change of HW_READY the generation tells.
-        if news && self.control.ended() == Some(Error::Broken(DeviceFault::NeedsReset)) {
-            self.owe_config();
-        }
-        news
+        };
+        self.update_status(why_lost, false)
     }
 
-    fn update_status(&self, why_lost: impl FnOnce() -> DeviceFault) -> bool {
+    /// `is_told` says that the device's message is what it is read for.
+    fn update_status(&self, why_lost: impl FnOnce() -> DeviceFault, is_told: bool) -> bool {
         let is_well = |status: DeviceStatus| {
             status.contains(DeviceStatus::DRIVER_OK)
                 && !status.contains(DeviceStatus::DEVICE_NEEDS_RESET)
@@ -55,13 +52,18 @@ impl<P: Platform> Epoch<P> {
             // Read last: what was read of a device that has gone says nothing.
             let status = self.attached.read_status();
             if !status.is_ok_and(is_well) {
-                self.end(Error::Broken(match status {
+                let fault = match status {
                     Err(_) => DeviceFault::Gone,
                     Ok(status) if status.contains(DeviceStatus::DEVICE_NEEDS_RESET) => {
                         DeviceFault::NeedsReset
                     }
                     Ok(_) => why_lost(),
-                }));
+                };
+                // Of a change of HW_READY the generation tells.
+                if fault == DeviceFault::NeedsReset && !is_told {
+                    self.owe_config();
+                }
+                self.end(Error::Broken(fault));
                 return true;
             }
             let changed = is_ready.is_some_and(|is_ready| {

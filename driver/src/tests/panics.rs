@@ -10,7 +10,7 @@ use core::{
 use std::panic::catch_unwind;
 
 use crate::{
-    Cipher, Direction, DmaBuffer, Error, Features, Options,
+    Cipher, Direction, DmaBuffer, Error, Features, Interrupt, Options,
     fake::{FakePlatform, Fault, IV, Rig, Setup, Wakes, as_cpu, poll_once},
     transport::MsixEntry,
 };
@@ -39,6 +39,19 @@ fn request<'s>(session: &'s Cipher<FakePlatform>, waker: &Waker) -> Request<'s> 
     let mut context = Context::from_waker(waker);
     assert!(request.as_mut().poll(&mut context).is_pending());
     request
+}
+
+/// What was noticed is noticed, and its message expected.
+#[test]
+fn message_of_a_reset_that_a_waker_panicked_at_is_not_unhandled() {
+    let rig = Rig::simple();
+    let session = rig.session(Direction::Encrypt);
+    let _request = request(&session, &Waker::from(Arc::new(Bomb)));
+    rig.fake.need_reset();
+    assert!(panics(|| rig.device.check()));
+    let answer = || rig.device.handle_interrupt(MsixEntry(0));
+    assert_eq!(answer(), Interrupt::AlreadyDrained);
+    assert_eq!(answer(), Interrupt::Unhandled);
 }
 
 #[test]
