@@ -89,10 +89,14 @@ pub(crate) fn bring_up<P: Platform>(
     {
         brought_up = match try_queues(epoch, attached, options) {
             Ok(Some((served, credits))) => {
+                let is_config_owed = epoch.spend_config();
                 // Before the next epoch takes memory.
                 drop(brought_up);
                 let epoch = set_up(Some(&served));
                 // The messages of the trial may still be on their way.
+                if is_config_owed {
+                    interrupts.owe_config();
+                }
                 epoch.inspect(|epoch| epoch.inherit_credits(credits.into_iter()))
             }
             Ok(None) => brought_up,
@@ -254,6 +258,10 @@ fn set_up<P: Platform>(
         (None, Ok(false)) => Error::HardwareNotReady,
         (None, Ok(true)) => return Ok(epoch),
     };
+    // Whoever recovers it next goes on from the epoch before.
+    if epoch.spend_config() {
+        interrupts.owe_config();
+    }
     reset::<P>(attached, options.reset_limit_ns)?;
     epoch.take_back(options.forced_reset);
     Err(failed)

@@ -168,6 +168,10 @@ unsafe impl Transport for FakeTransport {
             status.remove(DeviceStatus::FEATURES_OK);
         }
         self.status.store(status.bits(), Ordering::Relaxed);
+        if status.contains(DeviceStatus::DRIVER_OK) {
+            let mut state = self.device.state();
+            state.needs_reset |= core::mem::take(&mut state.needs_reset_when_live);
+        }
     }
 
     fn read_max_queue_size(&self, queue: QueueIndex) -> u16 {

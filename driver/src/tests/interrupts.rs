@@ -174,6 +174,18 @@ fn message_of_a_reset_that_somebody_else_noticed_is_not_unhandled() {
 }
 
 #[test]
+fn message_of_a_reset_that_a_recovery_failed_for_is_not_unhandled() {
+    let rig = Rig::simple();
+    // As soon as it is live again.
+    rig.fake.need_reset_when_live();
+    assert!(rig.device.recover(0).is_err());
+    rig.device.recover(0).unwrap();
+    let answer = || rig.device.handle_interrupt(MsixEntry(0));
+    assert_eq!(answer(), Interrupt::AlreadyDrained);
+    assert_eq!(answer(), Interrupt::Unhandled);
+}
+
+#[test]
 fn message_of_the_configuration_from_before_a_recovery_is_not_unhandled() {
     let rig = Rig::simple();
     // Twice, so that all is as it was but the generation.

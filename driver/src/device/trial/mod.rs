@@ -121,7 +121,7 @@ fn drain_until<P: Platform, T>(
             return Ok(outcome);
         }
         epoch.drain();
-        if epoch.check_status() || epoch.control.ended().is_some() {
+        if epoch.check_presence() || epoch.control.ended().is_some() {
             return Err(Over::Changed);
         }
         if deadline.is_over::<P>() {

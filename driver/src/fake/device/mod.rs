@@ -48,6 +48,8 @@ pub(in crate::fake) struct State {
     session_limit: usize,
     fault: Option<Fault>,
     pub(super) needs_reset: bool,
+    /// From the next DRIVER_OK on.
+    pub(super) needs_reset_when_live: bool,
     log: Vec<Served>,
     kicked: BTreeSet<usize>,
     /// How far the driver has come in each queue, as the last kick said.
@@ -132,6 +134,7 @@ impl FakeDevice {
             session_limit: 256,
             fault: setup.fault,
             needs_reset: false,
+            needs_reset_when_live: false,
             log: vec![],
             kicked: BTreeSet::new(),
             positions: BTreeMap::new(),

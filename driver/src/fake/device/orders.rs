@@ -153,6 +153,11 @@ impl FakeDevice {
         self.state().lost = true;
     }
 
+    /// Asks for a reset as soon as it has been set up again.
+    pub(crate) fn need_reset_when_live(&self) {
+        self.state().needs_reset_when_live = true;
+    }
+
     pub(crate) fn need_reset(&self) {
         self.state().needs_reset = true;
     }
