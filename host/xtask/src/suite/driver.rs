@@ -40,10 +40,11 @@ pub fn run_packed(part: &mut Part) -> Result {
 /// What computes for long, and says of no ring what others do not say, too.
 const SAYS_NOTHING_OF_RINGS: [&str; 4] = ["vectors", "rsa", "signature", "ecdsa"];
 
-/// The device library, and the services on it, whose tests have a crate of their own. Most of them
-/// run on other rings, too.
+/// The device library, the services on it and the targets of fuzzing, whose tests have crates of
+/// their own. Most of the services' run on other rings, too.
 pub fn run_services(part: &mut Part) -> Result {
-    let folders = ["host/device", "host/services"].map(|folder| part.project.path(folder));
+    let folders = ["host/calls", "host/device", "host/services"];
+    let folders = folders.map(|folder| part.project.path(folder));
     if !part.filter.may_match(&folders) {
         return Ok(());
     }
@@ -56,9 +57,9 @@ pub fn run_services(part: &mut Part) -> Result {
         cargo
     };
     // At once: by itself the device would be built with fewer features of RustCrypto, all anew.
-    let mut both = test(&["-p", "device", "-p", "services"]);
+    let mut all = test(&["-p", "calls", "-p", "device", "-p", "services"]);
     let mut cargo = test(&["-p", "services"]);
-    part.cargo(&mut both)?;
+    part.cargo(&mut all)?;
     cargo.args(
         SAYS_NOTHING_OF_RINGS
             .iter()

@@ -269,6 +269,37 @@ const SERVICES: House = House {
     unsafe_rooms: &["rig/transport", "heap"],
 };
 
+const CALLS: House = House {
+    src: "host/calls/src",
+    library: "calls",
+    roots: &["lib.rs"],
+    rooms: &[
+        "lib",
+        // The targets.
+        "answers",
+        "sequences",
+        // A machine with devices and callers on it.
+        "world/ending",
+        "world/meanwhile",
+        "world/mischief",
+        "world/polling",
+        "world/setup",
+        "world",
+        "world/callers",
+        "world/excuses",
+        // What is asked of a session.
+        "service",
+        // The device, and the machine under it.
+        "far",
+        "machine",
+        // What everything needs.
+        "secrets",
+        "input",
+    ],
+    by_root: &[],
+    unsafe_rooms: &["machine"],
+};
+
 const CHECKS: House = House {
     src: "host/services/checks",
     library: "checks",
@@ -324,6 +355,11 @@ fn bench_imports_downward_only() {
 #[test]
 fn checks_import_downward_only() {
     check(&CHECKS);
+}
+
+#[test]
+fn calls_import_downward_only() {
+    check(&CALLS);
 }
 
 #[test]
