@@ -51,7 +51,6 @@ pub(super) struct Device {
 /// A queue as the device has it.
 struct Queue {
     half: Half,
-    size: u16,
     addresses: QueueAddresses,
     is_enabled: bool,
     is_awake: bool,
@@ -396,7 +395,6 @@ impl Registers for Device {
         let event_index = self.accepted.contains(Features::EVENT_IDX);
         let set = Queue {
             half: Half::new(format, size, event_index, addresses),
-            size,
             addresses,
             is_enabled: false,
             is_awake: false,

@@ -387,6 +387,24 @@ fn driver_imports_downward_only() {
     check(&DRIVER);
 }
 
+/// host/fuzz builds the driver's source once more, and names its dependencies itself.
+#[test]
+fn fuzz_depends_on_what_the_driver_depends_on() {
+    let read = |manifest: &str| {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../..")
+            .join(manifest);
+        let text = fs::read_to_string(path).expect("a manifest");
+        let (_, rest) = text.split_once("\n[dependencies]\n").expect("dependencies");
+        let lines = rest.lines().take_while(|line| !line.starts_with('['));
+        let names = lines.filter_map(|line| Some(line.split_once(" = ")?.0.to_owned()));
+        names
+            .filter(|name| !name.starts_with('#'))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(read("driver/Cargo.toml"), read("host/fuzz/Cargo.toml"));
+}
+
 /// Fails with all that is wrong with a house, a line each.
 fn check(house: &House) {
     let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
