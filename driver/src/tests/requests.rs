@@ -1,10 +1,10 @@
 //! Requests that go well, and those that are refused before they are sent.
 
-use alloc::{vec, vec::Vec};
+use alloc::{boxed::Box, vec, vec::Vec};
 use core::{pin::pin, task::Poll};
 
 use crate::{
-    Cipher, CipherAlgorithm, Direction, DmaBuffer, Error, Options, Requirement,
+    Cipher, CipherAlgorithm, Direction, DmaBuffer, Error, Features, Options, Requirement,
     fake::{IV, KEY, Rig, Setup, is_in_memory, oracle, poll_once, run, times},
 };
 
@@ -113,6 +113,32 @@ fn answers_out_of_order_find_their_requests() {
             .collect();
         rig.device.batch(join(requests)).await;
     });
+}
+
+#[test]
+fn requests_side_by_side_have_descriptors_of_their_own_without_tables() {
+    let setup = Setup {
+        features: Setup::default().features - Features::INDIRECT_DESC,
+        ..Setup::default()
+    };
+    let rig = Rig::new(setup, Rig::options()).unwrap();
+    let session = rig.session(Direction::Encrypt);
+    let data = |number| vec![number; 32];
+    let mut requests: Vec<_> = (0..8)
+        .map(|number| {
+            let buffer = DmaBuffer::from_slice(&data(number)).unwrap();
+            let mut request = Box::pin(session.process(&IV, buffer));
+            assert!(poll_once(request.as_mut()).is_pending());
+            request
+        })
+        .collect();
+    assert_eq!(rig.fake.serve(0, usize::MAX), 8);
+    for (number, request) in (0..).zip(&mut requests) {
+        let Poll::Ready(Ok(answer)) = poll_once(request.as_mut()) else {
+            panic!("request {number} has no answer");
+        };
+        assert_eq!(answer[..], oracle(&KEY, &IV, &data(number)));
+    }
 }
 
 #[test]

@@ -29,6 +29,11 @@ pub const FUZZ: Tool = Tool {
     version: "0.13.2",
 };
 
+pub const MUTANTS: Tool = Tool {
+    name: "cargo-mutants",
+    version: "27.1.0",
+};
+
 pub const SEMVER_CHECKS: Tool = Tool {
     name: "cargo-semver-checks",
     version: "0.51.0",

@@ -7,6 +7,7 @@
 //! The one rule: a change that no test notices fails the command, and so does an entry that proves
 //! nothing.
 
+mod all;
 mod list;
 mod suites;
 mod tree;
@@ -29,8 +30,15 @@ use crate::{
 ///
 /// Fails when a change is not noticed, or when an entry proves nothing.
 pub fn run(project: &Project, words: &[String]) -> Result {
+    let (options, words): (Vec<_>, Vec<_>) = words.iter().partition(|word| is_option(word));
+    if let Some(minutes) = minutes(&options)? {
+        return match words[..] {
+            [] => all::run(project, &Tree::of(project)?, minutes),
+            _ => fail("mutants: all=yes takes minutes=N and nothing else"),
+        };
+    }
     let list = list::read()?;
-    for word in words {
+    for word in &words {
         if !list.iter().any(|mutant| mutant.matches(word)) {
             let kinds = KINDS.map(|(kind, _)| kind).join(" ");
             return fail(format_args!(
@@ -61,6 +69,28 @@ pub fn run(project: &Project, words: &[String]) -> Result {
     match survived {
         0 => Ok(()),
         _ => Err(Failure::Told(1)),
+    }
+}
+
+fn is_option(word: &str) -> bool {
+    word.starts_with("all=") || word.starts_with("minutes=")
+}
+
+/// Returns for how many minutes all is tried; `None` if the list is.
+fn minutes(options: &[&String]) -> Result<Option<u64>> {
+    let (mut is_all, mut minutes) = (false, 60);
+    for option in options {
+        match option.split_once('=') {
+            Some(("all", "yes")) => is_all = true,
+            Some(("minutes", value)) if value.parse().is_ok_and(|it: u64| it > 0) => {
+                minutes = value.parse().unwrap_or(minutes);
+            }
+            _ => return fail(format_args!("mutants: '{option}': all=yes and minutes=N")),
+        }
+    }
+    match (is_all, options) {
+        (false, [_, ..]) => fail("mutants: minutes=N is for all=yes"),
+        _ => Ok(is_all.then_some(minutes)),
     }
 }
 

@@ -24,7 +24,7 @@ const HANG_LIMIT: &str = "20";
 /// The driver without what takes longer to make than it saves. The number is nobody else's: cargo
 /// names what it builds by such options and not by the folder, and what is built of the copy must
 /// never take the place of what is built of the checkout.
-const QUICK: [&str; 3] = ["opt-level=0", "debug=0", "codegen-units=15"];
+pub const QUICK: [&str; 3] = ["opt-level=0", "debug=0", "codegen-units=15"];
 
 /// How a test ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
