@@ -65,7 +65,8 @@ impl<P: Platform> Device<P> {
     /// [`sessions_left_behind`](Self::sessions_left_behind) counts these.
     ///
     /// Interrupts from before the reset may arrive after it, so each queue goes on with what was
-    /// owed to it, two at most, four where messages travel. None of them counts as *unhandled*;
+    /// owed to it, two at most, four where messages travel, and what moves of its vector have left
+    /// behind. None of them counts as *unhandled*;
     /// until [`settle`](Self::settle) as many spurious ones may not either.
     ///
     /// # Errors
@@ -101,7 +102,7 @@ impl<P: Platform> Device<P> {
         self.end_strays(&old, &epoch);
         self.wait_for(&epoch, &epoch.control, &mut Deadline::after::<P>(limit_ns));
 
-        epoch.inherit_credits(old.credits());
+        epoch.inherit(old.owed());
         if old.spend_config() {
             epoch.owe_config();
         }

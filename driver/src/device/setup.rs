@@ -20,7 +20,7 @@ use crate::{
     epoch::{DataQueues, Epoch},
     heap::room_for,
     index::QueueIndex,
-    queue::{Layout, Queue, SessionTable},
+    queue::{Layout, Owed, Queue, SessionTable},
     transport::{Attached, MsixMessage, Transport},
     virtqueue::Format,
     wire::{Features, Form},
@@ -88,7 +88,7 @@ pub(crate) fn bring_up<P: Platform>(
         && options.trial_limit_ns > 0
     {
         brought_up = match try_queues(epoch, attached, options) {
-            Ok(Some((served, credits))) => {
+            Ok(Some((served, owed))) => {
                 let is_config_owed = epoch.spend_config();
                 // Before the next epoch takes memory.
                 drop(brought_up);
@@ -97,7 +97,7 @@ pub(crate) fn bring_up<P: Platform>(
                 if is_config_owed {
                     interrupts.owe_config();
                 }
-                epoch.inspect(|epoch| epoch.inherit_credits(credits.into_iter()))
+                epoch.inspect(|epoch| epoch.inherit(owed.into_iter()))
             }
             Ok(None) => brought_up,
             Err(error) => Err(error),
@@ -119,7 +119,7 @@ fn try_queues<P: Platform>(
     epoch: &Arc<Epoch<P>>,
     attached: &Arc<Attached>,
     options: &Options,
-) -> Result<Option<(DataQueues, Vec<u16>)>, Error> {
+) -> Result<Option<(DataQueues, Vec<Owed>)>, Error> {
     let served = served_queues(epoch, options.trial_limit_ns);
     let mut wanted = match (epoch.control.ended(), served) {
         (None, None) => return Ok(None),
@@ -140,13 +140,13 @@ fn try_queues<P: Platform>(
     epoch.drain();
     epoch.end(Error::ShutDown);
     wanted.sessions_left = epoch.control.sessions_taken() as u64;
-    let mut credits = room_for(epoch.data.len() + 1)?;
+    let mut owed = room_for(epoch.data.len() + 1)?;
     reset::<P>(attached, options.reset_limit_ns)?;
     // Once more: messages of what it has used until now may come.
     epoch.drain();
-    credits.extend(epoch.credits());
+    owed.extend(epoch.owed());
     epoch.take_back(options.forced_reset);
-    Ok(Some((wanted, credits)))
+    Ok(Some((wanted, owed)))
 }
 
 fn set_up<P: Platform>(

@@ -15,7 +15,7 @@ pub(crate) use self::data_queues::DataQueues;
 use crate::{
     Platform,
     capabilities::Capabilities,
-    queue::{Queue, SessionTable},
+    queue::{Owed, Queue, SessionTable},
     sync::atomic::{AtomicBool, AtomicU32, Ordering},
     transport::Attached,
     wire::Features,
@@ -93,17 +93,17 @@ impl<P: Platform> Epoch<P> {
     }
 
     /// Returns what each queue is owed in interrupts.
-    pub(crate) fn credits(&self) -> impl Iterator<Item = u16> {
-        self.queues().map(|queue| queue.stats().interrupt_credit)
+    pub(crate) fn owed(&self) -> impl Iterator<Item = Owed> {
+        self.queues().map(Queue::owed)
     }
 
     /// Takes over what the queues before a reset are owed, each by the vector that it had. What
     /// came by vectors that are not used any more is the control queue's to account for.
-    pub(crate) fn inherit_credits(&self, credits: impl Iterator<Item = u16>) {
-        for (position, credit) in credits.enumerate() {
+    pub(crate) fn inherit(&self, owed: impl Iterator<Item = Owed>) {
+        for (position, owed) in owed.enumerate() {
             self.queue_at(position)
                 .unwrap_or(&self.control)
-                .inherit_credit(credit);
+                .inherit(owed);
         }
     }
 

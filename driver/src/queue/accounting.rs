@@ -28,7 +28,8 @@
 //! raises it by what is owed then, since a message from before it may arrive after it.
 //!
 //! A recovery is therefore lenient, within bounds. The new queue begins with what the old one was
-//! owed, two at most (four where messages travel). It also keeps the credit for messages of its own
+//! owed, two at most (four where messages travel), and two more for each move since all was
+//! settled: a CPU that the vector has left may be late. It also keeps the credit for messages of its own
 //! that met the old queue (those for sessions that the recovery ended). No message that was sent
 //! counts as unhandled. Of messages that nobody sent, up to five can hide behind a queue with a
 //! vector of its own, until `settle`, which is exact again.
@@ -44,6 +45,14 @@ const CREDIT_CAP: u16 = LEFT_BEHIND + 1;
 /// More messages on their way where messages travel: one in an eventfd, one taken from it.
 const TRAVELLING: u16 = 2;
 
+/// What a queue is owed over its reset.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Owed {
+    credit: u16,
+    /// Of the cap: what moves have left behind.
+    moved: u16,
+}
+
 /// The credit of one queue.
 #[derive(Debug)]
 #[cfg_attr(test, derive(Clone))]
@@ -56,6 +65,8 @@ pub(crate) struct Accounting {
     cap: u16,
     /// The same when everything is settled.
     settled_cap: u16,
+    /// What moves of the vector have left behind since then, at most.
+    moved: u16,
     /// With EVENT_IDX, the `used_event` that the device reads. 0 is what a fresh ring holds, which
     /// also gives the first index after a reset its credit: QEMU signals that one unasked.
     armed: Option<u16>,
@@ -72,6 +83,7 @@ impl Accounting {
             credit: 0,
             cap: CREDIT_CAP,
             settled_cap: CREDIT_CAP,
+            moved: 0,
             armed: event_index.then_some(0),
             on_its_way: 1,
             quiet: None,
@@ -144,18 +156,31 @@ impl Accounting {
     /// Takes note that the vector is about to move to another CPU.
     pub(crate) fn move_vector(&mut self) {
         self.cap = self.cap.saturating_add(LEFT_BEHIND);
+        self.moved = self.moved.saturating_add(LEFT_BEHIND);
+    }
+
+    /// Returns what the queue is owed over a reset: as far as it can still arrive.
+    pub(crate) fn owed(&self) -> Owed {
+        // What a vector leaves behind, here and where it was before, and what travels.
+        let most = (LEFT_BEHIND + self.on_its_way - 1).saturating_add(self.moved);
+        Owed {
+            credit: self.credit.min(most),
+            moved: self.moved,
+        }
     }
 
     /// Gives away what the queue is owed, to the one in its place.
-    pub(crate) fn hand_over(&mut self) -> u16 {
-        core::mem::take(&mut self.credit)
+    pub(crate) fn hand_over(&mut self) -> Owed {
+        let owed = self.owed();
+        self.credit = 0;
+        owed
     }
 
-    /// Takes over what the queue was owed before a reset, as far as it can still arrive.
-    pub(crate) fn inherit(&mut self, credit: u16) {
-        // What a vector leaves behind, and what travels.
-        let credit = credit.min(LEFT_BEHIND + self.on_its_way - 1);
-        self.cap = self.cap.saturating_add(credit);
+    /// Takes over what the queue was owed before a reset.
+    pub(crate) fn inherit(&mut self, owed: Owed) {
+        let Owed { credit, moved } = owed;
+        self.cap = self.cap.saturating_add(credit).saturating_add(moved);
+        self.moved = self.moved.saturating_add(moved);
         self.credit = self.credit.saturating_add(credit);
     }
 
@@ -176,6 +201,7 @@ impl Accounting {
         }
         self.credit = 0;
         self.cap = self.settled_cap;
+        self.moved = 0;
         true
     }
 
@@ -269,13 +295,15 @@ mod tests {
         for _ in 0..5 {
             let before = accounting;
             accounting = Accounting::new(false);
-            accounting.inherit(before.credit());
+            accounting.inherit(before.owed());
             accounting.observe(100);
             assert!(accounting.credit() <= CREDIT_CAP + LEFT_BEHIND);
         }
         assert_eq!(accounting.credit(), CREDIT_CAP + LEFT_BEHIND);
+        let mut before = Accounting::new(false);
+        before.observe(1);
         let mut accounting = Accounting::new(false);
-        accounting.inherit(1);
+        accounting.inherit(before.owed());
         assert!(accounting.spend());
         assert!(!accounting.spend());
     }
@@ -284,8 +312,35 @@ mod tests {
     fn what_travels_is_owed_over_a_reset_too() {
         let mut accounting = Accounting::new(false);
         accounting.let_messages_travel();
-        accounting.inherit(7);
+        let mut before = Accounting::new(false);
+        before.let_messages_travel();
+        before.observe(7);
+        accounting.inherit(before.owed());
         assert_eq!((0..9).filter(|_| accounting.spend()).count(), 4);
+    }
+
+    /// CPUs that the vector has left may all be late to answer, also when the queue is reset
+    /// meanwhile, and again.
+    #[test]
+    fn what_moves_have_left_behind_is_owed_over_resets_until_it_is_settled() {
+        let mut accounting = Accounting::new(false);
+        for _ in 0..3 {
+            accounting.observe(100);
+            accounting.move_vector();
+        }
+        accounting.observe(200);
+        for _ in 0..2 {
+            let before = accounting;
+            accounting = Accounting::new(false);
+            accounting.inherit(before.owed());
+        }
+        let left = LEFT_BEHIND + 3 * LEFT_BEHIND;
+        assert_eq!(accounting.credit(), left);
+        accounting.observe(300);
+        assert_eq!(accounting.credit(), CREDIT_CAP + 3 * LEFT_BEHIND + left);
+        assert!(accounting.settle(0, 0));
+        accounting.observe(400);
+        assert_eq!(accounting.credit(), CREDIT_CAP);
     }
 
     /// A queue with a vector of its own, from the device to the handler, in plain numbers.

@@ -58,6 +58,7 @@ use self::{
     slot::{NONE, Slot, Word},
 };
 pub(crate) use self::{
+    accounting::Owed,
     batch::Batch,
     block::INLINE_LEN,
     body::{Body, Inline},
@@ -261,8 +262,13 @@ impl<P: Platform> Queue<P> {
     }
 
     /// Takes over the credit of the queue that was here before a reset.
-    pub(crate) fn inherit_credit(&self, credit: u16) {
-        self.with(|guarded| guarded.accounting.inherit(credit));
+    pub(crate) fn inherit(&self, owed: Owed) {
+        self.with(|guarded| guarded.accounting.inherit(owed));
+    }
+
+    /// Returns what the queue is owed in interrupts over a reset.
+    pub(crate) fn owed(&self) -> Owed {
+        self.with(|guarded| guarded.accounting.owed())
     }
 
     /// Spends a credit, if there is one, for an interrupt of a queue that is gone.
