@@ -68,7 +68,7 @@ pub struct Machine {
     pub device_options: String,
     /// The words of each device of host/device, in a process of its own.
     pub own: Vec<String>,
-    /// Those lie in slots, where devices leave and come while the guest runs.
+    /// Devices lie in slots, where they leave and come while the guest runs.
     pub hotplug: bool,
     /// Devices lie behind an IOMMU.
     pub iommu: bool,

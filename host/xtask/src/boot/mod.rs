@@ -79,6 +79,9 @@ fn run(
     show: Show,
 ) -> Result<(Run, Option<String>)> {
     let mut devices = Devices::start(variables.own_program(), &machine.own, machine.hotplug)?;
+    if machine.hotplug {
+        devices.put_in_slots(machine.devices, machine.vectors, &machine.device_options)?;
+    }
     let own = Own {
         arguments: devices.arguments(),
         words: devices.guest_words(),

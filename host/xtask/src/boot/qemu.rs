@@ -76,14 +76,19 @@ pub fn command(
     }
     for number in 0..machine.devices {
         let backend = format!("cryptodev-backend-builtin,id=cryptodev{number}");
+        command.extend(["-object".to_owned(), backend]);
+        if machine.hotplug {
+            // In a slot, as the others that leave and come are.
+            continue;
+        }
         let vectors = machine.vectors;
         let mut device = format!("virtio-crypto-pci,cryptodev=cryptodev{number},vectors={vectors}");
         if !machine.device_options.is_empty() {
             device = device + "," + &machine.device_options;
         }
-        command.extend(["-object".to_owned(), backend, "-device".to_owned(), device]);
+        command.extend(["-device".to_owned(), device]);
     }
-    if !own.arguments.is_empty() {
+    if !machine.own.is_empty() {
         command.extend(shared_memory(&machine.memory));
     }
     if machine.hotplug {
@@ -160,6 +165,10 @@ mod tests {
             assert!(two.contains(&backend) && two.contains(&device), "{two}");
         }
         assert!(!line("devices=0", &kernel()).contains("virtio-crypto"));
+        // Who puts it into a slot has its arguments.
+        let in_slot = line("hotplug=on", &kernel());
+        assert!(in_slot.contains("-object cryptodev-backend-builtin"));
+        assert!(!in_slot.contains("virtio-crypto") && !in_slot.contains("memory-backend"));
     }
 
     #[test]

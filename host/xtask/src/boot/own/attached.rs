@@ -9,6 +9,11 @@ const CRYPTO: &str = "virtio-id=20,config_size=56";
 /// Most descriptors of a queue that QEMU makes.
 const MOST_DESCRIPTORS: u32 = 1024;
 
+/// Returns the slot of this number, as an argument.
+pub fn port(number: usize) -> String {
+    format!("pcie-root-port,id=slot{number},chassis={number},slot={number}")
+}
+
 /// By which protocol a device is served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
@@ -55,8 +60,7 @@ impl Attached {
         let mut arguments = Vec::new();
         let mut add = |name: &str, value: String| arguments.extend([name.to_owned(), value]);
         if let Place::Slot(number) = self.place {
-            let port = format!("pcie-root-port,id=slot{number},chassis={number},slot={number}");
-            add("-device", port);
+            add("-device", port(number));
         }
         match self.protocol {
             Protocol::VfioUser => add("-device", self.json()),

@@ -4,6 +4,7 @@
 //! none that is dead or hangs makes a run wait.
 
 mod attached;
+mod builtin;
 mod monitor;
 mod process;
 
@@ -21,6 +22,7 @@ use crate::{
     project::Project,
     report::{Result, fail, say},
 };
+use builtin::Builtin;
 use monitor::Monitor;
 use process::Process;
 
@@ -107,6 +109,8 @@ pub fn ask(program: &Path, words: &[impl AsRef<OsStr>]) -> Result<Known> {
 pub struct Devices {
     program: PathBuf,
     devices: Vec<Device>,
+    /// QEMU's own that leave and come, with numbers behind those.
+    builtin: Vec<Builtin>,
     /// Where their sockets are.
     folder: PathBuf,
     /// By which they leave and come, if they do.
@@ -146,16 +150,8 @@ impl Devices {
         let Some(program) = program else {
             return fail("the device of our own is not built: './run.sh device --build' does it");
         };
-        // One process may have several runs at a time.
-        static RUNS: AtomicU32 = AtomicU32::new(0);
-        let run = RUNS.fetch_add(1, Ordering::Relaxed);
-        let folder = scratch(&format!("devices-{run}"))?;
-        let mut devices = Self {
-            program: program.to_owned(),
-            devices: Vec::new(),
-            monitor: may_leave.then(|| Monitor::at(&folder.join("monitor"))),
-            folder,
-        };
+        let mut devices = Self::in_folder(may_leave)?;
+        devices.program = program.to_owned();
         for (number, words) in own.iter().enumerate() {
             let device = devices.start_one(number, words, may_leave)?;
             devices.devices.push(device);
@@ -164,6 +160,34 @@ impl Devices {
             device.process.wait_for_socket()?;
         }
         Ok(devices)
+    }
+
+    /// Makes a place for sockets, and a monitor's if devices leave and come.
+    fn in_folder(may_leave: bool) -> Result<Self> {
+        // One process may have several runs at a time.
+        static RUNS: AtomicU32 = AtomicU32::new(0);
+        let run = RUNS.fetch_add(1, Ordering::Relaxed);
+        let folder = scratch(&format!("devices-{run}"))?;
+        let mut devices = Self::default();
+        devices.monitor = may_leave.then(|| Monitor::at(&folder.join("monitor")));
+        devices.folder = folder;
+        Ok(devices)
+    }
+
+    /// Puts so many of QEMU's own devices into slots, too, where they leave and come.
+    ///
+    /// # Errors
+    ///
+    /// Fails where there is no place for the monitor's socket.
+    pub fn put_in_slots(&mut self, count: u32, vectors: u32, options: &str) -> Result {
+        if count > 0 && self.monitor.is_none() {
+            *self = Self::in_folder(true)?;
+        }
+        let slots = self.devices.len()..;
+        let builtin = (0..count).zip(slots);
+        let builtin = builtin.map(|(number, slot)| Builtin::new(number, slot, vectors, options));
+        self.builtin.extend(builtin);
+        Ok(())
     }
 
     fn start_one(&self, number: usize, words: &str, may_leave: bool) -> Result<Device> {
@@ -204,6 +228,7 @@ impl Devices {
     pub fn arguments(&self) -> Vec<String> {
         let devices = self.devices.iter();
         let mut arguments: Vec<_> = devices.flat_map(|it| it.attached.arguments()).collect();
+        arguments.extend(self.builtin.iter().flat_map(Builtin::arguments));
         if let Some(monitor) = &self.monitor {
             arguments.extend(monitor.arguments());
         }
@@ -232,17 +257,16 @@ impl Devices {
         if command.is_empty() {
             return say(format_args!("'{line}': {TO_DEVICE}NUMBER COMMAND"));
         }
-        let index = number.parse().ok();
-        let Some(index) = index.filter(|index| *index < self.devices.len()) else {
+        let all = self.devices.len() + self.builtin.len();
+        let Some(index) = number.parse().ok().filter(|index| *index < all) else {
             return say(format_args!("device {number}: there is none"));
         };
-        let done = match command {
-            "unplug" => self.unplug(index),
-            "plug" => self.plug(index),
-            command => self.devices[index]
-                .process
-                .tell(command)
-                .map_err(Into::into),
+        let done = match (command, self.devices.get(index)) {
+            ("unplug", _) => self.unplug(index),
+            ("plug", Some(_)) => self.plug(index),
+            ("plug", None) => self.plug_builtin(index - self.devices.len()),
+            (command, Some(device)) => device.process.tell(command).map_err(Into::into),
+            (command, None) => fail(format_args!("'{command}': QEMU's own obeys no such word")),
         };
         if let Err(failure) = done {
             say(format_args!("device {number}: {}", failure.reason()));
@@ -250,7 +274,10 @@ impl Devices {
     }
 
     fn unplug(&self, index: usize) -> Result {
-        let id = &self.devices[index].attached.id;
+        let id = match self.devices.get(index) {
+            Some(device) => device.attached.id.clone(),
+            None => self.builtin[index - self.devices.len()].id(),
+        };
         self.tell_qemu("device_del", &format!(r#"{{"id":"{id}"}}"#))
     }
 
@@ -266,6 +293,11 @@ impl Devices {
         device.attached.id = id(index, life);
         device.attached.socket = socket;
         self.tell_qemu("device_add", &self.devices[index].attached.json())
+    }
+
+    fn plug_builtin(&mut self, index: usize) -> Result {
+        self.builtin[index].begin_next_life();
+        self.tell_qemu("device_add", &self.builtin[index].json())
     }
 
     fn tell_qemu(&self, command: &str, arguments: &str) -> Result {
@@ -403,6 +435,34 @@ mod tests {
         assert!(arguments.contains("-device pcie-root-port,id=slot0,chassis=0,slot=0 "));
         assert!(arguments.contains(r#""id":"own0-0","#) && arguments.contains(r#""bus":"slot0"}"#));
         assert!(arguments.contains(" -qmp unix:"));
+    }
+
+    #[test]
+    fn qemus_own_devices_have_slots_behind_those_of_ours() {
+        let program = stand_in("own-beside", "touch $1; exec sleep 1000");
+        let mut devices = Devices::start(Some(&program), &[String::new()], true).unwrap();
+        devices.put_in_slots(1, 3, "").unwrap();
+        let arguments = devices.arguments().join(" ");
+        for expected in [
+            "id=slot0,",
+            "id=slot1,",
+            r#""id":"builtin0-0","#,
+            " -qmp unix:",
+        ] {
+            assert_eq!(
+                arguments.matches(expected).count(),
+                1,
+                "{expected}: {arguments}"
+            );
+        }
+        let mut alone = Devices::start(None, &[], true).unwrap();
+        alone.put_in_slots(2, 0, "packed=on").unwrap();
+        let arguments = alone.arguments().join(" ");
+        assert!(
+            arguments.contains(r#""bus":"slot1","packed":true}"#),
+            "{arguments}"
+        );
+        assert!(arguments.contains(" -qmp unix:") && alone.guest_words().is_empty());
     }
 
     #[test]
