@@ -6,7 +6,7 @@ use virtio_crypto::{
 };
 
 use crate::{
-    oracle::{compute_digest, compute_tag},
+    digests::{compute_digest, compute_tag},
     rig::{FakePlatform, Fault, Rig, oracle, run},
     ways::{Cases, EVERY_WAY, How, Random, buffer, concat, exactly, hex, invalid},
 };

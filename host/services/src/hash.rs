@@ -3,7 +3,7 @@
 use virtio_crypto::{DmaBuffer, Error, HashAlgorithm, MessageDigest, Requirement};
 
 use crate::{
-    oracle::compute_digest,
+    digests::compute_digest,
     rig::{FakePlatform, Rig, Setup, run},
     ways::{Cases, EVERY_WAY, How, Random, buffer, concat, exactly, hex, invalid},
 };

@@ -24,6 +24,8 @@ mod chain;
 #[path = "../checks/mod.rs"]
 mod checks;
 mod ciphers;
+#[path = "../checks/digests.rs"]
+mod digests;
 mod ecdsa;
 mod examples;
 mod framing;

@@ -3,7 +3,7 @@
 use virtio_crypto::{Error, Mac, MacAlgorithm, Refusal, Requirement};
 
 use crate::{
-    oracle::compute_tag,
+    digests::compute_tag,
     rig::{FakePlatform, MAX_AUTH_KEY_LEN, Rig, is_in_memory, run},
     ways::{Cases, EVERY_WAY, How, Random, buffer, concat, exactly, hex, invalid},
 };

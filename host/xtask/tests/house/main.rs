@@ -303,7 +303,7 @@ const CALLS: House = House {
 const CHECKS: House = House {
     src: "host/services/checks",
     library: "checks",
-    roots: &["mod.rs", "convert.rs"],
+    roots: &["mod.rs", "convert.rs", "digests.rs"],
     rooms: &[
         // What is tried.
         "sequences",
@@ -319,6 +319,7 @@ const CHECKS: House = House {
         "tally",
         // What others include by its path.
         "convert",
+        "digests",
     ],
     by_root: &[],
     unsafe_rooms: &[],
