@@ -4,14 +4,17 @@
 //! sleepers. Closures instead of guards keep a lock from living across an `await`.
 //!
 //! *One at a time*, the one rule: a CPU that holds a lock takes no other, so there is no order to
-//! get wrong. Builds with debug assertions check it, also for a lock of the driver's (`bar`).
+//! get wrong. Builds with debug assertions check it, also for a lock of the driver's (`bar`). What
+//! handlers look at without a lock is [`Shown`].
 //!
 //! # Invariant
 //!
 //! *Exclusive*: from the compare-exchange that replaces `NOBODY` in `holder` to the store that
 //! puts it back, one closure runs, and only it reaches `value`. Interrupts stay masked meanwhile,
 //! so no handler of the same CPU comes between. A panic in the closure ends the run.
-#![expect(unsafe_code, reason = "the lock's inside")]
+#![expect(unsafe_code, reason = "the inside of the lock, and of what is shown")]
+
+mod shown;
 
 use core::{
     cell::UnsafeCell,
@@ -22,6 +25,7 @@ use core::{
 
 use x86_64::instructions::interrupts::without_interrupts;
 
+pub use self::shown::Shown;
 use crate::cpu;
 
 /// No CPU holds the lock.

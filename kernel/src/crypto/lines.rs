@@ -4,9 +4,10 @@
 //! For [`open`](crate::crypto::open). The one rule: a line is held back while a device on it is set
 //! up.
 
-use alloc::{boxed::Box, sync::Arc};
+use alloc::{boxed::Box, sync::Arc, vec::Vec};
+use core::ptr;
 
-use spin::Once;
+use spin::{Mutex, Once};
 
 use crate::{
     bus,
@@ -16,19 +17,19 @@ use crate::{
         vectors,
     },
     platform::CryptoDevice,
+    sync::Shown,
 };
 
 /// A line that is routed.
 struct Line {
     pin: Pin,
-    devices: Once<Box<Member>>,
+    /// Those on it: a handler walks the list while another takes its place.
+    devices: Shown<Devices>,
+    /// Held while one does.
+    changing: Mutex<()>,
 }
 
-/// A device on a line, and the next one: a handler walks the list while devices are added.
-struct Member {
-    device: Arc<CryptoDevice>,
-    next: Once<Box<Member>>,
-}
+type Devices = Vec<Arc<CryptoDevice>>;
 
 /// By number. A line that cannot be routed stays `None`.
 static LINES: [Once<Option<&'static Line>>; 256] = [const { Once::new() }; 256];
@@ -51,8 +52,12 @@ impl Line {
         };
         match ioapic::route(bus::tables(), number, vector, apic::id()) {
             Ok(pin) => {
-                let devices = Once::new();
-                let line = &*Box::leak(Box::new(Self { pin, devices }));
+                let line = Self {
+                    pin,
+                    devices: Shown::new(),
+                    changing: Mutex::new(()),
+                };
+                let line = &*Box::leak(Box::new(line));
                 BY_VECTOR[usize::from(vector.number())].call_once(|| line);
                 Some(line)
             }
@@ -63,31 +68,58 @@ impl Line {
         }
     }
 
-    fn devices(&self) -> impl Iterator<Item = &CryptoDevice> {
-        let first = self.devices.get();
-        let members = core::iter::successors(first, |member| member.next.get());
-        members.map(|member| &*member.device)
+    fn has_devices(&self) -> bool {
+        self.devices.look(|devices| !devices.is_empty()) == Some(true)
+    }
+
+    /// Replaces the list by what `f` makes of it.
+    fn change(&self, f: impl FnOnce(Devices) -> Devices) {
+        let old = {
+            let _changing = self.changing.lock();
+            let devices = self.devices.look(Devices::clone).unwrap_or_default();
+            self.devices.replace(Some(Box::new(f(devices))))
+        };
+        // A device that is dropped here is dropped without a lock.
+        drop(old);
     }
 
     fn add(&self, device: Arc<CryptoDevice>) {
-        let mut place = &self.devices;
-        while let Some(member) = place.get() {
-            place = &member.next;
+        self.change(|mut devices| {
+            devices.push(device);
+            devices
+        });
+    }
+
+    /// Forgets a device, and holds the line back if it was the last: nobody is left to answer.
+    fn forget(&self, device: &CryptoDevice) {
+        let is_it = |known: &Arc<CryptoDevice>| ptr::eq(&**known, device);
+        if self.devices.look(|devices| devices.iter().any(is_it)) != Some(true) {
+            return;
         }
-        place.call_once(|| {
-            Box::new(Member {
-                device,
-                next: Once::new(),
-            })
+        self.change(|mut devices| {
+            devices.retain(|known| !is_it(known));
+            if devices.is_empty() {
+                self.pin.mask();
+            }
+            devices
         });
     }
 }
 
 fn on_line(vector: u8) {
     if let Some(line) = BY_VECTOR[usize::from(vector)].get() {
-        for device in line.devices() {
-            device.handle_intx();
-        }
+        line.devices.look(|devices| {
+            for device in devices {
+                device.handle_intx();
+            }
+        });
+    }
+}
+
+/// Forgets a device that has left.
+pub(super) fn forget(device: &CryptoDevice) {
+    for line in LINES.iter().filter_map(Once::get).flatten() {
+        line.forget(device);
     }
 }
 
@@ -114,7 +146,7 @@ impl Held {
 impl Drop for Held {
     fn drop(&mut self) {
         // A line without a device here belongs to a device that this kernel does not know.
-        if self.0.devices.is_completed() {
+        if self.0.has_devices() {
             self.0.pin.unmask();
         }
     }

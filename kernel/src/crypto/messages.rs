@@ -1,12 +1,11 @@
 //! Vectors of their own for a device's MSI-X entries, each of which interrupts one CPU.
 //!
-//! For [`open`](crate::crypto::open). The one rule: a vector has one sender for good, so its
-//! handler finds the device without a search.
+//! For [`open`](crate::crypto::open). The one rule: a vector has one sender until that has left, so
+//! its handler finds the device without a search.
 
-use alloc::{sync::Arc, vec::Vec};
+use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use core::ptr;
 
-use spin::Once;
 use virtio_crypto::transport::{MsixEntry, MsixMessage};
 use virtio_drivers::transport::pci::bus::DeviceFunction;
 
@@ -15,10 +14,11 @@ use crate::{
     interrupts::vectors::{self, Vector},
     platform::{self, CryptoDevice},
     smp,
+    sync::Shown,
+    task::executor,
 };
 
-/// The sender of a vector. Aligned, so that its place in the table below is found by a shift.
-#[repr(align(16))]
+/// The sender of a vector.
 struct Source {
     device: Arc<CryptoDevice>,
     entry: MsixEntry,
@@ -27,21 +27,17 @@ struct Source {
 }
 
 /// By vector.
-static SOURCES: [Once<Source>; 256] = [const { Once::new() }; 256];
+static SOURCES: [Shown<Source>; 256] = [const { Shown::new() }; 256];
 
 /// Answers a device's first entries, which are all that one with a single data queue has: what an
 /// entry is for is known here, and need not be found out at each interrupt.
 fn on_first<const ENTRY: u16>(vector: u8) {
     // Before the device is in its place there is nothing to do yet.
-    if let Some(source) = SOURCES[usize::from(vector)].get() {
-        source.device.handle_interrupt(MsixEntry(ENTRY));
-    }
+    SOURCES[usize::from(vector)].look(|source| source.device.handle_interrupt(MsixEntry(ENTRY)));
 }
 
 fn on_other(vector: u8) {
-    if let Some(source) = SOURCES[usize::from(vector)].get() {
-        source.device.handle_interrupt(source.entry);
-    }
+    SOURCES[usize::from(vector)].look(|source| source.device.handle_interrupt(source.entry));
 }
 
 /// Returns what the vector of an entry calls.
@@ -54,19 +50,31 @@ fn handler_of(entry: MsixEntry) -> fn(u8) {
     }
 }
 
-fn source(device: &CryptoDevice, entry: MsixEntry) -> Option<&'static Source> {
-    let is_it = |source: &&Source| ptr::eq(&*source.device, device) && source.entry == entry;
-    SOURCES.iter().filter_map(Once::get).find(is_it)
+impl Source {
+    fn is_of(&self, device: &CryptoDevice) -> bool {
+        ptr::eq(&*self.device, device)
+    }
+}
+
+/// Returns the vector of a device's MSI-X entry, and the CPU that it interrupts at first.
+fn source(device: &CryptoDevice, entry: MsixEntry) -> Option<(Vector, u32)> {
+    let vector_and_cpu = |source: &Source| {
+        let is_it = source.is_of(device) && source.entry == entry;
+        is_it.then_some((source.vector, source.cpu))
+    };
+    SOURCES
+        .iter()
+        .find_map(|place| place.look(vector_and_cpu).flatten())
 }
 
 /// Returns the vector that this kernel gave an MSI-X entry of a device's.
 pub fn vector_of(device: &CryptoDevice, entry: MsixEntry) -> Option<Vector> {
-    source(device, entry).map(|source| source.vector)
+    source(device, entry).map(|(vector, _)| vector)
 }
 
 /// Returns the CPU that an MSI-X entry of a device's has interrupted from the first on.
 pub fn first_cpu_of(device: &CryptoDevice, entry: MsixEntry) -> Option<u32> {
-    source(device, entry).map(|source| source.cpu)
+    source(device, entry).map(|(_, cpu)| cpu)
 }
 
 /// The way of an MSI-X entry's message.
@@ -117,11 +125,38 @@ pub(super) fn routes(function: DeviceFunction, entries: usize, data_queues: usiz
 /// Lets the vectors of `routes` call `device` from here on, the first of them for its first entry.
 pub(super) fn connect(routes: Vec<Route>, device: &Arc<CryptoDevice>) {
     for (entry, route) in (0..).map(MsixEntry).zip(routes) {
-        SOURCES[usize::from(route.vector.number())].call_once(|| Source {
+        let source = Source {
             device: device.clone(),
             entry,
             vector: route.vector,
             cpu: route.cpu,
-        });
+        };
+        SOURCES[usize::from(route.vector.number())].replace(Some(Box::new(source)));
+    }
+}
+
+/// Takes the vectors of a device that has left back.
+pub(super) fn forget(device: &CryptoDevice) {
+    let is_its = |place: &&Shown<Source>| place.look(|source| source.is_of(device)) == Some(true);
+    let sources = SOURCES.iter().filter(is_its);
+    let sources: Vec<_> = sources.filter_map(|place| place.replace(None)).collect();
+    // A message may have reached a CPU that has not answered it yet. Where a task runs, what came
+    // before has been answered.
+    let tasks = (0..smp::online()).map(|cpu| executor::spawn_on(cpu, async {}));
+    for task in tasks.collect::<Vec<_>>() {
+        match task {
+            Ok(task) => executor::block_on(task),
+            Err(full) => panic!("no room for one task more than {}", full.max),
+        }
+    }
+    for source in sources {
+        vectors::give_back(source.vector);
+    }
+}
+
+/// Gives vectors back that no device has come to use.
+pub(super) fn give_back(routes: Vec<Route>) {
+    for route in routes {
+        vectors::give_back(route.vector);
     }
 }

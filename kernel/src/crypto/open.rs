@@ -24,7 +24,10 @@ use virtio_drivers::transport::pci::{
 use crate::{
     bus::{self, pci},
     command_line,
-    crypto::{lines::Held, messages},
+    crypto::{
+        lines::{self, Held},
+        messages,
+    },
     platform::{CryptoDevice, KernelPlatform},
 };
 
@@ -103,8 +106,10 @@ pub fn open_crypto(index: usize, reach: Reach, wiring: Wiring, options: Options)
     device.map(Some)
 }
 
-/// Takes note that the device of a function has left, so that another one there may be set up.
-/// `device` finds out here that it is gone: later it would reset the next one.
+/// Takes note that the device of a function has left, so that another one there may be set up: its
+/// interrupts and its place are free again, and when the caller drops it, so is its memory.
+/// `device` finds out here that it is gone: later it would reset the next one. Waits until every
+/// CPU has run a task, so that none still has an interrupt of it to answer.
 ///
 /// # Panics
 ///
@@ -112,6 +117,8 @@ pub fn open_crypto(index: usize, reach: Reach, wiring: Wiring, options: Options)
 pub fn left(function: DeviceFunction, device: &CryptoDevice) {
     let answer = device.check();
     assert!(answer.is_err(), "the device of {function} answers");
+    messages::forget(device);
+    lines::forget(device);
     TAKEN.lock().retain(|taken| *taken != function);
 }
 
@@ -182,7 +189,15 @@ fn set_up(
     options
         .messages
         .extend(routes.iter().map(|route| route.message));
-    let device = Arc::new(Device::new(transport, options)?);
-    messages::connect(routes, &device);
-    Ok(device)
+    match Device::new(transport, options) {
+        Ok(device) => {
+            let device = Arc::new(device);
+            messages::connect(routes, &device);
+            Ok(device)
+        }
+        Err(error) => {
+            messages::give_back(routes);
+            Err(error)
+        }
+    }
 }

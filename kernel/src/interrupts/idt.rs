@@ -202,6 +202,11 @@ pub fn set_handler(vector: u8, handler: Handler) {
     HANDLERS[usize::from(vector)].store(handler as usize, Ordering::Release);
 }
 
+/// From here on nobody expects a vector. What it called may still be at work on another CPU.
+pub fn remove_handler(vector: u8) {
+    HANDLERS[usize::from(vector)].store(0, Ordering::Relaxed);
+}
+
 /// Returns how many interrupts came that nobody had asked for.
 pub fn unexpected() -> u64 {
     UNEXPECTED.load(Ordering::Relaxed)

@@ -3,22 +3,23 @@
 //! For rooms that drive a device that interrupts. The one rule: what a device or a pin raises is a
 //! [`Vector`], and only [`allocate`] makes one, so it is never an exception's or the kernel's own.
 
-use core::{
-    fmt,
-    sync::atomic::{AtomicU8, Ordering},
-};
+use alloc::vec::Vec;
+use core::fmt;
 
 use crate::{
     cpu,
     interrupts::idt::{self, Handler},
+    sync::SpinLock,
 };
 
 /// Vectors below are exceptions; the next 16 are where the 8259s are parked.
 const FIRST: u8 = 0x30;
 /// The local APIC's own vectors and the parked 8259s' begin here.
 const END: u8 = 0xe0;
+const COUNT: usize = (END - FIRST) as usize;
 
-static NEXT: AtomicU8 = AtomicU8::new(FIRST);
+/// Which are given out, from the first on.
+static TAKEN: SpinLock<[bool; COUNT]> = SpinLock::new("vectors", [false; COUNT]);
 
 /// A vector that has been given out, with its handler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,13 +41,12 @@ pub struct NoVector {
 
 impl fmt::Display for NoVector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (left, all) = (self.left, END - FIRST);
-        write!(f, "{left} of {all} interrupt vectors are left")
+        let left = self.left;
+        write!(f, "{left} of {COUNT} interrupt vectors are left")
     }
 }
 
-/// Gives out a vector that calls `handler`. Vectors are not given back: a device that leaves keeps
-/// its own.
+/// Gives out a vector that calls `handler`.
 ///
 /// # Errors
 ///
@@ -66,24 +66,44 @@ pub fn allocate_all(
     count: usize,
     handler_of: impl Fn(usize) -> Handler,
 ) -> Result<impl Iterator<Item = Vector>, NoVector> {
-    let take = |next: u8| {
-        let end = usize::from(next) + count;
-        u8::try_from(end).ok().filter(|end| *end <= END)
-    };
-    let first = NEXT.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take);
-    let first = first.map_err(|next| NoVector {
-        left: usize::from(END - next),
+    let mut vectors = Vec::with_capacity(count.min(COUNT));
+    TAKEN.with(|taken| {
+        let left = count_left(taken);
+        if count > left {
+            return Err(NoVector { left });
+        }
+        let free = (FIRST..END).zip(taken).filter(|(_, taken)| !**taken);
+        for (vector, taken) in free.take(count) {
+            *taken = true;
+            // There is room: nothing is allocated here.
+            vectors.push(vector);
+        }
+        Ok(())
     })?;
-    let vectors = (first..END).take(count);
-    for (place, vector) in vectors.clone().enumerate() {
-        idt::set_handler(vector, handler_of(place));
+    for (place, vector) in vectors.iter().enumerate() {
+        idt::set_handler(*vector, handler_of(place));
     }
-    Ok(vectors.map(Vector))
+    Ok(vectors.into_iter().map(Vector))
+}
+
+/// Takes a vector back, for the next that wants one. What raised it is silent: a message that comes
+/// after all is one that nobody expects, or the next owner's.
+pub fn give_back(vector: Vector) {
+    idt::remove_handler(vector.0);
+    let was_taken = TAKEN.with(|taken| {
+        let place = taken.get_mut(usize::from(vector.0 - FIRST));
+        place.is_some_and(core::mem::take)
+    });
+    assert!(was_taken, "vector {} is given back twice", vector.0);
 }
 
 /// Returns how many are left.
 pub fn left() -> usize {
-    usize::from(END - NEXT.load(Ordering::Relaxed))
+    TAKEN.with(|taken| count_left(taken))
+}
+
+fn count_left(taken: &[bool]) -> usize {
+    taken.iter().filter(|taken| !**taken).count()
 }
 
 /// A message that raises a vector: what a device writes, and where. The address is no memory.

@@ -44,6 +44,11 @@ pub fn allocations() -> u64 {
     ALLOCATIONS.load(Ordering::Relaxed)
 }
 
+/// Returns how many bytes are allocated now.
+pub fn used_bytes() -> usize {
+    HEAP.0.with(|heap| heap.used())
+}
+
 // SAFETY: `Heap` keeps the contract; the lock makes it callable from any CPU and any interrupt.
 unsafe impl GlobalAlloc for KernelHeap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {

@@ -184,8 +184,9 @@ pub fn own_lock_masks_interrupts() {
 
 pub fn vectors_are_given_out_once() {
     let mut seen = [false; 256];
-    let mut given = 0;
+    let (mut given, mut last) = (0, None);
     while let Ok(vector) = vectors::allocate(|_| ()) {
+        last = Some(vector);
         assert!(!core::mem::replace(
             &mut seen[usize::from(vector.number())],
             true
@@ -194,5 +195,11 @@ pub fn vectors_are_given_out_once() {
         given += 1;
     }
     assert!(given > 100, "only {given} vectors");
+    // One that is given back is the next that is given out.
+    let last = last.unwrap();
+    vectors::give_back(last);
+    assert_eq!(vectors::left(), 1);
+    assert_eq!(vectors::allocate(|_| ()), Ok(last));
+    assert!(vectors::allocate(|_| ()).is_err());
     assert!(boot::command_line().len() < 1024);
 }
