@@ -20,8 +20,9 @@ use crate::{
     sync::SpinLock,
 };
 
-/// Bytes of the heap.
+/// Bytes of the heap at least; where there is more memory, an eighth of that, as far as this many.
 pub const HEAP_LEN: usize = 8 << 20;
+const MOST_LEN: usize = 32 << 20;
 
 struct KernelHeap(SpinLock<Heap>);
 
@@ -31,12 +32,15 @@ static HEAP: KernelHeap = KernelHeap(SpinLock::new("heap", Heap::empty()));
 static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
 
 pub(super) fn init() {
-    let Some(start) = manager::allocate_frames(HEAP_LEN / FRAME_LEN) else {
+    let frames = manager::free_frame_count() / 8;
+    let frames = frames.clamp(HEAP_LEN / FRAME_LEN, MOST_LEN / FRAME_LEN);
+    let Some(start) = manager::allocate_frames(frames) else {
         panic!("no memory for the heap");
     };
     let start = layout::physical(start).as_mut_ptr();
     // SAFETY: frames taken for the heap alone, mapped for good.
-    HEAP.0.with(|heap| unsafe { heap.init(start, HEAP_LEN) });
+    HEAP.0
+        .with(|heap| unsafe { heap.init(start, frames * FRAME_LEN) });
 }
 
 /// Returns how many allocations there have been.
