@@ -160,7 +160,7 @@ case ${1:-} in
 --update) can_be_root && apt_update >/dev/null 2>&1; exit ;;
 -*) say "no such option: $1; ./run.sh --help lists them" && exit 2 ;;
 "" | demo | test | lint | bench | bench-guest | probe | device | linux-guest | setup | env |\
-    fuzz | mutants | miri | sanitize | deny | semver)
+    fuzz | mutants | soak | miri | sanitize | deny | semver)
     check_directories && setup_rust ;;
 # Needs no kernel, and installs nothing where any compiler is.
 qemu) check_directories && { at_top bounded rustc --version >/dev/null 2>&1 || setup_rust; } ;;

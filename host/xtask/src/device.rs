@@ -17,13 +17,14 @@ use crate::{
 };
 
 /// What can be run on it.
-const COMMANDS: [&str; 6] = [
+const COMMANDS: [&str; 7] = [
     "demo",
     "test",
     "probe",
     "bench",
     "bench-guest",
     "linux-guest",
+    "soak",
 ];
 
 /// Starts it, and runs on it what the words say.

@@ -76,6 +76,7 @@ const COMMANDS: &[Command] = &[
     ("mutants", proof::mutants::run),
     ("miri", proof::miri::run),
     ("sanitize", proof::sanitize::run),
+    ("soak", proof::soak::run),
     ("deny", |project, _| proof::deny::run(project)),
     ("semver", |project, _| proof::semver::run(project)),
     ("qemu", qemu::run),

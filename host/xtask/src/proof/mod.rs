@@ -11,4 +11,5 @@ mod nightly;
 mod progress;
 pub mod sanitize;
 pub mod semver;
+pub mod soak;
 pub mod tools;

@@ -91,4 +91,16 @@ const PROOFS: &[Proof] = &[
         words: &["sanitize", "address", "virtio-crypto", "cancellation"],
         prints: &["sanitize: pass kind=address tests=*"],
     },
+    Proof {
+        test: "proof_soak",
+        has_tool: |_| true,
+        words: &["soak", "seconds=8", "cpus=2"],
+        prints: &["soak: pass requests=* unhandled=0 *"],
+    },
+    Proof {
+        test: "proof_soak_load",
+        has_tool: |_| true,
+        words: &["soak", "load=yes", "seconds=4", "cpus=2"],
+        prints: &["soak: load pass callers=1024 *inversions=0 *"],
+    },
 ];
