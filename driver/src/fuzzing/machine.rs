@@ -9,6 +9,7 @@ use core::{
     cell::{Cell, RefCell},
     ops::Range,
     ptr::NonNull,
+    sync::atomic::{AtomicU32, Ordering},
 };
 use std::thread_local;
 
@@ -42,11 +43,17 @@ struct Machine {
     mapped: RefCell<Vec<(u64, usize)>>,
     step: RefCell<Option<Box<Step>>>,
     now_ns: Cell<u64>,
-    cpu: Cell<u32>,
+    /// The first number of this thread's CPUs.
+    first_cpu: u32,
+    /// Which of them it is now; none before a target has run on this thread.
+    cpu: Cell<Option<u32>>,
     are_masked: Cell<bool>,
     /// So many allocations from now there is no memory left for one.
     allocations_left: Cell<Option<u32>>,
 }
+
+/// How many threads have a machine.
+static THREADS: AtomicU32 = AtomicU32::new(0);
 
 thread_local!(static MACHINE: Machine = Machine::new());
 
@@ -66,7 +73,10 @@ impl Machine {
             mapped: RefCell::default(),
             step: RefCell::default(),
             now_ns: Cell::new(0),
-            cpu: Cell::new(0),
+            // No other thread's, nor one of the fake platform; and every remainder is that of the
+            // number that a target sets.
+            first_cpu: ((1 << 18) + THREADS.fetch_add(1, Ordering::Relaxed)) * 2520,
+            cpu: Cell::new(None),
             are_masked: Cell::new(false),
             allocations_left: Cell::new(None),
         }
@@ -117,7 +127,7 @@ pub(super) fn start() {
         machine.mapped.borrow_mut().clear();
         machine.step.take();
         machine.now_ns.set(0);
-        machine.cpu.set(0);
+        machine.cpu.set(Some(0));
         machine.are_masked.set(false);
         machine.allocations_left.set(None);
         // SAFETY: so many bytes of this thread's own.
@@ -137,7 +147,7 @@ pub(super) fn clear_step() {
 
 /// The calls that follow are those of a CPU with this number.
 pub(super) fn set_cpu(cpu: u32) {
-    MACHINE.with(|machine| machine.cpu.set(cpu));
+    MACHINE.with(|machine| machine.cpu.set(Some(cpu)));
 }
 
 /// Tells whether interrupts are masked.
@@ -223,6 +233,14 @@ pub(super) fn mapped() -> Vec<(u64, usize)> {
     MACHINE.with(|machine| machine.mapped.borrow().clone())
 }
 
+/// The CPU of a thread on which another platform's driver runs.
+fn other_cpu() -> u32 {
+    #[cfg(test)]
+    return crate::fake::FakePlatform::cpu();
+    #[cfg(not(test))]
+    0
+}
+
 /// What the driver calls the machine.
 #[derive(Debug)]
 pub(super) struct Kernel;
@@ -297,7 +315,11 @@ unsafe impl Platform for Kernel {
     }
 
     fn cpu() -> u32 {
-        MACHINE.with(|machine| machine.cpu.get())
+        // The driver asks the first platform that it meets for all CPUs.
+        MACHINE.with(|machine| match machine.cpu.get() {
+            Some(cpu) => machine.first_cpu + cpu,
+            None => other_cpu(),
+        })
     }
 
     fn map_registers(address: u64, len_bytes: usize) -> Option<NonNull<u8>> {
