@@ -40,8 +40,8 @@ pub fn answers(input: &[u8]) {
 struct Lies {
     /// To any of them.
     at_all: Cell<bool>,
-    /// To an id, by which sessions are mixed up.
-    of_ids: Cell<bool>,
+    /// Of sessions: what the driver takes for one may be another.
+    of_sessions: Cell<bool>,
 }
 
 fn play(world: &Rc<World>, pair: &Rc<Pair>) {
@@ -53,7 +53,7 @@ fn play(world: &Rc<World>, pair: &Rc<Pair>) {
         if world.is_over() {
             break;
         }
-        world.is_honest.set(!lies.of_ids.get());
+        world.is_honest.set(!lies.of_sessions.get());
         world.fates.take();
         let what = world.byte();
         let session = world.some_session();
@@ -116,8 +116,8 @@ fn decide_fates(world: &Rc<World>, lies: &Rc<Lies>) {
             lies.at_all.set(true);
             world.is_honest.set(false);
         }
-        if matches!(fate, Fate::Id(_)) && request.kind == QueueKind::Control {
-            lies.of_ids.set(true);
+        if !matches!(fate, Fate::AsItIs | Fate::Later) && request.kind == QueueKind::Control {
+            lies.of_sessions.set(true);
         }
         world.fates.borrow_mut().push((fate, *request));
         fate

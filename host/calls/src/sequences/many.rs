@@ -144,10 +144,10 @@ impl World {
         machine::is_back(&buffer);
         let is_right = match outcome {
             Ok(()) => !self.is_honest.get() || buffer[..] == session.spec.transform(iv, data)[..],
-            // Wiped wherever the device had it.
+            // Wiped wherever the device had it: some pieces, of whatever length they are.
             Err(_) => {
-                let mut pieces = buffer.chunks(16).zip(data.chunks(16));
-                pieces.all(|(now, was)| now == was || now.iter().all(|byte| *byte == 0))
+                let mut bytes = buffer.iter().zip(data);
+                bytes.all(|(now, was)| now == was || *now == 0)
             }
         };
         assert!(
