@@ -95,9 +95,8 @@ impl SplitHalf {
         let needed = self.queue.needs_notification(&*memory()).unwrap() || is_over_event;
         // Pairs with the driver's barrier between allowing interrupts and looking at `idx`.
         fence(Ordering::SeqCst);
-        let flags: u16 = memory()
-            .read_obj(GuestAddress(self.addresses.available()))
-            .unwrap();
+        let at = GuestAddress(self.addresses.available());
+        let flags: u16 = memory().load(at, Ordering::Relaxed).unwrap();
         needed && u16::from_le(flags) & NO_INTERRUPT == 0
     }
 
@@ -107,7 +106,8 @@ impl SplitHalf {
             return false;
         }
         let at = self.addresses.available() + 4 + 2 * u64::from(self.size);
-        let event: u16 = memory().read_obj(GuestAddress(at)).unwrap();
+        // As the driver stores it: by one access.
+        let event: u16 = memory().load(GuestAddress(at), Ordering::Relaxed).unwrap();
         let new = self.queue.next_used();
         need_event(u16::from_le(event), new, new.wrapping_sub(moved))
     }
@@ -132,9 +132,8 @@ impl SplitHalf {
             .unwrap();
         let next = index.wrapping_add(advance);
         fence(Ordering::SeqCst);
-        memory()
-            .write_obj(next.to_le(), GuestAddress(self.addresses.used() + 2))
-            .unwrap();
+        let at = GuestAddress(self.addresses.used() + 2);
+        memory().store(next.to_le(), at, Ordering::Release).unwrap();
         self.queue.set_next_used(next);
         self.moved = self.moved.wrapping_add(advance);
     }
