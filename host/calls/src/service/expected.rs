@@ -13,7 +13,10 @@ use super::{
     request::Request,
     spec::{Hashed, Kind, Spec},
 };
-use crate::oracle::{cipher_oracle, compute_digest, compute_tag};
+use crate::{
+    checks::digests::{compute_digest, compute_tag},
+    oracle::cipher_oracle,
+};
 
 /// What goes into a request, and what comes of it where the device is honest.
 #[derive(Debug)]
