@@ -75,6 +75,11 @@ impl Books {
         }
     }
 
+    /// Tells whether no session and no slot is missing.
+    pub fn serves_like(&self, beginning: &Self) -> bool {
+        (self.sessions, self.slots) == (beginning.sessions, beginning.slots)
+    }
+
     /// Tells whether nothing is missing.
     pub fn equals(&self, beginning: &Self) -> bool {
         let counts = |books: &Self| (books.sessions, books.slots, books.frames, books.heap);

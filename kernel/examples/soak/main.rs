@@ -110,8 +110,16 @@ fn soak(places: &'static [Place], seed: u64, end_ns: u64) {
                 lane.await;
             }
         });
-        // What never was polled again ends here, and what was reset by itself is given back; then
-        // what was kept for those that were not polled again.
+        // Before a recovery, which gives every slot back: those of cases that were never polled
+        // again come back when these are dropped.
+        places.iter().for_each(Place::bury);
+        let now = Books::open(places);
+        if !now.serves_like(&beginning) {
+            exit::fail(format_args!(
+                "round {rounds}, before a recovery: expected {beginning}, got {now}"
+            ));
+        }
+        // What was reset by itself is given back here, and then what was kept of the life before.
         trouble::recover_all(places);
         books::settle_all(places);
         trouble::recover_all(places);
