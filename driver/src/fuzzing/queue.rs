@@ -326,6 +326,11 @@ impl Rig {
             "a kick or a wake was lost: {} wait",
             self.callers.len()
         );
+        let in_flight = [self.device.control_stats(), self.device.data_stats()];
+        assert!(
+            in_flight.iter().all(|stats| stats.in_flight == 0) || self.device.ended().is_some(),
+            "the device has nothing any more: {in_flight:?}"
+        );
         let stats = self.device.interrupt_stats();
         assert_eq!(
             stats.unhandled, 0,
