@@ -248,23 +248,25 @@ impl<P: Platform> Device<P> {
     /// Forgets what is owed in interrupts, for tests and housekeeping: from here on an interrupt
     /// counts as *unhandled* unless something new is published for it.
     ///
-    /// `false`, and nothing forgotten, while a request is in flight, and while a message may be on
-    /// its way from the device: [`Options::message_travel_ns`] counts from the first call that
-    /// finds nothing in flight. If that is 0, this call returns `true`. The caller has to make sure
-    /// that what has reached a CPU is answered, by enabling interrupts there for a moment.
+    /// `false`, and nothing forgotten, while a request is in flight or was used meanwhile, and while
+    /// a message may be on its way from the device: [`Options::message_travel_ns`] counts from the
+    /// first call that finds nothing in flight. If that is 0, this call returns `true`. The caller
+    /// has to make sure that what has reached a CPU is answered, by enabling interrupts there for a
+    /// moment.
     pub fn settle(&self) -> bool {
-        // One register read: where messages do not travel by themselves, they go ahead of its
-        // answer.
-        let _ = self.attached.read_status();
         let epoch = self.epoch();
         epoch.drain();
-        let idle = epoch.queues().all(|queue| queue.stats().in_flight == 0);
-        let (now_ns, travel_ns) = (P::now_ns(), self.options.message_travel_ns);
+        let settle = |queue: &&Queue<P>| {
+            let published = queue.published();
+            // Where messages do not travel by themselves, those for what was published until now go
+            // ahead of the register's answer.
+            let _ = self.attached.read_status();
+            queue.settle(published, P::now_ns(), self.options.message_travel_ns)
+        };
         // Every one of them, so that all times begin to run.
-        let settle = |queue: &&Queue<P>| queue.settle(now_ns, travel_ns);
-        let settled = idle && epoch.queues().filter(settle).count() == epoch.queues().count();
+        let settled = epoch.queues().filter(settle).count() == epoch.queues().count();
         // When a message of the configuration was sent is not known: one that travels stays owed.
-        if settled && travel_ns == 0 {
+        if settled && self.options.message_travel_ns == 0 {
             epoch.spend_config();
             self.interrupts.spend_config();
         }

@@ -130,6 +130,10 @@ unsafe impl Transport for FakeTransport {
     }
 
     fn read_status(&self) -> DeviceStatus {
+        let before = self.device.before_status.lock().unwrap().take();
+        if let Some(before) = before {
+            before();
+        }
         if let Some(byte) = self.read() {
             return DeviceStatus::from_bits_retain(byte.into());
         }

@@ -276,10 +276,18 @@ impl<P: Platform> Queue<P> {
         self.with(|guarded| guarded.accounting.spend())
     }
 
-    /// Forgets all credit if nothing is in flight and no message can arrive any more (see
-    /// [`Accounting::settle`]).
-    pub(crate) fn settle(&self, now_ns: u64, travel_ns: u64) -> bool {
-        self.with(|guarded| guarded.in_flight == 0 && guarded.accounting.settle(now_ns, travel_ns))
+    /// Returns how much the device has published, as far as has been seen.
+    pub(crate) fn published(&self) -> u64 {
+        self.with(|guarded| guarded.accounting.published())
+    }
+
+    /// Forgets all credit if nothing is in flight, nothing has been published since `published`, and
+    /// no message can arrive any more (see [`Accounting::settle`]).
+    pub(crate) fn settle(&self, published: u64, now_ns: u64, travel_ns: u64) -> bool {
+        self.with(|guarded| {
+            let is_quiet = guarded.in_flight == 0 && guarded.accounting.published() == published;
+            is_quiet && guarded.accounting.settle(now_ns, travel_ns)
+        })
     }
 
     /// Takes note that a message may still be on its way when a register read is answered.

@@ -1,6 +1,6 @@
 //! Every interrupt is accounted for.
 
-use alloc::{boxed::Box, vec, vec::Vec};
+use alloc::{boxed::Box, sync::Arc, vec, vec::Vec};
 use core::sync::atomic::{AtomicBool, Ordering};
 use std::{thread, time::Duration};
 
@@ -474,6 +474,32 @@ fn message_that_travels_is_owed_until_it_can_no_longer_arrive() {
         thread::sleep(TRAVEL);
         assert!(rig.device.settle(), "what can no longer arrive is not owed");
         assert_eq!(answer(), Interrupt::Unhandled);
+    }
+}
+
+#[test]
+fn settling_forgets_nothing_of_what_is_used_meanwhile() {
+    for is_drained_meanwhile in [false, true] {
+        let rig = Rig::simple();
+        let session = rig.session(Direction::Encrypt);
+        rig.fake.hold_interrupts(true);
+        let mut request = request(&session);
+        let (device, fake) = (Arc::downgrade(&rig.device), Arc::downgrade(&rig.fake));
+        rig.fake.set_before_status(move || {
+            let (device, fake) = (device.upgrade().unwrap(), fake.upgrade().unwrap());
+            fake.serve(0, 1);
+            if is_drained_meanwhile {
+                device.drain();
+            }
+        });
+        let _ = rig.device.settle();
+        // The message was sent behind the answer of the register.
+        let interrupt = rig.device.handle_interrupt(MsixEntry(1));
+        assert_ne!(interrupt, Interrupt::Unhandled, "{is_drained_meanwhile}");
+        assert!(poll_once(request.as_mut()).is_ready());
+        assert!(rig.device.settle());
+        let nobodys = rig.device.handle_interrupt(MsixEntry(1));
+        assert_eq!(nobodys, Interrupt::Unhandled);
     }
 }
 

@@ -108,6 +108,8 @@ pub(crate) struct FakeDevice {
     on_used: Mutex<Option<Arc<OnUsed>>>,
     /// What happens on another CPU while the bus looks for the device.
     pub(super) meanwhile: Mutex<Option<Box<dyn Fn() + Send>>>,
+    /// What happens once, there and in the device, before its status is read.
+    pub(super) before_status: Mutex<Option<Box<dyn FnOnce() + Send>>>,
 }
 
 impl core::fmt::Debug for FakeDevice {
@@ -168,6 +170,7 @@ impl FakeDevice {
             doorbell: Condvar::new(),
             on_used: Mutex::new(None),
             meanwhile: Mutex::new(None),
+            before_status: Mutex::new(None),
         }
     }
 

@@ -147,6 +147,11 @@ impl FakeDevice {
         *self.meanwhile.lock().unwrap() = Some(Box::new(f));
     }
 
+    /// Has `f` run before the device's status is read the next time.
+    pub(crate) fn set_before_status(&self, f: impl FnOnce() + Send + 'static) {
+        *self.before_status.lock().unwrap() = Some(Box::new(f));
+    }
+
     /// Its bus resets it. Sessions survive, as QEMU's do.
     pub(crate) fn reset_function(&self) {
         self.reset();
