@@ -17,6 +17,8 @@
 //!
 //! The one rule: a line that is changed is found exactly once, so the list cannot go stale.
 
+use std::iter;
+
 use crate::report::{Failure, Result};
 
 /// What the list is divided into, and each of its files.
@@ -184,7 +186,7 @@ impl Mutant {
     pub fn find(&self, text: &str) -> std::result::Result<usize, String> {
         let lines: Vec<_> = text.lines().collect();
         let places = match &self.function {
-            None => vec![0..lines.len()],
+            None => iter::once(0..lines.len()).collect(),
             Some(function) => functions(&lines, function),
         };
         let numbers = places.into_iter().flatten();

@@ -12,7 +12,10 @@ mod list;
 mod suites;
 mod tree;
 
-use std::{collections::BTreeMap, time::Instant};
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    time::Instant,
+};
 
 use self::{
     list::{KINDS, Mutant, Suite, Test},
@@ -204,17 +207,18 @@ fn try_one(project: &Project, tree: &Tree, mutant: &Mutant) -> Result<Option<Str
 fn run_tests(project: &Project, tree: &Tree, mutant: &Mutant) -> Result<Option<String>> {
     let mut programs: BTreeMap<Suite, Program> = BTreeMap::new();
     for test in &mutant.tests {
-        if !programs.contains_key(&test.suite) {
-            match suites::build(project, tree, test.suite)? {
-                Ok(program) => programs.insert(test.suite, program),
+        let program = match programs.entry(test.suite) {
+            Entry::Occupied(there) => there.into_mut(),
+            Entry::Vacant(place) => match suites::build(project, tree, test.suite)? {
+                Ok(program) => place.insert(program),
                 Err(output) => {
                     let mut errors = output.lines().filter(|line| line.starts_with("error"));
                     let error = errors.next().unwrap_or("cargo does not end");
                     return Ok(Some(format!("it does not build: {error}")));
                 }
-            };
-        }
-        let outcome = programs[&test.suite].run(tree, test)?;
+            },
+        };
+        let outcome = program.run(tree, test)?;
         let has_noticed = outcome == Outcome::Failed || outcome == Outcome::Hung && test.hangs;
         if !has_noticed {
             let (name, ring) = (&test.name, test.ring.as_deref().unwrap_or("split"));
