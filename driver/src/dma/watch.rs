@@ -2,7 +2,7 @@
 //! made.
 //!
 //! For targets of fuzzing, whose device takes a step between any two accesses, and which judge
-//! where the driver reaches. The one rule: in a driver that is built for use there is nothing of it.
+//! where the driver reaches. The one rule: a driver that is built for use has nothing of it.
 
 /// An access that is about to be made.
 #[cfg(all(any(fuzzed, test), not(loom)))]

@@ -8,7 +8,7 @@
 //! |---|---|
 //! | `config` | registers that change at each read, and how a device is set up |
 //! | `pci` | capabilities, BARs, registers, and what changes between two reads |
-//! | `split`, `packed` | what is sent and drained, and what a device does between any two accesses |
+//! | `split`, `packed` | what is sent and drained, what a device does between any two accesses |
 //! | `queue` | calls of a whole driver, and what a device does between any two accesses |
 //!
 //! What each judges stands in docs/CONTRIBUTING.md.

@@ -16,8 +16,8 @@ impl<P: Platform> Queue<P> {
     #[inline(never)]
     pub(crate) fn drain(&self, batch: &mut Batch, spend: bool) -> DrainReport {
         self.locked.with(|Locked { used, guarded }| {
-            // On a queue that has ended nothing is taken from the ring any more. What the device has
-            // used by then it may have told of, so credit still counts.
+            // On a queue that has ended nothing is taken from the ring any more. What the device
+            // has used by then it may have told of, so credit still counts.
             let drained = match guarded.ended {
                 None => Some(guarded.drain(used, &self.shared, batch)),
                 Some(_) => {

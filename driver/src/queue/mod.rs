@@ -281,8 +281,8 @@ impl<P: Platform> Queue<P> {
         self.with(|guarded| guarded.accounting.published())
     }
 
-    /// Forgets all credit if nothing is in flight, nothing has been published since `published`, and
-    /// no message can arrive any more (see [`Accounting::settle`]).
+    /// Forgets all credit if nothing is in flight, nothing has been published since `published` was
+    /// read, and no message can arrive any more (see [`Accounting::settle`]).
     pub(crate) fn settle(&self, published: u64, now_ns: u64, travel_ns: u64) -> bool {
         self.with(|guarded| {
             let is_quiet = guarded.in_flight == 0 && guarded.accounting.published() == published;

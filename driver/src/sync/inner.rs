@@ -1,7 +1,7 @@
 //! The spinlock inside of a lock that masks interrupts.
 //!
-//! For `IrqMutex` alone, which keeps it from being taken where it would not come free. The one rule:
-//! the value is reached by whoever has put its number into the lock's word.
+//! For `IrqMutex` alone, which keeps it from being taken where it would not come free. The one
+//! rule: the value is reached by whoever has put its number into the lock's word.
 
 #[cfg(not(loom))]
 pub(super) use core::hint::spin_loop;

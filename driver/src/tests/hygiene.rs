@@ -122,8 +122,8 @@ fn long_key_of_a_cancelled_create_is_wiped_and_its_session_destroyed() {
     assert!(!is_in_freed_memory(&key), "freed without wiping");
 }
 
-/// Hands a request to a queue that refuses it, if `is_closed`; tells how that ended, and whether its
-/// secret is in memory then.
+/// Hands a request to a queue that refuses it, if `is_closed`; tells how that ended, and whether
+/// its secret is in memory then.
 fn submit(is_closed: bool) -> (Result<(), Error>, bool) {
     let rig = Rig::simple();
     let epoch = rig.device.epoch();

@@ -118,7 +118,7 @@ impl Listed {
         self.claims.is_empty()
     }
 
-    #[cfg(test)]
+    #[cfg(all(test, not(loom)))]
     pub(super) fn count(&self) -> usize {
         self.claims.len()
     }

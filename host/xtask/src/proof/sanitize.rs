@@ -1,5 +1,6 @@
-//! The tests of this host with a sanitizer of the compiler's, which watches what the processor does:
-//! AddressSanitizer memory that was freed or leaked, ThreadSanitizer accesses that nothing orders.
+//! The tests of this host with a sanitizer of the compiler's, which watches what the processor
+//! does: AddressSanitizer memory that was freed or leaked, ThreadSanitizer accesses that nothing
+//! orders.
 //!
 //! For `./run.sh sanitize`. The rule: nothing is suppressed but leaks that a test is about, which
 //! stand in `leaks.txt` with the reason.

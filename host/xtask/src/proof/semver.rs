@@ -1,8 +1,8 @@
 //! What embedders see of the driver, compared with what they saw before: `cargo semver-checks`.
 //!
-//! For `./run.sh semver`, apart from lint because the tool is built from source. The rule: what they
-//! saw before is a revision of this repository. A change that breaks embedders moves it on, in the
-//! commit that gives the driver its new version.
+//! For `./run.sh semver`, apart from lint because the tool is built from source. The rule: what
+//! they saw before is a revision of this repository. A change that breaks embedders moves it on, in
+//! the commit that gives the driver its new version.
 
 use super::tools::SEMVER_CHECKS;
 use crate::{

@@ -86,8 +86,8 @@ impl Tool {
         }
     }
 
-    /// Returns a command that runs it at the top of the project, with the time limit of a step of the
-    /// set-up.
+    /// Returns a command that runs it at the top of the project, with the time limit of a step of
+    /// the set-up.
     ///
     /// # Errors
     ///
