@@ -11,7 +11,7 @@
 //! | `split`, `packed` | what is sent and drained, what a device does between any two accesses |
 //! | `queue` | calls of a whole driver, and what a device does between any two accesses |
 //!
-//! What each judges stands in docs/CONTRIBUTING.md.
+//! What each judges stands in docs/PROOFS.md.
 
 pub mod config;
 mod half;

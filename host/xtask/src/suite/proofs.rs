@@ -1,7 +1,7 @@
 //! Each command that proves something, for some seconds, so that none can rot.
 //!
 //! The rule: where its tool is missing it is left out by name, and nothing is built for it: what a
-//! command does at full length stands in `docs/CONTRIBUTING.md`.
+//! command does at full length stands in `docs/PROOFS.md`.
 
 use super::{part::Part, whole_programs::Ending};
 use crate::{
