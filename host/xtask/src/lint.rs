@@ -37,7 +37,7 @@ pub fn run(project: &Project) -> Result {
     step(&mut host(&["fmt", "--all", "--check"]))?;
     let clippy = ["host-clippy", "-q", "--all-features"];
     step(&mut host(&[&clippy[..], &DENY].concat()))?;
-    // Its library is the driver once more, whose tests have other dependencies.
+    // The library of host/fuzz is the driver once more, whose tests have other dependencies.
     let clippy = ["clippy", "-q", "--target", "host-tuple", "-p", "fuzz"];
     let targets = ["--lib", "--bins", "--all-features"];
     step(&mut host(&[&clippy[..], &targets, &DENY].concat()))?;

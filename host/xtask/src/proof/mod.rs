@@ -1,7 +1,7 @@
 //! Promises, and the machines that try to break them: a file for each command.
 //!
-//! For whoever doubts a promise. The rule: each says how hard it has tried, ends with a line
-//! `NAME: pass ..`, and fails with all that it has found.
+//! For whoever doubts a promise. The rule: each says how hard it has tried in its last line, and
+//! fails with all that it has found.
 
 pub mod deny;
 pub mod fuzz;

@@ -88,21 +88,12 @@ pub fn get_nightly(project: &Project, components: &[Component]) -> Result {
 ///
 /// # Errors
 ///
-/// Fails where the nightly does not say.
+/// Fails where the compiler does not say which target that is.
 pub fn cargo(project: &Project, arguments: &[&str]) -> Result<Command> {
-    let mut rustc = project.host("rustc");
-    let ended = child::capture(rustc.args(["+nightly", "-vV"]))?;
-    let mut lines = ended.output.lines();
-    let Some(host) = lines.find_map(|line| line.strip_prefix("host: ")) else {
-        return fail(format_args!(
-            "rustc +nightly -vV: {}",
-            last_line(&ended.output)
-        ));
-    };
     let mut cargo = project.host("cargo");
     cargo.arg("+nightly").args(arguments);
     // As of `quick_host_cargo`.
     cargo.args(["--config", "profile.dev.package.virtio-crypto.opt-level=0"]);
-    cargo.args(["--target", host]);
+    cargo.args(["--target", &project.host_target()?]);
     Ok(cargo)
 }

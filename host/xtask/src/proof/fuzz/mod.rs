@@ -43,28 +43,28 @@ pub fn run(project: &Project, words: &[String]) -> Result {
     let all = targets::read(project)?;
     let words = Words::read(words, &all)?;
     let programs = build(project, &words)?;
-    if let Task::Replay(file) = &words.task {
-        return replay(project, &programs[0], file);
+    let targets = words.targets.iter().zip(&programs);
+    let mut runs = targets.map(|(target, program)| Run {
+        project,
+        words: &words,
+        target,
+        program,
+    });
+    match &words.task {
+        Task::Replay(file) => replay(project, &programs[0], file),
+        Task::Keep => runs.try_for_each(|run| run.keep()),
+        Task::Run => run_all(runs),
     }
+}
+
+/// Runs targets one after the other, whatever is found in one of them.
+fn run_all<'a>(runs: impl Iterator<Item = Run<'a>>) -> Result {
     let (mut executions, mut found) = (0, Vec::new());
-    for (target, program) in words.targets.iter().zip(&programs) {
-        let run = Run {
-            project,
-            words: &words,
-            target,
-            program,
-        };
-        if words.task == Task::Keep {
-            run.keep()?;
-            continue;
-        }
+    for run in runs {
         match run.run()? {
             (count, None) => executions += count,
-            (_, Some(file)) => found.push((target, file)),
+            (_, Some(file)) => found.push((run.target, file)),
         }
-    }
-    if words.task == Task::Keep {
-        return Ok(());
     }
     if found.is_empty() {
         println!("fuzz: pass executions={executions}");

@@ -4,7 +4,7 @@
 //! each, so that the next run goes on where this one was ended. `cargo-mutants.toml` beside this
 //! says what is left out, and why.
 //!
-//! The one rule: a file is tried anew once it has changed.
+//! The rule: a file is tried anew once it has changed.
 
 use std::{
     fs,

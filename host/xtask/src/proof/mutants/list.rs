@@ -15,7 +15,7 @@
 //! `driver`, `services` or `loom`; behind the first two come the rings, split ones without a word.
 //! `hangs` at its end says that the test does not end with the change, which counts as noticed.
 //!
-//! The one rule: a line that is changed is found exactly once, so the list cannot go stale.
+//! The rule: a line that is changed is found exactly once, so the list cannot go stale.
 
 use std::iter;
 
@@ -117,7 +117,7 @@ fn entry(kind: &'static str, lines: &[&str]) -> std::result::Result<Mutant, Stri
     let [title, place, line, becomes, tests @ ..] = lines else {
         return Err("a title, in, -, + and by".to_owned());
     };
-    let behind = |line: &'_ str, word: &str| {
+    let behind = |line: &str, word: &str| {
         let rest = line.strip_prefix(word).map(str::trim);
         rest.map(str::to_owned)
             .ok_or_else(|| format!("'{line}' does not begin with '{word}'"))
@@ -155,8 +155,8 @@ fn tests(text: &str) -> std::result::Result<Vec<Test>, String> {
     let [suite, rings @ .., name] = &words[..] else {
         return Err(format!("'{text}' names no test"));
     };
-    let suites = Suite::ALL.into_iter();
-    let Some(suite) = suites.into_iter().find(|known| known.name() == *suite) else {
+    let mut suites = Suite::ALL.into_iter();
+    let Some(suite) = suites.find(|known| known.name() == *suite) else {
         return Err(format!("'{suite}' is none of driver, services and loom"));
     };
     let test = |ring: Option<&str>| Test {

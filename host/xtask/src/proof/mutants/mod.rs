@@ -4,7 +4,7 @@
 //! Each is changed in a copy of the checkout, and the tests that are named beside it have to fail;
 //! without the change they have to pass.
 //!
-//! The one rule: a change that no test notices fails the command, and so does an entry that proves
+//! The rule: a change that no test notices fails the command, and so does an entry that proves
 //! nothing.
 
 mod all;
@@ -82,12 +82,11 @@ fn is_option(word: &str) -> bool {
 /// Returns for how many minutes all is tried; `None` if the list is.
 fn minutes(options: &[&String]) -> Result<Option<u64>> {
     let (mut is_all, mut minutes) = (false, 60);
+    let number = |value: &str| value.parse().ok().filter(|number| *number > 0);
     for option in options {
         match option.split_once('=') {
             Some(("all", "yes")) => is_all = true,
-            Some(("minutes", value)) if value.parse().is_ok_and(|it: u64| it > 0) => {
-                minutes = value.parse().unwrap_or(minutes);
-            }
+            Some(("minutes", value)) if let Some(number) = number(value) => minutes = number,
             _ => return fail(format_args!("mutants: '{option}': all=yes and minutes=N")),
         }
     }

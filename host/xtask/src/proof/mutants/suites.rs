@@ -1,6 +1,6 @@
 //! Tests of the copy: built by cargo, and run one at a time without it.
 //!
-//! The one rule: only a test that ran and failed counts as one that noticed something; a program
+//! The rule: only a test that ran and failed counts as one that noticed something; a program
 //! that does not build proves nothing.
 
 use std::{path::PathBuf, process::Command};
@@ -44,7 +44,7 @@ pub struct Program {
     path: PathBuf,
 }
 
-/// Builds the tests of a suite from the copy; `None` if they do not build, and cargo's words.
+/// Builds the tests of a suite from the copy; cargo's words if they do not build.
 ///
 /// # Errors
 ///

@@ -1,6 +1,6 @@
 //! A copy of the checkout, in which lines are changed.
 //!
-//! The one rule: the checkout itself is never written to.
+//! The rule: the checkout itself is never written to.
 
 use std::{
     fs::{self, File},
