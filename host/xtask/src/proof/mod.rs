@@ -3,6 +3,7 @@
 //! For whoever doubts a promise. The rule: each says how hard it has tried in its last line, and
 //! fails with all that it has found.
 
+mod crates;
 pub mod deny;
 pub mod fuzz;
 pub mod miri;

@@ -6,6 +6,7 @@
 //! stand in `leaks.txt` with the reason.
 
 use super::{
+    crates::{TESTS, Tests},
     nightly::{self, Component},
     progress::{self, Progress},
 };
@@ -50,31 +51,27 @@ pub fn run(project: &Project, words: &[String]) -> Result {
         Some((kind, words)) if kind == "thread" => (Kind::Thread, words),
         _ => return fail("sanitize: address or thread, then parts of tests' names"),
     };
-    let (packages, names): (Vec<_>, Vec<_>) = (words.iter()).partition(|word| is_package(word));
+    let is_package = |word: &&String| TESTS.iter().any(|tests| tests.package == **word);
+    let (packages, names): (Vec<_>, Vec<_>) = words.iter().partition(is_package);
     if let Some(word) = names.iter().find(|word| word.contains(['=', '-'])) {
         return fail(format_args!(
             "sanitize: '{word}': parts of tests' names, or virtio-crypto, services, device"
         ));
     }
     nightly::get_nightly(project, kind.needed())?;
-    let packages: Vec<&str> = match packages.is_empty() {
-        true => PACKAGES.to_vec(),
-        false => packages.iter().map(|package| package.as_str()).collect(),
-    };
     let mut tests = 0;
     for ring in ["split", "packed"] {
-        // The device alone knows of no driver's rings.
-        let is_wanted = |package: &&&str| ring == "split" || **package != "device";
-        let packages: Vec<_> = packages.iter().filter(is_wanted).collect();
-        if packages.is_empty() {
+        let is_named = |tests: &Tests| packages.iter().any(|package| *package == tests.package);
+        let is_wanted = |tests: &&Tests| {
+            tests.rings.contains(&ring) && (packages.is_empty() || is_named(tests))
+        };
+        let wanted: Vec<_> = TESTS.iter().filter(is_wanted).collect();
+        if wanted.is_empty() {
             continue;
         }
         let mut cargo = nightly::cargo(project, &["test", "--lib"])?;
-        for package in packages {
-            cargo.args(["-p", package]);
-            if let Some(features) = features(package) {
-                cargo.args(["--features", features]);
-            }
+        for tests in wanted {
+            cargo.args(tests.arguments());
         }
         if kind == Kind::Thread {
             cargo.arg("-Zbuild-std");
@@ -117,18 +114,4 @@ pub fn run(project: &Project, words: &[String]) -> Result {
 /// Tells whether the tests can run with AddressSanitizer without anything being fetched.
 pub fn has_tools(project: &Project) -> bool {
     nightly::has_nightly(project, Kind::Address.needed())
-}
-
-const PACKAGES: [&str; 3] = ["virtio-crypto", "services", "device"];
-
-fn is_package(word: &str) -> bool {
-    PACKAGES.contains(&word)
-}
-
-fn features(package: &str) -> Option<&'static str> {
-    match package {
-        "virtio-crypto" => Some("virtio-crypto/pkcs8,virtio-crypto/signature"),
-        "services" => Some("services/pkcs8,services/signature"),
-        _ => None,
-    }
 }

@@ -26,13 +26,12 @@ mod tests {
     use std::{fs, path::Path};
 
     use super::LEFT_OUT;
-    use crate::files::files_below;
+    use crate::{files::files_below, proof::crates::TESTS};
 
     #[test]
     fn what_is_left_out_is_a_test_and_has_a_reason() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-        let folders = ["driver/src", "host/device/src", "host/services/src"];
-        let files = folders.map(|folder| files_below(&root.join(folder)).unwrap());
+        let files = TESTS.map(|tests| files_below(&root.join(tests.folder)).unwrap());
         let texts: Vec<_> = files
             .iter()
             .flatten()

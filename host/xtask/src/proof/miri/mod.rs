@@ -3,7 +3,6 @@
 //!
 //! For `./run.sh miri`. The rule: what it cannot run stands in one list, with the reason.
 
-mod crates;
 mod left_out;
 mod threaded;
 mod words;
@@ -18,11 +17,11 @@ use std::{
 };
 
 use self::{
-    crates::{Borrows, TESTS, Tests},
     left_out::{LEFT_OUT, LeftOut},
-    words::Words,
+    words::{Borrows, Words},
 };
 use super::{
+    crates::{TESTS, Tests},
     nightly::{self, Component},
     progress::{self, Progress},
 };
@@ -62,8 +61,8 @@ pub fn run(project: &Project, words: &[String]) -> Result {
     for tests in &TESTS {
         // Before they run beside each other, when one cargo would wait for the other.
         if runs.iter().any(|run| run.tests.package == tests.package) {
-            let mut cargo = nightly::cargo(project, &["miri", "test", "--no-run"])?;
-            cargo.args(["-p", tests.package]).args(tests.arguments);
+            let mut cargo = nightly::cargo(project, &["miri", "test", "--lib", "--no-run"])?;
+            cargo.args(tests.arguments());
             child::build(&mut cargo, &format!("{} for Miri", tests.package))?;
         }
     }
@@ -157,10 +156,8 @@ impl fmt::Display for Run {
 impl Run {
     /// Runs it; returns how many tests passed.
     fn run(&self, project: &Project, words: &Words) -> Result<usize> {
-        let mut cargo = nightly::cargo(project, &["miri", "test", "-q"])?;
-        cargo
-            .args(["-p", self.tests.package])
-            .args(self.tests.arguments);
+        let mut cargo = nightly::cargo(project, &["miri", "test", "--lib", "-q"])?;
+        cargo.args(self.tests.arguments());
         let mut flags = format!("{FLAGS}{}", self.borrows.flag());
         cargo.args(["--", "--format=pretty"]);
         if words.seeds > 1 {

@@ -4,8 +4,33 @@
 
 use std::thread;
 
-use super::crates::{Borrows, TESTS};
-use crate::report::{Result, fail};
+use crate::{
+    proof::crates::TESTS,
+    report::{Result, fail},
+};
+
+/// Whose rules say which pointers reach what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Borrows {
+    Stacked,
+    Tree,
+}
+
+impl Borrows {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Stacked => "stacked",
+            Self::Tree => "tree",
+        }
+    }
+
+    pub fn flag(self) -> &'static str {
+        match self {
+            Self::Stacked => "",
+            Self::Tree => " -Zmiri-tree-borrows",
+        }
+    }
+}
 
 /// What is to be run.
 #[derive(Debug, PartialEq, Eq)]
