@@ -2,7 +2,8 @@
 //! made.
 //!
 //! For targets of fuzzing, whose device takes a step between any two accesses, and which judge
-//! where the driver reaches. The one rule: a driver that is built for use has nothing of it.
+//! where the driver reaches. The one rule: a driver that is built for use has nothing of it, nor a
+//! model of interleavings, which has accesses of its own.
 
 /// An access that is about to be made.
 #[cfg(all(any(fuzzed, test), not(loom)))]

@@ -93,8 +93,8 @@ impl Fake {
         }
     }
 
-    /// Returns what a register reads this time.
-    fn told(&mut self, register: Register, value: u64) -> u64 {
+    /// Returns what a register reads this time: its value, unless the device lies.
+    fn lie_at_times(&mut self, register: Register, value: u64) -> u64 {
         if !self.lies {
             return value;
         }
@@ -126,7 +126,7 @@ impl Registers for Fake {
             }
             Register::ConfigVector => self.vectors.get(&u64::MAX).copied().unwrap_or(0xffff),
         };
-        let value = self.told(register, value);
+        let value = self.lie_at_times(register, value);
         match register {
             Register::Features => self.told.offered = value,
             Register::QueueSize(queue) => {
@@ -171,8 +171,8 @@ impl Registers for Fake {
     }
 
     fn set_queue(&mut self, queue: u16, size: u16, addresses: QueueAddresses) {
-        let told = self.told.sizes.get(&queue).into_iter().flatten();
-        let fits = told.into_iter().any(|most| size <= *most);
+        let mut told = self.told.sizes.get(&queue).into_iter().flatten();
+        let fits = told.any(|most| size <= *most);
         assert!(
             fits && size.is_power_of_two(),
             "{size} entries of queue {queue}"

@@ -117,20 +117,19 @@ impl Half {
         if !self.is_available() {
             return None;
         }
-        let taken = match self.format {
+        match self.format {
             Format::Split => {
                 let at = 4 + 2 * self.place(self.next_available);
                 self.next_available = self.next_available.wrapping_add(1);
                 let head = u16_at(self.addresses.available() + at);
-                self.chain(head)?
+                self.chain(head)
             }
             Format::Packed => {
                 let taken = self.run()?;
                 self.next_available = self.next_available.wrapping_add(taken.descriptors);
-                taken
+                Some(taken)
             }
-        };
-        Some(taken)
+        }
     }
 
     /// Follows a chain of a split ring.

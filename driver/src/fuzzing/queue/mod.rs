@@ -72,8 +72,7 @@ pub fn run(input: &[u8]) {
         );
         return;
     };
-    let rig = Rig::new(device, fake, is_hostile);
-    rig.run();
+    Rig::new(device, fake, is_hostile).run();
 }
 
 fn options(input: &mut Input) -> Options {
@@ -326,10 +325,10 @@ impl Rig {
             "a kick or a wake was lost: {} wait",
             self.callers.len()
         );
-        let in_flight = [self.device.control_stats(), self.device.data_stats()];
+        let queues = [self.device.control_stats(), self.device.data_stats()];
         assert!(
-            in_flight.iter().all(|stats| stats.in_flight == 0) || self.device.ended().is_some(),
-            "the device has nothing any more: {in_flight:?}"
+            queues.iter().all(|stats| stats.in_flight == 0) || self.device.ended().is_some(),
+            "the device has nothing any more: {queues:?}"
         );
         let stats = self.device.interrupt_stats();
         assert_eq!(

@@ -199,35 +199,22 @@ impl Device {
 
     /// Takes a request, if it looks for any and there is one.
     fn take(&mut self) -> bool {
-        if !self.is_awake {
+        if !self.is_awake || !self.half.is_available() {
             return false;
         }
-        if !self.half.is_available() {
-            return false;
-        }
-        let taken = self.half.take();
-        assert!(
-            taken.is_some() || self.is_hostile,
-            "what is available is no request"
-        );
-        let Some(taken) = taken else {
+        let Some(taken) = self.half.take() else {
+            assert!(self.is_hostile, "what is available is no request");
             return false;
         };
         // What it asked for is behind it now.
         self.has_asked = false;
         let sent = self.sent.pop_front();
-        if self.is_hostile {
-            self.held.push_back(Held {
-                slot: sent.map_or(0, |sent| sent.slot),
-                id: taken.id,
-                descriptors: taken.descriptors,
-            });
-            return true;
+        if !self.is_hostile {
+            let sent = sent.as_ref();
+            self.check_taken(sent.expect("a request that was sent"), &taken);
         }
-        let sent = sent.expect("a request that was not sent is available");
-        self.check_taken(&sent, &taken);
         self.held.push_back(Held {
-            slot: sent.slot,
+            slot: sent.map_or(0, |sent| sent.slot),
             id: taken.id,
             descriptors: taken.descriptors,
         });

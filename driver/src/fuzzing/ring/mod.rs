@@ -173,11 +173,8 @@ impl Driver {
     /// Sends a request, in a slot as the bytes say.
     fn publish(&mut self, call: u8) {
         let slots = self.in_flight.len();
-        let free = (0..slots).map(|slot| (slot + usize::from(call >> 3)) % slots);
-        let Some(slot) = free
-            .into_iter()
-            .find(|slot| self.in_flight[*slot].is_none())
-        else {
+        let mut by_choice = (0..slots).map(|slot| (slot + usize::from(call >> 3)) % slots);
+        let Some(slot) = by_choice.find(|slot| self.in_flight[*slot].is_none()) else {
             return;
         };
         let mut segments = Vec::new();

@@ -39,8 +39,6 @@ pub(super) struct Device {
     interrupts: Vec<u16>,
     /// It takes no more steps but what it has to.
     is_done: bool,
-    /// It has broken a rule.
-    pub(super) has_sinned: bool,
     is_gone: bool,
     needs_reset: bool,
     is_ready: bool,
@@ -92,7 +90,6 @@ impl Device {
             service: Service::new(),
             interrupts: Vec::new(),
             is_done: false,
-            has_sinned: false,
             is_gone: false,
             needs_reset: false,
             is_ready: true,
@@ -143,7 +140,6 @@ impl Device {
             _ => {}
         }
         let (a, b) = (self.input.last_byte(), self.input.last_byte());
-        self.has_sinned = true;
         match choice {
             3 => self.needs_reset = b == 1,
             4 => self.is_gone = b == 1,
@@ -181,12 +177,8 @@ impl Device {
             return false;
         }
         let is_suspect = self.is_hostile;
-        let taken = queue.half.take();
-        assert!(
-            taken.is_some() || is_suspect,
-            "what is available is no request"
-        );
-        let Some(taken) = taken else {
+        let Some(taken) = queue.half.take() else {
+            assert!(is_suspect, "what is available is no request");
             return false;
         };
         queue.has_asked = false;
@@ -194,15 +186,11 @@ impl Device {
             true => queue.half.table(&taken),
             false => Some(taken.segments.clone()),
         };
-        assert!(
-            segments.is_some() || is_suspect,
-            "a table is not the device's"
-        );
         let Some(segments) = segments else {
+            assert!(is_suspect, "a table is not the device's");
             return false;
         };
-        let revision_1 = self.accepted.contains(Features::REVISION_1);
-        let work = Work::read(index == CONTROL, revision_1, segments, is_suspect);
+        let work = Work::read(index == CONTROL, segments, is_suspect);
         queue.held.push(Held {
             id: taken.id,
             descriptors: taken.descriptors,
@@ -229,7 +217,6 @@ impl Device {
         // In bad faith an answer may be none, or another.
         let spoils = self.is_hostile && choice == 7;
         let spoiled = spoils.then(|| self.input.last_byte());
-        self.has_sinned |= spoils;
         let written = self.service.answer(&held.work, self.is_hostile, spoiled);
         queue.unjudged.get_or_insert(queue.half.next_used());
         queue

@@ -9,8 +9,8 @@ use crate::{fuzzing::machine, virtqueue::Segment};
 
 const OK: u8 = 0;
 const INVALID_SESSION: u8 = 4;
-/// Bytes of header and fixed-length fields without REVISION_1.
-const PADDED_LEN: usize = 72;
+/// Bytes of header and fixed-length fields, on both queues and in both framings.
+const HEAD_LEN: usize = 72;
 
 /// What a session's request makes of a byte, for whoever has the key.
 pub(in crate::fuzzing::queue) fn transform(key: u8, iv: u8, byte: u8) -> u8 {
@@ -38,12 +38,7 @@ fn read(segment: Segment) -> Option<Vec<u8>> {
 
 impl Work {
     /// Reads a request.
-    pub(super) fn read(
-        is_control: bool,
-        revision_1: bool,
-        segments: Vec<Segment>,
-        is_suspect: bool,
-    ) -> Self {
+    pub(super) fn read(is_control: bool, segments: Vec<Segment>, is_suspect: bool) -> Self {
         let (readable, writable): (Vec<_>, Vec<_>) =
             segments.into_iter().partition(|segment| !segment.writable);
         let mut bytes = Vec::new();
@@ -68,19 +63,13 @@ impl Work {
             source: Vec::new(),
             writable,
         };
-        let head_len = if is_control || !revision_1 {
-            PADDED_LEN
-        } else {
-            24 + 48
-        };
+        work.first = bytes.get(HEAD_LEN).copied().unwrap_or(0);
         if is_control {
             work.session = word(&bytes, 16);
-            work.first = bytes.get(head_len).copied().unwrap_or(0);
         } else {
             work.session = word(&bytes, 8);
             let iv_len = word(&bytes, 24) as u32 as usize;
-            work.first = bytes.get(head_len).copied().unwrap_or(0);
-            let source = bytes.get(head_len + iv_len..).unwrap_or_default();
+            let source = bytes.get(HEAD_LEN + iv_len..).unwrap_or_default();
             work.source = source.to_vec();
             assert!(
                 is_suspect || iv_len == 16 && source.len() == word(&bytes, 28) as u32 as usize,
