@@ -153,12 +153,8 @@ impl<M: RingMemory> PackedAvailable<M> {
             self.descriptors.store(at + LEN, len_bytes, Relaxed);
             self.descriptors.store(at + ID, slot, Relaxed);
         }
-        flags
-            | if self.size.wrap(position) {
-                AVAILABLE
-            } else {
-                USED
-            }
+        let wrap = self.size.wrap(position);
+        flags | if wrap { AVAILABLE } else { USED }
     }
 
     /// Writes a chain into the ring, but for the flags of its first descriptor, which are returned:
