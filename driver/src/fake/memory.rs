@@ -64,7 +64,7 @@ struct Allocation {
 /// Live allocations by their first page.
 static LIVE: Mutex<BTreeMap<usize, Allocation>> = Mutex::new(BTreeMap::new());
 
-/// What freed pages held, where they are no more, unless that was zeros.
+/// What was in pages when they were freed and unmapped, if it was not all zeros.
 static FREED: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
 
 /// Chooses where an allocation lies: in the first gap, or behind all that there ever were, and
@@ -141,13 +141,28 @@ pub(crate) fn live_pages() -> usize {
     counted.map(|allocation| allocation.pages).sum()
 }
 
-#[cfg(not(loom))]
 /// Starts counting anew. What is allocated now is nobody else's before it has been freed: a session
 /// may outlive its test's rig for a moment.
+#[cfg(not(loom))]
 pub(crate) fn forget_live_pages() {
     for allocation in LIVE.lock().unwrap().values_mut() {
         allocation.forgotten = true;
     }
+}
+
+/// Tells whether all of these bytes are allocated: what a device may touch has to be.
+#[cfg(not(loom))]
+pub(crate) fn is_live(bus_address: u64, len_bytes: u32) -> bool {
+    let Some(offset) = bus_address.checked_sub(BASE) else {
+        return false;
+    };
+    let live = LIVE.lock().unwrap();
+    let page = offset as usize / PAGE_SIZE;
+    live.range(..=page)
+        .next_back()
+        .is_some_and(|(first, allocation)| {
+            offset as usize + len_bytes as usize <= (first + allocation.pages) * PAGE_SIZE
+        })
 }
 
 /// Tells whether these bytes stand anywhere in the memory that is allocated.
@@ -170,7 +185,7 @@ pub(crate) fn is_in_freed_memory(bytes: &[u8]) -> bool {
     is_in_pages(0, LEN / PAGE_SIZE, bytes)
 }
 
-/// Tells whether `bytes` stand in these.
+/// Tells whether `bytes` stand in `content`.
 #[cfg(not(loom))]
 fn is_in(mut content: &[u8], bytes: &[u8]) -> bool {
     use std::io::BufRead;
@@ -233,19 +248,4 @@ pub(crate) fn use_chain(addresses: virtio_crypto::transport::QueueAddresses, hea
     memory()
         .write_obj(1u16.to_le(), GuestAddress(addresses.used() + 2))
         .unwrap();
-}
-
-#[cfg(not(loom))]
-/// Tells whether all of these bytes are allocated: what a device may touch has to be.
-pub(crate) fn is_live(bus_address: u64, len_bytes: u32) -> bool {
-    let Some(offset) = bus_address.checked_sub(BASE) else {
-        return false;
-    };
-    let live = LIVE.lock().unwrap();
-    let page = offset as usize / PAGE_SIZE;
-    live.range(..=page)
-        .next_back()
-        .is_some_and(|(first, allocation)| {
-            offset as usize + len_bytes as usize <= (first + allocation.pages) * PAGE_SIZE
-        })
 }

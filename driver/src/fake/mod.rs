@@ -44,9 +44,9 @@ pub(crate) use self::{
     cells::{Cells, Payload},
     memory::use_chain,
 };
+pub(crate) use self::{memory::live_pages, platform::FakePlatform};
+
 /// Returns how often a test tries something: less in Miri, which takes a thousand times as long.
 pub(crate) const fn times<T: Copy>(natively: T, in_miri: T) -> T {
     if cfg!(miri) { in_miri } else { natively }
 }
-
-pub(crate) use self::{memory::live_pages, platform::FakePlatform};

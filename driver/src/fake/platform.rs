@@ -1,4 +1,4 @@
-//! What the fake machine provides: memory for the device, registers, threads as CPUs.
+//! What the fake machine provides: registers, threads as CPUs, and its memory for the device.
 //!
 //! Here and in the tests of the services, which include this file by its path: so it names the
 //! driver as others do.
@@ -55,7 +55,7 @@ pub(crate) const fn message(address: u64, data: u32) -> virtio_crypto::transport
 /// Somebody's word for the fake device.
 #[cfg(not(loom))]
 pub(crate) const fn trusted() -> virtio_crypto::transport::TrustedReset {
-    // SAFETY: all of its memory is a mapping that lives for ever and that is reached by copies.
+    // SAFETY: it reaches nothing but what `memory` has mapped, and that by copies.
     unsafe { virtio_crypto::transport::TrustedReset::new() }
 }
 
@@ -98,7 +98,8 @@ pub(crate) fn as_cpu<R>(cpu: u32, f: impl FnOnce() -> R) -> R {
 #[derive(Debug)]
 pub(crate) struct FakePlatform;
 
-// SAFETY: pages lie in one mapping that lives for ever; the map of live ones hands each out once.
+// SAFETY: pages are mapped for as long as they are allocated; the map of live ones hands each out
+// once.
 unsafe impl Hal for FakePlatform {
     fn dma_alloc(pages: usize, _: BufferDirection) -> (PhysAddr, NonNull<u8>) {
         #[cfg(not(loom))]

@@ -102,8 +102,8 @@ impl FakeTransport {
     }
 }
 
-// SAFETY: the fake device keeps to the memory that descriptors give it, in a mapping that lives for
-// ever.
+// SAFETY: the fake device keeps to the memory that descriptors give it, as far as `memory` has it
+// mapped.
 unsafe impl Transport for FakeTransport {
     fn read_device_features(&self) -> u64 {
         if let Some(byte) = self.read() {

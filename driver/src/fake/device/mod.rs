@@ -48,7 +48,7 @@ pub(in crate::fake) struct State {
     session_limit: usize,
     fault: Option<Fault>,
     pub(super) needs_reset: bool,
-    /// From the next DRIVER_OK on.
+    /// It needs a reset from the next DRIVER_OK on.
     pub(super) needs_reset_when_live: bool,
     log: Vec<Served>,
     kicked: BTreeSet<usize>,
@@ -108,7 +108,7 @@ pub(crate) struct FakeDevice {
     on_used: Mutex<Option<Arc<OnUsed>>>,
     /// What happens on another CPU while the bus looks for the device.
     pub(super) meanwhile: Mutex<Option<Box<dyn Fn() + Send>>>,
-    /// What happens once, there and in the device, before its status is read.
+    /// What happens once, before the device's status is read the next time.
     pub(super) before_status: Mutex<Option<Box<dyn FnOnce() + Send>>>,
 }
 
