@@ -9,7 +9,7 @@ use virtio_crypto::{
     RsaVerifier,
 };
 
-use crate::cases::{Case, check, expect, note};
+use crate::case::{Case, check, expect, note};
 
 macro_rules! file {
     ($($name:literal),+) => {

@@ -31,7 +31,7 @@ use kernel::{
 use spin::Once;
 use virtio_crypto::{Cipher, CipherAlgorithm, Direction};
 
-use crate::{SECOND_NS, cases, oracle, place::Place};
+use crate::{SECOND_NS, case, oracle, place::Place};
 
 /// Callers; those on one CPU are as many tasks of it.
 const CALLERS: u32 = 1024;
@@ -157,7 +157,7 @@ async fn call(session: Arc<Cipher<KernelPlatform>>, end_ns: u64) -> u64 {
         let mut data = [0; LEN_BYTES];
         let outcome = Turn::serve(session.process_slice(&IV, &mut data)).await;
         assert_eq!(outcome, Ok(()));
-        cases::check("load", &data, expected());
+        case::check("load", &data, expected());
         let waited_ns = time::now_ns() - start_ns;
         assert!(waited_ns < LIMIT_NS, "a caller waited {waited_ns} ns");
         WAITS.add(waited_ns);

@@ -16,11 +16,15 @@
 extern crate alloc;
 
 mod books;
+mod case;
 mod cases;
+mod ciphers;
+mod hashes;
 mod keys;
 mod lanes;
 mod load;
 mod place;
+mod served;
 mod tally;
 mod trouble;
 

@@ -12,17 +12,12 @@ use kernel::{
     crypto::{self, CryptoDevice, Reach, Wiring},
     exit, println,
     sync::SpinLock,
-    task::executor,
 };
 use spin::Once;
-use virtio_crypto::{
-    Algorithm, AlgorithmSet, Chain, ChainOrder, ChainParameters, ChainedHash, CipherAlgorithm,
-    Direction, Error, Features, ForcedReset, MacAlgorithm, Options, WhenNotReady,
-    transport::TrustedReset,
-};
+use virtio_crypto::{Error, ForcedReset, Options, WhenNotReady, transport::TrustedReset};
 use virtio_drivers::transport::pci::bus::DeviceFunction;
 
-use crate::{cases, keys};
+use crate::{keys, served::Served};
 
 static PLACES: Once<Vec<Place>> = Once::new();
 
@@ -33,16 +28,6 @@ const MOST_FORGOTTEN: usize = 4;
 
 /// A case that may never be polled again.
 pub type Case = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
-
-/// What a device serves, and is asked for here.
-#[derive(Debug)]
-pub struct Served {
-    pub algorithms: Vec<Algorithm>,
-    pub has_chains: bool,
-    pub is_stateless: bool,
-    /// A cipher's key in bytes, at most, and a MAC's.
-    pub max_auth_key_len: usize,
-}
 
 /// Something that is being done to a device, and that may end requests.
 #[must_use = "it lasts until it is dropped"]
@@ -157,50 +142,6 @@ fn open(number: usize, function: DeviceFunction) -> Arc<CryptoDevice> {
         }
         Ok(None) => exit::fail(format_args!("device {number} is not there")),
         Err(error) => exit::fail(format_args!("device {number}: {error}")),
-    }
-}
-
-impl Served {
-    /// Finds out what a device serves, whatever it says.
-    fn of(device: &CryptoDevice) -> Self {
-        let proved = match executor::block_on(device.prove()) {
-            Ok(proved) => proved,
-            Err(error) => exit::fail(format_args!("the proof of its algorithms: {error}")),
-        };
-        let algorithms = proved.algorithms.iter().filter(|it| cases::can_judge(*it));
-        let max_auth_key_len = device.capabilities().max_auth_key_len_bytes;
-        Self {
-            has_chains: executor::block_on(serves_chains(device, proved.algorithms)),
-            is_stateless: device.features().contains(Features::REVISION_1)
-                && virtio_crypto::Cipher::stateless(
-                    device,
-                    CipherAlgorithm::AesCbc,
-                    Direction::Encrypt,
-                    &[0; 16],
-                )
-                .is_ok(),
-            algorithms: algorithms.collect(),
-            max_auth_key_len: max_auth_key_len as usize,
-        }
-    }
-}
-
-async fn serves_chains(device: &CryptoDevice, proved: AlgorithmSet) -> bool {
-    if !proved.contains(CipherAlgorithm::AesCbc) || !proved.contains(MacAlgorithm::HmacSha256) {
-        return false;
-    }
-    let parameters = ChainParameters {
-        order: ChainOrder::CipherThenHash,
-        cipher: CipherAlgorithm::AesCbc,
-        direction: Direction::Encrypt,
-        cipher_key: &[0; 16],
-        hash: ChainedHash::Authenticated(MacAlgorithm::HmacSha256, &[0; 16]),
-        digest_len_bytes: 32,
-    };
-    match Chain::open(device, &parameters, 0).await {
-        Ok(chain) => chain.close().await.is_ok(),
-        Err(Error::Refused(_)) => false,
-        Err(error) => exit::fail(format_args!("a chain: {error}")),
     }
 }
 
