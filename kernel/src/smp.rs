@@ -3,6 +3,7 @@
 //! For programs that want more than the boot CPU. The one rule: the next CPU is started when the
 //! one before runs tasks or is held in reset, so no two find the same stack.
 
+use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use crate::{
@@ -80,6 +81,21 @@ pub fn expect_all() {
     let missing = start_all();
     if missing > 0 {
         exit::fail(format_args!("{missing} CPUs did not come up"));
+    }
+}
+
+/// Waits until every CPU has run a task: whatever interrupt had come before is answered by then.
+///
+/// # Panics
+///
+/// If a CPU has no room for one task more.
+pub async fn run_everywhere() {
+    let tasks = (0..online()).map(|cpu| executor::spawn_on(cpu, async {}));
+    for task in tasks.collect::<Vec<_>>() {
+        match task {
+            Ok(task) => task.await,
+            Err(full) => panic!("no room for one task more than {}", full.max),
+        }
     }
 }
 

@@ -140,15 +140,8 @@ pub(super) fn forget(device: &CryptoDevice) {
     let is_its = |place: &&Shown<Source>| place.look(|source| source.is_of(device)) == Some(true);
     let sources = SOURCES.iter().filter(is_its);
     let sources: Vec<_> = sources.filter_map(|place| place.replace(None)).collect();
-    // A message may have reached a CPU that has not answered it yet. Where a task runs, what came
-    // before has been answered.
-    let tasks = (0..smp::online()).map(|cpu| executor::spawn_on(cpu, async {}));
-    for task in tasks.collect::<Vec<_>>() {
-        match task {
-            Ok(task) => executor::block_on(task),
-            Err(full) => panic!("no room for one task more than {}", full.max),
-        }
-    }
+    // A message may have reached a CPU that has not answered it yet.
+    executor::block_on(smp::run_everywhere());
     for source in sources {
         vectors::give_back(source.vector);
     }
