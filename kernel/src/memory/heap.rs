@@ -20,8 +20,9 @@ use crate::{
     sync::SpinLock,
 };
 
-/// Bytes of the heap at least; where there is more memory, an eighth of that, as far as this many.
-pub const HEAP_LEN: usize = 8 << 20;
+/// Bytes of the heap at least. Otherwise it is an eighth of memory.
+pub const LEAST_LEN: usize = 8 << 20;
+/// And at most.
 const MOST_LEN: usize = 32 << 20;
 
 struct KernelHeap(SpinLock<Heap>);
@@ -33,7 +34,7 @@ static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
 
 pub(super) fn init() {
     let frames = manager::free_frame_count() / 8;
-    let frames = frames.clamp(HEAP_LEN / FRAME_LEN, MOST_LEN / FRAME_LEN);
+    let frames = frames.clamp(LEAST_LEN / FRAME_LEN, MOST_LEN / FRAME_LEN);
     let Some(start) = manager::allocate_frames(frames) else {
         panic!("no memory for the heap");
     };

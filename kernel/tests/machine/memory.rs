@@ -85,7 +85,7 @@ pub fn heap_gives_back_what_it_takes() {
         let b = vec![!(round as u8); round * 777];
         assert!(a.iter().all(|byte| *byte == round as u8));
         drop(a);
-        let c = vec![1u64; heap::HEAP_LEN / 16];
+        let c = vec![1u64; heap::LEAST_LEN / 16];
         assert!(b.iter().all(|byte| *byte == !(round as u8)));
         drop((b, c));
     }
