@@ -17,7 +17,7 @@ use kernel::{
 };
 use virtio_crypto::{Cipher, CipherAlgorithm, Direction, Error, QueueStats};
 
-use crate::{SECOND_NS, place::Place, tally::Count};
+use crate::{SECOND_NS, place::Place, spawn_on, tally::Count};
 
 const KEY: [u8; 16] = [0x6b; 16];
 const IV: [u8; 16] = [0x1e; 16];
@@ -108,7 +108,7 @@ fn settle(device: &CryptoDevice) {
     crypto::wait_until_idle(device, 0, LIMIT_NS);
     // The device has sent what it had to say by the answer; a CPU that runs a task has taken it.
     let _ = device.check();
-    executor::block_on(run_everywhere());
+    executor::block_on(smp::run_everywhere());
     // What tasks that ended there have kept of lives before is freed.
     device.poll();
     let end_ns = time::now_ns() + LIMIT_NS;
@@ -118,17 +118,6 @@ fn settle(device: &CryptoDevice) {
             time::sleep_ns(20_000_000).await;
         }
     });
-}
-
-/// Waits until every CPU has run a task.
-async fn run_everywhere() {
-    let tasks = (0..smp::online()).map(|cpu| executor::spawn_on(cpu, async {}));
-    for task in tasks.collect::<Vec<_>>() {
-        match task {
-            Ok(task) => task.await,
-            Err(full) => panic!("no room for a task among {}", full.max),
-        }
-    }
 }
 
 /// Returns how many sessions can be opened.
@@ -149,10 +138,7 @@ fn count_slots(device: &Arc<CryptoDevice>) -> u64 {
     let queues = device.data_queues().min(smp::online() as usize);
     let on_data = (0..queues).map(|queue| {
         let count = count_slots_of(device.clone(), queue);
-        match executor::spawn_on(queue as u32, count) {
-            Ok(task) => executor::block_on(task),
-            Err(full) => panic!("no room for a task among {}", full.max),
-        }
+        executor::block_on(spawn_on(queue as u32, count))
     });
     on_control + on_data.sum::<u64>()
 }

@@ -21,13 +21,9 @@ pub struct Case<'c> {
 }
 
 impl Case<'_> {
-    /// Chooses whether there is a session, and counts it.
+    /// Chooses whether there is a session.
     pub fn takes_session(&mut self) -> bool {
-        let takes = !self.served.is_stateless || self.random.below(3) > 0;
-        if takes {
-            tally::SESSIONS.add(1);
-        }
-        takes
+        !self.served.is_stateless || self.random.below(3) > 0
     }
 
     /// Chooses a length: mostly what has room in a slot, now and then much more.
@@ -41,19 +37,20 @@ impl Case<'_> {
         self.random.below(most_here.min(most))
     }
 
-    /// One that a cipher takes.
+    /// Chooses one that a cipher takes.
     pub fn blocks(&mut self, block: usize, most: usize) -> usize {
         let len = self.len(most);
         (len - len % block).max(block)
     }
 
+    /// Chooses one that an algorithm takes.
     pub fn one_len(&mut self, lens: &[RangeInclusive<usize>], most: usize) -> usize {
         let lens = &lens[self.random.below(lens.len())];
         let (least, most) = (*lens.start(), (*lens.end()).min(most));
         least + self.random.below(most.saturating_sub(least) + 1)
     }
 
-    /// Cuts data into two to four buffers.
+    /// Cuts data into up to four buffers.
     pub fn cut(&mut self, data: &[u8]) -> Result<Vec<Buffer>, Error> {
         let (mut rest, mut parts) = (data, Vec::new());
         while parts.len() < 3 && rest.len() > 1 {
@@ -64,6 +61,12 @@ impl Case<'_> {
         parts.push(Buffer::from_slice(rest)?);
         Ok(parts)
     }
+}
+
+/// Counts a session that was opened.
+pub fn opened<T>(session: T) -> T {
+    tally::SESSIONS.add(1);
+    session
 }
 
 /// Counts a request that was answered rightly.
@@ -88,6 +91,7 @@ pub fn check(what: impl core::fmt::Debug, got: &[u8], expected: &[u8]) {
     );
 }
 
+/// Returns all bytes of buffers, in their order.
 pub fn joined(parts: &[Buffer]) -> Vec<u8> {
     parts.iter().flat_map(|part| part.iter().copied()).collect()
 }

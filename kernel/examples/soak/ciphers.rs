@@ -10,7 +10,7 @@ use virtio_crypto::{
 };
 
 use crate::{
-    case::{Buffer, Case, MOST_REQUESTS, check, expect, joined, note},
+    case::{Buffer, Case, MOST_REQUESTS, check, expect, joined, note, opened},
     digests::{compute_digest, compute_tag},
     oracle,
 };
@@ -18,6 +18,7 @@ use crate::{
 /// Requests that are sent together at most.
 const MOST_TOGETHER: usize = 6;
 
+/// Computes what a cipher has to give.
 fn in_software(
     algorithm: CipherAlgorithm,
     direction: Direction,
@@ -34,6 +35,7 @@ fn in_software(
     data
 }
 
+/// Encrypts or decrypts, in every form of data.
 pub async fn cipher(case: &mut Case<'_>, algorithm: CipherAlgorithm) -> Result<(), Error> {
     let by_session = case.takes_session();
     let key_len = case.one_len(algorithm.key_lens_bytes(), 64);
@@ -43,7 +45,7 @@ pub async fn cipher(case: &mut Case<'_>, algorithm: CipherAlgorithm) -> Result<(
         _ => Direction::Decrypt,
     };
     let session = match by_session {
-        true => Cipher::open(case.device, algorithm, direction, &key).await?,
+        true => opened(Cipher::open(case.device, algorithm, direction, &key).await?),
         false => Cipher::stateless(case.device, algorithm, direction, &key)?,
     };
     let block = algorithm.block_len_bytes();
@@ -111,6 +113,7 @@ pub async fn cipher(case: &mut Case<'_>, algorithm: CipherAlgorithm) -> Result<(
     }
 }
 
+/// Seals, unseals, and has a forgery refused.
 pub async fn aead(case: &mut Case<'_>, algorithm: AeadAlgorithm) -> Result<(), Error> {
     let by_session = case.takes_session();
     let key_len = case.one_len(algorithm.key_lens_bytes(), 32);
@@ -119,8 +122,8 @@ pub async fn aead(case: &mut Case<'_>, algorithm: AeadAlgorithm) -> Result<(), E
     let aad_len = case.random.below(80);
     let (seal, unseal) = match by_session {
         true => (
-            AeadEncrypt::open(case.device, algorithm, &key, tag_len, aad_len).await?,
-            AeadDecrypt::open(case.device, algorithm, &key, tag_len, aad_len).await?,
+            opened(AeadEncrypt::open(case.device, algorithm, &key, tag_len, aad_len).await?),
+            opened(AeadDecrypt::open(case.device, algorithm, &key, tag_len, aad_len).await?),
         ),
         false => (
             AeadEncrypt::stateless(case.device, algorithm, &key, tag_len)?,
@@ -155,6 +158,7 @@ pub async fn aead(case: &mut Case<'_>, algorithm: AeadAlgorithm) -> Result<(), E
     unseal.close().await
 }
 
+/// Encrypts a part of the data and hashes another, in either order.
 pub async fn chain(case: &mut Case<'_>) -> Result<(), Error> {
     let by_session = case.takes_session();
     let (cipher_key, mac_key) = (case.random.bytes(32), case.random.bytes(40));
@@ -176,7 +180,7 @@ pub async fn chain(case: &mut Case<'_>) -> Result<(), Error> {
         digest_len_bytes: digest_len,
     };
     let chain = match by_session {
-        true => Chain::open(case.device, &parameters, 0).await?,
+        true => opened(Chain::open(case.device, &parameters, 0).await?),
         false => Chain::stateless(case.device, &parameters)?,
     };
     for _ in 0..1 + case.random.below(MOST_REQUESTS) {

@@ -5,16 +5,17 @@ use alloc::vec;
 use virtio_crypto::{Error, HashAlgorithm, Mac, MacAlgorithm, MessageDigest};
 
 use crate::{
-    case::{Buffer, Case, MOST_REQUESTS, check, expect, joined, note},
+    case::{Buffer, Case, MOST_REQUESTS, check, expect, joined, note, opened},
     digests::{compute_digest, compute_tag},
 };
 
+/// Computes digests, in every form of data.
 pub async fn hash(case: &mut Case<'_>, algorithm: HashAlgorithm) -> Result<(), Error> {
     let by_session = case.takes_session();
     let any_len = 1 + case.random.below(100);
     let digest_len = algorithm.digest_len_bytes().unwrap_or(any_len);
     let hash = match by_session {
-        true => MessageDigest::open(case.device, algorithm, digest_len).await?,
+        true => opened(MessageDigest::open(case.device, algorithm, digest_len).await?),
         false => MessageDigest::stateless(case.device, algorithm, digest_len)?,
     };
     for _ in 0..1 + case.random.below(MOST_REQUESTS) {
@@ -44,11 +45,12 @@ pub async fn hash(case: &mut Case<'_>, algorithm: HashAlgorithm) -> Result<(), E
     }
 }
 
+/// Computes tags, in every form of data, and has them verified.
 pub async fn mac(case: &mut Case<'_>, algorithm: MacAlgorithm) -> Result<(), Error> {
     let by_session = case.takes_session();
     let key_len = case.one_len(
         algorithm.key_lens_bytes(),
-        case.served.max_auth_key_len.min(200),
+        case.served.max_auth_key_len_bytes.min(200),
     );
     let key = case.random.bytes(key_len);
     let tag_len = match case.random.below(2) {
@@ -56,7 +58,7 @@ pub async fn mac(case: &mut Case<'_>, algorithm: MacAlgorithm) -> Result<(), Err
         _ => algorithm.result_len_bytes() / 2,
     };
     let mac = match by_session {
-        true => Mac::open(case.device, algorithm, &key, tag_len).await?,
+        true => opened(Mac::open(case.device, algorithm, &key, tag_len).await?),
         false => Mac::stateless(case.device, algorithm, &key, tag_len)?,
     };
     for _ in 0..1 + case.random.below(MOST_REQUESTS) {

@@ -9,7 +9,7 @@ use virtio_crypto::{
     RsaVerifier,
 };
 
-use crate::case::{Case, check, expect, note};
+use crate::case::{Case, check, expect, note, opened};
 
 macro_rules! file {
     ($($name:literal),+) => {
@@ -117,8 +117,8 @@ async fn signatures(case: &mut Case<'_>) -> Result<(), Error> {
     let device = case.device;
     let (signer, verifier) = match by_session {
         true => (
-            RsaSigner::open(device, key, hash).await?,
-            RsaVerifier::open(device, key.public_key(), hash).await?,
+            opened(RsaSigner::open(device, key, hash).await?),
+            opened(RsaVerifier::open(device, key.public_key(), hash).await?),
         ),
         false => (
             RsaSigner::stateless(device, key, hash)?,
@@ -146,8 +146,8 @@ async fn messages(case: &mut Case<'_>) -> Result<(), Error> {
     let (key, device) = (&rsa_keys()[size], case.device);
     let (encryptor, decryptor) = match by_session {
         true => (
-            RsaEncryptor::open(device, key.public_key()).await?,
-            RsaDecryptor::open(device, key).await?,
+            opened(RsaEncryptor::open(device, key.public_key()).await?),
+            opened(RsaDecryptor::open(device, key).await?),
         ),
         false => (
             RsaEncryptor::stateless(device, key.public_key())?,
@@ -178,8 +178,8 @@ async fn ecdsa(case: &mut Case<'_>, number: EcdsaNumber) -> Result<(), Error> {
     let public = EcdsaPublicKey::from_sec1_bytes(Curve::P256, &[&[4], &X[..], &Y].concat())?;
     let (signer, verifier) = match by_session {
         true => (
-            EcdsaSigner::open(device, &private, number).await?,
-            EcdsaVerifier::open(device, &public, number).await?,
+            opened(EcdsaSigner::open(device, &private, number).await?),
+            opened(EcdsaVerifier::open(device, &public, number).await?),
         ),
         false => (
             EcdsaSigner::stateless(device, &private, number)?,

@@ -8,25 +8,25 @@ use core::{
 
 use async_task::Task;
 use kernel::{
+    cpu,
     crypto::CryptoDevice,
     smp,
-    task::executor,
     time::{self, TimedOut},
 };
 use virtio_crypto::Error;
 
 use crate::{
     SECOND_NS, cases,
-    place::{Case, Place},
+    place::{BegunCase, Place},
     random::Random,
-    tally,
+    spawn_on, tally,
 };
 
-/// Lanes of each CPU, by round: this many more than none.
+/// Lanes of each CPU at most.
 const MOST_LANES: usize = 5;
 /// A case that takes longer waits for ever, or its wake was lost.
 const LIMIT_NS: u64 = 60 * SECOND_NS;
-/// When a case that is dropped or cut is, at most.
+/// How long a case runs at most before it is cancelled or cut.
 const CUT_NS: usize = 20_000_000;
 /// How long a lane waits for a device that has left or ended.
 const PAUSE_NS: u64 = 2_000_000;
@@ -36,13 +36,13 @@ const PAUSE_NS: u64 = 2_000_000;
 enum Fate {
     /// It is awaited.
     Awaited,
-    /// Its task is cancelled after so long.
+    /// Its task is cancelled after this time.
     Cancelled(u64),
-    /// It is polled so often and dropped.
+    /// It is polled this many times and dropped.
     Dropped(usize),
     /// It is cut by a time limit.
     Cut(u64),
-    /// It is polled so often, and never again.
+    /// It is polled this many times, and never again.
     Forgotten(usize),
 }
 
@@ -64,10 +64,7 @@ pub fn start(places: &'static [Place], random: &mut Random, end_ns: u64) -> Vec<
     let each = 1 + random.below(MOST_LANES) as u32;
     let lanes = (0..smp::online() * each).map(|number| {
         let lane = lane(places, Random::new(random.next()), end_ns);
-        match executor::spawn_on(number % smp::online(), lane) {
-            Ok(task) => task,
-            Err(full) => panic!("no room for a lane among {} tasks", full.max),
-        }
+        spawn_on(number % smp::online(), lane)
     });
     lanes.collect()
 }
@@ -82,7 +79,7 @@ async fn lane(places: &'static [Place], mut random: Random, end_ns: u64) {
         };
         let (seed, fate) = (random.next(), Fate::any(&mut random));
         let start_ns = time::now_ns();
-        let error = settle(place, device, seed, fate).await.err();
+        let error = run(place, device, seed, fate).await.err();
         let took_ns = time::now_ns() - start_ns;
         assert!(
             took_ns < LIMIT_NS,
@@ -106,8 +103,8 @@ fn is_of_trouble(error: Error) -> bool {
     )
 }
 
-/// Begins a case and has its fate come.
-async fn settle(
+/// Runs a case until its fate comes.
+async fn run(
     place: &'static Place,
     device: Arc<CryptoDevice>,
     seed: u64,
@@ -117,10 +114,7 @@ async fn settle(
     match fate {
         Fate::Awaited => time::timeout(LIMIT_NS, case).await.unwrap_or(Ok(())),
         Fate::Cancelled(after_ns) => {
-            let task = match executor::spawn(case) {
-                Ok(task) => task,
-                Err(full) => panic!("no room for a case among {} tasks", full.max),
-            };
+            let task = spawn_on(cpu::number(), case);
             time::sleep_ns(after_ns).await;
             match task.is_finished() {
                 true => task.await,
@@ -159,9 +153,9 @@ async fn settle(
     }
 }
 
-/// Polls a case so often, now and then by another waker than the task's; returns it if it is not
+/// Polls a case this many times, every second time by the task's waker; returns it if it is not
 /// ready by then.
-async fn poll_some(mut case: Case, polls: usize) -> Result<Result<(), Error>, Case> {
+async fn poll_some(mut case: BegunCase, polls: usize) -> Result<Result<(), Error>, BegunCase> {
     for poll in 0..polls {
         let outcome = poll_fn(|context| {
             let mut nobody = Context::from_waker(Waker::noop());

@@ -31,23 +31,21 @@ use kernel::{
 use spin::Once;
 use virtio_crypto::{Cipher, CipherAlgorithm, Direction};
 
-use crate::{SECOND_NS, case, oracle, place::Place};
+use crate::{SECOND_NS, case, oracle, place::Place, spawn_on, tally};
 
-/// Callers; those on one CPU are as many tasks of it.
+/// Callers. Each is a task; every CPU has its share of them.
 const CALLERS: u32 = 1024;
 const KEY: [u8; 16] = [0x3c; 16];
 const IV: [u8; 16] = [0x71; 16];
 const LEN_BYTES: usize = 64;
-/// How often the run says how far it has come.
-const PROGRESS_NS: u64 = 5 * SECOND_NS;
 /// Nobody waits longer.
 const LIMIT_NS: u64 = 60 * SECOND_NS;
 
 /// Orders what happens, on whatever CPU.
 static CLOCK: AtomicU64 = AtomicU64::new(1);
-/// When the last began to join of those that have been served.
+/// The latest time at which any of those served so far began to join.
 static LAST_SERVED: AtomicU64 = AtomicU64::new(0);
-/// By CPU: [`LAST_SERVED`] when its task of now was polled.
+/// By CPU: what [`LAST_SERVED`] was when the poll began that is going on there.
 static AT_POLL: [AtomicU64; cpu::MAX_CPUS] = [const { AtomicU64::new(0) }; cpu::MAX_CPUS];
 static WAITS: Histogram = Histogram::new();
 static SERVED: AtomicU64 = AtomicU64::new(0);
@@ -206,23 +204,10 @@ pub fn run(place: &Place, end_ns: u64) {
     let calls: Vec<_> = (0..CALLERS)
         .map(|caller| {
             let call = call(session.clone(), end_ns);
-            match executor::spawn_on(caller % smp::online(), call) {
-                Ok(task) => task,
-                Err(full) => panic!("no room for a caller among {} tasks", full.max),
-            }
+            spawn_on(caller % smp::online(), call)
         })
         .collect();
-    let progress = async {
-        loop {
-            let left_ns = end_ns.saturating_sub(time::now_ns());
-            if left_ns == 0 {
-                return;
-            }
-            time::sleep_ns(left_ns.min(PROGRESS_NS)).await;
-            tell("soak: load", &device);
-        }
-    };
-    executor::block_on(progress);
+    executor::block_on(tally::tell_until(end_ns, || tell("soak: load", &device)));
     let served = executor::block_on(crypto::join_all(calls));
     drop(session);
     crypto::wait_until_idle(&device, 0, LIMIT_NS);

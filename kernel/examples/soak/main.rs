@@ -37,6 +37,7 @@ mod random;
 
 use core::fmt;
 
+use async_task::Task;
 use kernel::{
     command_line, console,
     exit::{self, ExitCode, exit},
@@ -72,6 +73,17 @@ fn number(word: &str, default: u64) -> u64 {
     }
 }
 
+/// Starts a task on a CPU, which has room for it.
+fn spawn_on<T: Send + 'static>(
+    cpu: u32,
+    future: impl Future<Output = T> + Send + 'static,
+) -> Task<T> {
+    match executor::spawn_on(cpu, future) {
+        Ok(task) => task,
+        Err(full) => panic!("no room for a task among {}", full.max),
+    }
+}
+
 /// Says why a run failed. Those outside know how it is repeated.
 fn print_failure(reason: fmt::Arguments) {
     let seed = SEED.get().copied().unwrap_or_default();
@@ -86,6 +98,7 @@ fn main() -> ! {
     let end_ns = time::now_ns() + seconds * SECOND_NS;
     time::set_watchdog(Some(end_ns + seconds * SECOND_NS / 2 + SLACK_NS));
     smp::expect_all();
+    keys::parse();
     let places = place::open_all();
     if command_line::value("load").is_some() {
         load::run(&places[0], end_ns);
@@ -142,5 +155,5 @@ fn soak(places: &'static [Place], seed: u64, end_ns: u64) {
         }
     }
     let end = Books::open(places);
-    tally::tell_end(places, rounds, &beginning, &end);
+    tally::tell_end(places, rounds, beginning, end);
 }

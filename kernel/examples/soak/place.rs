@@ -17,7 +17,7 @@ use spin::Once;
 use virtio_crypto::{Error, ForcedReset, Options, WhenNotReady, transport::TrustedReset};
 use virtio_drivers::transport::pci::bus::DeviceFunction;
 
-use crate::{keys, served::Served};
+use crate::served::Served;
 
 static PLACES: Once<Vec<Place>> = Once::new();
 
@@ -26,8 +26,8 @@ const SESSIONS: u64 = 256;
 /// Cases that are never polled again, at most in one life of a device: they keep their slots.
 const MOST_FORGOTTEN: usize = 4;
 
-/// A case that may never be polled again.
-pub type Case = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
+/// A case that has begun, and may never be polled again.
+pub type BegunCase = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
 
 /// Something that is being done to a device, and that may end requests.
 #[must_use = "it lasts until it is dropped"]
@@ -55,7 +55,7 @@ pub struct Place {
 }
 
 /// Cases that are not polled again, until the device's life is over.
-struct Forgotten(SpinLock<Vec<Case>>);
+struct Forgotten(SpinLock<Vec<BegunCase>>);
 
 impl core::fmt::Debug for Forgotten {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
@@ -93,9 +93,8 @@ pub fn open_all() -> &'static [Place] {
     }
     // As those outside count them.
     functions.sort_unstable();
-    keys::parse();
     PLACES.call_once(|| {
-        let open = |(number, function)| {
+        let place = |(number, function)| {
             let device = open(number, function);
             let served = Served::of(&device);
             println!(
@@ -120,7 +119,7 @@ pub fn open_all() -> &'static [Place] {
                 )),
             }
         };
-        functions.into_iter().enumerate().map(open).collect()
+        functions.into_iter().enumerate().map(place).collect()
     })
 }
 
@@ -187,7 +186,7 @@ impl Place {
 
     /// Keeps a case that is never polled again in this life of the device; gives it back where
     /// there are too many.
-    pub fn forget(&self, case: Case) -> Result<(), Case> {
+    pub fn forget(&self, case: BegunCase) -> Result<(), BegunCase> {
         self.forgotten.0.with(|cases| {
             // No room is made under the lock.
             if cases.len() == MOST_FORGOTTEN {

@@ -16,8 +16,8 @@ pub struct Served {
     pub algorithms: Vec<Algorithm>,
     pub has_chains: bool,
     pub is_stateless: bool,
-    /// A cipher's key in bytes, at most, and a MAC's.
-    pub max_auth_key_len: usize,
+    /// A MAC's key at most.
+    pub max_auth_key_len_bytes: usize,
 }
 
 impl Served {
@@ -28,7 +28,7 @@ impl Served {
             Err(error) => exit::fail(format_args!("the proof of its algorithms: {error}")),
         };
         let algorithms = proved.algorithms.iter().filter(|it| can_judge(*it));
-        let max_auth_key_len = device.capabilities().max_auth_key_len_bytes;
+        let max_auth_key_len_bytes = device.capabilities().max_auth_key_len_bytes;
         Self {
             has_chains: executor::block_on(serves_chains(device, proved.algorithms)),
             is_stateless: device.features().contains(Features::REVISION_1)
@@ -40,7 +40,7 @@ impl Served {
                 )
                 .is_ok(),
             algorithms: algorithms.collect(),
-            max_auth_key_len: max_auth_key_len as usize,
+            max_auth_key_len_bytes: max_auth_key_len_bytes as usize,
         }
     }
 }

@@ -7,7 +7,10 @@ use core::{
 
 use kernel::{println, time};
 
-use crate::{books::Books, place::Place};
+use crate::{SECOND_NS, place::Place};
+
+/// How often the run says how far it has come.
+const PROGRESS_NS: u64 = 5 * SECOND_NS;
 
 /// A counter.
 pub struct Count(AtomicU64);
@@ -51,9 +54,9 @@ counts! {
     SESSIONS "sessions",
     /// Requests without a session.
     STATELESS "stateless",
-    /// Recoveries, those with requests in flight among them.
+    /// Recoveries.
     RECOVERIES "recoveries",
-    /// Of these, those that met requests in flight.
+    /// Of these, those with requests in flight.
     FORCED "forced",
     /// Queues that were reset by themselves.
     QUEUE_RESETS "queue_resets",
@@ -90,16 +93,33 @@ pub fn unhandled(places: &[Place]) -> u64 {
 }
 
 /// Prints the closing line.
-pub fn tell_end(places: &[Place], rounds: u32, beginning: &Books, end: &Books) {
+pub fn tell_end(
+    places: &[Place],
+    rounds: u32,
+    beginning: impl fmt::Display,
+    end: impl fmt::Display,
+) {
     println!(
         "soak: pass {All}unhandled={} rounds={rounds} beginning: {beginning} end: {end}",
         unhandled(places)
     );
 }
 
+/// Has `tell` say every few seconds how far the run has come, until its end.
+pub async fn tell_until(end_ns: u64, tell: impl Fn()) {
+    loop {
+        let left_ns = end_ns.saturating_sub(time::now_ns());
+        if left_ns == 0 {
+            return;
+        }
+        time::sleep_ns(left_ns.min(PROGRESS_NS)).await;
+        tell();
+    }
+}
+
 /// Prints how far the run has come.
 pub fn tell_progress(places: &[Place]) {
-    let s = time::now_ns() / 1_000_000_000;
+    let s = time::now_ns() / SECOND_NS;
     println!("soak: {s} s {All}unhandled={}", unhandled(places));
 }
 

@@ -19,13 +19,13 @@ use crate::{
     books::GIVEN_UP,
     place::{self, Place},
     random::Random,
-    tally,
+    spawn_on, tally,
 };
 
-/// How often the run says how far it has come.
-const PROGRESS_NS: u64 = 5 * SECOND_NS;
 /// How long what is outside of the guest may take.
 const LIMIT_NS: u64 = 30 * SECOND_NS;
+/// How long what is in flight may take where it is to end by itself.
+const DRAIN_NS: u64 = 10 * SECOND_NS;
 /// How long a vector stays where it is, and how long nobody polls, at most.
 const STAY_NS: usize = 60_000_000;
 const UNPOLLED_NS: usize = 400_000_000;
@@ -82,19 +82,20 @@ pub fn do_each_once(seats: &mut [Seat]) {
         for trouble in seat.possible() {
             executor::block_on(seat.make(trouble, &mut random));
         }
-        recover(seat.place, 10 * SECOND_NS);
+        recover(seat.place, DRAIN_NS);
     }
 }
 
 /// Makes trouble until the time is up, and says how far the run has come.
 pub async fn make(seats: &mut [Seat], random: &mut Random, end_ns: u64) {
     let places: Vec<_> = seats.iter().map(|seat| seat.place).collect();
-    let mover = spawn(
+    let mover = spawn_on(
         0,
         move_vectors(places.clone(), Random::new(random.next()), end_ns),
     );
-    let poller = spawn(0, poll(places.clone(), Random::new(random.next()), end_ns));
-    let progress = spawn(0, tell_progress(end_ns));
+    let poller = spawn_on(0, poll(places.clone(), Random::new(random.next()), end_ns));
+    let tell = || tally::tell_progress(place::all());
+    let progress = spawn_on(0, tally::tell_until(end_ns, tell));
     while time::now_ns() < end_ns {
         time::sleep_ns(random.below(PEACE_NS) as u64).await;
         let seat_index = random.below(seats.len());
@@ -109,27 +110,6 @@ pub async fn make(seats: &mut [Seat], random: &mut Random, end_ns: u64) {
     }
     for task in [mover, poller, progress] {
         task.await;
-    }
-}
-
-fn spawn<T: Send + 'static>(
-    cpu: u32,
-    future: impl Future<Output = T> + Send + 'static,
-) -> async_task::Task<T> {
-    match executor::spawn_on(cpu, future) {
-        Ok(task) => task,
-        Err(full) => panic!("no room for a task among {}", full.max),
-    }
-}
-
-async fn tell_progress(end_ns: u64) {
-    loop {
-        let left_ns = end_ns.saturating_sub(time::now_ns());
-        if left_ns == 0 {
-            return;
-        }
-        time::sleep_ns(left_ns.min(PROGRESS_NS)).await;
-        tally::tell_progress(place::all());
     }
 }
 
@@ -170,7 +150,7 @@ async fn poll(places: Vec<&'static Place>, mut random: Random, end_ns: u64) {
                 executor::yield_now().await;
             }
         };
-        spawn(random.below(smp::online() as usize) as u32, work).await;
+        spawn_on(random.below(smp::online() as usize) as u32, work).await;
         tally::POLLERS.add(1);
     }
 }
@@ -178,7 +158,7 @@ async fn poll(places: Vec<&'static Place>, mut random: Random, end_ns: u64) {
 /// Recovers every device.
 pub fn recover_all(places: &'static [Place]) {
     for place in places {
-        recover(place, 10 * SECOND_NS);
+        recover(place, DRAIN_NS);
     }
 }
 
@@ -237,6 +217,7 @@ impl Seat {
         println!("to device {} {command}", self.place.number);
     }
 
+    /// Does it to the device.
     async fn make(&mut self, trouble: Trouble, random: &mut Random) {
         let Some(device) = self.place.device() else {
             return;
@@ -247,7 +228,7 @@ impl Seat {
             Trouble::Recover => {
                 // On whatever CPU.
                 let cpu = random.below(smp::online() as usize) as u32;
-                spawn(cpu, async move { recover(place, limit_ns) }).await;
+                spawn_on(cpu, async move { recover(place, limit_ns) }).await;
             }
             Trouble::ResetQueue => {
                 reset_queue(place, &device, random.below(device.data_queues()), limit_ns);
@@ -338,7 +319,7 @@ impl Seat {
 async fn shut_down(device: &CryptoDevice) {
     let end_ns = time::now_ns() + LIMIT_NS;
     loop {
-        match device.shutdown(10 * SECOND_NS) {
+        match device.shutdown(DRAIN_NS) {
             Ok(_) => return,
             // A vector moves just now.
             Err(Error::Resetting) if time::now_ns() < end_ns => executor::yield_now().await,
@@ -347,6 +328,8 @@ async fn shut_down(device: &CryptoDevice) {
     }
 }
 
+/// Resets a queue, with so much time for what is in flight; recovers the device where that has been
+/// done too often.
 fn reset_queue(place: &Place, device: &CryptoDevice, queue: usize, limit_ns: u64) {
     let _disturbance = place.disturb();
     match device.reset_queue(queue, limit_ns) {
