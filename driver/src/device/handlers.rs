@@ -10,7 +10,7 @@ use crate::{
     device::{
         Device,
         alone::Change,
-        ladder::{Interrupt, InterruptMode},
+        ladder::{CONFIG_ENTRY, Interrupt, InterruptMode},
     },
     epoch::Epoch,
     index::MsixEntry,
@@ -79,6 +79,9 @@ impl<P: Platform> Device<P> {
                 queue.move_vector();
             }
         }
+        if entry == CONFIG_ENTRY {
+            self.attached().config_messages().move_vector();
+        }
         transport.set_msix_message(entry, Some(message));
         self.poll();
         Ok(())
@@ -145,12 +148,10 @@ impl<P: Platform> Device<P> {
             }
             total
         });
-        // A change of status or generation is the credit of a configuration message, whether it
-        // is seen here first or not.
         let news = config && (self.epochs.read(Epoch::check_status) | self.generation_changed());
-        let is_owed = || self.epochs.read(Epoch::spend_config) | self.interrupts.spend_config();
+        // What is news here may be what another message tells of, which is still to come.
         let total = DrainReport {
-            spent: total.spent || (config && !news && is_owed()),
+            spent: total.spent || (config && self.attached().config_messages().spend()),
             ..total
         };
         self.classify(total, news)
@@ -174,6 +175,7 @@ impl<P: Platform> Device<P> {
         let Ok(transport) = self.attached().transport() else {
             return false;
         };
-        self.interrupts.read_generation(transport)
+        let now = transport.read_config_generation();
+        self.attached().config_messages().see_generation(now)
     }
 }

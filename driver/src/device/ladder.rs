@@ -3,7 +3,7 @@
 //! For set-up, which climbs down from a vector for each queue to none, and for the handlers, which
 //! ask what an entry stands for. The one rule: a vector counts once the device reads it back.
 
-use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use crate::{
     index::{MsixEntry, QueueIndex},
@@ -42,11 +42,21 @@ impl InterruptMode {
         }
     }
 
-    /// Returns how many of a device's queues share the vector, or the pin, of one of them.
+    /// Returns how many sources share the vector, or the pin, of one of a device's queues: of those
+    /// queues and the configuration.
     pub(crate) const fn sharing(self, queues: usize) -> usize {
         match self {
             Self::PerQueue | Self::Polling => 1,
-            Self::SharedQueues | Self::Shared | Self::Intx => queues,
+            Self::SharedQueues => queues,
+            Self::Shared | Self::Intx => queues + 1,
+        }
+    }
+
+    /// Returns how many share that of the configuration.
+    pub(crate) const fn sharing_config(self, queues: usize) -> usize {
+        match self {
+            Self::PerQueue | Self::SharedQueues | Self::Polling => 1,
+            Self::Shared | Self::Intx => queues + 1,
         }
     }
 
@@ -61,7 +71,7 @@ impl InterruptMode {
 }
 
 /// The entry of the configuration.
-const CONFIG_ENTRY: MsixEntry = MsixEntry(0);
+pub(crate) const CONFIG_ENTRY: MsixEntry = MsixEntry(0);
 
 /// What an interrupt was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,10 +90,6 @@ pub enum Interrupt {
 #[derive(Debug)]
 pub(crate) struct Interrupts {
     mode: AtomicU8,
-    /// The configuration generation as last seen.
-    generation: AtomicU32,
-    /// It had changed when the device was set up again: a message of before may come.
-    config_owed: AtomicBool,
     handled: AtomicU64,
     already_drained: AtomicU64,
     unhandled: AtomicU64,
@@ -93,8 +99,6 @@ impl Interrupts {
     pub(crate) fn new() -> Self {
         Self {
             mode: AtomicU8::new(InterruptMode::Polling as u8),
-            generation: AtomicU32::new(0),
-            config_owed: AtomicBool::new(false),
             handled: AtomicU64::new(0),
             already_drained: AtomicU64::new(0),
             unhandled: AtomicU64::new(0),
@@ -170,22 +174,6 @@ impl Interrupts {
         for entry in 0..self.mode().entries(queues) as u16 {
             transport.set_msix_message(MsixEntry(entry), None);
         }
-    }
-
-    /// Reads the configuration's generation; `true` if it is not that of the last time.
-    pub(crate) fn read_generation(&self, transport: &dyn Transport) -> bool {
-        let now = transport.read_config_generation();
-        self.generation.swap(now, Ordering::Relaxed) != now
-    }
-
-    /// Takes note that a message of the configuration from before a reset may come.
-    pub(crate) fn owe_config(&self) {
-        self.config_owed.store(true, Ordering::Relaxed);
-    }
-
-    /// Tells whether such a message may come, and expects it no longer.
-    pub(crate) fn spend_config(&self) -> bool {
-        self.config_owed.swap(false, Ordering::Relaxed)
     }
 
     /// Counts an interrupt, and returns it.

@@ -248,14 +248,16 @@ impl<P: Platform> Device<P> {
     /// Forgets what is owed in interrupts, for tests and housekeeping: from here on an interrupt
     /// counts as *unhandled* unless something new is published for it.
     ///
-    /// `false`, and nothing forgotten, while a request is in flight or was used meanwhile, and while
-    /// a message may be on its way from the device: [`Options::message_travel_ns`] counts from the
-    /// first call that finds nothing in flight. If that is 0, this call returns `true`. The caller
-    /// has to make sure that what has reached a CPU is answered, by enabling interrupts there for a
-    /// moment.
+    /// `false`, and nothing forgotten, while a request is in flight or was used meanwhile, where the
+    /// device asked for a reset meanwhile, and while a message may be on its way from the device:
+    /// [`Options::message_travel_ns`] counts from the first call that finds nothing in flight. If
+    /// that is 0, this call returns `true`. The caller has to make sure that what has reached a CPU
+    /// is answered, by enabling interrupts there for a moment.
     pub fn settle(&self) -> bool {
         let epoch = self.epoch();
         epoch.drain();
+        let config_messages = self.attached.config_messages();
+        let owed = config_messages.credit();
         let settle = |queue: &&Queue<P>| {
             let published = queue.published();
             // Where messages do not travel by themselves, those for what was published until now go
@@ -266,11 +268,8 @@ impl<P: Platform> Device<P> {
         // Every one of them, so that all times begin to run.
         let settled = epoch.queues().filter(settle).count() == epoch.queues().count();
         // When a message of the configuration was sent is not known: one that travels stays owed.
-        if settled && self.options.message_travel_ns == 0 {
-            epoch.spend_config();
-            self.interrupts.spend_config();
-        }
-        settled
+        let do_travel = self.options.message_travel_ns > 0;
+        settled && (do_travel || config_messages.settle(owed))
     }
 
     /// Tells whether the device says that its hardware is ready (Virtio 1.3, 5.9.5), as far as is

@@ -6,15 +6,13 @@
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
 
-use virtio_drivers::transport::DeviceStatus;
-
 use crate::{
     Error, Platform,
     deadline::Deadline,
     device::{
         Device,
         alone::Change,
-        setup::{bring_up, reset},
+        setup::{bring_up, reset_live},
     },
     epoch::Epoch,
     error::DeviceFault,
@@ -103,9 +101,6 @@ impl<P: Platform> Device<P> {
         self.wait_for(&epoch, &epoch.control, &mut Deadline::after::<P>(limit_ns));
 
         epoch.inherit(old.owed());
-        if old.spend_config() {
-            epoch.owe_config();
-        }
         drop(old);
         self.is_down.store(false, Ordering::Relaxed);
         self.epochs.replace(epoch, room);
@@ -206,14 +201,7 @@ impl<P: Platform> Device<P> {
         epoch.end(Error::ShutDown);
         let in_flight = epoch.in_flight();
 
-        // The reset takes back what nobody has noticed, and a message tells of it all the same.
-        let asks_for_reset =
-            |status: DeviceStatus| status.contains(DeviceStatus::DEVICE_NEEDS_RESET);
-        let is_known = epoch.control.ended() == Some(Error::Broken(DeviceFault::NeedsReset));
-        if !is_known && self.attached.read_status().is_ok_and(asks_for_reset) {
-            epoch.owe_config();
-        }
-        let reset = reset::<P>(&self.attached, self.options.reset_limit_ns);
+        let reset = reset_live::<P>(&self.attached, self.options.reset_limit_ns);
         if reset.is_ok() {
             // Messages of what it has used until now may come.
             epoch.drain();

@@ -65,6 +65,19 @@ pub(crate) fn reset<P: Platform>(attached: &Attached, limit_ns: u64) -> Result<(
     }
 }
 
+/// Resets a device that may be live, as [`reset`] does. It may ask for that between the last look
+/// at its status and the reset, so nobody sees it, and a message tells of it all the same.
+pub(crate) fn reset_live<P: Platform>(attached: &Attached, limit_ns: u64) -> Result<(), Error> {
+    let may_still_ask = |status: DeviceStatus| {
+        status.contains(DeviceStatus::DRIVER_OK)
+            && !status.contains(DeviceStatus::DEVICE_NEEDS_RESET)
+    };
+    if attached.read_status().is_ok_and(may_still_ask) {
+        attached.config_messages().owe(1);
+    }
+    reset::<P>(attached, limit_ns)
+}
+
 /// Takes a device from whatever state to DRIVER_OK, in the order of Virtio 1.3, 3.1.1, with the
 /// data queues of `before`, or with those that a trial finds served.
 ///
@@ -89,14 +102,10 @@ pub(crate) fn bring_up<P: Platform>(
     {
         brought_up = match try_queues(epoch, attached, options) {
             Ok(Some((served, owed))) => {
-                let is_config_owed = epoch.spend_config();
                 // Before the next epoch takes memory.
                 drop(brought_up);
                 let epoch = set_up(Some(&served));
                 // The messages of the trial may still be on their way.
-                if is_config_owed {
-                    interrupts.owe_config();
-                }
                 epoch.inspect(|epoch| epoch.inherit(owed.into_iter()))
             }
             Ok(None) => brought_up,
@@ -141,7 +150,7 @@ fn try_queues<P: Platform>(
     epoch.end(Error::ShutDown);
     wanted.sessions_left = epoch.control.sessions_taken() as u64;
     let mut owed = room_for(epoch.data.len() + 1)?;
-    reset::<P>(attached, options.reset_limit_ns)?;
+    reset_live::<P>(attached, options.reset_limit_ns)?;
     // Once more: messages of what it has used until now may come.
     epoch.drain();
     owed.extend(epoch.owed());
@@ -218,7 +227,14 @@ fn set_up<P: Platform>(
     let control = make(control, options.control_slots, options.sessions)?;
 
     // Vectors before the queues are enabled: an enabled queue's vector must not change.
+    let config_messages = attached.config_messages();
+    if wanted.is_none() {
+        // The first one: nobody was told of any before.
+        config_messages.begin_at(transport.read_config_generation());
+    }
     let mode = interrupts.set_up(transport, messages, options.intx, &indices);
+    let sharing = mode.sharing_config(indices.len());
+    config_messages.share_vector(sharing, options.message_travel_ns > 0);
     let epoch = Epoch::new(
         attached.clone(),
         control,
@@ -243,9 +259,7 @@ fn set_up<P: Platform>(
         transport.enable_queue(*index);
     }
     // A message of before meets what is set up here, which finds nothing new.
-    if interrupts.read_generation(transport) && wanted.is_some() {
-        interrupts.owe_config();
-    }
+    config_messages.see_generation(transport.read_config_generation());
     status |= DeviceStatus::DRIVER_OK;
     transport.write_status(status);
 
@@ -258,11 +272,7 @@ fn set_up<P: Platform>(
         (None, Ok(false)) => Error::HardwareNotReady,
         (None, Ok(true)) => return Ok(epoch),
     };
-    // Whoever recovers it next goes on from the epoch before.
-    if epoch.spend_config() {
-        interrupts.owe_config();
-    }
-    reset::<P>(attached, options.reset_limit_ns)?;
+    reset_live::<P>(attached, options.reset_limit_ns)?;
     epoch.take_back(options.forced_reset);
     Err(failed)
 }

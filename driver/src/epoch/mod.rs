@@ -37,8 +37,6 @@ pub(crate) struct Epoch<P: Platform> {
     polled: AtomicBool,
     /// Busy polls of waiting tasks, where no interrupt comes.
     busy_polls: AtomicU32,
-    /// The device has said by a message, too, what a caller has noticed first.
-    config_owed: AtomicBool,
 }
 
 impl<P: Platform> Epoch<P> {
@@ -61,7 +59,6 @@ impl<P: Platform> Epoch<P> {
             data_queues,
             polled: AtomicBool::new(false),
             busy_polls: AtomicU32::new(0),
-            config_owed: AtomicBool::new(false),
         }
     }
 
@@ -113,16 +110,6 @@ impl<P: Platform> Epoch<P> {
     pub(crate) fn spend_for_left_out(&self, position: usize) -> bool {
         let is_left_out = position <= self.data.len() + self.data_queues.left_out;
         is_left_out && self.control.spend_for_another()
-    }
-
-    /// Takes note that a message of the configuration may come for what is known already.
-    pub(crate) fn owe_config(&self) {
-        self.config_owed.store(true, Ordering::Relaxed);
-    }
-
-    /// Tells whether such a message may come, and expects it no longer.
-    pub(crate) fn spend_config(&self) -> bool {
-        self.config_owed.swap(false, Ordering::Relaxed)
     }
 
     /// Returns how many requests the device has.

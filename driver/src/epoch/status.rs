@@ -18,7 +18,7 @@ impl<P: Platform> Epoch<P> {
     /// Ends every request if the device asks for a reset, has lost its state or is gone, and sends
     /// nothing while its hardware is not ready; `true` if any of that is news. Any context.
     pub(crate) fn check_status(&self) -> bool {
-        self.update_status(|| DeviceFault::StatusLost, true)
+        self.update_status(|| DeviceFault::StatusLost)
     }
 
     /// Like [`check_status`](Self::check_status), and asks the bus about a device that has lost its
@@ -28,18 +28,17 @@ impl<P: Platform> Epoch<P> {
             Ok(_) => DeviceFault::StatusLost,
             Err(_) => DeviceFault::Gone,
         };
-        self.update_status(why_lost, false)
+        self.update_status(why_lost)
     }
 
-    /// `is_told` says that the device's message is what it is read for.
-    fn update_status(&self, why_lost: impl FnOnce() -> DeviceFault, is_told: bool) -> bool {
+    fn update_status(&self, why_lost: impl FnOnce() -> DeviceFault) -> bool {
         let is_well = |status: DeviceStatus| {
             status.contains(DeviceStatus::DRIVER_OK)
                 && !status.contains(DeviceStatus::DEVICE_NEEDS_RESET)
         };
         let has_ended = || self.queues().all(|queue| queue.ended().is_some());
         if has_ended() {
-            // Whether it is there is known from here on.
+            // Whether it is there is known from here on, and whether it asks for a reset.
             let _ = self.attached.read_status();
             return false;
         }
@@ -59,10 +58,6 @@ impl<P: Platform> Epoch<P> {
                     }
                     Ok(_) => why_lost(),
                 };
-                // Of a change of HW_READY the generation tells.
-                if fault == DeviceFault::NeedsReset && !is_told {
-                    self.owe_config();
-                }
                 self.end(Error::Broken(fault));
                 return true;
             }

@@ -162,6 +162,10 @@ unsafe impl Transport for FakeTransport {
         }
         self.device.state().lost = false;
         if status.is_empty() {
+            let before = self.device.before_reset.lock().unwrap().take();
+            if let Some(before) = before {
+                before();
+            }
             self.device.reset();
             if !self.setup.resets || !self.device.state().resets {
                 return;

@@ -6,7 +6,7 @@ use std::{thread, time::Duration};
 
 use crate::{
     Direction, Error, Features, Interrupt, Options,
-    fake::{IV, Rig, Setup, message, poll_once, times},
+    fake::{Fault, IV, Rig, Setup, message, poll_once, times},
     transport::MsixEntry,
 };
 
@@ -173,6 +173,105 @@ fn message_of_a_reset_that_somebody_else_noticed_is_not_unhandled() {
     }
 }
 
+/// Nobody looks at the status any more then but for its message.
+#[test]
+fn message_of_a_reset_that_a_broken_device_asks_for_is_not_unhandled() {
+    let rig = Rig::simple();
+    let session = rig.session(Direction::Encrypt);
+    rig.fake.set_fault(Fault::Id(77));
+    let _request = request(&session);
+    rig.fake.serve(0, 1);
+    assert!(rig.device.check().is_err());
+    rig.fake.need_reset();
+    let answer = || rig.device.handle_interrupt(MsixEntry(0));
+    assert_eq!(answer(), Interrupt::AlreadyDrained);
+    assert_eq!(answer(), Interrupt::Unhandled);
+}
+
+/// The device asks for it when nobody can see that any more.
+#[test]
+fn message_of_a_reset_that_was_asked_for_as_it_came_is_not_unhandled() {
+    let rig = Rig::simple();
+    let fake = Arc::downgrade(&rig.fake);
+    rig.fake
+        .set_before_reset(move || fake.upgrade().unwrap().need_reset());
+    rig.device.recover(0).unwrap();
+    let answer = || rig.device.handle_interrupt(MsixEntry(0));
+    assert_eq!(answer(), Interrupt::AlreadyDrained);
+    assert_eq!(answer(), Interrupt::Unhandled);
+}
+
+/// The message of one cause finds what others are still to tell of.
+#[test]
+fn messages_of_what_another_message_found_are_not_unhandled() {
+    type Cause = fn(&Rig);
+    let needs_reset: Cause = |rig| rig.fake.need_reset();
+    let becomes_ready: Cause = |rig| rig.fake.set_ready(true);
+    for causes in [
+        [needs_reset, becomes_ready],
+        [becomes_ready, needs_reset],
+        [becomes_ready, becomes_ready],
+    ] {
+        let rig = Rig::simple();
+        causes.iter().for_each(|cause| cause(&rig));
+        let answer = || rig.device.handle_interrupt(MsixEntry(0));
+        assert_eq!(answer(), Interrupt::Handled);
+        assert_eq!(answer(), Interrupt::AlreadyDrained);
+        assert_eq!(answer(), Interrupt::Unhandled);
+    }
+}
+
+/// One entry for everything: a message of the queue finds what one of the configuration tells of.
+#[test]
+fn message_of_a_reset_that_one_of_a_queue_found_is_not_unhandled() {
+    let options = Options {
+        messages: vec![message(1, 2)],
+        ..Rig::options()
+    };
+    let rig = Rig::new(Setup::default(), options).unwrap();
+    let session = rig.session(Direction::Encrypt);
+    assert!(rig.device.settle());
+    rig.fake.hold_interrupts(true);
+    let _request = request(&session);
+    assert_eq!(rig.fake.serve(0, 1), 1);
+    rig.fake.need_reset();
+    let answer = || rig.device.handle_interrupt(MsixEntry(0));
+    assert_eq!(answer(), Interrupt::Handled);
+    assert_eq!(answer(), Interrupt::AlreadyDrained);
+    assert_eq!(answer(), Interrupt::Unhandled);
+}
+
+#[test]
+fn moved_vector_of_the_configuration_owes_what_it_left_behind_until_it_is_settled() {
+    let rig = Rig::simple();
+    let spurious = || {
+        (0..20).for_each(|_| rig.fake.set_ready(true));
+        let answer = || rig.device.handle_interrupt(MsixEntry(0));
+        assert_eq!(answer(), Interrupt::Handled);
+        let hidden = (0..100).filter(|_| answer() != Interrupt::Unhandled);
+        hidden.count()
+    };
+    assert_eq!(spurious(), 2);
+    let moved = rig.device.move_interrupt(MsixEntry(0), message(7, 8));
+    moved.unwrap();
+    assert_eq!(spurious(), 2 + 2);
+    assert!(rig.device.settle());
+    assert_eq!(spurious(), 2);
+}
+
+#[test]
+fn settling_forgets_no_reset_that_is_asked_for_meanwhile() {
+    let rig = Rig::simple();
+    let fake = Arc::downgrade(&rig.fake);
+    rig.fake
+        .set_before_status(move || fake.upgrade().unwrap().need_reset());
+    assert!(!rig.device.settle());
+    assert!(rig.device.check().is_err());
+    let answer = || rig.device.handle_interrupt(MsixEntry(0));
+    assert_eq!(answer(), Interrupt::AlreadyDrained);
+    assert_eq!(answer(), Interrupt::Unhandled);
+}
+
 #[test]
 fn message_of_a_reset_that_a_recovery_failed_for_is_not_unhandled() {
     let rig = Rig::simple();
@@ -181,6 +280,8 @@ fn message_of_a_reset_that_a_recovery_failed_for_is_not_unhandled() {
     assert!(rig.device.recover(0).is_err());
     rig.device.recover(0).unwrap();
     let answer = || rig.device.handle_interrupt(MsixEntry(0));
+    // The life before that may have asked for one as it ended.
+    assert_eq!(answer(), Interrupt::AlreadyDrained);
     assert_eq!(answer(), Interrupt::AlreadyDrained);
     assert_eq!(answer(), Interrupt::Unhandled);
 }
@@ -193,7 +294,10 @@ fn message_of_the_configuration_from_before_a_recovery_is_not_unhandled() {
     rig.fake.set_ready(true);
     rig.device.recover(0).unwrap();
     let answer = || rig.device.handle_interrupt(MsixEntry(0));
-    assert_eq!(answer(), Interrupt::AlreadyDrained);
+    // Of both changes, and one of a reset that it may have asked for just before that.
+    for _ in 0..3 {
+        assert_eq!(answer(), Interrupt::AlreadyDrained);
+    }
     assert_eq!(answer(), Interrupt::Unhandled);
     // What is settled is not owed.
     rig.fake.set_ready(false);

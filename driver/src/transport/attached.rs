@@ -8,7 +8,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use virtio_drivers::transport::DeviceStatus;
 
-use super::{Transport, is_gone};
+use super::{Transport, config_messages::ConfigMessages, is_gone};
 use crate::{Error, error::DeviceFault};
 
 const GONE: Error = Error::Broken(DeviceFault::Gone);
@@ -20,6 +20,7 @@ pub(crate) struct Attached {
     transport: Box<dyn Transport>,
     /// Relaxed: a CPU that does not know yet does what it would have done a moment before.
     gone: AtomicBool,
+    config_messages: ConfigMessages,
 }
 
 impl Attached {
@@ -27,7 +28,13 @@ impl Attached {
         Self {
             transport: Box::new(transport),
             gone: AtomicBool::new(false),
+            config_messages: ConfigMessages::new(),
         }
+    }
+
+    /// Returns what is owed in messages of the configuration.
+    pub(crate) fn config_messages(&self) -> &ConfigMessages {
+        &self.config_messages
     }
 
     /// Tells whether the device is known to be gone. Reads no register.
@@ -57,6 +64,7 @@ impl Attached {
         if is_gone(status) {
             return Err(self.lose());
         }
+        self.config_messages.see_status(status);
         Ok(status)
     }
 

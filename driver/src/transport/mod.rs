@@ -13,6 +13,7 @@
 
 mod adapter;
 mod attached;
+mod config_messages;
 mod doorbell;
 pub mod pci;
 pub(crate) mod reset;

@@ -110,6 +110,8 @@ pub(crate) struct FakeDevice {
     pub(super) meanwhile: Mutex<Option<Box<dyn Fn() + Send>>>,
     /// What happens once, before the device's status is read the next time.
     pub(super) before_status: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+    /// The same before its reset.
+    pub(super) before_reset: Mutex<Option<Box<dyn FnOnce() + Send>>>,
 }
 
 impl core::fmt::Debug for FakeDevice {
@@ -171,6 +173,7 @@ impl FakeDevice {
             on_used: Mutex::new(None),
             meanwhile: Mutex::new(None),
             before_status: Mutex::new(None),
+            before_reset: Mutex::new(None),
         }
     }
 

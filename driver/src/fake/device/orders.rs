@@ -152,6 +152,11 @@ impl FakeDevice {
         *self.before_status.lock().unwrap() = Some(Box::new(f));
     }
 
+    /// Has `f` run before the device is reset the next time.
+    pub(crate) fn set_before_reset(&self, f: impl FnOnce() + Send + 'static) {
+        *self.before_reset.lock().unwrap() = Some(Box::new(f));
+    }
+
     /// Its bus resets it. Sessions survive, as QEMU's do.
     pub(crate) fn reset_function(&self) {
         self.reset();
