@@ -80,8 +80,8 @@ impl<R: Registers> TestTransport<R> {
     }
 }
 
-// SAFETY: the device reaches nothing but memory that is mapped for it, and a reset is over before it
-// reads back.
+// SAFETY: the device reaches nothing but memory that is mapped for it, and a reset is over before
+// it reads back.
 unsafe impl<R: Registers> Transport for TestTransport<R> {
     fn read_device_features(&self) -> u64 {
         let half = |number: u32| {
