@@ -17,6 +17,14 @@ use super::{
 use crate::{Error, Platform};
 
 impl<P: Platform> Queue<P> {
+    /// Gives the caller's use of a session back. The session ends by itself, as soon as none of its
+    /// requests is in flight.
+    pub(crate) fn leave_session(&self, session: SessionIndex) {
+        if self.shared.sessions.release_held(session) {
+            self.destroy_unused([session]);
+        }
+    }
+
     /// Sends the *destroy* of a session that the caller has taken, now or as soon as there is a
     /// slot. Any context.
     pub(crate) fn destroy(&self, session: SessionIndex) {

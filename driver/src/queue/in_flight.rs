@@ -12,6 +12,7 @@ use super::{
     body::Extent,
     buffers::Buffers,
     ledger::Ledger,
+    opened::Opened,
     sessions::SessionIndex,
     slot::{Purpose, Slot, State, Word},
 };
@@ -278,7 +279,7 @@ impl<'q, P: Platform> InFlight<'q, P> {
     /// Ends a *create* after `poll` was ready; returns the session, or why there is none.
     #[inline(always)]
     pub(crate) fn take_session(self) -> Result<SessionIndex, Error> {
-        let shared = &self.queue.shared;
+        let queue = self.queue;
         let Some(id) = self.block().session_id(self.written_bytes()) else {
             return Err(self.refuse_session());
         };
@@ -292,10 +293,9 @@ impl<'q, P: Platform> InFlight<'q, P> {
             let Purpose::Create(session) = entry.purpose else {
                 return None;
             };
-            shared.sessions.open(session, id);
-            Some(session)
+            Some(queue.open_session(session, id))
         });
-        session.ok_or(Error::ShutDown)
+        session.map(Opened::into_index).ok_or(Error::ShutDown)
     }
 
     /// Ends a *create* whose answer brings no session, and says why.

@@ -37,6 +37,7 @@ mod kicks;
 mod layout;
 mod ledger;
 mod lending;
+mod opened;
 mod readiness;
 mod replacing;
 mod reserved;

@@ -112,8 +112,6 @@ impl<P: Platform> Session<P> {
     /// Leaves the session to end by itself.
     #[cold]
     fn abandon(&self) {
-        if self.epoch.sessions.release_held(self.index) {
-            self.epoch.control.destroy_unused([self.index]);
-        }
+        self.epoch.control.leave_session(self.index);
     }
 }

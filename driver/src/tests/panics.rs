@@ -149,6 +149,35 @@ fn nothing_is_opened_after_a_doorbell_cut_the_ends_of_sessions_before_short() {
     rig.session(Direction::Encrypt);
 }
 
+#[test]
+fn session_is_not_left_behind_though_who_gets_its_slot_panics() {
+    let options = Options {
+        control_slots: 1,
+        ..Rig::options()
+    };
+    let rig = Rig::new(Setup::default(), options).unwrap();
+    let (mut first, mut next) = (rig.begin_open(), rig.open());
+    let bomb = Waker::from(Arc::new(Bomb));
+    assert!(
+        next.as_mut()
+            .poll(&mut Context::from_waker(&bomb))
+            .is_pending()
+    );
+    assert_eq!(rig.fake.serve(rig.fake.control(), 1), 1);
+    assert!(panics(|| poll_once(first.as_mut())));
+    drop(first);
+    rig.serve_all();
+    // The other one's turn has come.
+    assert!(poll_once(next.as_mut()).is_pending());
+    rig.serve_all();
+    let session = poll_once(next.as_mut());
+    rig.serve_all();
+    assert_eq!((rig.device.sessions_taken(), rig.fake.sessions()), (1, 1));
+    drop(session);
+    rig.serve_all();
+    assert_eq!((rig.device.sessions_taken(), rig.fake.sessions()), (0, 0));
+}
+
 /// How a device ends.
 #[derive(Clone, Copy, Debug)]
 enum End {
