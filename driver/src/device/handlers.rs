@@ -15,6 +15,7 @@ use crate::{
     epoch::Epoch,
     index::MsixEntry,
     queue::DrainReport,
+    sync::run_all,
     transport::MsixMessage,
 };
 
@@ -139,16 +140,20 @@ impl<P: Platform> Device<P> {
 
     /// Looks after all that one interrupt stands for. It spends one credit at most.
     fn handle(&self, queues: bool, config: bool) -> Interrupt {
-        let total = self.epochs.read(|epoch| {
-            let mut total = DrainReport::default();
-            for queue in epoch.queues().filter(|_| queues) {
-                let report = epoch.drain_queue(queue, !total.spent);
-                total.drained += report.drained;
-                total.spent |= report.spent;
+        let mut total = DrainReport::default();
+        let mut news = false;
+        // Each of them, whatever a waker does by its panic: nothing else tells of the others.
+        let mut steps = 0..2;
+        run_all(|| {
+            match steps.next() {
+                Some(0) if queues => total = self.epochs.read(Epoch::drain_for_interrupt),
+                Some(1) if config => {
+                    news = self.epochs.read(Epoch::check_status) | self.generation_changed();
+                }
+                step => return step.is_some(),
             }
-            total
+            true
         });
-        let news = config && (self.epochs.read(Epoch::check_status) | self.generation_changed());
         // What is news here may be what another message tells of, which is still to come.
         let total = DrainReport {
             spent: total.spent || (config && self.attached().config_messages().spend()),

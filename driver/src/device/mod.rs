@@ -36,7 +36,7 @@ use crate::{
     epoch::Epoch,
     queue::{Place, Queue},
     stats::{InterruptStats, QueueStats},
-    sync::{Current, IrqMutex},
+    sync::{Current, IrqMutex, run_all},
     transport::{Attached, MsixMessage, Transport},
     wire::Features,
 };
@@ -195,8 +195,18 @@ impl<P: Platform> Device<P> {
     /// poll; with interrupts it is never needed and always harmless. Not from an interrupt handler:
     /// it frees what cancelled requests have left.
     pub fn poll(&self) {
-        self.drain();
-        self.epoch().check_presence();
+        // Both, whatever a waker does by its panic: there may be no other call for long.
+        let mut steps = 0..2;
+        run_all(|| {
+            match steps.next() {
+                Some(0) => self.drain(),
+                Some(_) => {
+                    self.epoch().check_presence();
+                }
+                None => return false,
+            }
+            true
+        });
         // An interrupt handler that was reading at a recovery has kept what was before it.
         self.epochs.sweep();
     }
@@ -328,8 +338,10 @@ impl<P: Platform> AllDeferred<P> {
 
 impl<P: Platform> Drop for AllDeferred<P> {
     fn drop(&mut self) {
-        for queue in self.epoch.queues() {
-            queue.resume_kicks(self.place);
-        }
+        let mut queues = self.epoch.queues();
+        run_all(|| {
+            let queue = queues.next();
+            queue.map(|queue| queue.resume_kicks(self.place)).is_some()
+        });
     }
 }

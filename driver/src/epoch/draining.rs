@@ -26,10 +26,19 @@ impl<P: Platform> Epoch<P> {
     /// Drains for a kernel that polls. It waits for what its CPU has put off, too, so the device is
     /// notified of that first.
     pub(crate) fn notify_and_drain(&self) {
-        for queue in self.queues() {
-            queue.notify_deferred();
-        }
-        self.drain();
+        let mut queues = self.queues();
+        let mut is_drained = false;
+        run_all(|| {
+            match queues.next() {
+                Some(queue) => queue.notify_deferred(),
+                None if is_drained => return false,
+                None => {
+                    is_drained = true;
+                    self.drain();
+                }
+            }
+            true
+        });
     }
 
     /// Notifies the device of what this CPU has put off, on all queues, if a caller is about to
@@ -52,11 +61,31 @@ impl<P: Platform> Epoch<P> {
     /// Drains `queue`, for an interrupt, which spends a credit if `spend` says so, or for a caller
     /// that polls.
     pub(crate) fn drain_queue(&self, queue: &Queue<P>, spend: bool) -> DrainReport {
-        let start = DrainReport {
-            more: true,
-            ..DrainReport::default()
-        };
-        self.drain_on(queue, spend, start, &mut Batch::default())
+        let mut report = DrainReport::default();
+        self.drain_all_of(queue, spend, &mut report);
+        report
+    }
+
+    /// Drains all queues for an interrupt that stands for all of them. It spends one credit at
+    /// most, and is the only one that comes, so whoever is woken costs no queue its turn.
+    pub(crate) fn drain_for_interrupt(&self) -> DrainReport {
+        let mut queues = self.queues();
+        let mut total = DrainReport::default();
+        // Of one queue; known where a waker panics, too.
+        let mut report = DrainReport::default();
+        run_all(|| {
+            total.drained = total.drained.saturating_add(report.drained);
+            total.spent |= report.spent;
+            report = DrainReport::default();
+            let drain = |queue| self.drain_all_of(queue, !total.spent, &mut report);
+            queues.next().map(drain).is_some()
+        });
+        total
+    }
+
+    fn drain_all_of(&self, queue: &Queue<P>, spend: bool, report: &mut DrainReport) {
+        report.more = true;
+        self.drain_on(queue, spend, report, &mut Batch::default());
     }
 
     /// Drains like [`drain_queue`](Self::drain_queue), and spends a credit, for the one place that
@@ -77,7 +106,10 @@ impl<P: Platform> Epoch<P> {
             Err(first) if first.ended && queue.is_replaced() => {
                 Err(self.drain_queue(queue.current(), true))
             }
-            Err(first) => Err(self.drain_on(queue, true, first, &mut batch)),
+            Err(mut report) => {
+                self.drain_on(queue, true, &mut report, &mut batch);
+                Err(report)
+            }
         }
     }
 
@@ -87,14 +119,8 @@ impl<P: Platform> Epoch<P> {
     /// The device uses a request once, so this ends when it has used what was in flight, and what
     /// callers have sent since: it goes on for as long as they do, a batch of them for each pass.
     #[inline(never)]
-    fn drain_on(
-        &self,
-        queue: &Queue<P>,
-        spend: bool,
-        first: DrainReport,
-        batch: &mut Batch,
-    ) -> DrainReport {
-        let (mut queue, mut total) = (queue, first);
+    fn drain_on(&self, queue: &Queue<P>, spend: bool, total: &mut DrainReport, batch: &mut Batch) {
+        let mut queue = queue;
         run_all(|| {
             self.finish(queue, batch);
             if !total.more {
@@ -108,7 +134,7 @@ impl<P: Platform> Epoch<P> {
                 queue = queue.current();
                 report = queue.drain(batch, spend && !total.spent);
             }
-            total = DrainReport {
+            *total = DrainReport {
                 drained: total.drained.saturating_add(report.drained),
                 spent: total.spent | report.spent,
                 more: report.more,
@@ -117,7 +143,6 @@ impl<P: Platform> Epoch<P> {
             };
             true
         });
-        total
     }
 
     /// Ends sessions before anybody is woken, since a waker may panic.

@@ -31,7 +31,7 @@ impl<P: Platform> Epoch<P> {
         self.update_status(why_lost)
     }
 
-    fn update_status(&self, why_lost: impl FnOnce() -> DeviceFault) -> bool {
+    fn update_status(&self, why_lost: impl Fn() -> DeviceFault) -> bool {
         let is_well = |status: DeviceStatus| {
             status.contains(DeviceStatus::DRIVER_OK)
                 && !status.contains(DeviceStatus::DEVICE_NEEDS_RESET)
@@ -46,7 +46,11 @@ impl<P: Platform> Epoch<P> {
         // Once more after each change, until what the queues know is what reads: a CPU that read
         // before another one may come to say so after it. A device that never rests is not waited
         // for.
-        for _ in 0..READY_TRIES {
+        let mut tries = 0..READY_TRIES;
+        run_all(|| {
+            if tries.next().is_none() {
+                return false;
+            }
             let is_ready = self.read_ready();
             // Read last: what was read of a device that has gone says nothing.
             let status = self.attached.read_status();
@@ -58,19 +62,26 @@ impl<P: Platform> Epoch<P> {
                     }
                     Ok(_) => why_lost(),
                 };
+                (news, tries) = (true, 0..0);
                 self.end(Error::Broken(fault));
-                return true;
+                return false;
             }
-            let changed = is_ready.is_some_and(|is_ready| {
-                let queues = self.queues().filter(|queue| queue.set_ready(is_ready));
-                queues.count() > 0
-            });
+            let changed = is_ready.is_some_and(|is_ready| self.set_ready(is_ready));
             news |= changed;
-            if !changed {
-                break;
-            }
-        }
+            changed
+        });
         news
+    }
+
+    /// Tells every queue whether the hardware is ready; `true` if that is news.
+    fn set_ready(&self, is_ready: bool) -> bool {
+        let (mut queues, mut is_news) = (self.queues(), false);
+        run_all(|| {
+            let queue = queues.next();
+            is_news |= queue.is_some_and(|queue| queue.set_ready(is_ready));
+            queue.is_some()
+        });
+        is_news
     }
 
     /// Reads whether the device's hardware is ready (Virtio 1.3, 5.9.5).

@@ -1,6 +1,6 @@
 //! A caller's waker that panics, or a transport's doorbell, costs the others nothing.
 
-use alloc::{boxed::Box, sync::Arc, task::Wake, vec::Vec};
+use alloc::{boxed::Box, sync::Arc, task::Wake, vec, vec::Vec};
 use core::{
     future::Future,
     panic::AssertUnwindSafe,
@@ -10,8 +10,8 @@ use core::{
 use std::panic::catch_unwind;
 
 use crate::{
-    Cipher, Direction, DmaBuffer, Error, Features, Interrupt, Options,
-    fake::{FakePlatform, Fault, IV, Rig, Setup, Wakes, as_cpu, poll_once},
+    Cipher, DeviceFault, Direction, DmaBuffer, Error, Features, Interrupt, Options,
+    fake::{FakePlatform, Fault, IV, Rig, Setup, Wakes, as_cpu, message, poll_once},
     transport::MsixEntry,
 };
 
@@ -176,6 +176,134 @@ fn session_is_not_left_behind_though_who_gets_its_slot_panics() {
     drop(session);
     rig.serve_all();
     assert_eq!((rig.device.sessions_taken(), rig.fake.sessions()), (0, 0));
+}
+
+/// A message that stands for several queues comes once.
+#[test]
+fn queues_of_one_vector_are_drained_though_a_waker_panics() {
+    for (vectors, entry) in [(1, 0), (2, 1)] {
+        for place in 0..3 {
+            let setup = Setup {
+                data_queues: 2,
+                ..Setup::default()
+            };
+            let options = Options {
+                messages: vec![message(1, 2); vectors],
+                ..Rig::options()
+            };
+            let rig = Rig::new(setup, options).unwrap();
+            let session = rig.session(Direction::Encrypt);
+            assert!(rig.device.settle());
+            let woken = Arc::new(Wakes::default());
+            let (bomb, waker) = (Waker::from(Arc::new(Bomb)), Waker::from(woken.clone()));
+            let waker = |at| if at == place { &bomb } else { &waker };
+            rig.fake.hold_interrupts(true);
+            let _on_first = as_cpu(0, || request(&session, waker(0)));
+            let _on_second = as_cpu(1, || request(&session, waker(1)));
+            let mut create = rig.open();
+            let mut context = Context::from_waker(waker(2));
+            assert!(create.as_mut().poll(&mut context).is_pending());
+            for queue in rig.fake.enabled() {
+                assert_eq!(rig.fake.serve(queue, 1), 1);
+            }
+            let answer = || rig.device.handle_interrupt(MsixEntry(entry));
+            assert!(panics(answer));
+            assert_eq!(woken.count(), 2, "{vectors} {place}");
+            // It has spent one of three credits.
+            assert_eq!(answer(), Interrupt::AlreadyDrained);
+            assert_eq!(answer(), Interrupt::AlreadyDrained);
+            assert_eq!(answer(), Interrupt::Unhandled);
+        }
+    }
+}
+
+#[test]
+fn message_that_also_tells_of_a_reset_is_heard_though_a_waker_panics() {
+    let options = Options {
+        messages: vec![message(1, 2)],
+        ..Rig::options()
+    };
+    let rig = Rig::new(Setup::default(), options).unwrap();
+    let session = rig.session(Direction::Encrypt);
+    let _request = request(&session, &Waker::from(Arc::new(Bomb)));
+    rig.fake.hold_interrupts(true);
+    assert_eq!(rig.fake.serve(0, 1), 1);
+    rig.fake.need_reset();
+    assert!(panics(|| rig.device.handle_interrupt(MsixEntry(0))));
+    let ended = rig.device.ended();
+    assert_eq!(ended, Some(Error::Broken(DeviceFault::NeedsReset)));
+}
+
+#[test]
+fn poll_looks_after_the_device_though_a_waker_panics() {
+    let rig = Rig::simple();
+    let session = rig.session(Direction::Encrypt);
+    let _request = request(&session, &Waker::from(Arc::new(Bomb)));
+    rig.fake.hold_interrupts(true);
+    assert_eq!(rig.fake.serve(0, 1), 1);
+    rig.fake.need_reset();
+    assert!(panics(|| rig.device.poll()));
+    let ended = rig.device.ended();
+    assert_eq!(ended, Some(Error::Broken(DeviceFault::NeedsReset)));
+}
+
+#[test]
+fn every_queue_learns_of_the_hardware_though_a_waker_panics() {
+    for place in 0..2 {
+        let setup = Setup {
+            data_queues: 2,
+            ..Setup::default()
+        };
+        let options = Options {
+            data_slots: 1,
+            ..Rig::options()
+        };
+        let rig = Rig::new(setup, options).unwrap();
+        let session = rig.session(Direction::Encrypt);
+        let woken = Arc::new(Wakes::default());
+        let (bomb, waker) = (Waker::from(Arc::new(Bomb)), Waker::from(woken.clone()));
+        let waker = |at| if at == place { &bomb } else { &waker };
+        let on = |cpu, waker| as_cpu(cpu, || request(&session, waker));
+        let _in_flight = [on(0, Waker::noop()), on(1, Waker::noop())];
+        let mut in_line = [on(0, waker(0)), on(1, waker(1))];
+        rig.fake.hold_interrupts(true);
+        rig.fake.set_ready(false);
+        assert!(panics(|| rig.device.check()));
+        assert_eq!(woken.count(), 1);
+        for request in &mut in_line {
+            assert_eq!(poll_once(request.as_mut()), Poll::Ready(false));
+        }
+    }
+}
+
+/// Ends a section of shared kicks by a doorbell that panics, at its end or where it drains.
+#[test]
+fn other_queues_are_kicked_and_drained_though_a_doorbell_panics() {
+    for drains in [false, true] {
+        // So that every request rings.
+        let options = Options {
+            refuse: Features::EVENT_IDX,
+            ..Rig::options()
+        };
+        let rig = Rig::new(Setup::default(), options).unwrap();
+        let session = rig.session(Direction::Encrypt);
+        let mut open = rig.begin_open();
+        rig.fake.hold_interrupts(drains);
+        assert_eq!(rig.fake.serve(rig.fake.control(), usize::MAX), 1);
+        assert!(panics(|| rig.device.share_kicks(|| {
+            let _request = request(&session, Waker::noop());
+            rig.fake.panic_at_kicks(true);
+            if drains {
+                rig.device.drain();
+            }
+        })));
+        rig.fake.panic_at_kicks(false);
+        let opened = poll_once(open.as_mut());
+        assert!(matches!(opened, Poll::Ready(Ok(_))));
+        let kicks = rig.fake.kicks();
+        let _open = rig.begin_open();
+        assert_eq!(rig.fake.kicks(), kicks + 1, "{drains}");
+    }
 }
 
 /// How a device ends.
