@@ -80,15 +80,26 @@ fn answered_create_that_nobody_took_ends_with_a_recovery() {
 
 #[test]
 fn session_dropped_while_the_device_is_broken_ends_with_the_recovery() {
-    let rig = Rig::simple();
-    let session = rig.session(Direction::Encrypt);
-    break_device(&rig);
-    let kicks = rig.fake.kicks();
-    drop(session);
-    assert_eq!(rig.fake.kicks(), kicks, "sent to a broken device");
-    rig.fake.be_eager();
-    rig.device.recover(LIMIT_NS).unwrap();
-    assert_eq!(rig.fake.sessions(), 0);
+    // By its status, and by a lie, after which nobody reads that.
+    let ways: [fn(&Rig); 2] = [break_device, |rig| rig.fake.use_unserved(0, 0)];
+    for break_it in ways {
+        let rig = Rig::simple();
+        let session = rig.session(Direction::Encrypt);
+        break_it(&rig);
+        assert!(rig.device.ended().is_some());
+        let kicks = rig.fake.kicks();
+        drop(session);
+        // With a kick, and without one.
+        assert_eq!(rig.fake.kicks(), kicks, "sent to a broken device");
+        assert_eq!(
+            rig.fake.take(rig.fake.control()),
+            0,
+            "sent to a broken device"
+        );
+        rig.fake.be_eager();
+        rig.device.recover(LIMIT_NS).unwrap();
+        assert_eq!(rig.fake.sessions(), 0);
+    }
 }
 
 #[test]
