@@ -258,11 +258,11 @@ impl<P: Platform> Device<P> {
     /// Forgets what is owed in interrupts, for tests and housekeeping: from here on an interrupt
     /// counts as *unhandled* unless something new is published for it.
     ///
-    /// `false`, and nothing forgotten, while a request is in flight or was used meanwhile, where the
-    /// device asked for a reset meanwhile, and while a message may be on its way from the device:
-    /// [`Options::message_travel_ns`] counts from the first call that finds nothing in flight. If
-    /// that is 0, this call returns `true`. The caller has to make sure that what has reached a CPU
-    /// is answered, by enabling interrupts there for a moment.
+    /// `false`, and nothing forgotten, in three cases. A request is in flight, or was used
+    /// meanwhile. The device asked for a reset meanwhile. A message may be on its way from the
+    /// device: [`Options::message_travel_ns`] counts from the first call that finds nothing in
+    /// flight, and with 0 none is. The caller has to make sure that what has reached a CPU is
+    /// answered, by enabling interrupts there for a moment.
     pub fn settle(&self) -> bool {
         let epoch = self.epoch();
         epoch.drain();

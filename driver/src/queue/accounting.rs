@@ -31,8 +31,8 @@
 //! owed, two at most (four where messages travel), and two more for each move since all was
 //! settled: a CPU that the vector has left may be late. It also keeps the credit for messages of
 //! its own that met the old queue (those for sessions that the recovery ended). No message that was
-//! sent counts as unhandled. Of messages that nobody sent, up to five can hide behind a queue with a
-//! vector of its own, until `settle`, which is exact again.
+//! sent counts as unhandled. Of messages that nobody sent, up to five can hide behind a queue with
+//! a vector of its own, until `settle`, which is exact again.
 
 use crate::virtqueue::need_event;
 
