@@ -6,8 +6,8 @@ use core::{future::Future, pin::Pin, task::Poll};
 use crate::{
     Cipher, CipherAlgorithm, Device, Direction, DmaBuffer, Error, Features, ForcedReset, Options,
     fake::{
-        FakePlatform, FakeTransport, IV, Rig, Setup, is_in_freed_memory, is_in_memory, live_pages,
-        poll_once, run, trusted,
+        FakePlatform, FakeTransport, Fault, IV, Rig, Setup, is_in_freed_memory, is_in_memory,
+        live_pages, poll_once, request, run, trusted,
     },
     queue::{Body, Inline},
     request::session::Session,
@@ -120,6 +120,65 @@ fn long_key_of_a_cancelled_create_is_wiped_and_its_session_destroyed() {
         }
     }
     assert!(!is_in_freed_memory(&key), "freed without wiping");
+}
+
+#[test]
+fn failed_request_gives_its_buffer_back_wiped() {
+    let rig = Rig::simple();
+    let session = rig.session(Direction::Encrypt);
+    let buffer = DmaBuffer::from_slice(&[0x5a; 64]).unwrap();
+    let mut request = Box::pin(session.process(&IV, buffer));
+    assert!(poll_once(request.as_mut()).is_pending());
+    // It writes all of the output, and says that it has failed.
+    rig.fake.set_fault(Fault::Status(1));
+    rig.fake.serve(0, 1);
+    let Poll::Ready(Err(failed)) = poll_once(request.as_mut()) else {
+        panic!("it was refused")
+    };
+    assert_eq!(failed.returned.unwrap()[..], [0; 64]);
+}
+
+#[test]
+fn reset_wipes_a_slot_that_was_handed_to_a_caller_who_does_not_come() {
+    const SECRET: [u8; 16] = *b"left in the slot";
+    let setup = Setup {
+        queue_sizes: [4, 64],
+        ..Setup::default()
+    };
+    let rig = Rig::new(setup, Rig::options()).unwrap();
+    let session = rig.session(Direction::Encrypt);
+    let mut data = [0; 16];
+    let mut dropped = Box::pin(session.process_slice(&SECRET, &mut data));
+    assert!(poll_once(dropped.as_mut()).is_pending());
+    // Three have the other slots, and the last one waits.
+    let others: Vec<_> = (0..4).map(|_| request(&session)).collect();
+    drop(dropped);
+    assert!(is_in_memory(&SECRET), "the test looks in the wrong place");
+    // Who waits gets the slot as it was left, and does not come to empty it.
+    assert_eq!(rig.fake.serve(0, 1), 1);
+    assert_eq!(rig.device.shutdown(1000).unwrap().in_flight, 3);
+    assert!(!is_in_memory(&SECRET) && !is_in_freed_memory(&SECRET));
+    drop(others);
+}
+
+#[test]
+fn queue_that_is_freed_wipes_an_answer_that_nobody_took() {
+    const SECRET: [u8; 16] = *b"an answer's IV..";
+    let rig = Rig::simple();
+    let alone = rig.alone.clone();
+    let session = rig.session(Direction::Encrypt);
+    let mut data = [0; 16];
+    let mut request = Box::pin(session.process_slice(&SECRET, &mut data));
+    assert!(poll_once(request.as_mut()).is_pending());
+    assert_eq!(rig.fake.serve(0, 1), 1);
+    core::mem::forget(request);
+    drop(session);
+    rig.serve_all();
+    assert!(is_in_memory(&SECRET), "the test looks in the wrong place");
+    drop(rig);
+    assert_eq!(live_pages(), 0);
+    assert!(!is_in_freed_memory(&SECRET));
+    drop(alone);
 }
 
 /// Hands a request to a queue that refuses it, if `is_closed`; tells how that ended, and whether
