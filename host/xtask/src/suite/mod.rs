@@ -65,10 +65,14 @@ const ON_THIS_HOST: [Entry; 9] = [
 ];
 
 /// What runs in QEMU, and depends on which one that is.
-const IN_QEMU: [Entry; 5] = [
+const IN_QEMU: [Entry; 6] = [
     ("the kernel in QEMU", kernel::run),
     ("whole programs in QEMU", whole_programs::run),
     ("reports of the probe", reports::run),
+    (
+        "the proofs in QEMU, each for some seconds",
+        proofs::run_in_qemu,
+    ),
     ("machines that lack something", refusals::run),
     ("runs that must fail", must_fail::run),
 ];

@@ -14,7 +14,15 @@ use crate::{
 };
 
 pub fn run(part: &mut Part) -> Result {
-    for proof in part.begin_with(PROOFS, |it| it.test).unwrap_or_default() {
+    run_each(part, ON_THIS_HOST)
+}
+
+pub fn run_in_qemu(part: &mut Part) -> Result {
+    run_each(part, IN_QEMU)
+}
+
+fn run_each(part: &mut Part, proofs: &[Proof]) -> Result {
+    for proof in part.begin_with(proofs, |it| it.test).unwrap_or_default() {
         let project = part.project;
         if !(proof.has_tool)(project) {
             part.leave_out(proof.test);
@@ -44,7 +52,7 @@ struct Proof {
     prints: &'static [&'static str],
 }
 
-const PROOFS: &[Proof] = &[
+const ON_THIS_HOST: &[Proof] = &[
     Proof {
         test: "proof_deny",
         has_tool: |project| DENY.find(project).is_some(),
@@ -91,6 +99,9 @@ const PROOFS: &[Proof] = &[
         words: &["sanitize", "address", "virtio-crypto", "cancellation"],
         prints: &["sanitize: pass kind=address tests=*"],
     },
+];
+
+const IN_QEMU: &[Proof] = &[
     Proof {
         test: "proof_soak",
         has_tool: |_| true,
