@@ -257,7 +257,7 @@ fn cancelled_close_ends_the_session_all_the_same() {
 }
 
 #[test]
-fn close_of_a_session_in_use_waits_for_its_requests_or_is_cancelled() {
+fn close_of_a_session_in_use_waits_or_is_cancelled() {
     for cancel_after in [1, 2, 3, usize::MAX] {
         let rig = Rig::simple();
         let session = rig.session(Direction::Encrypt);

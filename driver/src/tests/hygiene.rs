@@ -139,7 +139,7 @@ fn failed_request_gives_its_buffer_back_wiped() {
 }
 
 #[test]
-fn reset_wipes_a_slot_that_was_handed_to_a_caller_who_does_not_come() {
+fn reset_wipes_a_slot_that_a_waiter_has_not_emptied() {
     const SECRET: [u8; 16] = *b"left in the slot";
     let setup = Setup {
         queue_sizes: [4, 64],
