@@ -247,18 +247,23 @@ fn poll_looks_after_the_device_though_a_waker_panics() {
     assert_eq!(ended, Some(Error::Broken(DeviceFault::NeedsReset)));
 }
 
+/// Two data queues with one slot each, so that the second caller of either waits in its line.
+fn two_queues_of_one_slot() -> Rig {
+    let setup = Setup {
+        data_queues: 2,
+        ..Setup::default()
+    };
+    let options = Options {
+        data_slots: 1,
+        ..Rig::options()
+    };
+    Rig::new(setup, options).unwrap()
+}
+
 #[test]
 fn every_queue_learns_of_the_hardware_though_a_waker_panics() {
     for place in 0..2 {
-        let setup = Setup {
-            data_queues: 2,
-            ..Setup::default()
-        };
-        let options = Options {
-            data_slots: 1,
-            ..Rig::options()
-        };
-        let rig = Rig::new(setup, options).unwrap();
+        let rig = two_queues_of_one_slot();
         let session = rig.session(Direction::Encrypt);
         let woken = Arc::new(Wakes::default());
         let (bomb, waker) = (Waker::from(Arc::new(Bomb)), Waker::from(woken.clone()));
@@ -320,15 +325,7 @@ fn everybody_is_told_of_the_end_and_the_next_recovery_works() {
     for end in [End::BadId, End::NeedsReset, End::Shutdown, End::Recovery] {
         // In flight on either data queue, in the line, at a *create*.
         for place in 0..4 {
-            let setup = Setup {
-                data_queues: 2,
-                ..Setup::default()
-            };
-            let options = Options {
-                data_slots: 1,
-                ..Rig::options()
-            };
-            let rig = Rig::new(setup, options).unwrap();
+            let rig = two_queues_of_one_slot();
             let session = rig.session(Direction::Encrypt);
             let woken = Arc::new(Wakes::default());
             let (bomb, waker) = (Waker::from(Arc::new(Bomb)), Waker::from(woken.clone()));
