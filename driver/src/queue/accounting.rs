@@ -34,16 +34,14 @@
 //! sent counts as unhandled. Of messages that nobody sent, up to five can hide behind a queue with
 //! a vector of its own, until `settle`, which is exact again.
 
-use crate::virtqueue::need_event;
+use crate::{
+    transport::{LEFT_BEHIND, TRAVELLING},
+    virtqueue::need_event,
+};
 
-/// What a vector leaves behind when it moves, or at a reset: one message in service, one pending.
-const LEFT_BEHIND: u16 = 2;
-/// Most messages on their way for a queue with a vector of its own: those two, and one not yet
-/// sent.
+/// Most messages on their way for a queue with a vector of its own: those that a vector leaves
+/// behind, and one not yet sent.
 const CREDIT_CAP: u16 = LEFT_BEHIND + 1;
-
-/// More messages on their way where messages travel: one in an eventfd, one taken from it.
-const TRAVELLING: u16 = 2;
 
 /// What a queue is owed over its reset.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -13,11 +13,11 @@ use core::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, Ordering};
 
 use virtio_drivers::transport::DeviceStatus;
 
-/// What a vector leaves behind when it moves: one message in service, one pending.
-const LEFT_BEHIND: u16 = 2;
+/// What a vector leaves behind when it moves, or at a reset: one message in service, one pending.
+pub(crate) const LEFT_BEHIND: u16 = 2;
 /// Most messages on their way where messages travel, beside one not yet sent: one in an eventfd,
 /// one taken from it.
-const TRAVELLING: u16 = 2;
+pub(crate) const TRAVELLING: u16 = 2;
 
 /// What is owed of them. Relaxed: credit is an upper bound, and orders nothing.
 #[derive(Debug)]

@@ -22,11 +22,14 @@ use core::fmt;
 
 use virtio_drivers::transport::{DeviceStatus, InterruptStatus};
 
-pub(crate) use self::attached::Attached;
 pub use self::{
     adapter::VirtioDriversTransport,
     doorbell::{Doorbell, Notify},
     reset::TrustedReset,
+};
+pub(crate) use self::{
+    attached::Attached,
+    config_messages::{LEFT_BEHIND, TRAVELLING},
 };
 pub use crate::{
     error::TransportError,
