@@ -1,0 +1,145 @@
+//! Opens a container: from a passphrase to the key of the volume.
+
+use alloc::{vec, vec::Vec};
+use core::{fmt, future::Future};
+
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+use crate::{
+    SECTOR_LEN, antiforensic,
+    error::{Error, Refusal},
+    header::{self, Header, KeySlot},
+    kdf::Limits,
+};
+
+/// A disk, and somebody who deciphers.
+pub trait Machine: Sync {
+    /// What goes wrong with either.
+    type Error;
+
+    /// Returns the disk's length.
+    fn len_bytes(&self) -> u64;
+
+    /// Fills `sectors`, which is a whole number of sectors of [`SECTOR_LEN`] bytes, with what the
+    /// disk has from `first_sector` on. It is never asked for what is behind the disk's end.
+    fn read(
+        &self,
+        first_sector: u64,
+        sectors: &mut [u8],
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send;
+
+    /// Deciphers sectors of [`SECTOR_LEN`] bytes in place by AES-XTS, with `key`, and with the
+    /// sectors' numbers as tweaks: the first has 0.
+    fn decipher(
+        &self,
+        key: &[u8],
+        sectors: &mut [u8],
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send;
+}
+
+/// A container whose key is known.
+#[non_exhaustive]
+pub struct Opened {
+    /// The key of AES-XTS for the volume's sectors.
+    pub key: Zeroizing<Vec<u8>>,
+    /// The number of the key slot that the passphrase has opened.
+    pub slot: usize,
+}
+
+impl fmt::Debug for Opened {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Opened")
+            .field("slot", &self.slot)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Reads the header of a container and checks it.
+///
+/// # Errors
+///
+/// [`Error::Machine`] and [`Error::Header`].
+pub async fn read_header<M: Machine>(
+    machine: &M,
+    limits: &Limits,
+) -> Result<Header, Error<M::Error>> {
+    header::read(machine, limits).await
+}
+
+/// Finds the key of a container whose header has been read.
+///
+/// Keys on the way are wiped. A derivation takes as long as its numbers say, and does not wait for
+/// anything meanwhile.
+///
+/// # Errors
+///
+/// Any [`Error`].
+///
+/// # Cancellation
+///
+/// What there was of keys is wiped.
+pub async fn unlock<M: Machine>(
+    machine: &M,
+    header: &Header,
+    passphrase: &[u8],
+) -> Result<Opened, Error<M::Error>> {
+    let (mut tried, mut not_tried) = (0, None);
+    for (number, slot) in &header.slots {
+        let slot = match slot {
+            Ok(slot) => slot,
+            Err(refusal) => {
+                not_tried.get_or_insert((*number, refusal.clone()));
+                continue;
+            }
+        };
+        tried += 1;
+        if let Some(key) = try_slot(machine, header, slot, passphrase).await? {
+            let slot = *number;
+            return Ok(Opened { key, slot });
+        }
+    }
+    Err(match (tried, not_tried) {
+        (0, None) => Refusal::NoKeySlot.into(),
+        (0, Some((_, refusal))) => refusal.into(),
+        (_, not_tried) => Error::WrongPassphrase { tried, not_tried },
+    })
+}
+
+/// Reads the header of a container and finds its key.
+///
+/// # Errors
+///
+/// Any [`Error`].
+pub async fn open<M: Machine>(
+    machine: &M,
+    passphrase: &[u8],
+    limits: &Limits,
+) -> Result<(Header, Opened), Error<M::Error>> {
+    let header = read_header(machine, limits).await?;
+    let opened = unlock(machine, &header, passphrase).await?;
+    Ok((header, opened))
+}
+
+/// Returns the volume's key, if the passphrase is this slot's.
+async fn try_slot<M: Machine>(
+    machine: &M,
+    header: &Header,
+    slot: &KeySlot,
+    passphrase: &[u8],
+) -> Result<Option<Zeroizing<Vec<u8>>>, Error<M::Error>> {
+    let mut area_key = Zeroizing::new(vec![0; slot.area_key_len_bytes]);
+    slot.kdf.derive(passphrase, &mut area_key)?;
+    let mut material = Zeroizing::new(vec![0; slot.sectors() * SECTOR_LEN]);
+    let read = machine.read(slot.first_sector, &mut material);
+    read.await.map_err(Error::Machine)?;
+    let deciphered = machine.decipher(&area_key, &mut material);
+    deciphered.await.map_err(Error::Machine)?;
+    let split = &material[..slot.key_len_bytes * slot.stripes];
+    let key = antiforensic::merge(slot.hash, split, slot.key_len_bytes);
+    let digest = &header.digest;
+    let mut found = Zeroizing::new(vec![0; digest.expected.len()]);
+    digest.kdf.derive(&key, &mut found)?;
+    let is_right = bool::from(found.ct_eq(&digest.expected));
+    Ok(is_right.then_some(key))
+}
