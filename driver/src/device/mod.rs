@@ -258,16 +258,28 @@ impl<P: Platform> Device<P> {
     /// Forgets what is owed in interrupts, for tests and housekeeping: from here on an interrupt
     /// counts as *unhandled* unless something new is published for it.
     ///
-    /// `false`, and nothing forgotten, in three cases. A request is in flight, or was used
-    /// meanwhile. The device asked for a reset meanwhile. A message may be on its way from the
-    /// device: [`Options::message_travel_ns`] counts from the first call that finds nothing in
-    /// flight, and with 0 none is. The caller has to make sure that what has reached a CPU is
-    /// answered, by enabling interrupts there for a moment.
+    /// It takes two calls at least, where anything is owed. What the first one finds used may have
+    /// been told of by messages that have reached a CPU and wait there. So the caller lets every
+    /// CPU take interrupts for a moment, and calls again:
+    ///
+    /// ```
+    /// # use virtio_crypto::{Device, Platform};
+    /// # fn example<P: Platform>(device: &Device<P>, take_interrupts_everywhere: impl Fn()) {
+    /// while !device.settle() {
+    ///     take_interrupts_everywhere();
+    /// }
+    /// # }
+    /// ```
+    ///
+    /// `false`, and nothing forgotten, in three cases. A request is in flight. Something was used,
+    /// or told of by the configuration, since the call before. A message may be on its way from
+    /// the device: [`Options::message_travel_ns`] counts from the first call that finds nothing in
+    /// flight, and with 0 none is.
     pub fn settle(&self) -> bool {
         let epoch = self.epoch();
         epoch.drain();
         let config_messages = self.attached.config_messages();
-        let owed = config_messages.credit();
+        let causes = config_messages.causes();
         let settle = |queue: &&Queue<P>| {
             let published = queue.published();
             // Where messages do not travel by themselves, those for what was published until now go
@@ -279,7 +291,7 @@ impl<P: Platform> Device<P> {
         let settled = epoch.queues().filter(settle).count() == epoch.queues().count();
         // When a message of the configuration was sent is not known: one that travels stays owed.
         let do_travel = self.options.message_travel_ns > 0;
-        settled && (do_travel || config_messages.settle(owed))
+        (do_travel || config_messages.settle(causes)) && settled
     }
 
     /// Tells whether the device says that its hardware is ready (Virtio 1.3, 5.9.5), as far as is

@@ -21,7 +21,9 @@
 //! another process takes the message and sends it. Two more messages may be on their way then, one
 //! in the eventfd and one taken from it. So `settle` forgets nothing until it has seen the queue
 //! unchanged, with nothing in flight, for as long as a message travels. No publication is timed,
-//! and only `settle` reads the clock.
+//! and only `settle` reads the clock. Where messages do not travel by themselves, two calls have to
+//! see the queue unchanged all the same: a message that has reached a CPU may wait there until
+//! that CPU takes interrupts, which it does between the two.
 //!
 //! A vector that moves leaves up to two messages behind, in service and pending on the CPU that had
 //! it, beside those of the new one. So every move raises the cap by two, until `settle`. A reset
@@ -182,19 +184,23 @@ impl Accounting {
         self.credit = self.credit.saturating_add(credit);
     }
 
-    /// Forgets all credit if no message can arrive any more. The caller knows that nothing is in
-    /// flight. A message takes `travel_ns` at most, 0 if it arrives before a register read is
-    /// answered. `false`, and nothing forgotten, if one can still arrive.
+    /// Forgets all credit if no message can arrive any more: if a call before found the same
+    /// published, so long ago as a message travels. The caller knows that nothing is in flight and
+    /// that what was published has been sent, and has let every CPU answer since that call.
+    /// `travel_ns` is 0 if a message arrives before a register read is answered. `false`, and
+    /// nothing forgotten, if one can still arrive.
     pub(crate) fn settle(&mut self, now_ns: u64, travel_ns: u64) -> bool {
-        let is_owed = self.credit > 0 || self.cap != self.settled_cap;
-        if travel_ns > 0 && is_owed {
-            let since_ns = match self.quiet {
-                Some((published, since_ns)) if published == self.published => since_ns,
-                _ => now_ns,
-            };
-            self.quiet = Some((self.published, since_ns));
-            if now_ns.saturating_sub(since_ns) < travel_ns {
-                return false;
+        if self.credit > 0 || self.cap != self.settled_cap {
+            match self.quiet {
+                Some((published, since_ns)) if published == self.published => {
+                    if now_ns.saturating_sub(since_ns) < travel_ns {
+                        return false;
+                    }
+                }
+                _ => {
+                    self.quiet = Some((self.published, now_ns));
+                    return false;
+                }
             }
         }
         self.credit = 0;
@@ -246,6 +252,8 @@ mod tests {
         }
         assert!(!accounting.spend());
         accounting.observe(101);
+        // Its message has reached a CPU, which may not have answered it yet.
+        assert!(!accounting.settle(0, 0));
         assert!(accounting.settle(0, 0));
         assert!(!accounting.spend());
     }
@@ -260,6 +268,7 @@ mod tests {
             assert!(accounting.spend());
         }
         assert!(!accounting.spend());
+        assert!(!accounting.settle(0, 0));
         assert!(accounting.settle(0, 0));
         accounting.observe(200);
         assert_eq!(accounting.credit(), CREDIT_CAP);
@@ -336,6 +345,7 @@ mod tests {
         assert_eq!(accounting.credit(), left);
         accounting.observe(300);
         assert_eq!(accounting.credit(), CREDIT_CAP + 3 * LEFT_BEHIND + left);
+        assert!(!accounting.settle(0, 0));
         assert!(accounting.settle(0, 0));
         accounting.observe(400);
         assert_eq!(accounting.credit(), CREDIT_CAP);

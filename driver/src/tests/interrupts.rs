@@ -42,7 +42,7 @@ fn message_of_what_a_task_drained_is_not_unhandled() {
         )
         .unwrap();
         let session = rig.session(Direction::Encrypt);
-        assert!(rig.device.settle());
+        assert!(rig.settle());
         let before = rig.device.interrupt_stats();
         rig.fake.hold_interrupts(true);
         let _request = request(&session);
@@ -68,7 +68,7 @@ fn message_of_what_a_task_drained_is_not_unhandled() {
 fn second_message_of_what_the_first_handler_took_is_not_unhandled() {
     let rig = without_event_index();
     let session = rig.session(Direction::Encrypt);
-    rig.device.settle();
+    assert!(rig.settle());
     rig.fake.hold_interrupts(true);
     let _requests: Vec<_> = (0..2).map(|_| request(&session)).collect();
     assert_eq!(rig.fake.serve(0, 2), 2);
@@ -91,7 +91,7 @@ fn second_message_of_what_the_first_handler_took_is_not_unhandled() {
 fn moved_vector_owes_what_it_left_behind_until_it_is_settled() {
     let rig = without_event_index();
     let session = rig.session(Direction::Encrypt);
-    rig.device.settle();
+    assert!(rig.settle());
     rig.fake.hold_interrupts(true);
     let elsewhere = message(7, 8);
     rig.device.move_interrupt(MsixEntry(1), elsewhere).unwrap();
@@ -104,14 +104,14 @@ fn moved_vector_owes_what_it_left_behind_until_it_is_settled() {
     }
     assert_eq!(answer(), Interrupt::Unhandled);
     drop(requests);
-    assert!(rig.device.settle());
+    assert!(rig.settle());
 }
 
 #[test]
 fn message_from_before_a_recovery_is_not_unhandled() {
     let rig = Rig::simple();
     let session = rig.session(Direction::Encrypt);
-    assert!(rig.device.settle());
+    assert!(rig.settle());
     rig.fake.hold_interrupts(true);
     let request = request(&session);
     assert_eq!(rig.fake.serve(0, 1), 1);
@@ -136,7 +136,7 @@ fn message_of_what_nobody_took_before_the_end_is_not_unhandled() {
             };
             let rig = Rig::new(Setup::default(), options).unwrap();
             let session = rig.session(Direction::Encrypt);
-            assert!(rig.device.settle());
+            assert!(rig.settle());
             rig.fake.hold_interrupts(true);
             let request = request(&session);
             assert_eq!(rig.fake.serve(0, 1), 1);
@@ -230,7 +230,7 @@ fn message_of_a_reset_that_one_of_a_queue_found_is_not_unhandled() {
     };
     let rig = Rig::new(Setup::default(), options).unwrap();
     let session = rig.session(Direction::Encrypt);
-    assert!(rig.device.settle());
+    assert!(rig.settle());
     rig.fake.hold_interrupts(true);
     let _request = request(&session);
     assert_eq!(rig.fake.serve(0, 1), 1);
@@ -255,7 +255,7 @@ fn moved_vector_of_the_configuration_owes_what_it_left_behind_until_it_is_settle
     let moved = rig.device.move_interrupt(MsixEntry(0), message(7, 8));
     moved.unwrap();
     assert_eq!(spurious(), 2 + 2);
-    assert!(rig.device.settle());
+    assert!(rig.settle());
     assert_eq!(spurious(), 2);
 }
 
@@ -303,7 +303,7 @@ fn message_of_the_configuration_from_before_a_recovery_is_not_unhandled() {
     rig.fake.set_ready(false);
     rig.fake.set_ready(true);
     rig.device.recover(0).unwrap();
-    assert!(rig.device.settle());
+    assert!(rig.settle());
     assert_eq!(answer(), Interrupt::Unhandled);
 }
 
@@ -311,7 +311,7 @@ fn message_of_the_configuration_from_before_a_recovery_is_not_unhandled() {
 fn with_event_index_several_completions_owe_one_message() {
     let rig = Rig::simple();
     let session = rig.session(Direction::Encrypt);
-    rig.device.settle();
+    assert!(rig.settle());
     rig.fake.hold_interrupts(true);
     let _requests: Vec<_> = (0..5).map(|_| request(&session)).collect();
     assert_eq!(rig.fake.serve(0, 5), 5);
@@ -335,7 +335,7 @@ fn message_of_an_event_that_a_device_passes_again_is_not_unhandled() {
     };
     let rig = Rig::new(setup, Rig::options()).unwrap();
     let session = rig.session(Direction::Encrypt);
-    assert!(rig.device.settle());
+    assert!(rig.settle());
     let before = rig.device.interrupt_stats().unhandled;
     // Batches of every length meet the ring's end in every way.
     for batch in (1..=20).chain(1..=20) {
@@ -349,7 +349,7 @@ fn message_of_an_event_that_a_device_passes_again_is_not_unhandled() {
     }
     assert_eq!(rig.device.interrupt_stats().unhandled, before);
     // And no more is owed than that.
-    rig.device.settle();
+    assert!(rig.settle());
     let answer = rig.device.handle_interrupt(MsixEntry(1));
     assert_eq!(answer, Interrupt::Unhandled);
 }
@@ -365,7 +365,7 @@ fn after_settle_spurious_messages_are_counted_exactly() {
         assert!(!rig.device.settle(), "settled with a request in flight");
         rig.fake.serve(0, 1);
         assert!(poll_once(request.as_mut()).is_ready());
-        assert!(rig.device.settle());
+        assert!(rig.settle());
         let before = rig.device.interrupt_stats().unhandled;
         for entry in [0, 1, 2] {
             for _ in 0..round {
@@ -408,7 +408,7 @@ fn vectors_shared_by_queues_answer_for_both() {
         };
         let rig = Rig::new(setup, Rig::options()).unwrap();
         let session = rig.session(Direction::Encrypt);
-        assert!(rig.device.settle());
+        assert!(rig.settle());
         rig.fake.hold_interrupts(true);
         let _request = request(&session);
         cancelled_create(&rig);
@@ -444,7 +444,7 @@ fn message_may_spend_the_credit_of_another_queue_of_its_vector() {
         };
         let rig = Rig::new(setup, options).unwrap();
         let session = rig.session(Direction::Encrypt);
-        assert!(rig.device.settle());
+        assert!(rig.settle());
         rig.fake.hold_interrupts(true);
         let answer = || rig.device.handle_interrupt(MsixEntry(1));
         let publish_control = || {
@@ -511,7 +511,7 @@ fn tasks_and_interrupts_that_drain_at_once_lose_nothing() {
         )
         .unwrap();
         let session = rig.session(Direction::Encrypt);
-        assert!(rig.device.settle());
+        assert!(rig.settle());
         let start = rig.device.interrupt_stats();
         let sent = rig.fake.messages();
         let rig = rig.go();
@@ -562,7 +562,7 @@ fn message_that_travels_is_owed_until_it_can_no_longer_arrive() {
         thread::sleep(TRAVEL);
         let _ = rig.device.settle();
         thread::sleep(TRAVEL);
-        assert!(rig.device.settle());
+        assert!(rig.settle());
         rig.fake.hold_interrupts(true);
         let mut request = request(&session);
         rig.fake.serve(0, 1);
@@ -576,7 +576,7 @@ fn message_that_travels_is_owed_until_it_can_no_longer_arrive() {
         );
         assert_eq!(answer(), Interrupt::AlreadyDrained);
         thread::sleep(TRAVEL);
-        assert!(rig.device.settle(), "what can no longer arrive is not owed");
+        assert!(rig.settle(), "what can no longer arrive is not owed");
         assert_eq!(answer(), Interrupt::Unhandled);
     }
 }
@@ -601,10 +601,46 @@ fn settling_forgets_nothing_of_what_is_used_meanwhile() {
         let interrupt = rig.device.handle_interrupt(MsixEntry(1));
         assert_ne!(interrupt, Interrupt::Unhandled, "{is_drained_meanwhile}");
         assert!(poll_once(request.as_mut()).is_ready());
-        assert!(rig.device.settle());
+        assert!(rig.settle());
         let nobodys = rig.device.handle_interrupt(MsixEntry(1));
         assert_eq!(nobodys, Interrupt::Unhandled);
     }
+}
+
+#[test]
+fn settling_forgets_nothing_of_what_it_finds_used() {
+    for refuse in [Features::empty(), Features::EVENT_IDX] {
+        let options = Options {
+            refuse,
+            ..Rig::options()
+        };
+        let rig = Rig::new(Setup::default(), options).unwrap();
+        let session = rig.session(Direction::Encrypt);
+        assert!(rig.settle());
+        rig.fake.hold_interrupts(true);
+        let mut request = request(&session);
+        rig.fake.serve(0, 1);
+        // The message waits for a CPU that has masked its interrupts.
+        assert!(!rig.device.settle());
+        let answer = || rig.device.handle_interrupt(MsixEntry(1));
+        assert_eq!(answer(), Interrupt::AlreadyDrained);
+        assert!(poll_once(request.as_mut()).is_ready());
+        assert!(rig.device.settle());
+        assert_eq!(answer(), Interrupt::Unhandled);
+    }
+}
+
+#[test]
+fn settling_forgets_no_change_that_it_finds_in_the_configuration() {
+    let rig = Rig::simple();
+    rig.fake.hold_interrupts(true);
+    rig.fake.need_reset();
+    assert!(rig.device.check().is_err());
+    assert!(!rig.device.settle());
+    let answer = || rig.device.handle_interrupt(MsixEntry(0));
+    assert_eq!(answer(), Interrupt::AlreadyDrained);
+    assert!(rig.settle());
+    assert_eq!(answer(), Interrupt::Unhandled);
 }
 
 #[test]

@@ -193,7 +193,7 @@ fn queues_of_one_vector_are_drained_though_a_waker_panics() {
             };
             let rig = Rig::new(setup, options).unwrap();
             let session = rig.session(Direction::Encrypt);
-            assert!(rig.device.settle());
+            assert!(rig.settle());
             let woken = Arc::new(Wakes::default());
             let (bomb, waker) = (Waker::from(Arc::new(Bomb)), Waker::from(woken.clone()));
             let waker = |at| if at == place { &bomb } else { &waker };

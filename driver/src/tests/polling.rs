@@ -108,7 +108,7 @@ fn pollers_that_come_and_go_lose_nothing() {
     // its caller would wait for ever.
     for rig in rigs() {
         let session = rig.session(Direction::Encrypt);
-        assert!(rig.device.settle());
+        assert!(rig.settle());
         let rig = rig.go();
         let device = &rig.device;
         thread::scope(|scope| {
@@ -171,7 +171,7 @@ fn broken_ring_is_noticed_by_who_looks() {
 fn unasked_wrap_of_the_used_index_is_accounted_for() {
     for rig in rigs() {
         let session = rig.session(Direction::Encrypt);
-        assert!(rig.device.settle());
+        assert!(rig.settle());
         rig.fake.hold_interrupts(true);
         let poller = rig.device.poller();
         let answer = || rig.device.handle_interrupt(MsixEntry(1));

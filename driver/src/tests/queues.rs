@@ -199,7 +199,7 @@ fn fewer_vectors_than_queues_lead_down_the_ladder() {
 fn each_queue_accounts_for_its_own_vector() {
     let rig = four();
     let session = rig.session(Direction::Encrypt);
-    assert!(rig.device.settle());
+    assert!(rig.settle());
     rig.fake.hold_interrupts(true);
     let requests = [0, 2].map(|cpu| send(&session, cpu));
     assert!(!rig.device.settle(), "settled with requests in flight");
@@ -217,7 +217,7 @@ fn each_queue_accounts_for_its_own_vector() {
         assert_eq!(answer(entry), Interrupt::Unhandled);
     }
     drop(requests);
-    assert!(rig.device.settle());
+    assert!(rig.settle());
 }
 
 #[test]
@@ -253,7 +253,7 @@ fn moved_vector_raises_the_cap_of_its_own_queue_alone() {
     };
     let rig = Rig::new(setup(2, 4), options).unwrap();
     let session = rig.session(Direction::Encrypt);
-    assert!(rig.device.settle());
+    assert!(rig.settle());
     rig.fake.hold_interrupts(true);
     let elsewhere = message(7, 8);
     rig.device.move_interrupt(MsixEntry(2), elsewhere).unwrap();

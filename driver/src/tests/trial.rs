@@ -75,7 +75,7 @@ fn queue_that_refuses_gets_no_requests() {
         assert_eq!(rig.device.interrupt_mode(), InterruptMode::PerQueue);
         assert!(encrypt_everywhere(&rig).iter().all(Result::is_ok));
         assert_eq!(rig.device.interrupt_stats().unhandled, 0);
-        assert!(rig.device.settle());
+        assert!(rig.settle());
         assert_eq!(rig.device.shutdown(0).unwrap().in_flight, 0);
     }
 }
@@ -106,7 +106,7 @@ fn silent_queue_gets_no_requests_and_holds_nobody_up() {
         let given_up_bytes = if kept { 4096 + 8 * 2048 } else { 0 };
         assert_eq!(rig.device.given_up_bytes(), given_up_bytes);
         assert!(encrypt_everywhere(&rig).iter().all(Result::is_ok));
-        assert!(rig.device.settle());
+        assert!(rig.settle());
         assert_eq!(rig.device.shutdown(0).unwrap().in_flight, 0);
         let _alone = rig.alone.clone();
         drop(rig);
@@ -249,7 +249,7 @@ fn messages_of_the_trial_are_owed_after_it() {
             let came = interrupt(entry);
             assert_ne!(came, Interrupt::Unhandled, "{entry} without {refusing:?}");
         }
-        assert!(rig.device.settle());
+        assert!(rig.settle());
         for entry in 1..=5 {
             assert_eq!(
                 interrupt(entry),

@@ -7,7 +7,8 @@
 //! generation. A device that takes a step when it asks for a reset too (QEMU) sends one message
 //! less, which is within what may be left over.
 //!
-//! The one rule: what is forgotten was owed before a register was read.
+//! The one rule: what is forgotten was owed when it was to be forgotten before, and CPUs have
+//! answered since.
 
 use core::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, Ordering};
 
@@ -22,7 +23,10 @@ pub(crate) const TRAVELLING: u16 = 2;
 /// What is owed of them. Relaxed: credit is an upper bound, and orders nothing.
 #[derive(Debug)]
 pub(crate) struct ConfigMessages {
-    credit: AtomicU16,
+    /// The credit, and how many causes there have been, modulo 2^16, above it.
+    owed: AtomicU32,
+    /// The causes that [`settle`](Self::settle) last found, beside 1 above them where it has.
+    quiet: AtomicU32,
     /// Most that can be on their way at one time.
     cap: AtomicU16,
     /// The same when everything is settled.
@@ -36,7 +40,8 @@ pub(crate) struct ConfigMessages {
 impl ConfigMessages {
     pub(super) fn new() -> Self {
         let messages = Self {
-            credit: AtomicU16::new(0),
+            owed: AtomicU32::new(0),
+            quiet: AtomicU32::new(0),
             cap: AtomicU16::new(0),
             settled_cap: AtomicU16::new(0),
             generation: AtomicU32::new(0),
@@ -90,19 +95,27 @@ impl ConfigMessages {
     #[cold]
     pub(crate) fn owe(&self, count: u16) {
         let cap = self.cap.load(Ordering::Relaxed);
-        let add = |credit: u16| Some(credit.saturating_add(count).min(cap));
-        let _ = self
-            .credit
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
+        self.update(|credit, causes| {
+            let credit = credit.saturating_add(count).min(cap);
+            Some((credit, causes.wrapping_add(1)))
+        });
     }
 
     /// Spends one credit for an interrupt, if there is one.
     pub(crate) fn spend(&self) -> bool {
-        let spend = |credit: u16| credit.checked_sub(1);
-        let spent = self
-            .credit
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, spend);
-        spent.is_ok()
+        self.update(|credit, causes| Some((credit.checked_sub(1)?, causes)))
+    }
+
+    /// Changes credit and causes at once; `false` where `change` does not.
+    fn update(&self, change: impl Fn(u16, u16) -> Option<(u16, u16)>) -> bool {
+        let change = |owed: u32| {
+            let (credit, causes) = change(owed as u16, (owed >> 16) as u16)?;
+            Some(u32::from(credit) | u32::from(causes) << 16)
+        };
+        let outcome = self
+            .owed
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, change);
+        outcome.is_ok()
     }
 
     /// Takes note that the vector is about to move to another CPU.
@@ -113,23 +126,35 @@ impl ConfigMessages {
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
     }
 
-    /// Returns how many messages are owed at most.
-    pub(crate) fn credit(&self) -> u16 {
-        self.credit.load(Ordering::Relaxed)
+    /// Returns how many causes there have been, modulo 2^16.
+    pub(crate) fn causes(&self) -> u16 {
+        (self.owed.load(Ordering::Relaxed) >> 16) as u16
     }
 
-    /// Forgets what is owed, unless it is more than the `before` that was owed before a register
-    /// was read; `false` then.
+    /// Forgets what is owed if there is no other cause than when a call before found nothing else,
+    /// nor than the `before` that there were before a register was read now; `false` if there is.
+    /// All CPUs have answered since that call.
     pub(crate) fn settle(&self, before: u16) -> bool {
-        let forget = |credit: u16| (credit <= before).then_some(0);
-        let forgot = self
-            .credit
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, forget);
-        if forgot.is_ok() {
-            self.cap
-                .store(self.settled_cap.load(Ordering::Relaxed), Ordering::Relaxed);
+        let (cap, settled_cap) = (
+            self.cap.load(Ordering::Relaxed),
+            self.settled_cap.load(Ordering::Relaxed),
+        );
+        let credit = self.owed.load(Ordering::Relaxed) as u16;
+        if credit == 0 && cap == settled_cap {
+            return true;
         }
-        forgot.is_ok()
+        let quiet = u32::from(before) | 1 << 16;
+        if self.quiet.swap(quiet, Ordering::Relaxed) != quiet {
+            return false;
+        }
+        let forgot = self.update(|_, causes| (causes == before).then_some((0, causes)));
+        if forgot {
+            // Unless the vector moves again just now.
+            let _ =
+                self.cap
+                    .compare_exchange(cap, settled_cap, Ordering::Relaxed, Ordering::Relaxed);
+        }
+        forgot
     }
 }
 
@@ -171,7 +196,8 @@ mod tests {
         messages.owe(100);
         assert_eq!(spent(&messages), 2 + 3 + 2);
         // What moves have left behind is owed until all is settled.
-        assert!(messages.settle(0));
+        assert!(!messages.settle(messages.causes()));
+        assert!(messages.settle(messages.causes()));
         messages.owe(100);
         assert_eq!(spent(&messages), 2 + 3);
     }
@@ -180,11 +206,29 @@ mod tests {
     fn what_came_after_a_look_is_not_forgotten() {
         let messages = ConfigMessages::new();
         messages.owe(1);
-        let before = messages.credit();
+        let before = messages.causes();
+        assert!(
+            !messages.settle(before),
+            "what it finds may not be answered yet"
+        );
         messages.owe(1);
         assert!(!messages.settle(before));
-        assert_eq!(messages.credit(), 2);
-        assert!(messages.settle(messages.credit()));
+        assert!(!messages.settle(messages.causes()));
+        assert_eq!(spent(&messages), 2);
+        messages.owe(5);
+        assert!(!messages.settle(messages.causes()));
+        assert!(messages.settle(messages.causes()));
         assert_eq!(spent(&messages), 0);
+    }
+
+    #[test]
+    fn a_cause_of_which_nothing_is_left_by_the_cap_is_not_forgotten() {
+        let messages = ConfigMessages::new();
+        messages.owe(100);
+        let before = messages.causes();
+        assert!(!messages.settle(before));
+        messages.owe(1);
+        assert!(!messages.settle(before));
+        assert_eq!(spent(&messages), 3);
     }
 }

@@ -106,8 +106,6 @@ pub fn settle_all(places: &[Place]) {
 /// Waits until nothing is in flight, no session is open and no message is on its way.
 fn settle(device: &CryptoDevice) {
     crypto::wait_until_idle(device, 0, LIMIT_NS);
-    // The device has sent what it had to say by the answer; a CPU that runs a task has taken it.
-    let _ = device.check();
     executor::block_on(smp::run_everywhere());
     // What tasks that ended there have kept of lives before is freed.
     device.poll();
@@ -116,6 +114,8 @@ fn settle(device: &CryptoDevice) {
         while !device.settle() {
             assert!(time::now_ns() < end_ns, "the device does not settle");
             time::sleep_ns(20_000_000).await;
+            // A CPU that runs a task has answered what had reached it.
+            smp::run_everywhere().await;
         }
     });
 }

@@ -218,11 +218,12 @@ impl Rig {
                 0 => device.poll(),
                 1 => device.drain(),
                 2 => drop(device.check()),
+                // What has been sent arrives between the two, before anything is forgotten.
                 _ => {
-                    // What has been sent arrives before anything is forgotten.
-                    let _ = device.check();
-                    self.deliver();
-                    device.settle();
+                    for _ in 0..2 {
+                        self.deliver();
+                        device.settle();
+                    }
                 }
             },
             15 => match choice & 1 {

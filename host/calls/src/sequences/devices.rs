@@ -147,8 +147,10 @@ impl World {
         }
         self.end_meanwhile();
         self.contain(|| {
-            pair.far.deliver();
-            pair.device.settle();
+            for _ in 0..2 {
+                pair.far.deliver();
+                pair.device.settle();
+            }
         });
         self.begin_meanwhile();
     }
