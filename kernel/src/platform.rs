@@ -56,6 +56,11 @@ unsafe impl Hal for KernelPlatform {
         // Memory is coherent and there is no IOMMU: where the buffer is is where the device finds
         // it. The heap and the image are contiguous.
         let address = VirtAddr::from_ptr(buffer.as_ptr().cast::<u8>());
+        // Frames and the heap without a look at the page tables, which takes a lock: the caller may
+        // have one.
+        if let Some(address) = memory::in_physical_map(address) {
+            return address;
+        }
         match memory::translate(address) {
             Some(address) => address,
             None => panic!("{address:?} is not mapped"),

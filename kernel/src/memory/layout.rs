@@ -44,3 +44,11 @@ pub fn image() -> (u64, u64) {
 pub fn physical(address: u64) -> VirtAddr {
     VirtAddr::new(PHYSICAL_OFFSET + address)
 }
+
+/// Returns the physical address of one that lies where physical memory is mapped, whether there is
+/// memory or not.
+pub fn in_physical_map(address: VirtAddr) -> Option<u64> {
+    let address = address.as_u64();
+    let range = PHYSICAL_OFFSET..DEVICE_OFFSET;
+    range.contains(&address).then(|| address - PHYSICAL_OFFSET)
+}

@@ -24,7 +24,7 @@ use bootloader_api::{BootInfo, info::MemoryRegionKind};
 use self::layout::FIRST_BYTE;
 pub(crate) use self::registers::{place_trampoline, read_firmware};
 pub use self::{
-    layout::{FRAME_LEN, physical},
+    layout::{FRAME_LEN, in_physical_map, physical},
     manager::{
         allocate_frames, allocate_stack, for_each_mapping, free_frame_count, free_frames, translate,
     },

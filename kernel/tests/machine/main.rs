@@ -27,6 +27,7 @@ kernel::tests! {
         no_page_is_writable_and_executable,
         guard_pages_are_not_mapped,
         frames_come_back,
+    heap_is_shared_with_devices_under_a_lock,
         large_frames_are_contiguous_and_zeroed,
         heap_gives_back_what_it_takes,
         acpi_lists_this_cpu,

@@ -5,9 +5,11 @@ use alloc::{vec, vec::Vec};
 use kernel::{
     bus, crypto,
     memory::{self, heap, layout},
+    platform::KernelPlatform,
+    sync::SpinLock,
 };
-use virtio_drivers::transport::pci::bus::ConfigurationAccess;
-use x86_64::structures::paging::PageTableFlags;
+use virtio_drivers::{BufferDirection, Hal, transport::pci::bus::ConfigurationAccess};
+use x86_64::{VirtAddr, structures::paging::PageTableFlags};
 
 pub fn no_page_is_writable_and_executable() {
     let mut pages = 0;
@@ -54,6 +56,18 @@ pub fn frames_come_back() {
         assert_eq!(memory::allocate_frames(count), None, "{count:#x} frames");
     }
     assert_eq!(memory::free_frame_count(), before);
+}
+
+/// A driver of another device shares what it sends under a lock of its own.
+pub fn heap_is_shared_with_devices_under_a_lock() {
+    let mut buffer = vec![0u8; 100];
+    let expected = memory::translate(VirtAddr::from_ptr(buffer.as_ptr()));
+    let lock = SpinLock::new("a driver", buffer.as_mut_slice());
+    let direction = BufferDirection::DriverToDevice;
+    // SAFETY: the buffer outlives the call, and no device is told of it.
+    let address =
+        lock.with(|buffer| unsafe { KernelPlatform::share((&mut **buffer).into(), direction) });
+    assert_eq!(Some(address), expected);
 }
 
 pub fn large_frames_are_contiguous_and_zeroed() {
