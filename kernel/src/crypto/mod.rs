@@ -6,7 +6,6 @@
 
 pub mod halt_polling;
 mod join;
-mod lines;
 mod messages;
 mod open;
 mod watch;

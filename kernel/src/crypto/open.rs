@@ -24,12 +24,16 @@ use virtio_drivers::transport::pci::{
 use crate::{
     bus::{self, pci},
     command_line,
-    crypto::{
-        lines::{self, Held},
-        messages,
-    },
+    crypto::messages,
+    interrupts::lines::{self, Held, Listener},
     platform::{CryptoDevice, KernelPlatform},
 };
+
+impl Listener for CryptoDevice {
+    fn on_line(&self) {
+        self.handle_intx();
+    }
+}
 
 /// The result of a search for a device.
 pub type DeviceOrNone = Result<Option<Arc<CryptoDevice>>, Error>;
@@ -167,6 +171,7 @@ fn open(
     if device.interrupt_mode() == InterruptMode::Intx
         && let Some(line) = line
     {
+        device.clear_intx();
         line.add(device.clone());
     }
     Ok(device)

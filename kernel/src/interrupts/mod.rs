@@ -16,5 +16,6 @@
 pub mod apic;
 pub mod idt;
 pub mod ioapic;
+pub mod lines;
 pub(crate) mod tables;
 pub mod vectors;

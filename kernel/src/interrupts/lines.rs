@@ -1,11 +1,11 @@
 //! PCI interrupt lines. Several devices may share one, so each has one vector, whose handler asks
 //! every device on it; the line is level triggered, so what one device leaves comes again.
 //!
-//! For [`open`](crate::crypto::open). The one rule: a line is held back while a device on it is set
-//! up.
+//! For rooms and programs that drive a device. The one rule: a line is held back while a device on
+//! it is set up.
 
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
-use core::ptr;
+use core::{fmt, ptr};
 
 use spin::{Mutex, Once};
 
@@ -16,9 +16,16 @@ use crate::{
         ioapic::{self, Pin},
         vectors,
     },
-    platform::CryptoDevice,
     sync::Shown,
 };
+
+/// A device on a line.
+pub trait Listener: Send + Sync {
+    /// Asks the device whether it was the one, and answers it if so: afterwards it no longer raises
+    /// the line. Called in an interrupt handler, by one CPU at a time; others on the line make that
+    /// happen, too.
+    fn on_line(&self);
+}
 
 /// A line that is routed.
 struct Line {
@@ -29,7 +36,7 @@ struct Line {
     changing: Mutex<()>,
 }
 
-type Devices = Vec<Arc<CryptoDevice>>;
+type Devices = Vec<Arc<dyn Listener>>;
 
 /// By number. A line that cannot be routed stays `None`.
 static LINES: [Once<Option<&'static Line>>; 256] = [const { Once::new() }; 256];
@@ -83,7 +90,7 @@ impl Line {
         drop(old);
     }
 
-    fn add(&self, device: Arc<CryptoDevice>) {
+    fn add(&self, device: Arc<dyn Listener>) {
         self.change(|mut devices| {
             devices.push(device);
             devices
@@ -91,8 +98,8 @@ impl Line {
     }
 
     /// Forgets a device, and holds the line back if it was the last: nobody is left to answer.
-    fn forget(&self, device: &CryptoDevice) {
-        let is_it = |known: &Arc<CryptoDevice>| ptr::eq(&**known, device);
+    fn forget(&self, device: *const ()) {
+        let is_it = |known: &Arc<dyn Listener>| ptr::eq(Arc::as_ptr(known).cast(), device);
         if self.devices.look(|devices| devices.iter().any(is_it)) != Some(true) {
             return;
         }
@@ -110,14 +117,15 @@ fn on_line(vector: u8) {
     if let Some(line) = BY_VECTOR[usize::from(vector)].get() {
         line.devices.look(|devices| {
             for device in devices {
-                device.handle_intx();
+                device.on_line();
             }
         });
     }
 }
 
 /// Forgets a device that has left.
-pub(super) fn forget(device: &CryptoDevice) {
+pub fn forget<T: Listener>(device: &T) {
+    let device = ptr::from_ref(device).cast();
     for line in LINES.iter().filter_map(Once::get).flatten() {
         line.forget(device);
     }
@@ -125,21 +133,26 @@ pub(super) fn forget(device: &CryptoDevice) {
 
 /// A line that is held back while a device on it is set up: what that device raises has no handler
 /// yet, and would come again and again. What the others raise waits.
-pub(crate) struct Held(&'static Line);
+pub struct Held(&'static Line);
 
 impl Held {
     /// Holds line `number` back. `None` when it cannot be routed, which is said in a line.
-    pub(crate) fn new(number: u8) -> Option<Self> {
+    pub fn new(number: u8) -> Option<Self> {
         let line = Line::of(number)?;
         line.pin.mask();
         Some(Self(line))
     }
 
-    /// Lets the line's handler ask `device` too.
-    pub(crate) fn add(&self, device: Arc<CryptoDevice>) {
-        // A level raised before the pin is unmasked might not be delivered.
-        device.clear_intx();
+    /// Lets the line's handler ask `device` too, which does not raise the line at this moment: a
+    /// level that was raised before the pin is unmasked might not be delivered.
+    pub fn add(&self, device: Arc<dyn Listener>) {
         self.0.add(device);
+    }
+}
+
+impl fmt::Debug for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Held").finish_non_exhaustive()
     }
 }
 
