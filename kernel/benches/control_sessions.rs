@@ -41,7 +41,7 @@ const WORDS: &[&str] = &["mode=", "workers=", "batch=", "cpus=", "idle=", "ms="]
 const MAX_SESSIONS: u64 = 256;
 
 fn mode_of_command_line() -> (Mode, &'static str) {
-    let name = measure::choice("mode", &["wait", "poll", "held-sleep", "released-spin"]);
+    let name = command_line::choice("mode", &["wait", "poll", "held-sleep", "released-spin"]);
     let mode = match name {
         "poll" => Mode::Poll,
         "held-sleep" => Mode::HeldSleep,
@@ -123,8 +123,8 @@ fn main() -> ! {
         mode,
         name,
         idle: measure::idle_by_word(&device),
-        cpus: measure::number_in("cpus", vcpus, 1..=vcpus),
-        batch: measure::number_in("batch", 1, 1..=MAX_SESSIONS),
+        cpus: command_line::number_in("cpus", vcpus, 1..=vcpus),
+        batch: command_line::number_in("batch", 1, 1..=MAX_SESSIONS),
     };
     for workers in measure::numbers_in("workers", &[1, 2, 4, 8, 64], 1..=MAX_SESSIONS) {
         executor::block_on(run(&device, case, workers));

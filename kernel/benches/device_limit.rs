@@ -325,7 +325,7 @@ fn flood(device: u64) {
     let (mut data, mut control) = bring_up(&transport, device);
     measure::mark("clock");
 
-    let name = measure::choice("wait", &["spin", "sleep"]);
+    let name = command_line::choice("wait", &["spin", "sleep"]);
     let wait = match name {
         "spin" => Wait::Spin,
         _ => Wait::Sleep,
@@ -334,7 +334,7 @@ fn flood(device: u64) {
     let paces: Vec<_> = gaps.map(|gap_ns| Pace { wait, gap_ns }).collect();
     let depths = measure::numbers("depth", &[1, 4, 16, 64, 256, 1024]);
     let depths = depths.into_iter().map(|depth| depth.max(1));
-    if measure::choice("queue", &["control", "data"]) == "control" {
+    if command_line::choice("queue", &["control", "data"]) == "control" {
         let limit = u64::from(control.size);
         for depth in depths {
             for &pace in &paces {

@@ -36,8 +36,8 @@ const BLOCKS: u64 = 10;
 
 fn main() -> ! {
     command_line::expect(&["ioeventfd=", "ring="]);
-    measure::choice("ioeventfd", &["?", "on", "off"]);
-    measure::choice("ring", &["split", "packed"]);
+    command_line::choice("ioeventfd", &["?", "on", "off"]);
+    command_line::choice("ring", &["split", "packed"]);
     let options = Options::default();
     let device = measure::expect_device(crypto::open_crypto(0, Reach::Pci, Wiring::Best, options));
     let is_packed = device.features().contains(Features::RING_PACKED);

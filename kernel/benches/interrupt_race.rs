@@ -64,13 +64,13 @@ const DATA_ENTRY: MsixEntry = MsixEntry(1);
 type Session = Arc<Cipher<KernelPlatform>>;
 
 fn race(device: &Arc<CryptoDevice>, session: &Session) {
-    let drain = measure::choice("drain", &["masked", "unmasked"]);
+    let drain = command_line::choice("drain", &["masked", "unmasked"]);
     let how = match drain {
         "unmasked" => Drain::Unmasked,
         _ => Drain::Masked,
     };
-    let accounting = measure::choice("accounting", &["exact", "naive"]);
-    let placement = measure::choice("placement", &["same-cpu", "cross-cpu"]);
+    let accounting = command_line::choice("accounting", &["exact", "naive"]);
+    let placement = command_line::choice("placement", &["same-cpu", "cross-cpu"]);
     let requests = measure::number("requests", 10_000);
     let gap_us = measure::number("gap_us", 50);
     let cpu = u32::from(placement == "cross-cpu");
@@ -270,7 +270,7 @@ fn main() -> ! {
     ));
     let session = Arc::new(measure::expect(session));
     measure::mark("clock");
-    match measure::choice("part", &["race", "injected"]) {
+    match command_line::choice("part", &["race", "injected"]) {
         "race" => race(&device, &session),
         _ => injected(&device, &session),
     }

@@ -1,10 +1,17 @@
 //! The words after `-append`: flags, and `key=value`.
 //!
-//! `messages=asynchronous` says of the machine that its crypto devices are processes of their own,
-//! `framing=fields` that they want a descriptor a field
-//! ([`crypto::open_crypto`](crate::crypto::open_crypto)); every program takes both.
+//! Every program takes these:
+//!
+//! | word | |
+//! |---|---|
+//! | `messages=asynchronous` | crypto devices are processes of their own ([`crypto`](crate::crypto)) |
+//! | `framing=fields` | and want a descriptor a field |
+//! | `heap=64` | MiB of the heap, instead of an eighth of memory ([`memory::heap`](crate::memory::heap)) |
+//! | `tasks=4096` | live tasks of a CPU at most ([`task`](crate::task)) |
 //!
 //! For programs. The one rule: a word that nobody knows ends the run ([`expect`]).
+
+use core::ops::RangeInclusive;
 
 use crate::{boot, exit};
 
@@ -22,8 +29,35 @@ pub fn value(key: &str) -> Option<&'static str> {
         .map(|(_, v)| v)
 }
 
-/// What is said of the machine, not to a program.
-const OF_THE_MACHINE: &[&str] = &["framing=", "messages="];
+/// Returns the number of the word `key=1`, or `default`; one that is not of `range`, or none, ends
+/// the run.
+pub fn number_in(key: &str, default: u64, range: RangeInclusive<u64>) -> u64 {
+    let Some(text) = value(key) else {
+        return default;
+    };
+    match text.parse() {
+        Ok(number) if range.contains(&number) => number,
+        _ => exit::fail(format_args!(
+            "{key}={text}: a number from {} to {}",
+            range.start(),
+            range.end()
+        )),
+    }
+}
+
+/// Returns which of `names` the word `key=name` gives, or the first; another name ends the run.
+pub fn choice(key: &str, names: &[&'static str]) -> &'static str {
+    let Some(wanted) = value(key) else {
+        return names[0];
+    };
+    match names.iter().find(|name| **name == wanted) {
+        Some(name) => name,
+        None => exit::fail(format_args!("{key}={wanted}: known are {names:?}")),
+    }
+}
+
+/// What is said of the machine and the kernel, not to a program.
+const OF_THE_MACHINE: &[&str] = &["framing=", "heap=", "messages=", "tasks="];
 
 /// Checks that every word is known; the first one that is not ends the run. One that ends in `=`
 /// takes a value.

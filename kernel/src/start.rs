@@ -6,7 +6,7 @@
 pub use bootloader_api::{BootInfo, entry_point};
 
 use crate::{
-    bus, console, crypto, exit,
+    bus, command_line, console, crypto, exit,
     interrupts::{apic, idt, ioapic, tables},
     memory,
     task::executor,
@@ -16,11 +16,13 @@ use crate::{
 /// Brings up the boot CPU and everything that the machine has one of.
 pub fn init(info: &'static BootInfo) {
     console::init();
-    if let Err(usable_bytes) = memory::init(info) {
+    let heap_mib = command_line::number_in("heap", 0, 1..=1 << 20);
+    let heap_len = (heap_mib > 0).then_some((heap_mib as usize) << 20);
+    if let Err(too_little) = memory::init(info, heap_len) {
         exit::fail(format_args!(
             "memory: {} KiB usable, at least {} KiB needed: give the machine more (MEM=32M)",
-            usable_bytes >> 10,
-            memory::LEAST_USABLE_BYTES >> 10,
+            too_little.usable_bytes >> 10,
+            too_little.needed_bytes >> 10,
         ));
     }
     tables::load();
@@ -31,7 +33,7 @@ pub fn init(info: &'static BootInfo) {
         exit::fail(format_args!("{error}"));
     }
     ioapic::mask_all(bus::tables());
-    if let Err(error) = time::init(bus::tables()) {
+    if let Err(error) = time::init(bus::tables(), executor::max_tasks()) {
         exit::fail(format_args!("{error}"));
     }
     executor::prepare();

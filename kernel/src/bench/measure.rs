@@ -45,25 +45,9 @@ pub fn numbers_in(key: &str, default: &[u64], range: RangeInclusive<u64>) -> Vec
     numbers
 }
 
-/// Like [`number`], which has to be one of `range`.
-pub fn number_in(key: &str, default: u64, range: RangeInclusive<u64>) -> u64 {
-    numbers_in(key, &[default], range)[0]
-}
-
 /// Returns how many milliseconds each measurement takes, by the word `ms=`.
 pub fn duration_ms(default: u64) -> u64 {
-    number_in("ms", default, 1..=600_000)
-}
-
-/// Returns which of `names` the word `key=name` gives, or the first; another name ends the run.
-pub fn choice(key: &str, names: &[&'static str]) -> &'static str {
-    let Some(wanted) = command_line::value(key) else {
-        return names[0];
-    };
-    match names.iter().find(|name| **name == wanted) {
-        Some(name) => name,
-        None => exit::fail(format_args!("{key}={wanted}: known are {names:?}")),
-    }
+    command_line::number_in("ms", default, 1..=600_000)
 }
 
 /// Returns the device, or ends the run.
@@ -86,7 +70,7 @@ pub fn expect<T, E: fmt::Display>(outcome: Result<T, E>) -> T {
 /// Lets CPUs with nothing to do wait as the word `idle=` says: `halt`, which is the default, or
 /// `poll` for [halt polling](halt_polling) of `device`. Returns the word.
 pub fn idle_by_word(device: &Arc<CryptoDevice>) -> &'static str {
-    let name = choice("idle", &["halt", "poll"]);
+    let name = command_line::choice("idle", &["halt", "poll"]);
     if name == "poll" {
         halt_polling::enable(device.clone());
     }

@@ -14,13 +14,15 @@ use linked_list_allocator::Heap;
 
 use crate::{
     memory::{
+        TooLittle,
         layout::{self, FRAME_LEN},
         manager,
     },
     sync::SpinLock,
 };
 
-/// Bytes of the heap at least. Otherwise it is an eighth of memory.
+/// Bytes of the heap at least, unless the command line says how many. Otherwise it is an eighth of
+/// memory.
 pub const LEAST_LEN: usize = 8 << 20;
 /// And at most.
 const MOST_LEN: usize = 32 << 20;
@@ -32,16 +34,23 @@ static HEAP: KernelHeap = KernelHeap(SpinLock::new("heap", Heap::empty()));
 
 static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
 
-pub(super) fn init() {
-    let frames = manager::free_frame_count() / 8;
-    let frames = frames.clamp(LEAST_LEN / FRAME_LEN, MOST_LEN / FRAME_LEN);
-    let Some(start) = manager::allocate_frames(frames) else {
-        panic!("no memory for the heap");
+/// Makes the heap, of `len` bytes if that is said.
+pub(super) fn init(len: Option<usize>) -> Result<(), TooLittle> {
+    let free = manager::free_frame_count();
+    let frames = match len {
+        Some(len) => len / FRAME_LEN,
+        None => (free / 8).clamp(LEAST_LEN / FRAME_LEN, MOST_LEN / FRAME_LEN),
     };
+    let bytes = |frames: usize| (frames * FRAME_LEN) as u64;
+    let start = manager::allocate_frames(frames).ok_or(TooLittle {
+        usable_bytes: bytes(free),
+        needed_bytes: bytes(frames),
+    })?;
     let start = layout::physical(start).as_mut_ptr();
     // SAFETY: frames taken for the heap alone, mapped for good.
     HEAP.0
         .with(|heap| unsafe { heap.init(start, frames * FRAME_LEN) });
+    Ok(())
 }
 
 /// Returns how many allocations there have been.

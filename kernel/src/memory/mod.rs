@@ -36,12 +36,20 @@ pub use self::{
 /// Least usable memory the kernel runs in.
 pub const LEAST_USABLE_BYTES: u64 = 24 << 20;
 
-/// Takes over memory: frames from the map, final page tables, the heap.
+/// There is too little memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TooLittle {
+    pub(crate) usable_bytes: u64,
+    pub(crate) needed_bytes: u64,
+}
+
+/// Takes over memory: frames from the map, final page tables, the heap, of `heap_len` bytes if that
+/// is said.
 ///
 /// # Errors
 ///
-/// How many usable bytes there are, when they are too few.
-pub(crate) fn init(info: &'static BootInfo) -> Result<(), u64> {
+/// [`TooLittle`].
+pub(crate) fn init(info: &'static BootInfo, heap_len: Option<usize>) -> Result<(), TooLittle> {
     let usable = || {
         let regions = info.memory_regions.iter();
         regions
@@ -51,10 +59,12 @@ pub(crate) fn init(info: &'static BootInfo) -> Result<(), u64> {
     };
     let usable_bytes: u64 = usable().map(|(start, end)| end - start).sum();
     if usable_bytes < LEAST_USABLE_BYTES {
-        return Err(usable_bytes);
+        return Err(TooLittle {
+            usable_bytes,
+            needed_bytes: LEAST_USABLE_BYTES,
+        });
     }
     manager::init(usable());
     registers::init(&info.memory_regions);
-    heap::init();
-    Ok(())
+    heap::init(heap_len)
 }

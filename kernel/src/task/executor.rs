@@ -20,12 +20,18 @@ use spin::Once;
 use x86_64::instructions::interrupts as hardware;
 
 use crate::{
+    command_line,
     cpu::{self, usage},
     interrupts::{apic, idt},
 };
 
-/// Most live tasks of a CPU.
-pub const MAX_TASKS: usize = 1024;
+/// Most live tasks of a CPU, unless the command line says how many.
+const MAX_TASKS: u64 = 1024;
+
+/// Returns how many live tasks a CPU has room for, by the word `tasks=`.
+pub fn max_tasks() -> usize {
+    command_line::number_in("tasks", MAX_TASKS, 16..=1 << 20) as usize
+}
 
 struct Executor {
     ready: ArrayQueue<Runnable>,
@@ -42,7 +48,7 @@ pub(crate) fn prepare() {
     EXECUTORS[cpu::number() as usize].call_once(|| {
         idt::set_handler(apic::WAKE_VECTOR, |_| ());
         Box::new(Executor {
-            ready: ArrayQueue::new(MAX_TASKS),
+            ready: ArrayQueue::new(max_tasks()),
             live: AtomicUsize::new(0),
             sleeping: AtomicBool::new(false),
             cpu: cpu::number(),
@@ -182,7 +188,7 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    let take = |live| (live < MAX_TASKS).then_some(live + 1);
+    let take = |live| (live < executor.ready.capacity()).then_some(live + 1);
     let taken = executor
         .live
         .fetch_update(Ordering::Relaxed, Ordering::Relaxed, take);

@@ -37,9 +37,6 @@ static NS_PER_TICK: AtomicU64 = AtomicU64::new(0);
 static TIMER_HZ: AtomicU64 = AtomicU64::new(0);
 static CALIBRATION: Once<Calibration> = Once::new();
 
-/// Most sleepers at one time; one more is woken at once and has to try again.
-const MAX_SLEEPERS: usize = 1024;
-
 struct Timers {
     sleepers: Vec<Sleeper>,
     /// The next sleeper's number.
@@ -87,12 +84,13 @@ pub fn tsc_hz() -> u64 {
     }
 }
 
-/// Finds out both rates, and takes over the timer.
+/// Finds out both rates, and takes over the timer, with room for so many sleepers at one time; one
+/// more is woken at once and has to try again.
 ///
 /// # Errors
 ///
 /// [`NoClock`] when there is nothing to go by.
-pub fn init(tables: &Tables) -> Result<(), NoClock> {
+pub fn init(tables: &Tables, max_sleepers: usize) -> Result<(), NoClock> {
     let counters = Counter::all(tables);
     let found = without_interrupts(|| calibration::calibrate(counters))?;
     BOOT_TSC.store(cpu::ticks(), Ordering::Relaxed);
@@ -100,7 +98,7 @@ pub fn init(tables: &Tables) -> Result<(), NoClock> {
     NS_PER_TICK.store(ns_per_tick as u64, Ordering::Relaxed);
     TIMER_HZ.store(found.timer_hz, Ordering::Relaxed);
     CALIBRATION.call_once(|| found);
-    let room = Vec::with_capacity(MAX_SLEEPERS);
+    let room = Vec::with_capacity(max_sleepers);
     TIMERS.with(|timers| timers.sleepers = room);
     idt::set_handler(apic::TIMER_VECTOR, on_timer);
     idt::set_handler(apic::ERROR_VECTOR, |_| {

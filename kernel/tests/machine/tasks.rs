@@ -116,14 +116,14 @@ pub fn tasks_run_and_return() {
 
 pub fn one_task_too_many_is_refused() {
     let mut tasks = Vec::new();
-    for _ in 0..executor::MAX_TASKS {
+    for _ in 0..executor::max_tasks() {
         tasks.push(executor::spawn(core::future::pending::<()>()).unwrap());
     }
     let refused = executor::spawn(async {}).map(drop);
     assert_eq!(
         refused,
         Err(executor::TooManyTasks {
-            max: executor::MAX_TASKS
+            max: executor::max_tasks()
         })
     );
     drop(tasks);
@@ -135,7 +135,7 @@ pub fn one_task_too_many_is_refused() {
 
 pub fn cancelled_task_makes_room() {
     executor::block_on(async {
-        for _ in 0..3 * executor::MAX_TASKS {
+        for _ in 0..3 * executor::max_tasks() {
             drop(executor::spawn(core::future::pending::<()>()).unwrap());
             executor::yield_now().await;
         }

@@ -37,6 +37,18 @@ const RUNS: &[Run] = &[
         words: &[],
     },
     Run {
+        test: "heap_beyond_memory",
+        line: "at least 1048576 KiB needed: give the machine more",
+        variables: &[],
+        words: &["heap=1024"],
+    },
+    Run {
+        test: "tasks_out_of_range",
+        line: "tasks=3: a number from 16 to 1048576",
+        variables: &[],
+        words: &["tasks=3"],
+    },
+    Run {
         test: "too_little_memory_to_boot",
         line: "MEM=1M: too little to boot in",
         variables: &[("MEM", "1M")],
