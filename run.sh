@@ -159,7 +159,7 @@ case ${1:-} in
 --install) check_directories && apt_install "${@:2}" && exit ;;
 --update) can_be_root && apt_update >/dev/null 2>&1; exit ;;
 -*) say "no such option: $1; ./run.sh --help lists them" && exit 2 ;;
-"" | demo | test | lint | bench | bench-guest | probe | device | linux-guest | setup | env |\
+"" | app | demo | test | lint | bench | bench-guest | probe | device | linux-guest | setup | env |\
     fuzz | mutants | soak | miri | sanitize | deny | semver)
     check_directories && setup_rust ;;
 # Needs no kernel, and installs nothing where any compiler is.

@@ -139,6 +139,7 @@ fn names_that_documents_use_are_in_the_sources() {
         "driver/src",
         "host/services",
         "kernel/src",
+        "apps",
         "kernel/examples",
         "kernel/tests",
     ] {

@@ -26,6 +26,9 @@ const KERNEL: [&str; 9] = [
     "--examples",
 ];
 
+/// What applications are made of, for the same target.
+const APPLICATIONS: [&str; 5] = ["-q", "-p", "common", "--lib", "--bins"];
+
 /// Runs every step.
 ///
 /// # Errors
@@ -63,7 +66,8 @@ pub fn run(project: &Project) -> Result {
         "--tests",
     ];
     step(&mut project.loom_cargo(&[&clippy[..], &DENY].concat()))?;
-    step(&mut kernel_clippy(project))?;
+    step(&mut kernel_clippy(project, &KERNEL))?;
+    step(&mut kernel_clippy(project, &APPLICATIONS))?;
     let doc = ["host-doc", "-q", "--all-features"];
     step(host(&doc).env("RUSTDOCFLAGS", "-D warnings"))?;
     package(project)?;
@@ -131,8 +135,8 @@ fn package(project: &Project) -> Result {
 }
 
 /// Clippy has to be of one version with the compiler.
-fn kernel_clippy(project: &Project) -> Command {
-    let arguments = [&["clippy"], &KERNEL[..], &DENY].concat();
+fn kernel_clippy(project: &Project, what: &[&str]) -> Command {
+    let arguments = [&["clippy"], what, &DENY].concat();
     if !project.has_debian_toolchain() {
         return project.kernel_cargo(&arguments);
     }

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `boot` | one run in QEMU: machine, command line, verdict; the cargo runner |
 //! | `suite` | the tests: parts, filter, what may be left out |
+//! | `app` | the applications' host side: what they are given, and who talks to them |
 //! | `lint`, `columns`, `probe`, `bench`, `peer`, `device` | a command each, or a step of one |
 //! | `proof` | what tries to break promises: a command each |
 //! | `setup` | what a command needs beside a compiler: crates, QEMU, packages |
@@ -15,6 +16,7 @@
 //! | `project`, `child` | calling cargo, starting programs |
 //! | `files`, `report` | finding files, saying what is wrong |
 
+mod app;
 mod bench;
 mod boot;
 mod child;
@@ -67,6 +69,7 @@ const COMMANDS: &[Command] = &[
     ("demo", |project, words| demonstrate(project, &[], words)),
     ("test", suite::run),
     ("lint", |project, _| lint::run(project)),
+    ("app", app::run),
     ("bench", bench::run),
     ("bench-guest", bench::guest),
     ("probe", probe::run),

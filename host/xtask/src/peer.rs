@@ -54,6 +54,7 @@ pub fn boot(project: &Project, words: &[String], variables: &Variables) -> Resul
         kernel: &peer.join("vmlinuz"),
         initramfs: Some(&peer.join("initramfs")),
         words: &words,
+        arguments: &[],
     };
     boot::boot(&image, MACHINE, variables)
 }

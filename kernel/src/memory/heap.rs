@@ -14,7 +14,6 @@ use linked_list_allocator::Heap;
 
 use crate::{
     memory::{
-        TooLittle,
         layout::{self, FRAME_LEN},
         manager,
     },
@@ -33,6 +32,13 @@ struct KernelHeap(SpinLock<Heap>);
 static HEAP: KernelHeap = KernelHeap(SpinLock::new("heap", Heap::empty()));
 
 static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
+
+/// There is too little memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TooLittle {
+    pub(crate) usable_bytes: u64,
+    pub(crate) needed_bytes: u64,
+}
 
 /// Makes the heap, of `len` bytes if that is said.
 pub(super) fn init(len: Option<usize>) -> Result<(), TooLittle> {

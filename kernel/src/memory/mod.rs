@@ -21,8 +21,8 @@ mod shared;
 
 use bootloader_api::{BootInfo, info::MemoryRegionKind};
 
-use self::layout::FIRST_BYTE;
 pub(crate) use self::registers::{place_trampoline, read_firmware};
+use self::{heap::TooLittle, layout::FIRST_BYTE};
 pub use self::{
     layout::{FRAME_LEN, in_physical_map, physical},
     manager::{
@@ -35,13 +35,6 @@ pub use self::{
 
 /// Least usable memory the kernel runs in.
 pub const LEAST_USABLE_BYTES: u64 = 24 << 20;
-
-/// There is too little memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct TooLittle {
-    pub(crate) usable_bytes: u64,
-    pub(crate) needed_bytes: u64,
-}
 
 /// Takes over memory: frames from the map, final page tables, the heap, of `heap_len` bytes if that
 /// is said.

@@ -17,6 +17,8 @@ pub struct Image<'a> {
     pub initramfs: Option<&'a Path>,
     /// The words of its command line.
     pub words: &'a str,
+    /// More arguments of QEMU: the devices and files that it is about.
+    pub arguments: &'a [String],
 }
 
 /// What devices of our own add.
@@ -97,6 +99,7 @@ pub fn command(
         command.extend(["-global".to_owned(), off.to_owned()]);
     }
     command.extend(own.arguments);
+    command.extend(image.arguments.iter().cloned());
     command.extend(machine.arguments.iter().cloned());
     if let Some(initramfs) = image.initramfs {
         command.extend(["-initrd".to_owned(), text(initramfs)?]);
@@ -147,6 +150,7 @@ mod tests {
             kernel: Path::new("kernel"),
             initramfs: None,
             words: "demo",
+            arguments: &[],
         }
     }
 

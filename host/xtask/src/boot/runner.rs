@@ -62,6 +62,7 @@ pub fn run(project: &Project, elf: &str, words: &[String]) -> Result {
             kernel: Path::new(elf),
             initramfs: None,
             words: &command_line,
+            arguments: &[],
         };
         match boot(&image, machine, &variables) {
             Ok(()) => continue,

@@ -46,6 +46,7 @@ pub fn boot_it(
         kernel: &project.target(BINARY),
         initramfs: None,
         words: &guest_words,
+        arguments: &[],
     };
     let shows_all = words.has_lines || words.dangerous.is_some();
     let show = if shows_all { Show::All } else { Show::Nothing };

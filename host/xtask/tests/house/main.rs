@@ -138,6 +138,18 @@ const KERNEL: House = House {
     ],
 };
 
+const COMMON: House = House {
+    src: "apps/common/src",
+    library: "common",
+    roots: &["lib.rs"],
+    rooms: &[
+        "lib", // What the host gives, and the CPU.
+        "random", "fw_cfg",
+    ],
+    by_root: &[],
+    unsafe_rooms: &["fw_cfg"],
+};
+
 const XTASK: House = House {
     src: "host/xtask/src",
     library: "xtask",
@@ -146,6 +158,7 @@ const XTASK: House = House {
         // Which command it is.
         "main",
         // The commands.
+        "app",
         "lint",
         "columns",
         "suite",
@@ -351,6 +364,11 @@ const BENCH: House = House {
 #[test]
 fn bench_imports_downward_only() {
     check(&BENCH);
+}
+
+#[test]
+fn what_applications_share_imports_downward_only() {
+    check(&COMMON);
 }
 
 #[test]

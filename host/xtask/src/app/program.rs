@@ -1,0 +1,47 @@
+//! An application's program: how it is built, and what is booted.
+
+use std::path::PathBuf;
+
+use crate::{boot::Image, project::Project, report::Result};
+
+/// How much a program is optimised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Profile {
+    /// As the tests' other programs are: most of it is built already.
+    Tests,
+    /// For somebody who uses it or measures it.
+    Use,
+}
+
+/// An application's program that has been built.
+#[derive(Debug)]
+pub struct Program(PathBuf);
+
+impl Program {
+    /// Builds the program of this package.
+    ///
+    /// # Errors
+    ///
+    /// Fails with cargo's status.
+    pub fn build(project: &Project, package: &str, profile: Profile) -> Result<Self> {
+        let (name, folder) = match profile {
+            Profile::Tests => ("dev", "debug"),
+            Profile::Use => ("program", "program"),
+        };
+        let arguments = ["build", "-p", package, "--profile", name];
+        project.build_kernel(&format!("the application {package}"), &arguments)?;
+        let folder = project.target("x86_64-unknown-none").join(folder);
+        Ok(Self(folder.join(package)))
+    }
+
+    /// Returns what is booted: the program with these words, on a machine with these arguments of
+    /// QEMU's besides.
+    pub fn image<'a>(&'a self, words: &'a str, arguments: &'a [String]) -> Image<'a> {
+        Image {
+            kernel: &self.0,
+            initramfs: None,
+            words,
+            arguments,
+        }
+    }
+}
