@@ -4,6 +4,8 @@
 //!
 //! | room | what it does |
 //! |---|---|
+//! | `pages` | which resources there are, and what stands on them |
+//! | `http` | requests and answers |
 //! | `tls` | rustls with RustCrypto's primitives, and a signature that is awaited |
 #![no_std]
 #![deny(unsafe_code)]
@@ -12,6 +14,8 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod http;
+pub mod pages;
 #[cfg(test)]
 mod testing;
 pub mod tls;

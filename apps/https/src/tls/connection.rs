@@ -9,12 +9,10 @@ use core::fmt;
 use rustls::{
     Error, HandshakeKind, ProtocolVersion,
     server::{ServerConnectionData, UnbufferedServerConnection},
-    unbuffered::{
-        ConnectionState, EncodeError, EncryptError, InsufficientSizeError, UnbufferedStatus,
-    },
+    unbuffered::{ConnectionState, UnbufferedStatus},
 };
 
-use super::{server::Seat, signing::ToSign};
+use super::{room, server::Seat, signing::ToSign};
 
 /// Most bytes of a client before the server has answered with its certificate: hellos of browsers
 /// have one to two thousand.
@@ -230,8 +228,8 @@ impl<'s> Connection<'s> {
         let mut is_written = false;
         self.process(|traffic, outgoing| {
             is_written = true;
-            append(outgoing, bytes.len() + 64, |room| {
-                traffic.encrypt(bytes, room).map_err(of_encryption)
+            room::append(outgoing, bytes.len() + 64, |room| {
+                traffic.encrypt(bytes, room).map_err(room::of_encryption)
             })
         })?;
         if is_written {
@@ -248,8 +246,10 @@ impl<'s> Connection<'s> {
     /// [`Failure`].
     pub fn close(&mut self) -> Result<(), Failure> {
         self.process(|traffic, outgoing| {
-            append(outgoing, 64, |room| {
-                traffic.queue_close_notify(room).map_err(of_encryption)
+            room::append(outgoing, 64, |room| {
+                traffic
+                    .queue_close_notify(room)
+                    .map_err(room::of_encryption)
             })
         })
     }
@@ -282,8 +282,8 @@ impl<'s> Connection<'s> {
                 }
                 Ok(ConnectionState::EncodeTlsData(mut data)) => {
                     let at = self.outgoing.len();
-                    let appended = append(&mut self.outgoing, 512, |room| {
-                        data.encode(room).map_err(of_encoding)
+                    let appended = room::append(&mut self.outgoing, 512, |room| {
+                        data.encode(room).map_err(room::of_encoding)
                     });
                     if let Some(opening) = &mut self.opening {
                         opening.leave_out(&mut self.outgoing, at);
@@ -347,62 +347,6 @@ impl Opening {
         outgoing.drain(at..at + skipped);
         self.skip -= skipped;
         self.sent += len_bytes - skipped;
-    }
-}
-
-/// Why there was no room, or something worse.
-enum Refused {
-    /// So many bytes are needed.
-    Room(usize),
-    Error(Error),
-}
-
-fn of_encoding(error: EncodeError) -> Refused {
-    match error {
-        EncodeError::InsufficientSize(InsufficientSizeError { required_size }) => {
-            Refused::Room(required_size)
-        }
-        EncodeError::AlreadyEncoded => Refused::Error(Error::General("encoded twice".into())),
-    }
-}
-
-fn of_encryption(error: EncryptError) -> Refused {
-    match error {
-        EncryptError::InsufficientSize(InsufficientSizeError { required_size }) => {
-            Refused::Room(required_size)
-        }
-        EncryptError::EncryptExhausted => Refused::Error(Error::EncryptError),
-    }
-}
-
-/// Appends what `make` makes, in room that is first a guess and then what it asks for.
-fn append(
-    outgoing: &mut Vec<u8>,
-    guess_bytes: usize,
-    mut make: impl FnMut(&mut [u8]) -> Result<usize, Refused>,
-) -> Result<(), Failure> {
-    let at = outgoing.len();
-    let mut room_bytes = guess_bytes;
-    loop {
-        outgoing.resize(at + room_bytes, 0);
-        let made = make(&mut outgoing[at..]);
-        match made {
-            Ok(len_bytes) => {
-                outgoing.truncate(at + len_bytes);
-                return Ok(());
-            }
-            Err(Refused::Room(needed_bytes)) if needed_bytes > room_bytes => {
-                room_bytes = needed_bytes;
-            }
-            Err(Refused::Room(_)) => {
-                outgoing.truncate(at);
-                return Err(Error::EncryptError.into());
-            }
-            Err(Refused::Error(error)) => {
-                outgoing.truncate(at);
-                return Err(error.into());
-            }
-        }
     }
 }
 

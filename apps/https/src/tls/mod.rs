@@ -2,7 +2,7 @@
 //!
 //! | file | what it does |
 //! |---|---|
-//! | `connection` | one connection: bytes in, bytes out, a signature asked for and given |
+//! | `connection`, `room` | one connection: bytes in, bytes out, a signature asked for and given |
 //! | `server` | what the server offers; the seats that connections take |
 //! | `recorder` | what a first flight is made of, so that it can be made a second time |
 //! | `signing`, `pss` | which schemes the certificate's key serves, and what each computes |
@@ -18,6 +18,7 @@ mod identity;
 mod pss;
 mod recorder;
 mod records;
+mod room;
 mod server;
 mod signing;
 mod software;
