@@ -1,6 +1,6 @@
 //! Data longer than one request, and data units: cut where the mode allows it.
 
-use core::task::Poll;
+use core::{num::NonZeroU32, task::Poll};
 
 use virtio_crypto::{
     Cipher, CipherAlgorithm, DeviceFault, Direction, DmaBuffer, Error, Features, Refusal,
@@ -359,6 +359,28 @@ fn data_units_have_their_numbers_as_tweaks() {
                 let buffer = session.process_units(first, unit_len, buffer).await;
                 assert!(buffer.unwrap()[..] == expected);
             }
+        }
+    });
+}
+
+#[test]
+fn numbers_of_data_units_have_steps() {
+    let rig = Rig::simple().go();
+    let (algorithm, direction) = (CipherAlgorithm::AesXts, Direction::Encrypt);
+    run(async {
+        let session = open(&rig, algorithm, direction).await;
+        for (step, first) in [(1, 5), (8, 16), (u32::MAX, u64::MAX)] {
+            let data = text(4096 * 3);
+            let mut expected = Vec::new();
+            for (unit, count) in data.chunks(4096).zip(0..) {
+                let tweak = (u128::from(first) + count * u128::from(step)).to_le_bytes();
+                let key = key_of(algorithm);
+                expected.extend(cipher_oracle(algorithm, direction, &key, &tweak, unit));
+            }
+            let buffer = DmaBuffer::from_slice(&data).unwrap();
+            let step = NonZeroU32::new(step).unwrap();
+            let buffer = session.process_units_by(step, first, 4096, buffer).await;
+            assert!(buffer.unwrap()[..] == expected, "{step} {first}");
         }
     });
 }

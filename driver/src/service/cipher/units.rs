@@ -2,6 +2,8 @@
 //!
 //! The one rule: each unit is a request of its own, with its number as the tweak.
 
+use core::num::NonZeroU32;
+
 use super::{
     Cipher, MAX_IV_LEN,
     batch::{Entry, rejoin},
@@ -39,6 +41,28 @@ impl<P: Platform> Cipher<P> {
         unit_len_bytes: usize,
         buffer: DmaBuffer<P>,
     ) -> Result<DmaBuffer<P>, Failed<DmaBuffer<P>>> {
+        self.process_units_by(NonZeroU32::MIN, first_unit, unit_len_bytes, buffer)
+            .await
+    }
+
+    /// Like [`process_units`](Self::process_units), where each unit's number is `step` more than
+    /// that of the one before: sectors of 4096 bytes whose numbers count 512 bytes, as those of
+    /// Linux's dm-crypt do, have steps of 8.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`process_units`](Self::process_units).
+    ///
+    /// # Cancellation
+    ///
+    /// That of [`process_batch`](Self::process_batch).
+    pub async fn process_units_by(
+        &self,
+        step: NonZeroU32,
+        first_unit: u64,
+        unit_len_bytes: usize,
+        buffer: DmaBuffer<P>,
+    ) -> Result<DmaBuffer<P>, Failed<DmaBuffer<P>>> {
         let checked = self.check_units(unit_len_bytes, buffer.len());
         let room = checked.and_then(|()| room_for(buffer.len() / unit_len_bytes));
         let mut entries = match room {
@@ -48,7 +72,8 @@ impl<P: Platform> Cipher<P> {
                 return Err(Failed { error, returned });
             }
         };
-        let units = (u128::from(first_unit)..).zip(buffer.split(unit_len_bytes));
+        let numbers = (u128::from(first_unit)..).step_by(step.get() as usize);
+        let units = numbers.zip(buffer.split(unit_len_bytes));
         let entry = |(number, unit): (u128, _)| Entry::new(Iv::from(number.to_le_bytes()), unit);
         entries.extend(units.map(entry));
         self.process_entries(&mut entries).await;
