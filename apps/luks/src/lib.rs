@@ -1,9 +1,9 @@
 //! LUKS containers, apart from disks and devices: what their headers say, and how a passphrase
 //! becomes the key of the volume.
 //!
-//! [`open`] asks a [`Machine`] for bytes of the disk, and has it decipher key material; everything
-//! else it computes itself. So the program has a disk and a crypto device do it, and tests have
-//! bytes in memory and software.
+//! [`opening::open`] asks a [`machine::Machine`] for bytes of the disk, and has it decipher key
+//! material; everything else it computes itself. So the program has a disk and a crypto device do
+//! it, and tests have bytes in memory and software.
 //!
 //! LUKS1 ("LUKS1 On-Disk Format Specification" 1.2.3) and LUKS2 ("LUKS2 On-Disk Format
 //! Specification" 1.1), with:
@@ -11,9 +11,11 @@
 //! | | |
 //! |---|---|
 //! | cipher | `aes-xts-plain64`, keys of 256 and 512 bits |
-//! | key derivation | PBKDF2, Argon2i and Argon2id, up to [`Limits`] |
+//! | key derivation | PBKDF2, Argon2i and Argon2id, up to [`kdf::Limits`] |
 //! | hashes | `sha1`, `sha256`, `sha512` |
 //! | sectors | 512 to 4096 bytes |
+//!
+//! For the kernel's target there is `volume` besides, by which programs read and write.
 //!
 //! Not supported, and told as such: other ciphers, a detached header, `integrity`, a volume whose
 //! encryption is being changed, tokens (smart cards, TPM), several segments.
@@ -23,20 +25,14 @@
 extern crate alloc;
 
 mod antiforensic;
-mod error;
+pub mod error;
 mod fields;
-mod hash;
-mod header;
-mod kdf;
-mod opening;
+pub mod hash;
+pub mod header;
+pub mod kdf;
+pub mod machine;
+pub mod opening;
 #[cfg(test)]
 mod tests;
-
-pub use error::{Error, Found, Refusal};
-pub use hash::Hash;
-pub use header::{Header, HeaderCopy, KeySlot, Version, Volume, VolumeDigest};
-pub use kdf::{Kdf, Limits};
-pub use opening::{Machine, Opened, open, read_header, unlock};
-
-/// Bytes of a sector as disks count them, and as tweaks do.
-pub const SECTOR_LEN: usize = 512;
+#[cfg(target_os = "none")]
+pub mod volume;

@@ -1,42 +1,18 @@
 //! Opens a container: from a passphrase to the key of the volume.
 
 use alloc::{vec, vec::Vec};
-use core::{fmt, future::Future};
+use core::fmt;
 
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use crate::{
-    SECTOR_LEN, antiforensic,
+    antiforensic,
     error::{Error, Refusal},
     header::{self, Header, KeySlot},
     kdf::Limits,
+    machine::{Machine, SECTOR_LEN},
 };
-
-/// A disk, and somebody who deciphers.
-pub trait Machine: Sync {
-    /// What goes wrong with either.
-    type Error;
-
-    /// Returns the disk's length.
-    fn len_bytes(&self) -> u64;
-
-    /// Fills `sectors`, which is a whole number of sectors of [`SECTOR_LEN`] bytes, with what the
-    /// disk has from `first_sector` on. It is never asked for what is behind the disk's end.
-    fn read(
-        &self,
-        first_sector: u64,
-        sectors: &mut [u8],
-    ) -> impl Future<Output = Result<(), Self::Error>> + Send;
-
-    /// Deciphers sectors of [`SECTOR_LEN`] bytes in place by AES-XTS, with `key`, and with the
-    /// sectors' numbers as tweaks: the first has 0.
-    fn decipher(
-        &self,
-        key: &[u8],
-        sectors: &mut [u8],
-    ) -> impl Future<Output = Result<(), Self::Error>> + Send;
-}
 
 /// A container whose key is known.
 #[non_exhaustive]
@@ -53,18 +29,6 @@ impl fmt::Debug for Opened {
             .field("slot", &self.slot)
             .finish_non_exhaustive()
     }
-}
-
-/// Reads the header of a container and checks it.
-///
-/// # Errors
-///
-/// [`Error::Machine`] and [`Error::Header`].
-pub async fn read_header<M: Machine>(
-    machine: &M,
-    limits: &Limits,
-) -> Result<Header, Error<M::Error>> {
-    header::read(machine, limits).await
 }
 
 /// Finds the key of a container whose header has been read.
@@ -116,7 +80,7 @@ pub async fn open<M: Machine>(
     passphrase: &[u8],
     limits: &Limits,
 ) -> Result<(Header, Opened), Error<M::Error>> {
-    let header = read_header(machine, limits).await?;
+    let header = header::read(machine, limits).await?;
     let opened = unlock(machine, &header, passphrase).await?;
     Ok((header, opened))
 }

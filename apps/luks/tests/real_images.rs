@@ -5,7 +5,13 @@
 use std::{fs, path::PathBuf, process::Command};
 
 use aes::{Aes128, Aes256, cipher::KeyInit};
-use luks::{Error, Header, HeaderCopy, Limits, Machine, Opened, SECTOR_LEN, Version, open};
+use luks::{
+    error::Error,
+    header::{Header, HeaderCopy, Version},
+    kdf::Limits,
+    machine::{self, SECTOR_LEN},
+    opening::{Opened, open},
+};
 use xts_mode::{Xts128, get_tweak_default};
 
 #[path = "../src/tests/memory.rs"]

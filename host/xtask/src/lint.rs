@@ -27,7 +27,7 @@ const KERNEL: [&str; 9] = [
 ];
 
 /// What applications are made of, for the same target.
-const APPLICATIONS: [&str; 5] = ["-q", "-p", "common", "--lib", "--bins"];
+const APPLICATIONS: [&str; 7] = ["-q", "-p", "common", "-p", "luks", "--lib", "--bins"];
 
 /// Runs every step.
 ///

@@ -26,8 +26,8 @@ const FORMATS: &[(usize, &[u8], &str)] = &[
     ),
 ];
 
-/// Looks at the first sectors of a disk.
-pub fn in_sectors(first: &[u8]) -> Found {
+/// Tells by its first sectors what a disk, or a volume, has.
+pub fn found_in(first: &[u8]) -> Found {
     if first.iter().all(|byte| *byte == 0) {
         return Found::Zeros;
     }

@@ -2,15 +2,15 @@
 
 use alloc::{format, string::String, vec::Vec};
 
-use super::{
+use super::model::{
     Header, HeaderCopy, KeySlot, MOST_STRIPES, Version, Volume, VolumeDigest, check_cipher, key_len,
 };
 use crate::{
-    SECTOR_LEN,
     error::Refusal,
     fields::{bytes, in_range, text, u32_at},
     hash::Hash,
     kdf::{Kdf, Limits},
+    machine::SECTOR_LEN,
 };
 
 /// Sectors that the header takes.

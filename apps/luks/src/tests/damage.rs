@@ -7,7 +7,7 @@ use super::{
     maker::{AREA, COPY_LEN},
     try_open,
 };
-use crate::{Error, Hash};
+use crate::{error::Error, hash::Hash};
 
 /// Opens what may be damaged; panics if another key comes of it. Tells whether it opened.
 fn opens_rightly_if_at_all(image: Vec<u8>, what: &dyn Fn() -> String) -> bool {

@@ -1,6 +1,10 @@
 //! Key derivation and splitting, by known answers.
 
-use crate::{Hash, Limits, Refusal, kdf::Kdf};
+use crate::{
+    error::Refusal,
+    hash::Hash,
+    kdf::{Kdf, Limits},
+};
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()

@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 
 use super::memory::xts;
 use crate::{
-    Hash, SECTOR_LEN,
-    hash::MAX_LEN,
+    hash::{Hash, MAX_LEN},
     kdf::{Kdf, Limits},
+    machine::SECTOR_LEN,
 };
 
 pub const PASSPHRASE: &[u8] = b"correct horse";

@@ -10,7 +10,7 @@ use std::{
 use aes::{Aes128, Aes256, cipher::KeyInit};
 use xts_mode::{Xts128, get_tweak_default};
 
-use crate::{Machine, SECTOR_LEN};
+use crate::machine::{Machine, SECTOR_LEN};
 
 /// What goes wrong with a disk on purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

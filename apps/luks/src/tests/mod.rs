@@ -13,7 +13,12 @@ use self::{
     maker::{KEY, PASSPHRASE},
     memory::{MemoryDisk, Trouble, now},
 };
-use crate::{Error, Header, Limits, Opened, open};
+use crate::{
+    error::Error,
+    header::Header,
+    kdf::Limits,
+    opening::{Opened, open},
+};
 
 /// What these tests let a header ask for: little, since damage asks for more.
 const LIMITS: Limits = Limits {

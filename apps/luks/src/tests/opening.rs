@@ -9,7 +9,11 @@ use super::{
     maker::{AREA, COPY_LEN, LUKS1_VOLUME, LUKS2_VOLUME, VOLUME_LEN},
     try_open,
 };
-use crate::{Error, Found, Hash, HeaderCopy, Refusal, Version};
+use crate::{
+    error::{Error, Found, Refusal},
+    hash::Hash,
+    header::{HeaderCopy, Version},
+};
 
 fn luks2() -> Vec<u8> {
     maker::luks2(&maker::metadata(maker::pbkdf2(), 512))
@@ -73,6 +77,11 @@ fn volume_of_a_given_length_has_it() {
     let (header, _) = try_open(&MemoryDisk::new(maker::luks2(&text)), PASSPHRASE).unwrap();
     let volume = header.volume;
     assert_eq!((volume.len_bytes, volume.first_tweak), (1024, 77));
+    // Tweaks that end before the volume does.
+    text["segments"]["0"]["iv_tweak"] = (u64::MAX - 1).to_string().into();
+    let what = "more sectors than tweaks";
+    assert_eq!(refusal(maker::luks2(&text)), Refusal::Damaged { what });
+    text["segments"]["0"]["iv_tweak"] = "0".into();
     // One that the disk does not have.
     text["segments"]["0"]["size"] = (VOLUME_LEN + 512).to_string().into();
     let expected = Refusal::TooShort {

@@ -7,13 +7,15 @@ use alloc::{format, string::String, vec::Vec};
 use base64ct::{Base64, Encoding};
 use serde_json::{Map, Value};
 
-use super::super::{KeySlot, MOST_STRIPES, Volume, VolumeDigest, check_cipher, key_len};
+use super::super::model::{
+    FIRST_LEN, KeySlot, MOST_STRIPES, Volume, VolumeDigest, check_cipher, key_len,
+};
 use crate::{
-    SECTOR_LEN,
     error::Refusal,
     fields::in_range,
     hash::Hash,
     kdf::{Kdf, Limits},
+    machine::SECTOR_LEN,
 };
 
 /// Bytes of the area that key slots share, at most (LUKS2, 2.3).
@@ -82,7 +84,7 @@ pub fn parse(text: &[u8], place: &Place, limits: &Limits) -> Result<Metadata, Re
 /// Checks what is needed of a reader, and returns where the key slots' areas may be.
 fn areas(config: &Object, place: &Place) -> Result<Areas, Refusal> {
     let json_len_bytes = decimal(config, "json_size")?;
-    if place.header_len_bytes.checked_sub(super::FIRST_LEN as u64) != Some(json_len_bytes) {
+    if place.header_len_bytes.checked_sub(FIRST_LEN as u64) != Some(json_len_bytes) {
         return Err(damaged("json_size"));
     }
     if let Some(requirements) = config.get("requirements") {

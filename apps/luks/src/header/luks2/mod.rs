@@ -6,14 +6,13 @@ mod metadata;
 
 use alloc::{string::String, vec::Vec};
 
-use super::{FIRST_LEN, Header, HeaderCopy, MAGIC};
+use super::model::{FIRST_LEN, Header, HeaderCopy, MAGIC, Version};
 use crate::{
-    SECTOR_LEN,
     error::{Error, Refusal},
     fields::{bytes, text, u16_at, u64_at},
     hash::{Hash, MAX_LEN},
     kdf::Limits,
-    opening::Machine,
+    machine::{Machine, SECTOR_LEN},
 };
 
 /// What the second copy begins with.
@@ -185,7 +184,7 @@ fn finish<M: Machine>(
     };
     let metadata = metadata::parse(text, &place, limits)?;
     Ok(Header {
-        version: super::Version::Luks2,
+        version: Version::Luks2,
         uuid: sound.uuid,
         label: sound.label,
         copy: sound.copy,

@@ -1,0 +1,65 @@
+//! Writes what the host knows how to check.
+
+use alloc::{vec, vec::Vec};
+
+use kernel::{command_line, println};
+use luks::volume::{Volume, VolumeError};
+
+use super::ending::fail;
+
+/// Bytes of a volume: where they begin, and how many there are.
+#[derive(Clone, Copy, Debug)]
+pub struct Bytes {
+    at: u64,
+    len: usize,
+}
+
+/// Returns what is written at an offset of the volume: different in each sector, and in each byte
+/// of it.
+pub fn byte_at(offset: u64) -> u8 {
+    (offset / 512 * 31 + offset) as u8
+}
+
+/// Returns what the word `write=` asks for.
+pub fn ranges() -> Result<Vec<Bytes>, &'static str> {
+    let Some(text) = command_line::value("write") else {
+        return Ok(Vec::new());
+    };
+    let range = |text: &str| {
+        let (at, len) = text.split_once(':')?;
+        Some(Bytes {
+            at: at.parse().ok()?,
+            len: len.parse().ok().filter(|len| *len <= 8 << 20)?,
+        })
+    };
+    let ranges = text.split(',').map(range).collect::<Option<_>>();
+    ranges.ok_or("write= takes AT:LEN,.. in bytes, each LEN up to 8 MiB")
+}
+
+/// Writes them, has the disk keep them, and reads them again.
+pub async fn write(volume: &Volume, ranges: &[Bytes]) -> Result<(), VolumeError> {
+    let sector_len = volume.sector_len() as u64;
+    for Bytes { at, len } in ranges {
+        let bytes: Vec<u8> = (*at..at + *len as u64).map(byte_at).collect();
+        if !at.is_multiple_of(sector_len) {
+            return Err(VolumeError::Range {
+                first_sector: at / sector_len,
+                len_bytes: *len,
+            });
+        }
+        volume.write(at / sector_len, &bytes).await?;
+    }
+    volume.flush().await?;
+    for Bytes { at, len } in ranges {
+        let mut bytes = vec![0; *len];
+        volume.read(at / sector_len, &mut bytes).await?;
+        let wrong = (*at..)
+            .zip(&bytes)
+            .find(|(at, byte)| byte_at(*at) != **byte);
+        if let Some((at, _)) = wrong {
+            fail(format_args!("byte {at} is not what was written"));
+        }
+        println!("luks: wrote at={at} bytes={len}");
+    }
+    Ok(())
+}
