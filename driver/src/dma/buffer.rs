@@ -197,8 +197,57 @@ impl<P: Platform> fmt::Debug for DmaBuffer<P> {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
+    use alloc::vec::Vec;
+
+    use virtio_drivers::PAGE_SIZE;
+
     use super::*;
-    use crate::fake::{Alone, FakePlatform, is_in_freed_memory, is_in_memory};
+    use crate::fake::{
+        Alone, FakePlatform, forget_live_pages, is_in_freed_memory, is_in_memory, live_pages,
+    };
+
+    type Buffer = DmaBuffer<FakePlatform>;
+
+    #[test]
+    fn a_buffer_lies_in_its_pages() {
+        let _alone = Alone::new();
+        forget_live_pages();
+        for len_bytes in [0, 1, PAGE_SIZE - 1, PAGE_SIZE, PAGE_SIZE + 1, 3 * PAGE_SIZE] {
+            let before = live_pages();
+            let buffer = Buffer::new(len_bytes).unwrap();
+            let len_bytes_of_pages = (live_pages() - before) * PAGE_SIZE;
+            assert!(buffer.len() <= len_bytes_of_pages, "{len_bytes}");
+            assert!(len_bytes_of_pages < len_bytes.max(1) + PAGE_SIZE);
+        }
+    }
+
+    #[test]
+    fn only_parts_one_behind_the_other_are_put_together() {
+        let _alone = Alone::new();
+        forget_live_pages();
+        let parts = || {
+            let whole = Buffer::from_slice(&[1; 3000]).unwrap();
+            whole.split(1000).map(Some).collect::<Vec<_>>()
+        };
+        let whole = DmaBuffer::rejoin(parts()).unwrap();
+        assert_eq!(whole[..], [1; 3000]);
+        let mut gap = parts();
+        gap.remove(1);
+        assert!(DmaBuffer::rejoin(gap).is_none());
+        let mut turned = parts();
+        turned.reverse();
+        assert!(DmaBuffer::rejoin(turned).is_none());
+        let mut missing = parts();
+        missing[1] = None;
+        assert!(DmaBuffer::rejoin(missing).is_none());
+        let (mut first, mut second) = (parts(), parts());
+        core::mem::swap(&mut first[1], &mut second[1]);
+        assert!(DmaBuffer::rejoin(first).is_none());
+        drop(second);
+        assert_eq!(live_pages(), 1, "that of the whole one");
+        drop(whole);
+        assert_eq!(live_pages(), 0);
+    }
 
     #[test]
     fn a_buffer_that_is_dropped_is_wiped() {

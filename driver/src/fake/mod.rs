@@ -31,7 +31,7 @@ mod transport;
 pub(crate) use self::{
     callers::{Alone, IV, KEY, Wakes, oracle, poll_once, run},
     device::{FakeDevice, Served},
-    memory::{View, is_in_freed_memory, is_in_memory, memory, ring_field},
+    memory::{View, forget_live_pages, is_in_freed_memory, is_in_memory, ring_field},
     platform::{as_cpu, assert_unmasked, message, new_registers, trusted},
     random::Random,
     rig::{Rig, request},
@@ -44,7 +44,10 @@ pub(crate) use self::{
     cells::{Cells, Payload},
     memory::use_chain,
 };
-pub(crate) use self::{memory::live_pages, platform::FakePlatform};
+pub(crate) use self::{
+    memory::{live_pages, memory},
+    platform::FakePlatform,
+};
 
 /// Returns how often a test tries something: less in Miri, which takes a thousand times as long.
 pub(crate) const fn times<T: Copy>(natively: T, in_miri: T) -> T {

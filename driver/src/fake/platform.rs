@@ -18,7 +18,7 @@ use std::{
 };
 
 use virtio_crypto::Platform;
-use virtio_drivers::{BufferDirection, Hal, PhysAddr};
+use virtio_drivers::{BufferDirection, Hal, PAGE_SIZE, PhysAddr};
 
 use super::memory;
 
@@ -104,6 +104,8 @@ unsafe impl Hal for FakePlatform {
     fn dma_alloc(pages: usize, _: BufferDirection) -> (PhysAddr, NonNull<u8>) {
         #[cfg(not(loom))]
         assert_unmasked();
+        // A platform reckons in bytes.
+        assert!(pages <= isize::MAX as usize / PAGE_SIZE, "{pages} pages");
         memory::allocate(pages).unwrap_or((0, NonNull::dangling()))
     }
 

@@ -122,6 +122,33 @@ fn long_key_of_a_cancelled_create_is_wiped_and_its_session_destroyed() {
     assert!(!is_in_freed_memory(&key), "freed without wiping");
 }
 
+/// The slots are fresh: nothing that they had before tells how much is to be wiped.
+#[test]
+fn what_was_inline_is_wiped_after_its_caller_has_gone() {
+    let key: [u8; 16] = core::array::from_fn(|at| (at * at * 31) as u8 ^ 0x5a);
+    // Without tables nothing is sent in one hold of the lock.
+    for refuse in [Features::empty(), Features::INDIRECT_DESC] {
+        let options = Options {
+            refuse,
+            ..Rig::options()
+        };
+        let rig = Rig::new(Setup::default(), options).unwrap();
+        let (algorithm, direction) = (CipherAlgorithm::AesCbc, Direction::Encrypt);
+        let mut opening = Box::pin(Cipher::open(&rig.device, algorithm, direction, &key));
+        assert!(poll_once(opening.as_mut()).is_pending());
+        assert!(is_in_memory(&key), "the test looks in the wrong place");
+        drop(opening);
+        rig.serve_all();
+        assert!(!is_in_memory(&key), "{refuse:?}: the key");
+        let session = rig.session(Direction::Encrypt);
+        let request = request(&session);
+        assert!(is_in_memory(&IV), "the test looks in the wrong place");
+        drop(request);
+        rig.serve_all();
+        assert!(!is_in_memory(&IV), "{refuse:?}: the IV");
+    }
+}
+
 #[test]
 fn failed_request_gives_its_buffer_back_wiped() {
     let rig = Rig::simple();

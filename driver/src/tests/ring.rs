@@ -1,7 +1,11 @@
 //! The rings against device halves by another hand, across the index's wrap.
 
 use alloc::{vec, vec::Vec};
-use core::sync::atomic::{AtomicBool, AtomicU16, Ordering, fence};
+use core::{
+    pin::pin,
+    sync::atomic::{AtomicBool, AtomicU16, Ordering, fence},
+    task::Poll,
+};
 use std::{
     thread,
     time::{Duration, Instant},
@@ -9,7 +13,7 @@ use std::{
 
 use super::requests::join;
 use crate::{
-    Direction, Features, Options,
+    Direction, DmaBuffer, Features, Options,
     dma::DmaRegion,
     fake::{
         Alone, FakePlatform, IV, KEY, Rig, Setup, View, is_packed, memory, oracle, poll_once,
@@ -116,6 +120,29 @@ fn kick_says_how_far_the_driver_has_come() {
             rig.fake.serve(0, 1);
             assert!(poll_once(request.as_mut()).is_ready());
         }
+    }
+}
+
+/// The device marks the head of a chain alone as used. The flags of the others stay as the driver
+/// wrote them, and the lap after that one bit of them is that of a used one.
+#[test]
+fn descriptors_inside_chains_of_the_lap_before_are_not_used() {
+    let options = Options {
+        refuse: Features::INDIRECT_DESC,
+        ..Rig::options()
+    };
+    let rig = Rig::new(Setup::default(), options).unwrap();
+    let session = rig.session(Direction::Encrypt);
+    // Chains of two lengths: in each lap the heads lie elsewhere.
+    for sent in 0..times(150, 50) {
+        let mut short = request(&session);
+        assert_eq!(rig.fake.serve(0, 1), 1);
+        assert_eq!(poll_once(short.as_mut()), Poll::Ready(Ok(())), "{sent}");
+        let mut long = pin!(session.process(&IV, DmaBuffer::new(32).unwrap()));
+        assert!(poll_once(long.as_mut()).is_pending());
+        assert_eq!(rig.fake.serve(0, 1), 1);
+        let answered = poll_once(long.as_mut());
+        assert!(matches!(answered, Poll::Ready(Ok(_))), "{sent}");
     }
 }
 
@@ -281,6 +308,44 @@ fn kick_is_not_lost_between_a_store_and_a_load() {
             _ => unreachable!("halves of two rings"),
         }
     }
+}
+
+/// A device that looks at its ring by itself takes what is put off, and asks for a kick at what
+/// comes next. Events come round again: after 2^16 requests in a split ring, after two laps in a
+/// packed one.
+#[test]
+fn kick_is_not_lost_behind_requests_that_were_put_off() {
+    let around = |count: usize| count - 2..count + 2;
+    let two_laps = around(2 * usize::from(ENTRIES));
+    let counts = two_laps.chain(if cfg!(miri) { 0..0 } else { around(1 << 16) });
+    for put_off in counts {
+        for format in [Format::Split, Format::Packed] {
+            let _alone = Alone::new();
+            let ring = bare_ring(format);
+            let device = BareDevice::new(format, ring.addresses);
+            let is_kicked = match ring.available {
+                Available::Split(half) => is_kicked_behind(put_off, &device, half),
+                Available::Packed(half) => is_kicked_behind(put_off, &device, half),
+                Available::SplitInOrder(_) => unreachable!("nobody asked for order"),
+            };
+            assert!(is_kicked, "{format:?}: {put_off} were put off");
+        }
+    }
+}
+
+fn is_kicked_behind(put_off: usize, device: &BareDevice, mut half: impl AvailableHalf) -> bool {
+    let mut publish = || {
+        half.publish(0, Chain::InTable(1));
+        half.must_decide() && half.decide_kick()
+    };
+    let mut position = 0u16;
+    device.ask_for_kick(position);
+    for _ in 0..put_off {
+        publish();
+        position = position.wrapping_add(1);
+        device.ask_for_kick(position);
+    }
+    publish() || half.decide_kick()
 }
 
 fn race_for_kicks(

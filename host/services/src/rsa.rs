@@ -184,6 +184,32 @@ fn empty_message_is_told_from_a_long_one() {
 }
 
 #[test]
+fn length_beyond_the_result_is_not_believed() {
+    for how in EVERY_WAY {
+        let rig = how.rig().go();
+        run(async {
+            for (index, answers) in ALL.iter().enumerate() {
+                let key = private(1024 * (index + 1));
+                let decrypt = open!(rig, RsaDecryptor(&key));
+                let raw = open!(rig, RsaRawDecryptor(&key));
+                let len_bytes = answers.encrypted.len();
+                for more in [len_bytes as u32 + 2, u32::MAX] {
+                    rig.far.set_fault(Fault::Length(more));
+                    let mut number = vec![0; len_bytes];
+                    raw.decrypt(answers.encrypted, &mut number).await.unwrap();
+                    assert!(number.ends_with(MESSAGE), "{how:?} {more}");
+                    rig.far.set_fault(Fault::Length(more));
+                    let mut message = vec![0xee; len_bytes];
+                    let decrypted = decrypt.decrypt(answers.encrypted, &mut message).await;
+                    assert_eq!(decrypted, Err(Error::InvalidAnswer), "{how:?} {more}");
+                    assert!(message.iter().all(|byte| *byte == 0xee));
+                }
+            }
+        });
+    }
+}
+
+#[test]
 fn rsa_primitives_undo_each_other() {
     for how in EVERY_WAY {
         let rig = how.rig().go();
