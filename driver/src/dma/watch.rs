@@ -2,11 +2,11 @@
 //! made.
 //!
 //! For targets of fuzzing, whose device takes a step between any two accesses, and which judge
-//! where the driver reaches. The one rule: a driver that is built for use has nothing of it, nor a
-//! model of interleavings, which has accesses of its own.
+//! where the driver reaches; and for models of interleavings, which judge what orders accesses. The
+//! one rule: a driver that is built for use has nothing of it.
 
 /// An access that is about to be made.
-#[cfg(all(any(fuzzed, test), not(loom)))]
+#[cfg(any(fuzzed, test))]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Access {
     /// Where its first byte is.
@@ -15,19 +15,19 @@ pub(crate) struct Access {
     pub(crate) writes: bool,
 }
 
-#[cfg(all(any(fuzzed, test), not(loom)))]
+#[cfg(any(fuzzed, test))]
 std::thread_local! {
     static WATCHER: core::cell::Cell<Option<fn(Access)>> = const { core::cell::Cell::new(None) };
 }
 
 /// Has `watcher` look at the accesses of this thread from here on.
-#[cfg(all(any(fuzzed, test), not(loom)))]
+#[cfg(any(fuzzed, test))]
 pub(crate) fn set(watcher: fn(Access)) {
     WATCHER.set(Some(watcher));
 }
 
 /// Tells the watcher, if there is one.
-#[cfg(all(any(fuzzed, test), not(loom)))]
+#[cfg(any(fuzzed, test))]
 #[inline]
 pub(crate) fn tell(start: *const u8, len_bytes: usize, writes: bool) {
     if let Some(watcher) = WATCHER.get() {
@@ -40,6 +40,6 @@ pub(crate) fn tell(start: *const u8, len_bytes: usize, writes: bool) {
 }
 
 /// Tells nobody.
-#[cfg(not(all(any(fuzzed, test), not(loom))))]
+#[cfg(not(any(fuzzed, test)))]
 #[inline(always)]
 pub(crate) fn tell(_: *const u8, _: usize, _: bool) {}

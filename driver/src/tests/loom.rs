@@ -31,7 +31,7 @@ use crate::{
     wire::Form,
 };
 
-type TestQueue = Queue<FakePlatform>;
+pub(super) type TestQueue = Queue<FakePlatform>;
 
 #[derive(Debug)]
 struct Silent;
@@ -40,13 +40,13 @@ impl Notify for Silent {
     fn notify(&self, _: QueueIndex) {}
 }
 
-fn check(f: impl Fn() + Sync + Send + 'static) {
+pub(super) fn check(f: impl Fn() + Sync + Send + 'static) {
     let mut builder = Builder::new();
     builder.preemption_bound = Some(3);
     builder.check(f);
 }
 
-fn queue(slots: u16) -> (Arc<TestQueue>, Arc<SessionTable>) {
+pub(super) fn queue(slots: u16) -> (Arc<TestQueue>, Arc<SessionTable>) {
     let sessions = sessions();
     (queue_of(&sessions, slots), sessions)
 }
@@ -76,7 +76,7 @@ fn queue_of(sessions: &Arc<SessionTable>, slots: u16) -> Arc<TestQueue> {
     Arc::new(Queue::new(layout, sessions.clone(), doorbell, Arc::default()).unwrap())
 }
 
-fn submit(reserved: Reserved<'_, FakePlatform>) -> InFlight<'_, FakePlatform> {
+pub(super) fn submit(reserved: Reserved<'_, FakePlatform>) -> InFlight<'_, FakePlatform> {
     submit_for(reserved, None)
 }
 
@@ -86,7 +86,7 @@ fn submit_for(
 ) -> InFlight<'_, FakePlatform> {
     let buffers = &mut Buffers::in_place(List::One(DmaBuffer::new(16).unwrap()));
     let body = Body::Buffers {
-        before: &[],
+        before: &[&[0; 16]],
         buffers,
         after: &[],
         result_len_bytes: 0,
@@ -96,7 +96,7 @@ fn submit_for(
 }
 
 /// The device uses the first chain; then its interrupt comes.
-fn complete(queue: &TestQueue) -> usize {
+pub(super) fn complete(queue: &TestQueue) -> usize {
     use_chain(queue.addresses(), 0);
     let mut batch = Batch::default();
     assert!(!queue.drain(&mut batch, false).more);

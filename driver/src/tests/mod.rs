@@ -22,6 +22,8 @@ mod life;
 mod loom;
 #[cfg(loom)]
 mod loom_rings;
+#[cfg(loom)]
+mod loom_slots;
 #[cfg(not(loom))]
 mod negotiation;
 #[cfg(not(loom))]
