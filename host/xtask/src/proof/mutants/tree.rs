@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// What of the checkout is built.
-const FOLDERS: [&str; 4] = [".cargo", "driver", "host", "kernel"];
+const FOLDERS: [&str; 5] = [".cargo", "apps", "driver", "host", "kernel"];
 const FILES: [&str; 3] = ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml"];
 
 /// The copy.
