@@ -55,16 +55,12 @@ impl World {
             5 => drop(pair.far.serve_all()),
             6 | 7 => pair.far.finish(queue, which / 8),
             8..11 if is_free && machine::takes_interrupts() => {
-                self.nested(|world| {
-                    world.contain(|| {
-                        pair.far.deliver();
-                    });
+                self.nested(|_| {
+                    let _ = pair.far.deliver();
                 });
             }
-            11 | 12 if is_free => self.elsewhere(which, |world| {
-                world.contain(|| {
-                    pair.far.deliver();
-                });
+            11 | 12 if is_free => self.elsewhere(which, |_| {
+                let _ = pair.far.deliver();
             }),
             13 | 14 if is_free => self.elsewhere(which, |world| world.step_of_a_caller()),
             15 if !self.is_honest.get() => self.mischief(&pair, which),
@@ -72,10 +68,10 @@ impl World {
         }
     }
 
-    /// Runs `f` within what is under way.
+    /// Runs `f` within what is under way, which the panic of a waker in `f` does not reach.
     fn nested(self: &Rc<Self>, f: impl FnOnce(&Rc<Self>)) {
         self.nesting.set(self.nesting.get() + 1);
-        f(self);
+        self.contain(|| f(self));
         self.nesting.set(self.nesting.get() - 1);
     }
 
@@ -83,6 +79,6 @@ impl World {
     fn elsewhere(self: &Rc<Self>, which: usize, f: impl FnOnce(&Rc<Self>)) {
         let level = self.nesting.get() + 1;
         let cpu = level * CPUS + which as u32 % CPUS;
-        self.nested(|world| machine::as_cpu(cpu, || f(world)));
+        machine::as_cpu(cpu, || self.nested(f));
     }
 }

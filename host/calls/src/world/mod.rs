@@ -158,12 +158,12 @@ impl World {
     /// Runs `f`, which a waker may end by its panic; tells whether it came to its end.
     pub(crate) fn contain(&self, f: impl FnOnce()) -> bool {
         let nesting = self.nesting.get();
-        let cpu = machine::cpu();
+        let place = machine::place();
         match catch_unwind(AssertUnwindSafe(f)) {
             Ok(()) => true,
             Err(payload) if payload.is::<WakerPanic>() => {
                 self.nesting.set(nesting);
-                machine::migrate(cpu);
+                machine::return_to(place);
                 false
             }
             Err(payload) => resume_unwind(payload),

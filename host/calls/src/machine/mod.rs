@@ -2,10 +2,9 @@
 //!
 //! Each thread has one, so that tests do not meet; [`begin`] makes it as new. A page that has been
 //! freed is not handed out again in the same execution, so whoever still reaches it is found.
-#![expect(
-    unsafe_code,
-    reason = "the memory of a machine, and what a platform promises"
-)]
+#![expect(unsafe_code, reason = "the memory of a machine")]
+
+mod kernel;
 
 use std::{
     cell::{Cell, RefCell},
@@ -16,10 +15,11 @@ use std::{
 };
 
 use device::memory::{Access, Memory, Watch};
-use virtio_crypto::{DmaBuffer, ForcedReset, Platform, transport};
-use virtio_drivers::{BufferDirection, Hal, PAGE_SIZE, PhysAddr};
+use virtio_crypto::{DmaBuffer, ForcedReset, transport};
+use virtio_drivers::PAGE_SIZE;
 use vm_memory::{GuestAddress, GuestMemoryBackend, GuestMemoryMmap};
 
+pub(crate) use self::kernel::Kernel;
 use crate::secrets;
 
 /// Bus address of the first byte: nothing like a pointer.
@@ -28,9 +28,6 @@ const BASE: u64 = 0x7_0000_0000;
 const PAGES: usize = 4096;
 /// Calls of the platform in an execution after which it has no end.
 const MOST_STEPS: u64 = 400_000;
-/// What a reading of the clock takes.
-const TICK_NS: u64 = 1_000;
-
 /// CPUs of a machine at most: a number that every number of queues divides.
 const MOST_CPUS: u32 = 60;
 
@@ -197,15 +194,13 @@ pub(crate) fn refusals() -> u32 {
 
 /// Runs `f` as another CPU.
 pub(crate) fn as_cpu<R>(cpu: u32, f: impl FnOnce() -> R) -> R {
-    let before = MACHINE.with(|machine| {
-        let is_in_handler = machine.is_in_handler.replace(false);
-        (machine.cpu.replace(cpu), is_in_handler)
+    let before = place();
+    return_to(Place {
+        cpu,
+        is_in_handler: false,
     });
     let result = f();
-    MACHINE.with(|machine| {
-        machine.cpu.set(before.0);
-        machine.is_in_handler.set(before.1);
-    });
+    return_to(before);
     result
 }
 
@@ -214,9 +209,27 @@ pub(crate) fn migrate(cpu: u32) {
     MACHINE.with(|machine| machine.cpu.set(cpu));
 }
 
-/// Returns the CPU of now.
-pub(crate) fn cpu() -> u32 {
-    MACHINE.with(|machine| machine.cpu.get())
+/// Where what is running runs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    cpu: u32,
+    is_in_handler: bool,
+}
+
+/// Returns where the caller runs.
+pub(crate) fn place() -> Place {
+    MACHINE.with(|machine| Place {
+        cpu: machine.cpu.get(),
+        is_in_handler: machine.is_in_handler.get(),
+    })
+}
+
+/// Goes back to where a panic has come from.
+pub(crate) fn return_to(place: Place) {
+    MACHINE.with(|machine| {
+        machine.cpu.set(place.cpu);
+        machine.is_in_handler.set(place.is_in_handler);
+    });
 }
 
 /// Runs an interrupt handler: interrupts are masked on its CPU.
@@ -322,79 +335,4 @@ pub(crate) const fn message(address: u64, data: u32) -> transport::MsixMessage {
 pub(crate) const fn trusted() -> ForcedReset {
     // SAFETY: it touches nothing once its reset has been confirmed; its accesses are checked.
     ForcedReset::Reclaim(unsafe { transport::TrustedReset::new() })
-}
-
-/// What the driver is embedded in.
-#[derive(Debug)]
-pub(crate) struct Kernel;
-
-// SAFETY: pages lie in a mapping that lives as long as the thread, which is all that has them, and
-// each is handed out once in an execution.
-unsafe impl Hal for Kernel {
-    fn dma_alloc(pages: usize, _: BufferDirection) -> (PhysAddr, NonNull<u8>) {
-        step();
-        MACHINE.with(|machine| match machine.allocate(pages) {
-            Some(first) => {
-                let address = BASE + (first * PAGE_SIZE) as u64;
-                (address, machine.start(first))
-            }
-            None => (0, NonNull::dangling()),
-        })
-    }
-
-    unsafe fn dma_dealloc(paddr: PhysAddr, _: NonNull<u8>, pages: usize) -> i32 {
-        step();
-        MACHINE.with(|machine| machine.free((paddr - BASE) as usize / PAGE_SIZE, pages));
-        0
-    }
-
-    unsafe fn mmio_phys_to_virt(_: PhysAddr, _: usize) -> NonNull<u8> {
-        unreachable!("the driver's transports map by `map_registers`")
-    }
-
-    unsafe fn share(_: NonNull<[u8]>, _: BufferDirection) -> PhysAddr {
-        unreachable!("the driver shares nothing")
-    }
-
-    unsafe fn unshare(_: PhysAddr, _: NonNull<[u8]>, _: BufferDirection) {}
-}
-
-// SAFETY: one thread is all CPUs, one at a time; another comes in between only where no lock is
-// held.
-unsafe impl Platform for Kernel {
-    fn mask_interrupts() -> bool {
-        step();
-        MACHINE.with(|machine| {
-            let masked = machine.masked.get();
-            machine.masked.set(masked + 1);
-            masked == 0 && !machine.is_in_handler.get()
-        })
-    }
-
-    unsafe fn restore_interrupts(were_enabled: bool) {
-        MACHINE.with(|machine| {
-            let masked = machine.masked.get() - 1;
-            machine.masked.set(masked);
-            let are_enabled = masked == 0 && !machine.is_in_handler.get();
-            assert_eq!(were_enabled, are_enabled, "interrupts were not so before");
-        });
-        step();
-    }
-
-    fn cpu() -> u32 {
-        MACHINE.with(|machine| machine.first_cpu + machine.cpu.get())
-    }
-
-    fn map_registers(_: u64, _: usize) -> Option<NonNull<u8>> {
-        None
-    }
-
-    fn now_ns() -> u64 {
-        step();
-        MACHINE.with(|machine| {
-            let now_ns = machine.clock_ns.get() + TICK_NS;
-            machine.clock_ns.set(now_ns);
-            now_ns
-        })
-    }
 }
