@@ -3,6 +3,7 @@
 //! For `./run.sh fuzz`. The rule: what was found before is tried again first, and whatever is found
 //! comes with the line that repeats it.
 
+mod outcomes;
 mod output;
 mod targets;
 mod words;
@@ -16,6 +17,7 @@ use std::{
 };
 
 use self::{
+    outcomes::{Find, Outcomes},
     output::Progress,
     targets::Target,
     words::{Task, Words},
@@ -25,7 +27,7 @@ use crate::{
     child::{self, Ended},
     files::program,
     project::Project,
-    report::{Failure, Result, fail, quote},
+    report::{Failure, Result, fail},
     setup,
 };
 
@@ -59,25 +61,11 @@ pub fn run(project: &Project, words: &[String]) -> Result {
 
 /// Runs targets one after the other, whatever is found in one of them.
 fn run_all<'a>(runs: impl Iterator<Item = Run<'a>>) -> Result {
-    let (mut executions, mut found) = (0, Vec::new());
+    let mut outcomes = Outcomes::default();
     for run in runs {
-        match run.run()? {
-            (count, None) => executions += count,
-            (_, Some(file)) => found.push((run.target, file)),
-        }
+        outcomes.add(&run.target.name, run.run());
     }
-    if found.is_empty() {
-        println!("fuzz: pass executions={executions}");
-        return Ok(());
-    }
-    for (Target { name, .. }, file) in &found {
-        let file = quote(&file.to_string_lossy());
-        println!("fuzz: found by {name}: ./run.sh fuzz {name} replay={file}");
-    }
-    fail(format_args!(
-        "fuzz: {} of the targets found something",
-        found.len()
-    ))
+    outcomes.tell()
 }
 
 /// Tells whether targets can be built without anything being fetched.
@@ -142,8 +130,8 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Runs it; returns how many executions there were, and the input that found something.
-    fn run(&self) -> Result<(u64, Option<PathBuf>)> {
+    /// Runs it; returns how many executions there were, and what was found.
+    fn run(&self) -> Result<(u64, Vec<Find>)> {
         let Target { name, .. } = self.target;
         let corpus = self.corpus();
         let finds = self.project.target("fuzz/finds");
@@ -177,19 +165,26 @@ impl Run<'_> {
         let progress = progress
             .into_inner()
             .unwrap_or_else(PoisonError::into_inner);
+        let mut finds = Vec::new();
         for ended in ended {
-            let Ended { status, output } = ended?;
-            if status != 0 {
-                output::show_find(&output);
-                let file = output::find(&output);
-                return match file {
-                    Some(file) => Ok((progress.executions(), Some(file.into()))),
-                    None => fail(format_args!("fuzz: {name} ended with status {status}")),
-                };
+            match ended {
+                Ok(Ended { status: 0, .. }) => {}
+                Ok(Ended { status, output }) => {
+                    output::show_find(&output);
+                    finds.push(match output::find(&output) {
+                        Some(file) => Find::Input(file.into()),
+                        None => {
+                            Find::None(Failure::Because(format!("it ended with status {status}")))
+                        }
+                    });
+                }
+                Err(failure) => finds.push(Find::None(failure)),
             }
         }
-        println!("{}", progress.closing_line());
-        Ok((progress.executions(), None))
+        if finds.is_empty() {
+            println!("{}", progress.closing_line());
+        }
+        Ok((progress.executions(), finds))
     }
 
     /// Puts the fewest inputs that reach all that was reached into the repository.
