@@ -148,6 +148,7 @@ fn soak(places: &'static [Place], seed: u64, end_ns: u64) {
         }
         let unhandled = tally::unhandled(places);
         if unhandled + idt::unexpected() > 0 {
+            tally::tell_unhandled(places);
             exit::fail(format_args!(
                 "{unhandled} interrupts that nothing accounts for, {} that nobody expected",
                 idt::unexpected()

@@ -5,7 +5,7 @@ use core::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use kernel::{println, time};
+use kernel::{crypto, println, sync::SpinLock, time};
 
 use crate::{SECOND_NS, place::Place};
 
@@ -90,6 +90,58 @@ pub fn unhandled(places: &[Place]) -> u64 {
         .map(|device| device.interrupt_stats().unhandled)
         .sum();
     UNHANDLED_BEFORE.get() + now
+}
+
+/// Prints what is known of interrupts that nothing accounts for: which they were, what the queues
+/// have published and are owed, and what was done to the devices before.
+pub fn tell_unhandled(places: &[Place]) {
+    let ms = |ns: u64| ns / 1_000_000;
+    for one in crypto::unhandled() {
+        let is_its = |place: &&Place| place.device().is_some_and(|device| one.is_of(&device));
+        // None for one that has left.
+        let device = places.iter().find(is_its).map(|place| place.number);
+        println!(
+            "soak: unhandled: device={device:?} entry={} cpu={} at {} ms",
+            one.entry.0,
+            one.cpu,
+            ms(one.at_ns)
+        );
+    }
+    for place in places {
+        let Some(device) = place.device() else {
+            continue;
+        };
+        let number = place.number;
+        println!("soak: device={number} {:?}", device.interrupt_stats());
+        for queue in 0..device.data_queues() {
+            let stats = device.data_queue_stats(queue);
+            println!("soak: device={number} queue={queue} {stats:?}");
+        }
+        println!("soak: device={number} control {:?}", device.control_stats());
+    }
+    let history = HISTORY.with(|history| *history);
+    for (at_ns, device, what) in history.into_iter().flatten() {
+        println!("soak: {what} device={device} at {} ms", ms(at_ns));
+    }
+}
+
+/// What was done to devices lately: when it began, to which, and what.
+type Done = Option<(u64, usize, &'static str)>;
+static HISTORY: SpinLock<[Done; 24]> = SpinLock::new("history", [None; 24]);
+
+/// Takes note that something begins to be done to a device, until the first interrupt that nothing
+/// accounts for.
+pub fn note(device: usize, what: &'static str) {
+    if crypto::unhandled().next().is_some() {
+        return;
+    }
+    let now_ns = time::now_ns();
+    HISTORY.with(|history| {
+        history.rotate_left(1);
+        if let Some(last) = history.last_mut() {
+            *last = Some((now_ns, device, what));
+        }
+    });
 }
 
 /// Prints the closing line.

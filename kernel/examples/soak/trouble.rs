@@ -52,6 +52,20 @@ enum Trouble {
     PullOut,
 }
 
+impl Trouble {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Recover => "recovery on some CPU",
+            Self::ResetQueue => "reset of a queue",
+            Self::AskForReset => "wish for a reset",
+            Self::HardwareAway => "hardware that is away",
+            Self::Stall => "stall",
+            Self::Unplug => "unplug",
+            Self::PullOut => "pull out",
+        }
+    }
+}
+
 /// Returns the places with their slots, as the word `unplug=` has it.
 pub fn seats(places: &'static [Place]) -> Vec<Seat> {
     let may_leave: Vec<usize> = command_line::value("unplug")
@@ -116,7 +130,8 @@ pub async fn make(seats: &mut [Seat], random: &mut Random, end_ns: u64) {
 /// Moves vectors from CPU to CPU.
 async fn move_vectors(places: Vec<&'static Place>, mut random: Random, end_ns: u64) {
     while time::now_ns() < end_ns {
-        let device = random.one_of(&places).device();
+        let place = random.one_of(&places);
+        let device = place.device();
         let modes = [InterruptMode::PerQueue, InterruptMode::SharedQueues];
         if let Some(device) = device.filter(|it| modes.contains(&it.interrupt_mode())) {
             let entry = MsixEntry(random.below(2 + device.data_queues()) as u16);
@@ -124,6 +139,7 @@ async fn move_vectors(places: Vec<&'static Place>, mut random: Random, end_ns: u
             if let Some(vector) = crypto::vector_of(&device, entry)
                 && let Some(message) = platform::message_for(cpu, vector)
             {
+                tally::note(place.number, "a vector moves");
                 match device.move_interrupt(entry, message) {
                     Ok(()) => tally::MOVES.add(1),
                     Err(Error::Resetting | Error::ShutDown | Error::Broken(_)) => {}
@@ -139,9 +155,11 @@ async fn move_vectors(places: Vec<&'static Place>, mut random: Random, end_ns: u
 async fn poll(places: Vec<&'static Place>, mut random: Random, end_ns: u64) {
     while time::now_ns() < end_ns {
         time::sleep_ns(random.below(UNPOLLED_NS) as u64).await;
-        let Some(device) = random.one_of(&places).device() else {
+        let place = random.one_of(&places);
+        let Some(device) = place.device() else {
             continue;
         };
+        tally::note(place.number, "a poller");
         let polled_until_ns = time::now_ns() + random.below(POLLED_NS) as u64;
         let work = async move {
             let poller = device.poller();
@@ -169,6 +187,7 @@ fn recover(place: &Place, limit_ns: u64) {
     };
     let end_ns = time::now_ns() + LIMIT_NS;
     let _disturbance = place.disturb();
+    tally::note(place.number, "recovery");
     loop {
         match device.recover(limit_ns) {
             Ok(report) => {
@@ -224,6 +243,7 @@ impl Seat {
         };
         let limit_ns = random.one_of(&[0, 1_000_000, 100_000_000]);
         let place = self.place;
+        tally::note(place.number, trouble.name());
         match trouble {
             Trouble::Recover => {
                 // On whatever CPU.

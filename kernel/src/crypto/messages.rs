@@ -6,9 +6,13 @@
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use core::ptr;
 
-use virtio_crypto::transport::{MsixEntry, MsixMessage};
+use virtio_crypto::{
+    Interrupt,
+    transport::{MsixEntry, MsixMessage},
+};
 use virtio_drivers::transport::pci::bus::DeviceFunction;
 
+use super::unhandled;
 use crate::{
     cpu,
     interrupts::vectors::{self, Vector},
@@ -33,11 +37,11 @@ static SOURCES: [Shown<Source>; 256] = [const { Shown::new() }; 256];
 /// entry is for is known here, and need not be found out at each interrupt.
 fn on_first<const ENTRY: u16>(vector: u8) {
     // Before the device is in its place there is nothing to do yet.
-    SOURCES[usize::from(vector)].look(|source| source.device.handle_interrupt(MsixEntry(ENTRY)));
+    SOURCES[usize::from(vector)].look(|source| source.answer(MsixEntry(ENTRY)));
 }
 
 fn on_other(vector: u8) {
-    SOURCES[usize::from(vector)].look(|source| source.device.handle_interrupt(source.entry));
+    SOURCES[usize::from(vector)].look(|source| source.answer(source.entry));
 }
 
 /// Returns what the vector of an entry calls.
@@ -51,6 +55,13 @@ fn handler_of(entry: MsixEntry) -> fn(u8) {
 }
 
 impl Source {
+    #[inline(always)]
+    fn answer(&self, entry: MsixEntry) {
+        if self.device.handle_interrupt(entry) == Interrupt::Unhandled {
+            unhandled::note(&self.device, entry);
+        }
+    }
+
     fn is_of(&self, device: &CryptoDevice) -> bool {
         ptr::eq(&*self.device, device)
     }

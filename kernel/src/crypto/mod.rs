@@ -8,12 +8,14 @@ pub mod halt_polling;
 mod join;
 mod messages;
 mod open;
+mod unhandled;
 mod watch;
 
 pub use self::{
     join::join_all,
     messages::{first_cpu_of, vector_of},
     open::{DeviceOrNone, Reach, Wiring, find_crypto, left, open_crypto},
+    unhandled::{Unhandled, unhandled},
     watch::{wait_until_idle, watch},
 };
 pub use crate::platform::CryptoDevice;
