@@ -91,20 +91,25 @@ impl<P: Platform> Device<P> {
     /// Answers an interrupt that stands for one queue alone.
     #[inline(always)]
     fn handle_queue(&self, position: usize) -> Interrupt {
-        self.epochs.read(|epoch| {
-            let Some(queue) = epoch.queue_at(position) else {
-                let spent = epoch.spend_for_left_out(position);
-                let report = DrainReport {
-                    spent,
-                    ..DrainReport::default()
-                };
-                return self.classify(report, false);
+        self.epochs
+            .read(|epoch| self.handle_queue_of(epoch, position))
+    }
+
+    /// Answers it as one of an epoch's, which may be replaced meanwhile.
+    #[inline(always)]
+    pub(crate) fn handle_queue_of(&self, epoch: &Epoch<P>, position: usize) -> Interrupt {
+        let Some(queue) = epoch.queue_at(position) else {
+            let spent = epoch.spend_for_left_out(position);
+            let report = DrainReport {
+                spent,
+                ..DrainReport::default()
             };
-            match epoch.drain_queue_fast(queue) {
-                Ok(()) => Interrupt::Handled,
-                Err(report) => self.classify(report, false),
-            }
-        })
+            return self.classify_of(epoch, report);
+        };
+        match epoch.drain_queue_fast(queue) {
+            Ok(()) => Interrupt::Handled,
+            Err(report) => self.classify_of(epoch, report),
+        }
     }
 
     /// Answers an interrupt of the INTx pin, which other devices may share: the kernel asks each.
@@ -146,7 +151,7 @@ impl<P: Platform> Device<P> {
         let mut steps = 0..2;
         run_all(|| {
             match steps.next() {
-                Some(0) if queues => total = self.epochs.read(Epoch::drain_for_interrupt),
+                Some(0) if queues => total = self.epochs.read(|epoch| self.drain_for(epoch)),
                 Some(1) if config => {
                     news = self.epochs.read(Epoch::check_status) | self.generation_changed();
                 }
@@ -162,14 +167,37 @@ impl<P: Platform> Device<P> {
         self.classify(total, news)
     }
 
+    /// Drains all queues of an epoch, which may be replaced meanwhile.
+    pub(crate) fn drain_for(&self, epoch: &Epoch<P>) -> DrainReport {
+        let report = epoch.drain_for_interrupt();
+        DrainReport {
+            spent: report.spent || self.may_be_of_another(epoch),
+            ..report
+        }
+    }
+
+    /// Tells what an interrupt was by what it found in an epoch.
+    #[cold]
+    #[inline(never)]
+    fn classify_of(&self, epoch: &Epoch<P>, report: DrainReport) -> Interrupt {
+        let spent = report.spent || self.may_be_of_another(epoch);
+        self.classify(DrainReport { spent, ..report }, false)
+    }
+
+    /// Tells whether a message that `epoch` does not account for may be of another one. Around a
+    /// reset, messages of the epoch before and of the one to come may arrive while neither is the
+    /// current one; no credit can tell them apart.
+    fn may_be_of_another(&self, epoch: &Epoch<P>) -> bool {
+        // In this order: a reset that is over by now has put another epoch in its place.
+        self.is_resetting() || !self.epochs.is_now(epoch)
+    }
+
     /// Tells what an interrupt was by what it found.
     #[inline(always)]
     fn classify(&self, report: DrainReport, news: bool) -> Interrupt {
         if report.drained > 0 || news {
             Interrupt::Handled
         } else if report.spent || self.is_resetting() {
-            // Around a reset, messages of the epoch before and of the one to come may arrive while
-            // neither is the current one; no credit can tell them apart.
             Interrupt::AlreadyDrained
         } else {
             Interrupt::Unhandled

@@ -62,6 +62,11 @@ impl<P: Platform, T> Current<P, T> {
         })
     }
 
+    /// Tells whether `value` is the one of now.
+    pub(crate) fn is_now(&self, value: &T) -> bool {
+        core::ptr::eq(self.value.load(Ordering::SeqCst), value)
+    }
+
     /// Returns the value of now.
     #[inline]
     pub(crate) fn get(&self) -> Arc<T> {

@@ -272,6 +272,30 @@ fn settling_forgets_no_reset_that_is_asked_for_meanwhile() {
     assert_eq!(answer(), Interrupt::Unhandled);
 }
 
+/// The handler has begun before the recovery ends, and is done after it.
+#[test]
+fn message_of_the_next_life_that_meets_the_one_before_is_not_unhandled() {
+    for (entries, entry) in [(4, 2), (2, 1), (1, 0)] {
+        let setup = Setup {
+            msix_entries: entries,
+            ..Setup::default()
+        };
+        let rig = Rig::new(setup, Rig::options()).unwrap();
+        let old = rig.device.epoch();
+        rig.device.recover(0).unwrap();
+        assert!(rig.settle());
+        let answer = |epoch| match entries {
+            4 => rig.device.handle_queue_of(epoch, usize::from(entry) - 1),
+            _ if rig.device.drain_for(epoch).spent => Interrupt::AlreadyDrained,
+            _ => Interrupt::Unhandled,
+        };
+        assert_eq!(answer(&old), Interrupt::AlreadyDrained, "{entries}");
+        assert_eq!(answer(&rig.device.epoch()), Interrupt::Unhandled);
+        let nobodys = rig.device.handle_interrupt(MsixEntry(entry));
+        assert_eq!(nobodys, Interrupt::Unhandled);
+    }
+}
+
 #[test]
 fn message_of_a_reset_that_a_recovery_failed_for_is_not_unhandled() {
     let rig = Rig::simple();
