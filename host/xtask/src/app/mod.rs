@@ -3,7 +3,9 @@
 //! For `./run.sh app`. The rule: what is made here for a run, keys above all, lies in a folder of
 //! its own that only this user can read, and goes with the run.
 
-mod program;
+mod folder;
+pub mod luks;
+pub mod program;
 
 use crate::{
     project::Project,
@@ -13,7 +15,7 @@ use crate::{
 /// An application: its name, and what runs it with the words behind that.
 type Application = (&'static str, fn(&Project, &[String]) -> Result);
 
-const APPLICATIONS: &[Application] = &[];
+const APPLICATIONS: &[Application] = &[("luks", luks::run)];
 
 /// Runs the application that the first word names.
 ///

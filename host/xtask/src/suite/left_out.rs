@@ -49,6 +49,11 @@ const ALLOWED: &[Allowed] = &[
         get: "./run.sh qemu trixie-backports",
     },
     Allowed {
+        test: "luks_",
+        needs: "qemu-img and cryptsetup",
+        get: "apt-get install qemu-utils cryptsetup-bin",
+    },
+    Allowed {
         test: "builds_for_aarch64-unknown-none",
         needs: "that target of Rust",
         get: "rustup target add aarch64-unknown-none",

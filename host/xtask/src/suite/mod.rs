@@ -8,6 +8,7 @@ mod embedding;
 mod filter;
 mod kernel;
 mod left_out;
+mod luks;
 mod must_fail;
 mod not_applying;
 mod part;
@@ -65,9 +66,10 @@ const ON_THIS_HOST: [Entry; 9] = [
 ];
 
 /// What runs in QEMU, and depends on which one that is.
-const IN_QEMU: [Entry; 6] = [
+const IN_QEMU: [Entry; 7] = [
     ("the kernel in QEMU", kernel::run),
     ("whole programs in QEMU", whole_programs::run),
+    ("containers of LUKS in QEMU", luks::run),
     ("reports of the probe", reports::run),
     (
         "the proofs in QEMU, each for some seconds",
