@@ -38,3 +38,9 @@ pub mod rules;
 pub mod serve;
 pub mod services;
 pub mod wire;
+
+/// Returns how often a test tries something: less in Miri, which takes a thousand times as long.
+#[cfg(test)]
+pub(crate) const fn times<T: Copy>(natively: T, in_miri: T) -> T {
+    if cfg!(miri) { in_miri } else { natively }
+}

@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use virtio_crypto::{Cipher, CipherAlgorithm, Direction, Error, Refusal, SessionCache, join_all};
 
-use crate::rig::{FakePlatform, Fault, IV, Rig, Served, Setup, oracle, poll_once, run};
+use crate::{
+    rig::{FakePlatform, Fault, IV, Rig, Served, Setup, oracle, poll_once, run},
+    ways::times,
+};
 
 type Session = Arc<Cipher<FakePlatform>>;
 
@@ -205,7 +208,7 @@ fn sessions_from_before_a_recovery_are_opened_anew() {
 fn cancelled_get_leaves_its_place_and_no_session() {
     let rig = Rig::simple();
     let cache = SessionCache::new(2);
-    for round in 0..20u8 {
+    for round in 0..times(20u8, 2) {
         for polls in 0..4 {
             let key = round * 4 + polls;
             let mut get = Box::pin(get(&rig, &cache, key));

@@ -13,6 +13,7 @@ use virtio_crypto::Options;
 use crate::{
     checks::sequences::{self, Outcome},
     rig::{Rig, Setup, live_pages, run},
+    ways::times,
 };
 
 /// Drains until nothing is in flight and `done` says so, too; fails with `what` if it never does.
@@ -59,12 +60,13 @@ fn sequences_leave_nothing(options: Options, seeds: core::ops::Range<u64>) {
         total.add(outcome);
     }
     writeln!(stdout(), "{total:?}").unwrap();
-    assert!(total.answered > 100 && total.refused > 10 && total.dropped > 10);
+    let enough = total.answered > 100 && total.refused > 10 && total.dropped > 10;
+    assert!(enough || cfg!(miri), "{total:?}");
 }
 
 #[test]
 fn random_sequences_leave_nothing() {
-    sequences_leave_nothing(Rig::options(), 0..300);
+    sequences_leave_nothing(Rig::options(), 0..times(300, 2));
 }
 
 #[test]
@@ -73,5 +75,5 @@ fn random_sequences_with_few_slots_leave_nothing() {
         options.data_slots = 3;
         options.control_slots = 2;
     });
-    sequences_leave_nothing(options, 1000..1300);
+    sequences_leave_nothing(options, 1000..times(1300, 1002));
 }

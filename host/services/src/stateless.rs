@@ -15,7 +15,7 @@ use crate::{
     rig::{
         FakePlatform, IV, KEY, Rig, Served, Setup, is_in_memory, live_pages, oracle, poll_once, run,
     },
-    ways::{Cases, EVERY_WAY, How, Random, STATELESS, buffer, concat},
+    ways::{Cases, EVERY_WAY, How, Random, STATELESS, buffer, concat, times},
 };
 
 const CHAIN: ChainParameters<'_> = ChainParameters {
@@ -160,7 +160,7 @@ fn ciphers_equal_the_software_in_every_form() {
         let rig = how.rig().go();
         let mut random = Random::new(15);
         run(async {
-            for _ in 0..40 {
+            for _ in 0..times(40, 3) {
                 let key_len = random.one_of(&[16, 24, 32]);
                 let key = random.bytes(key_len);
                 let (algorithm, direction) = (CipherAlgorithm::AesCbc, Direction::Encrypt);
@@ -365,7 +365,7 @@ fn drops_at_random_leave_nothing_behind() {
         };
         let rig = Rc::new(Rig::new(setup, options).unwrap());
         let pages = live_pages();
-        for _ in 0..60 {
+        for _ in 0..times(60, 2) {
             let mut futures: Vec<Pin<Box<dyn Future<Output = ()>>>> = Vec::new();
             for _ in 0..1 + random.below(4) {
                 let (rig, len) = (rig.clone(), 1 + random.below(1500));

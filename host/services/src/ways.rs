@@ -28,6 +28,7 @@ pub(crate) enum How {
     StatelessFields,
 }
 
+#[cfg(not(miri))]
 pub(crate) const EVERY_WAY: [How; 5] = [
     How::Padded,
     How::Exact,
@@ -35,6 +36,15 @@ pub(crate) const EVERY_WAY: [How; 5] = [
     How::Fields,
     How::StatelessFields,
 ];
+
+/// Fewer in Miri: with sessions and without, with fields that share descriptors and that do not.
+#[cfg(miri)]
+pub(crate) const EVERY_WAY: [How; 2] = [How::Exact, How::StatelessFields];
+
+/// Returns how often a test tries something: less in Miri, which takes a thousand times as long.
+pub(crate) const fn times<T: Copy>(natively: T, in_miri: T) -> T {
+    if cfg!(miri) { in_miri } else { natively }
+}
 
 impl How {
     pub(crate) fn features(self) -> Features {

@@ -16,6 +16,7 @@ use crate::{
         VERSION_1,
     },
     ring::Place,
+    times,
 };
 
 const BASE: u64 = 0x4000_0000;
@@ -492,7 +493,7 @@ fn workers_serve_and_end() {
 fn writes_of_any_kind_leave_a_device_that_can_be_reset() {
     let mut driver = Driver::new("queues=2 packed=on");
     let mut random = crate::random::Random::new(7);
-    for _ in 0..20_000 {
+    for _ in 0..times(20_000, 100) {
         let at = random.below(0x4000) as u64 & !u64::from(random.below(2) == 0);
         let len = random.below(9);
         let data = random.number().to_le_bytes();

