@@ -68,6 +68,8 @@ pub struct Tables {
     pub ecam: Option<Ecam>,
     /// The power management timer.
     pub pm_timer: Option<PmTimer>,
+    /// The port of the power button's registers: status, and two bytes behind it, enable.
+    pub power_button: Option<u16>,
     /// Bus address of the high precision event timer's registers.
     pub hpet: Option<u64>,
 }
@@ -166,7 +168,11 @@ pub fn read(firmware: &impl Firmware, rsdp: u64) -> Result<Tables, AcpiError> {
         match &bytes[..] {
             b"APIC" => read_madt(&table(firmware, address, *b"APIC")?, &mut tables)?,
             b"MCFG" => read_mcfg(&table(firmware, address, *b"MCFG")?, &mut tables)?,
-            b"FACP" => tables.pm_timer = read_fadt(&table(firmware, address, *b"FACP")?),
+            b"FACP" => {
+                let table = table(firmware, address, *b"FACP")?;
+                tables.pm_timer = read_pm_timer(&table);
+                tables.power_button = read_power_button(&table);
+            }
             b"HPET" => tables.hpet = read_hpet(&table(firmware, address, *b"HPET")?),
             _ => {}
         }
@@ -284,27 +290,41 @@ fn read_mcfg(table: &[u8], tables: &mut Tables) -> Result<(), AcpiError> {
     Ok(())
 }
 
-/// Fixed ACPI Description Table, as far as it is about the power management timer (ACPI 6.5,
-/// 5.2.9). `None` where it has none, or none by a port.
-fn read_fadt(table: &[u8]) -> Option<PmTimer> {
-    const HAS_32_BITS: u32 = 1 << 8;
-    let len_bytes = *table.get(91)?;
-    let old = u32_at(table, 76)?;
-    // The generic address wins where it is given: a space, then, from its fifth byte on, the
-    // address.
-    let [space, ..] = *table.get(208..220).unwrap_or(&[0]) else {
+/// Returns the port of a fixed register block of the FADT (ACPI 6.5, 5.2.9): the old field, or the
+/// generic address, which wins where it is given.
+fn fixed_port(table: &[u8], old: usize, generic: usize) -> Option<u16> {
+    let old = u32_at(table, old)?;
+    // A space, then, from its fifth byte on, the address.
+    let [space, ..] = *table.get(generic..generic + 12).unwrap_or(&[0]) else {
         return None;
     };
-    let port = match u64_at(table, 212).unwrap_or(0) {
+    let port = match u64_at(table, generic + 4).unwrap_or(0) {
         0 => u64::from(old),
         address if space == SYSTEM_IO => address,
         _ => return None,
     };
-    let port = u16::try_from(port).ok().filter(|port| *port != 0)?;
+    u16::try_from(port).ok().filter(|port| *port != 0)
+}
+
+/// The power management timer. `None` where there is none, or none by a port.
+fn read_pm_timer(table: &[u8]) -> Option<PmTimer> {
+    const HAS_32_BITS: u32 = 1 << 8;
+    let len_bytes = *table.get(91)?;
+    let port = fixed_port(table, 76, 208)?;
     (len_bytes == 4).then_some(PmTimer {
         port,
         has_32_bits: u32_at(table, 112)? & HAS_32_BITS != 0,
     })
+}
+
+/// The registers of the power button, where it is a fixed event (4.8.3.1). `None` where it is
+/// described by code, or there is none by a port.
+fn read_power_button(table: &[u8]) -> Option<u16> {
+    const IS_DESCRIBED_BY_CODE: u32 = 1 << 4;
+    let is_fixed = u32_at(table, 112)? & IS_DESCRIBED_BY_CODE == 0;
+    let len_bytes = *table.get(88)?;
+    let port = fixed_port(table, 56, 148)?;
+    (is_fixed && len_bytes == 4).then_some(port)
 }
 
 /// HPET Description Table (IA-PC HPET 1.0a, 3.2.4).

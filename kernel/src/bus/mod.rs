@@ -5,6 +5,7 @@
 
 pub mod acpi;
 pub mod pci;
+pub mod power;
 pub mod slot;
 
 use alloc::vec::Vec;

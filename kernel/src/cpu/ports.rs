@@ -77,6 +77,28 @@ pub(crate) const fn serial_line() -> Uart16550<PioBackend> {
     }
 }
 
+/// A register of ACPI's fixed events, of two bytes, whose port the firmware names. For `bus`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct EventPort(u16);
+
+impl EventPort {
+    /// Names the port, which the firmware's table says is one.
+    pub(crate) const fn new(port: u16) -> Self {
+        Self(port)
+    }
+
+    pub(crate) fn read(self) -> u16 {
+        // SAFETY: reading a port, whatever is there, changes no memory.
+        unsafe { Port::new(self.0).read() }
+    }
+
+    pub(crate) fn write(self, bits: u16) {
+        // SAFETY: status and enable bits of events, as the firmware's table says: no memory of
+        // anybody's changes by them.
+        unsafe { Port::new(self.0).write(bits) }
+    }
+}
+
 /// Reads a port that the firmware names.
 pub(crate) fn read_long(port: u16) -> u32 {
     // SAFETY: reading a port, whatever is there, changes no memory.

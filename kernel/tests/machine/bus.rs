@@ -108,16 +108,40 @@ pub fn acpi_refuses_an_entry_without_length() {
     assert_eq!(acpi::read(&firmware(&[200, 4, 1, 2]), 64).unwrap().cpus, []);
 }
 
-pub fn acpi_finds_the_timers() {
-    let with = |name: &[u8], body: &[u8]| {
-        let mut bytes = firmware(&[]);
-        let len = 36 + body.len();
-        bytes.0[256..260].copy_from_slice(name);
-        bytes.0[260..264].copy_from_slice(&(len as u32).to_le_bytes());
-        bytes.0[256 + 36..256 + len].copy_from_slice(body);
-        fix_checksum(&mut bytes.0[256..256 + len], 9);
-        acpi::read(&bytes, 64).unwrap()
+/// Tables with one more, of this name.
+fn with(name: &[u8], body: &[u8]) -> acpi::Tables {
+    let mut bytes = firmware(&[]);
+    let len = 36 + body.len();
+    bytes.0[256..260].copy_from_slice(name);
+    bytes.0[260..264].copy_from_slice(&(len as u32).to_le_bytes());
+    bytes.0[256 + 36..256 + len].copy_from_slice(body);
+    fix_checksum(&mut bytes.0[256..256 + len], 9);
+    acpi::read(&bytes, 64).unwrap()
+}
+
+pub fn acpi_finds_the_power_button() {
+    let fadt = |port: u32, len: u8, flags: u32, address: u64| {
+        let mut body = vec![0; 244 - 36];
+        body[56 - 36..60 - 36].copy_from_slice(&port.to_le_bytes());
+        body[88 - 36] = len;
+        body[112 - 36..116 - 36].copy_from_slice(&flags.to_le_bytes());
+        body[148 - 36] = 1;
+        body[152 - 36..160 - 36].copy_from_slice(&address.to_le_bytes());
+        with(b"FACP", &body).power_button
     };
+    assert_eq!(fadt(0x600, 4, 0, 0), Some(0x600));
+    assert_eq!(fadt(0x600, 4, 0, 0xb000), Some(0xb000));
+    // Described by code; no registers; not at a port.
+    assert_eq!(fadt(0x600, 4, 1 << 4, 0), None);
+    assert_eq!(fadt(0x600, 0, 0, 0), None);
+    assert_eq!(fadt(0, 4, 0, 0), None);
+    assert_eq!(fadt(0, 4, 0, 0x1_0000), None);
+    assert_eq!(with(b"FACP", &[0; 40]).power_button, None);
+    // QEMU's machines have one.
+    assert!(bus::power::button().is_some_and(|button| !button.take_press()));
+}
+
+pub fn acpi_finds_the_timers() {
     // By the old port; by the generic address, which wins; in memory, where it is not looked for;
     // and none: no length, no port, a table that ends before.
     let fadt = |port: u32, len: u8, flags: u32, space: u8, address: u64| {

@@ -37,6 +37,7 @@ kernel::tests! {
         pci_ways_agree,
         registers_are_where_nothing_else_is,
         registers_are_mapped_page_by_page,
+        acpi_finds_the_power_button,
         acpi_finds_the_timers,
         clock_goes_forward,
         clock_keeps_step_with_the_calendar,
