@@ -29,6 +29,18 @@ pub enum Method {
     Other,
 }
 
+impl Method {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Head => "HEAD",
+            Self::Post => "POST",
+            Self::Other => "another method",
+        }
+    }
+}
+
 /// A request's head.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {

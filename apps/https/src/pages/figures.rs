@@ -85,6 +85,8 @@ pub struct Figures {
     pub frames_out: u64,
     /// Interrupts of the network's device.
     pub net_interrupts: u64,
+    /// Milliseconds in TCP/IP.
+    pub net_busy_ms: u64,
     /// Bytes of the heap that are taken.
     pub heap_bytes: u64,
     /// From a connection to the end of its handshake.
@@ -257,6 +259,12 @@ impl Figures {
                 Counter,
                 self.net_interrupts,
                 "Interrupts of the network device.",
+            ),
+            (
+                "net_busy_ms",
+                Counter,
+                self.net_busy_ms,
+                "Milliseconds in TCP/IP.",
             ),
             (
                 "heap_bytes",

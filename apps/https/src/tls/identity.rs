@@ -2,10 +2,11 @@
 //!
 //! The one rule: of the key there is the file and one copy, which is wiped when it is dropped.
 
-use alloc::{vec, vec::Vec};
+use alloc::{string::String, vec, vec::Vec};
 use core::fmt;
 
 use p256::elliptic_curve::sec1::ToSec1Point;
+use pem_rfc7468::LineEnding;
 use pkcs1::der::{Decode, Reader, SliceReader, asn1::AnyRef, oid::ObjectIdentifier};
 use pkcs8::{PrivateKeyInfoRef, SubjectPublicKeyInfoRef};
 use rustls::{
@@ -72,6 +73,14 @@ pub struct Identity {
     pub kind: KeyKind,
     /// The certificate's `SubjectPublicKeyInfo`.
     pub public_key: Vec<u8>,
+}
+
+impl Identity {
+    /// The public key in PEM, as `openssl dgst -verify` takes it.
+    pub fn public_key_pem(&self) -> String {
+        let encoded = pem_rfc7468::encode_string("PUBLIC KEY", LineEnding::LF, &self.public_key);
+        encoded.unwrap_or_default()
+    }
 }
 
 /// What is wrong with the files.

@@ -8,6 +8,7 @@
 //! | `signing`, `pss` | which schemes the certificate's key serves, and what each computes |
 //! | `identity` | the certificate and its key, as files hold them |
 //! | `software` | the same signatures without a device |
+//! | `trial` | whether somebody can sign |
 //! | `tickets` | clients that come back |
 //! | `exchange`, `hash`, `records` | what rustls computes with: RustCrypto's primitives |
 
@@ -25,6 +26,7 @@ mod software;
 #[cfg(test)]
 mod tests;
 mod tickets;
+mod trial;
 
 pub use self::{
     connection::{Connection, Failure, MAX_HELLO_LEN, MAX_INCOMING_LEN, MAX_PLAIN_LEN, Wants},
@@ -33,4 +35,5 @@ pub use self::{
     server::{Seat, Server, Sources},
     signing::{Abilities, ToSign},
     software::SoftwareKey,
+    trial::Trial,
 };

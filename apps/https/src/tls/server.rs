@@ -122,6 +122,14 @@ impl Abilities {
         }
     }
 
+    /// The versions of TLS that they suffice for, in words.
+    pub fn versions_text(self) -> &'static str {
+        match self {
+            Self::Pkcs1 => "1.2",
+            Self::Pss { .. } | Self::Ecdsa => "1.2,1.3",
+        }
+    }
+
     fn versions(self) -> &'static [&'static SupportedProtocolVersion] {
         static BOTH: [&SupportedProtocolVersion; 2] = [&TLS13, &TLS12];
         match self {

@@ -145,6 +145,11 @@ const COMMON: House = House {
     rooms: &[
         "lib",
         // Devices that are not this project's.
+        "net/setup",
+        "net",
+        "net/socket",
+        "net/stack",
+        "net/frames",
         "disk/setup",
         "disk",
         "disk/waiting",
@@ -155,7 +160,7 @@ const COMMON: House = House {
         "fw_cfg",
     ],
     by_root: &[],
-    unsafe_rooms: &["disk/ring", "fw_cfg"],
+    unsafe_rooms: &["disk/ring", "fw_cfg", "net/frames"],
 };
 
 const LUKS: House = House {
@@ -181,6 +186,22 @@ const LUKS: House = House {
         "fields",
         "machine",
         "error",
+    ],
+    by_root: &[],
+    unsafe_rooms: &[],
+};
+
+const HTTPS: House = House {
+    src: "apps/https/src",
+    library: "https",
+    roots: &["lib.rs", "main.rs"],
+    rooms: &[
+        // The program.
+        "main", "program", // What the program sees; nobody in here does.
+        "lib",     // Which resources there are, and what stands on them.
+        "pages",   // What they are asked and answered by.
+        "http", "tls", // For tests.
+        "testing",
     ],
     by_root: &[],
     unsafe_rooms: &[],
@@ -410,6 +431,11 @@ fn what_applications_share_imports_downward_only() {
 #[test]
 fn luks_imports_downward_only() {
     check(&LUKS);
+}
+
+#[test]
+fn https_imports_downward_only() {
+    check(&HTTPS);
 }
 
 #[test]

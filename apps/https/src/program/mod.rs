@@ -1,0 +1,323 @@
+//! A unikernel that serves HTTPS; the key of its certificate is in the crypto device.
+//!
+//! ```text
+//! mod       reads the words and the files, starts the workers, ends in order
+//! serving   workers: connections, requests, answers
+//! stream    TLS on a socket
+//! keeper    who signs, and what becomes of that when the device is recovered
+//! signers   sessions of the device with the key
+//! counts    what is counted
+//! stop      the end, as workers hear of it
+//! ```
+//!
+//! Words of the command line:
+//!
+//! | word | default | |
+//! |---|---|---|
+//! | `sockets=96` | 96 | connections at once |
+//! | `sign=device` | `device` | who signs: `device` or `software` |
+//! | `verify=device` | `off` | the device verifies each signature of RSA before it is sent |
+//! | `handshake=10`, `idle=30` | | seconds that a handshake and a silent connection may take |
+//! | `log=off` | `on` | a line a request |
+//! | `wait=poll` | `halt` | what a CPU does with nothing to do |
+//! | `recover_ms=500` | | recovers the device so often, for tests |
+//! | `shutdown=allowed` | | `POST /shutdown` ends the server, as the power button does |
+
+mod counts;
+mod keeper;
+mod serving;
+mod signers;
+mod stop;
+mod stream;
+
+use alloc::{boxed::Box, format, string::ToString, sync::Arc, vec::Vec};
+use core::net::Ipv4Addr;
+
+use common::{
+    net::{Addresses, Network},
+    random,
+};
+use https::{
+    pages::Machine,
+    tls::{Abilities, Identity, KeyKind, PrivateKey, Server, SoftwareKey, Sources},
+};
+use kernel::{
+    bus::power::{self, Button},
+    command_line::{self, choice, number_in},
+    crypto::{self, CryptoDevice, Reach, Wiring, halt_polling},
+    exit::{self, ExitCode},
+    println, smp,
+    task::executor,
+    time,
+};
+use virtio_crypto::Options;
+
+use self::{
+    keeper::{InDevice, Keeper, read_files},
+    serving::{PORT, Shared},
+    signers::{Refused, Signers},
+    stop::Stop,
+};
+
+const WORDS: &[&str] = &[
+    "handshake=",
+    "idle=",
+    "log=",
+    "recover_ms=",
+    "shutdown=",
+    "sign=",
+    "sockets=",
+    "verify=",
+    "wait=",
+];
+/// Where QEMU's user network has its guest, and itself.
+const ADDRESSES: Addresses = Addresses {
+    own: Ipv4Addr::new(10, 0, 2, 15),
+    prefix_len: 24,
+    gateway: Ipv4Addr::new(10, 0, 2, 2),
+};
+const NS_PER_S: u64 = 1_000_000_000;
+/// How often the power button is looked at.
+const LOOK_NS: u64 = 100_000_000;
+/// How long what is being served may take to end.
+const END_NS: u64 = 15 * NS_PER_S;
+
+/// Random bytes, or the end: no key is made of anything else.
+fn fill(bytes: &mut [u8]) {
+    if let Err(error) = random::fill(bytes) {
+        exit::fail(format_args!("https: {error}"));
+    }
+}
+
+fn random_number() -> u64 {
+    let mut bytes = [0; 8];
+    fill(&mut bytes);
+    u64::from_le_bytes(bytes)
+}
+
+/// Serves until it is told to end.
+pub fn main() -> ! {
+    command_line::expect(WORDS);
+    smp::start_all();
+    let seed = random_number();
+    let (identity, key) = match read_files() {
+        Some(Ok(read)) => read,
+        Some(Err(fault)) => exit::fail(format_args!("https: {fault}")),
+        None => exit::fail(format_args!(
+            "https: no certificate: give QEMU -fw_cfg name=opt/https/key,file=.. and \
+             name=opt/https/certificate,file=.. (./run.sh app https makes some)"
+        )),
+    };
+    let device = match crypto::open_crypto(0, Reach::Pci, Wiring::Best, Options::default()) {
+        Ok(device) => device,
+        Err(error) => exit::fail(format_args!("https: virtio-crypto: {error}")),
+    };
+    let sign = choice("sign", &["device", "software"]);
+    let (keeper, abilities) = match (sign, device) {
+        ("software", _) => in_software(&key),
+        (_, Some(device)) => in_device(device, &identity, &key),
+        (_, None) => exit::fail(format_args!(
+            "https: no virtio-crypto device: start QEMU with -device virtio-crypto-pci, or say \
+             sign=software"
+        )),
+    };
+    // The device has it, or the software that signs; this copy is wiped.
+    drop(key);
+    let network = match Network::open(ADDRESSES, seed) {
+        Ok(network) => network,
+        Err(error) => exit::fail(format_args!("https: {error}")),
+    };
+    serve(identity, keeper, abilities, network, sign)
+}
+
+fn in_software(key: &PrivateKey) -> (Keeper, Abilities) {
+    let Some(software) = SoftwareKey::new(key, fill) else {
+        exit::fail(format_args!("https: the key computes nothing"));
+    };
+    let abilities = match key.kind() {
+        KeyKind::Rsa { modulus_bits } => Abilities::Pss { modulus_bits },
+        KeyKind::P256 => Abilities::Ecdsa,
+    };
+    (Keeper::Software(software), abilities)
+}
+
+fn in_device(
+    device: Arc<CryptoDevice>,
+    identity: &Identity,
+    key: &PrivateKey,
+) -> (Keeper, Abilities) {
+    crypto::watch(&device);
+    if choice("wait", &["halt", "poll"]) == "poll" {
+        halt_polling::enable(device.clone());
+    }
+    let verify = choice("verify", &["off", "device"]) == "device";
+    let found = executor::block_on(Signers::find(&device, identity, key, verify));
+    match found {
+        Ok((signers, choice)) => {
+            let abilities = choice.abilities(identity.kind);
+            (
+                Keeper::Device(InDevice::new(device, signers, choice)),
+                abilities,
+            )
+        }
+        Err(refused) => {
+            let why = match refused {
+                Refused::Error(error) => error.to_string(),
+                Refused::Wrong => "what it signs is no signature".to_string(),
+            };
+            exit::fail(format_args!(
+                "https: the device does not sign with {}: {why}. Debian's QEMU 10 and 11 have no \
+                 RSA; 7.2 has, and so has the project's own device (./run.sh device). sign=software \
+                 serves without one",
+                identity.kind
+            ))
+        }
+    }
+}
+
+fn serve(
+    identity: Identity,
+    keeper: Keeper,
+    abilities: Abilities,
+    network: Network,
+    sign: &'static str,
+) -> ! {
+    let sockets = number_in("sockets", 96, 1..=512) as usize;
+    let sources = Sources {
+        fill,
+        now_s: || time::now_ns() / NS_PER_S,
+    };
+    let server = Server::new(identity.chain.clone(), abilities, sources);
+    let keeper: &'static Keeper = Box::leak(Box::new(keeper));
+    let cpus = smp::online();
+    let machine = machine(&identity, keeper, abilities, sign, cpus);
+    let shared = Shared {
+        network,
+        keeper,
+        machine,
+        identity,
+        stop: Stop::new(sockets),
+        handshake_ns: number_in("handshake", 10, 1..=600) * NS_PER_S,
+        idle_ns: number_in("idle", 30, 1..=3600) * NS_PER_S,
+        has_log: choice("log", &["on", "off"]) == "on",
+        may_shut_down: choice("shutdown", &["no", "allowed"]) == "allowed",
+    };
+    let shared: &'static Shared = Box::leak(Box::new(shared));
+    expect_room(executor::spawn(network.run())).detach();
+    let workers: Vec<_> = (0..sockets)
+        .map(|worker| {
+            let work = serving::work(shared, worker, server.seat());
+            expect_room(executor::spawn_on(worker as u32 % cpus, work))
+        })
+        .collect();
+    let recover_ms = number_in("recover_ms", 0, 0..=3_600_000);
+    if let (Keeper::Device(device), 1..) = (keeper, recover_ms) {
+        let recovering = async move {
+            loop {
+                time::sleep_ns(recover_ms * 1_000_000).await;
+                device.recover(device.life());
+            }
+        };
+        expect_room(executor::spawn(recovering)).detach();
+    }
+    let button = power::button();
+    let Machine {
+        key, tls, device, ..
+    } = &shared.machine;
+    println!(
+        "https: listening address={} port={PORT} key={key} tls={tls} sign={sign} cpus={cpus} \
+         sockets={sockets} device=\"{device}\"",
+        ADDRESSES.own,
+    );
+    executor::block_on(until_end(shared, button));
+    println!("https: ending");
+    let ended = executor::block_on(time::timeout(END_NS, async {
+        for worker in workers {
+            worker.await;
+        }
+    }));
+    if ended.is_err() {
+        exit::fail(format_args!("https: connections did not end in time"));
+    }
+    end(shared)
+}
+
+/// Waits for the power button, or for somebody who may say so.
+async fn until_end(shared: &Shared, button: Option<Button>) {
+    let is_pressed = || button.as_ref().is_some_and(Button::take_press);
+    while !shared.stop.is_said() {
+        if is_pressed() {
+            shared.stop.say();
+        }
+        time::sleep_ns(LOOK_NS).await;
+    }
+}
+
+fn end(shared: &'static Shared) -> ! {
+    let figures = counts::figures(shared.network, shared.keeper.device());
+    if let Some(device) = shared.keeper.device()
+        && let Err(error) = device.shutdown(NS_PER_S)
+    {
+        exit::fail(format_args!("https: virtio-crypto: {error}"));
+    }
+    println!(
+        "https: connections={} handshakes={} resumed={} failed={} requests={} signatures={} \
+         most_in_flight={} recoveries={} repeated={} unhandled={} signature_p50_us={} \
+         signature_p99_us={} handshake_p50_us={} handshake_p99_us={} net_interrupts={} \
+         heap_bytes={}",
+        figures.connections,
+        figures.handshakes,
+        figures.handshakes_resumed,
+        figures.handshakes_failed,
+        figures.requests,
+        figures.signatures,
+        figures.most_in_flight,
+        figures.device_recoveries,
+        figures.signatures_repeated,
+        figures.device_interrupts_unhandled,
+        figures.signature.p50_ns / 1000,
+        figures.signature.p99_ns / 1000,
+        figures.handshake.p50_ns / 1000,
+        figures.handshake.p99_ns / 1000,
+        figures.net_interrupts,
+        figures.heap_bytes,
+    );
+    println!("https: pass");
+    exit::exit(ExitCode::Success)
+}
+
+/// Says what serves.
+fn machine(
+    identity: &Identity,
+    keeper: &Keeper,
+    abilities: Abilities,
+    sign: &'static str,
+    cpus: u32,
+) -> Machine {
+    let device = match keeper.device() {
+        Some(device) => format!(
+            "{} data queue(s), interrupts {:?}",
+            device.data_queues(),
+            device.interrupt_mode()
+        ),
+        None => "none: software signs".to_string(),
+    };
+    Machine {
+        sign,
+        key: identity.kind.to_string(),
+        tls: abilities.versions_text(),
+        device,
+        cpus: cpus.into(),
+    }
+}
+
+/// Takes a task that was started, or ends the run.
+fn expect_room<T>(task: Result<T, executor::TooManyTasks>) -> T {
+    match task {
+        Ok(task) => task,
+        Err(full) => exit::fail(format_args!(
+            "https: room for {} tasks a CPU alone: fewer sockets=, or more tasks=",
+            full.max
+        )),
+    }
+}
