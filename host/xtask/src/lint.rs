@@ -27,7 +27,9 @@ const KERNEL: [&str; 9] = [
 ];
 
 /// What applications are made of, for the same target.
-const APPLICATIONS: [&str; 7] = ["-q", "-p", "common", "-p", "luks", "--lib", "--bins"];
+const APPLICATIONS: [&str; 9] = [
+    "-q", "-p", "common", "-p", "https", "-p", "luks", "--lib", "--bins",
+];
 
 /// Runs every step.
 ///

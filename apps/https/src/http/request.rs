@@ -12,7 +12,7 @@ use super::response::Status;
 /// Most bytes of a head: request line and fields.
 pub const MAX_HEAD_LEN: usize = 8 * 1024;
 /// Most bytes of a body.
-pub const MAX_BODY_LEN: usize = 64 * 1024;
+pub const MAX_BODY_LEN: usize = 1 << 20;
 /// Most fields of a head.
 const MAX_FIELDS: usize = 64;
 
@@ -286,8 +286,8 @@ mod tests {
     fn bodies_have_one_length_and_a_limit() {
         let post = |fields: &str| format!("POST / HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
         let length = |length: &str| post(&format!("Content-Length: {length}\r\n"));
-        assert_eq!(whole(&length("65536")).body_len, MAX_BODY_LEN);
-        for large in ["65537", "99999999999999999999999999999"] {
+        assert_eq!(whole(&length("1048576")).body_len, MAX_BODY_LEN);
+        for large in ["1048577", "99999999999999999999999999999"] {
             assert_eq!(refused(&length(large)), Status::ContentTooLarge);
         }
         for bad in [

@@ -49,8 +49,9 @@ pub struct Figures {
     pub handshakes: u64,
     /// Handshakes by a ticket.
     pub handshakes_resumed: u64,
-    /// Handshakes that failed.
-    pub handshakes_failed: u64,
+    /// Connections that ended before their time: failed handshakes, clients that were gone or too
+    /// slow.
+    pub connections_failed: u64,
     /// Requests.
     pub requests: u64,
     /// Requests that were refused: answers from 400 on.
@@ -64,9 +65,9 @@ pub struct Figures {
     /// Signatures that were asked for again, after the device had been recovered.
     pub signatures_repeated: u64,
     /// Requests in flight on the device, by its queue's own count.
-    pub in_flight: u64,
+    pub signatures_in_flight: u64,
     /// The most there have been.
-    pub most_in_flight: u64,
+    pub signatures_in_flight_max: u64,
     /// Requests that the device has used.
     pub device_requests: u64,
     /// Doorbells of the device that were rung.
@@ -163,10 +164,10 @@ impl Figures {
                 "Handshakes by a ticket.",
             ),
             (
-                "handshakes_failed",
+                "connections_failed",
                 Counter,
-                self.handshakes_failed,
-                "Handshakes that failed.",
+                self.connections_failed,
+                "Connections that ended before their time.",
             ),
             ("requests", Counter, self.requests, "Requests."),
             (
@@ -195,15 +196,15 @@ impl Figures {
                 "Signatures asked for again after a recovery.",
             ),
             (
-                "in_flight",
+                "signatures_in_flight",
                 Gauge,
-                self.in_flight,
+                self.signatures_in_flight,
                 "Requests in flight on the device.",
             ),
             (
-                "most_in_flight",
+                "signatures_in_flight_max",
                 Gauge,
-                self.most_in_flight,
+                self.signatures_in_flight_max,
                 "Most requests in flight so far.",
             ),
             (

@@ -20,7 +20,7 @@
 //! | `handshake=10`, `idle=30` | | seconds that a handshake and a silent connection may take |
 //! | `log=off` | `on` | a line a request |
 //! | `wait=poll` | `halt` | what a CPU does with nothing to do |
-//! | `recover_ms=500` | | recovers the device so often, for tests |
+//! | `recover=500` | | recovers the device each so many milliseconds, for tests |
 //! | `shutdown=allowed` | | `POST /shutdown` ends the server, as the power button does |
 
 mod counts;
@@ -63,7 +63,7 @@ const WORDS: &[&str] = &[
     "handshake=",
     "idle=",
     "log=",
-    "recover_ms=",
+    "recover=",
     "shutdown=",
     "sign=",
     "sockets=",
@@ -210,7 +210,7 @@ fn serve(
             expect_room(executor::spawn_on(worker as u32 % cpus, work))
         })
         .collect();
-    let recover_ms = number_in("recover_ms", 0, 0..=3_600_000);
+    let recover_ms = number_in("recover", 0, 0..=3_600_000);
     if let (Keeper::Device(device), 1..) = (keeper, recover_ms) {
         let recovering = async move {
             loop {
@@ -262,16 +262,16 @@ fn end(shared: &'static Shared) -> ! {
     }
     println!(
         "https: connections={} handshakes={} resumed={} failed={} requests={} signatures={} \
-         most_in_flight={} recoveries={} repeated={} unhandled={} signature_p50_us={} \
+         in_flight_max={} recoveries={} repeated={} unhandled={} signature_p50_us={} \
          signature_p99_us={} handshake_p50_us={} handshake_p99_us={} net_interrupts={} \
          heap_bytes={}",
         figures.connections,
         figures.handshakes,
         figures.handshakes_resumed,
-        figures.handshakes_failed,
+        figures.connections_failed,
         figures.requests,
         figures.signatures,
-        figures.most_in_flight,
+        figures.signatures_in_flight_max,
         figures.device_recoveries,
         figures.signatures_repeated,
         figures.device_interrupts_unhandled,

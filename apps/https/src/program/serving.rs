@@ -1,6 +1,6 @@
 //! Workers: each serves one connection after the other.
 
-use alloc::{format, string::String, vec, vec::Vec};
+use alloc::{format, string::String, vec};
 
 use common::net::{Ended, Network, Peer, Sizes, Socket};
 use https::{
@@ -48,6 +48,9 @@ pub async fn work(shared: &'static Shared, worker: usize, mut seat: Seat) {
         COUNTS.connections.add_one();
         COUNTS.connections_open.add_one();
         let served = serve(shared, worker, &socket, peer, &mut seat).await;
+        if served.is_err() {
+            COUNTS.connections_failed.add_one();
+        }
         match &served {
             Ok(()) => socket.close().await,
             Err(Broken::Ended(Ended::Gone)) => socket.abort(),
@@ -77,10 +80,7 @@ async fn serve(
     let handshake = stream.handshake(shared.keeper, shared.handshake_ns);
     // All of it together, however the client's bytes trickle in.
     let handshake = time::timeout(shared.handshake_ns, handshake).await;
-    if let Err(broken) = handshake.unwrap_or(Err(Ended::TimedOut.into())) {
-        COUNTS.handshakes_failed.add_one();
-        return Err(broken);
-    }
+    handshake.unwrap_or(Err(Ended::TimedOut.into()))?;
     match stream.tls().is_resumed() {
         true => COUNTS.handshakes_resumed.add_one(),
         false => {
@@ -138,8 +138,8 @@ impl Talk<'_> {
             }
             Ok(Err(broken)) => return Err(broken),
             Ok(Ok(Err(refused))) => (None, refused),
-            Ok(Ok(Ok((request, body)))) => {
-                let answer = self.answer(&request, &body).await;
+            Ok(Ok(Ok((request, digest)))) => {
+                let answer = self.answer(&request, digest).await;
                 (Some(request), answer)
             }
         };
@@ -154,8 +154,9 @@ impl Talk<'_> {
         Ok(keeps)
     }
 
-    /// Takes a whole request, or the answer to what is none.
-    async fn receive(&mut self) -> Result<Result<(Request, Vec<u8>), Response>, Broken> {
+    /// Takes a whole request, of whose body the SHA-256 alone is kept; or the answer to what is
+    /// none.
+    async fn receive(&mut self) -> Result<Result<(Request, [u8; 32]), Response>, Broken> {
         let keeper = self.shared.keeper;
         let (request, head_len) = loop {
             match http::parse(self.stream.tls().plain()) {
@@ -171,17 +172,23 @@ impl Talk<'_> {
         if request.expects_continue && self.stream.tls().plain().is_empty() {
             self.stream.write(b"HTTP/1.1 100 Continue\r\n\r\n").await?;
         }
-        while self.stream.tls().plain().len() < request.body_len {
-            if !self.stream.fill(keeper, REQUEST_NS).await? {
+        let mut hash = Sha256::new();
+        let mut missing = request.body_len;
+        while missing > 0 {
+            if self.stream.tls().plain().is_empty() && !self.stream.fill(keeper, REQUEST_NS).await?
+            {
                 return Err(Ended::Gone.into());
             }
+            let plain = self.stream.tls().plain();
+            let part_len = plain.len().min(missing);
+            hash.update(&plain[..part_len]);
+            plain.drain(..part_len);
+            missing -= part_len;
         }
-        let body = self.stream.tls().plain().drain(..request.body_len);
-        let body = body.collect();
-        Ok(Ok((request, body)))
+        Ok(Ok((request, hash.finalize().into())))
     }
 
-    async fn answer(&self, request: &Request, body: &[u8]) -> Response {
+    async fn answer(&self, request: &Request, digest: [u8; 32]) -> Response {
         let route = match pages::route(request) {
             Ok(route) => route,
             Err(answer) => return answer,
@@ -213,12 +220,11 @@ impl Talk<'_> {
                 ..Response::text(String::new())
             },
             Route::Sign => {
-                let digest = Sha256::digest(body).into();
                 let to_sign = match identity.kind {
                     KeyKind::Rsa { .. } => ToSign::Pkcs1(digest),
                     KeyKind::P256 => ToSign::Ecdsa(digest),
                 };
-                match keeper.sign(&to_sign).await {
+                match keeper.sign_in_time(&to_sign).await {
                     Ok(signature) => Response::of("application/octet-stream", signature),
                     Err(unsigned) => Response {
                         status: Status::InternalError,

@@ -123,8 +123,11 @@ impl<'s> Stream<'s> {
         self.flush().await?;
         match wants? {
             Wants::Signature(to_sign) => {
-                let signature = keeper.sign(&to_sign).await?;
-                self.tls.signed(signature)?;
+                match keeper.sign(&to_sign).await {
+                    // Other random bytes make another digest, which the device may sign sooner.
+                    Err(Unsigned::Again) => self.tls.restart()?,
+                    signed => self.tls.signed(signed?)?,
+                }
                 Ok(true)
             }
             Wants::Nothing => Ok(false),

@@ -219,6 +219,23 @@ impl<'s> Connection<'s> {
         Ok(())
     }
 
+    /// Begins the flight anew with other random bytes, so that something else is to be signed; not
+    /// where the client has had a part of it.
+    ///
+    /// # Errors
+    ///
+    /// Those of rustls.
+    pub fn restart(&mut self) -> Result<(), Failure> {
+        if let Some(opening) = &self.opening
+            && opening.sent == 0
+        {
+            self.incoming.clone_from(&opening.received);
+            self.seat.recorder.begin();
+            self.tls = UnbufferedServerConnection::new(self.seat.config.clone())?;
+        }
+        Ok(())
+    }
+
     /// Encrypts at most [`MAX_PLAIN_LEN`] bytes into the outgoing ones.
     ///
     /// # Errors

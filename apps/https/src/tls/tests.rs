@@ -331,6 +331,61 @@ fn wrong_signature_reaches_no_client_that_believes_it() {
 }
 
 #[test]
+fn flight_begins_anew_with_another_digest() {
+    let rig = rsa(Abilities::Pkcs1);
+    let mut seat = rig.server.seat();
+    let (mut client, mut server) = (
+        hello(&of_version(&TLS12)),
+        Connection::new(&mut seat).unwrap(),
+    );
+    let mut bytes = Vec::new();
+    client.write_tls(&mut bytes).unwrap();
+    server.receive(&bytes).unwrap();
+    let first = server.advance().unwrap();
+    server.restart().unwrap();
+    let Ok(Wants::Signature(second)) = server.advance() else {
+        panic!("no signature is wanted");
+    };
+    assert_ne!(first, Wants::Signature(second.clone()));
+    server.signed(rig.key.sign(&second).unwrap()).unwrap();
+    server.advance().unwrap();
+    let outgoing = core::mem::take(server.outgoing());
+    client.read_tls(&mut &*outgoing).unwrap();
+    client.process_new_packets().unwrap();
+    run(&rig, &mut client, &mut server, usize::MAX);
+    exchange(&rig, &mut client, &mut server);
+}
+
+#[test]
+fn flight_of_which_the_client_has_a_part_goes_on() {
+    let mut provider = ring::default_provider();
+    provider.kx_groups.reverse();
+    let rig = rsa(PSS);
+    let mut seat = rig.server.seat();
+    let mut client = hello(&client_config(provider, &[&TLS13], schemes()));
+    let mut server = Connection::new(&mut seat).unwrap();
+    let mut wants = Wants::Bytes;
+    while wants == Wants::Bytes {
+        let mut bytes = Vec::new();
+        client.write_tls(&mut bytes).unwrap();
+        server.receive(&bytes).unwrap();
+        wants = server.advance().unwrap();
+        let outgoing = core::mem::take(server.outgoing());
+        client.read_tls(&mut &*outgoing).unwrap();
+        client.process_new_packets().unwrap();
+    }
+    server.restart().unwrap();
+    assert_eq!(server.advance(), Ok(wants.clone()));
+    let Wants::Signature(to_sign) = wants else {
+        panic!("no signature is wanted");
+    };
+    server.signed(rig.key.sign(&to_sign).unwrap()).unwrap();
+    server.advance().unwrap();
+    run(&rig, &mut client, &mut server, usize::MAX);
+    exchange(&rig, &mut client, &mut server);
+}
+
+#[test]
 fn many_wait_for_their_signatures_at_once() {
     let rig = rsa(PSS);
     let mut seats: Vec<Seat> = (0..5).map(|_| rig.server.seat()).collect();

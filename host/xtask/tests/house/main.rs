@@ -199,8 +199,9 @@ const HTTPS: House = House {
         // The program.
         "main", "program", // What the program sees; nobody in here does.
         "lib",     // Which resources there are, and what stands on them.
-        "pages",   // What they are asked and answered by.
-        "http", "tls", // For tests.
+        "pages",   // What they are asked for by.
+        "http",    // What that is wrapped in.
+        "tls",     // For tests.
         "testing",
     ],
     by_root: &[],
