@@ -12,40 +12,18 @@ use rustls::{
     unbuffered::{ConnectionState, UnbufferedStatus},
 };
 
-use super::{room, server::Seat, signing::ToSign};
+use super::{
+    failure::{Failure, MAX_HELLO_LEN},
+    room,
+    server::Seat,
+    to_sign::ToSign,
+};
 
-/// Most bytes of a client before the server has answered with its certificate: hellos of browsers
-/// have one to two thousand.
-pub const MAX_HELLO_LEN: usize = 16 * 1024;
 /// Most bytes of a client that wait to be understood: one record with all that protects it
 /// (RFC 5246, 6.2.3), and what came behind it.
 pub const MAX_INCOMING_LEN: usize = 5 + 16384 + 2048 + 1024;
 /// Plain bytes that make one record.
 pub const MAX_PLAIN_LEN: usize = 16 * 1024;
-
-/// Why a connection ends.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Failure {
-    /// What the client sends is no TLS, none that this server speaks, or damaged.
-    Tls(Error),
-    /// The client sends more than fits before it says what it wants.
-    TooLong,
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tls(error) => error.fmt(f),
-            Self::TooLong => write!(f, "a hello of more than {MAX_HELLO_LEN} bytes"),
-        }
-    }
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        Self::Tls(error)
-    }
-}
 
 /// What a connection waits for, after its [outgoing bytes](Connection::outgoing) have been sent.
 #[derive(Clone, Debug, PartialEq, Eq)]

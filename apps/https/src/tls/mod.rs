@@ -2,18 +2,20 @@
 //!
 //! | file | what it does |
 //! |---|---|
-//! | `connection`, `room` | one connection: bytes in, bytes out, a signature asked for and given |
+//! | `connection`, `room`, `failure` | one connection: bytes in, bytes out, a signature asked for and given |
 //! | `server` | what the server offers; the seats that connections take |
 //! | `recorder` | what a first flight is made of, so that it can be made a second time |
-//! | `signing`, `pss` | which schemes the certificate's key serves, and what each computes |
+//! | `signing`, `pss`, `to_sign` | which schemes the certificate's key serves, and what each computes |
 //! | `identity` | the certificate and its key, as files hold them |
 //! | `software` | the same signatures without a device |
 //! | `trial` | whether somebody can sign |
 //! | `tickets` | clients that come back |
-//! | `exchange`, `hash`, `records` | what rustls computes with: RustCrypto's primitives |
+//! | `exchange`, `curves`, `hash`, `records` | what rustls computes with: RustCrypto's primitives |
 
 mod connection;
+mod curves;
 mod exchange;
+mod failure;
 mod hash;
 mod identity;
 mod pss;
@@ -26,14 +28,17 @@ mod software;
 #[cfg(test)]
 mod tests;
 mod tickets;
+mod to_sign;
 mod trial;
 
 pub use self::{
-    connection::{Connection, Failure, MAX_HELLO_LEN, MAX_INCOMING_LEN, MAX_PLAIN_LEN, Wants},
+    connection::{Connection, MAX_INCOMING_LEN, MAX_PLAIN_LEN, Wants},
+    failure::{Failure, MAX_HELLO_LEN},
     identity::{Fault, Identity, KeyKind, PrivateKey, read_identity},
     pss::MIN_MODULUS_BITS,
     server::{Seat, Server, Sources},
-    signing::{Abilities, ToSign},
+    signing::Abilities,
     software::SoftwareKey,
+    to_sign::ToSign,
     trial::Trial,
 };

@@ -28,8 +28,8 @@ use spin::Mutex;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::{
-    exchange::{Curve, Pair},
-    signing::ToSign,
+    curves::{Curve, Pair},
+    to_sign::ToSign,
 };
 
 /// Random bytes and key shares of one connection at a time, and the signature that it asks for.
@@ -203,10 +203,10 @@ mod tests {
         recorder.begin();
         let first = recorder.pair(Curve::X25519);
         recorder.rewind();
-        assert_eq!(*first.secret(), *recorder.pair(Curve::X25519).secret());
-        assert_ne!(*first.secret(), *recorder.pair(Curve::P256).secret());
+        assert_eq!(*first.public(), *recorder.pair(Curve::X25519).public());
+        assert_ne!(*first.public(), *recorder.pair(Curve::P256).public());
         recorder.begin();
-        assert_ne!(*first.secret(), *recorder.pair(Curve::X25519).secret());
+        assert_ne!(*first.public(), *recorder.pair(Curve::X25519).public());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use rustls::{
     unbuffered::{EncodeError, EncryptError, InsufficientSizeError},
 };
 
-use super::connection::Failure;
+use super::failure::Failure;
 
 /// Why there was no room, or something worse.
 pub enum Refused {

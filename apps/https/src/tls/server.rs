@@ -21,7 +21,8 @@ use rustls::{
 };
 
 use super::{
-    exchange::{CURVES, Group},
+    curves::CURVES,
+    exchange::Group,
     hash::{HashSha256, HmacSha256},
     recorder::Recorder,
     records::{Tls12, Tls13},

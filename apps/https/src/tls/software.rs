@@ -16,7 +16,7 @@ use sha2::Sha256;
 
 use super::{
     identity::{KeyKind, PrivateKey},
-    signing::ToSign,
+    to_sign::ToSign,
 };
 
 /// A key in the guest's memory. Wiped when dropped.

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use super::{
     identity::{Identity, KeyKind},
     pss,
-    signing::ToSign,
+    to_sign::ToSign,
 };
 
 /// What a trial has signed for a key.

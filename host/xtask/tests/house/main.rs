@@ -201,8 +201,7 @@ const HTTPS: House = House {
         "lib",     // Which resources there are, and what stands on them.
         "pages",   // What they are asked for by.
         "http",    // What that is wrapped in.
-        "tls",     // For tests.
-        "testing",
+        "tls",
     ],
     by_root: &[],
     unsafe_rooms: &[],
