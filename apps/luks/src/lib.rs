@@ -27,11 +27,16 @@ extern crate alloc;
 mod antiforensic;
 pub mod error;
 mod fields;
+// What volumes wait by.
+#[cfg(any(test, target_os = "none"))]
+mod gate;
 pub mod hash;
 pub mod header;
 pub mod kdf;
 pub mod machine;
 pub mod opening;
+#[cfg(any(test, target_os = "none"))]
+mod pieces;
 #[cfg(test)]
 mod tests;
 #[cfg(target_os = "none")]

@@ -6,6 +6,7 @@
 use std::fs;
 
 use crate::{
+    app,
     boot::{machine::Variables, own},
     child, peer, probe,
     project::Project,
@@ -48,6 +49,10 @@ pub fn run(project: &Project, words: &[String]) -> Result {
             return compare_devices(project, &words[2..]);
         }
         Some("--device") => return fail("--device: own is the one that there is"),
+        Some("luks") => {
+            say_machine(&probe::header(project, &variables)?);
+            return app::luks::measure::run(project, &words[1..]);
+        }
         Some("--peer") | None => words,
         Some(name) if name.contains('=') || EXPERIMENTS.contains(&name) => words,
         Some(name) => {

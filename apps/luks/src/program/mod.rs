@@ -8,17 +8,21 @@
 //! | `write=AT:LEN,..` | writes these bytes ([`proof::byte_at`]) and reads them again |
 //! | `recover=N` | resets the crypto device N times while the volume is read and written |
 //! | `idle=poll` | halt polling instead of interrupts of the crypto device |
+//! | `bench` | measures by `sizes=`, `depths=`, `ms=` instead; overwrites the volume |
 //!
-//! Without `write=` nothing is ever written.
+//! Without `write=` and `bench` nothing is ever written.
 
+mod bench;
 mod content;
 mod ending;
+mod passphrase;
 mod proof;
 mod recovering;
+mod software;
 
 use alloc::sync::Arc;
 
-use common::{disk::Disk, fw_cfg};
+use common::disk::Disk;
 use kernel::{
     bench::measure,
     command_line,
@@ -30,25 +34,36 @@ use kernel::{
 };
 use luks::{
     header::Header,
-    volume::{Access, Volume},
+    volume::{Access, SECTORS_AT_ONCE, Volume},
 };
 use virtio_crypto::Options;
 
-use self::ending::{expect, fail};
+use self::ending::expect;
 
-const WORDS: &[&str] = &["hash", "idle=", "recover=", "write="];
-/// The file that has the passphrase.
-const PASSPHRASE: &str = "opt/luks/passphrase";
+const WORDS: &[&str] = &[
+    "bench", "depths=", "hash", "idle=", "ms=", "recover=", "sizes=", "write=",
+];
 
 /// Runs it.
 pub fn main() -> ! {
     command_line::expect(WORDS);
-    let device = crypto::open_crypto(0, Reach::Pci, Wiring::Best, Options::default());
+    let mut options = Options::default();
+    options.data_slots = SECTORS_AT_ONCE as u16;
+    let device = crypto::open_crypto(0, Reach::Pci, Wiring::Best, options);
     let device = measure::expect_device(device);
     measure::idle_by_word(&device);
-    executor::block_on(run(&device));
-    println!("luks: pass");
+    if has_word("bench") {
+        executor::block_on(bench::run(&device));
+        println!("bench: pass");
+    } else {
+        executor::block_on(run(&device));
+        println!("luks: pass");
+    }
     exit::exit(ExitCode::Success)
+}
+
+fn has_word(wanted: &str) -> bool {
+    command_line::words().any(|word| word == wanted)
 }
 
 async fn run(device: &Arc<CryptoDevice>) {
@@ -60,8 +75,7 @@ async fn run(device: &Arc<CryptoDevice>) {
     };
     let volume = open(device, disk, access).await;
     let recovering = recovering::begin(device);
-    let is_hashed = command_line::words().any(|word| word == "hash");
-    if is_hashed {
+    if has_word("hash") {
         expect(content::hash(&volume).await);
     } else {
         expect(content::describe(&volume).await);
@@ -73,11 +87,7 @@ async fn run(device: &Arc<CryptoDevice>) {
 }
 
 async fn open(device: &Arc<CryptoDevice>, disk: Disk, access: Access) -> Volume {
-    let Some(passphrase) = fw_cfg::file(PASSPHRASE) else {
-        fail(format_args!(
-            "no passphrase: the host gives none as {PASSPHRASE}"
-        ));
-    };
+    let passphrase = passphrase::given();
     let begun_ns = time::now_ns();
     let volume = expect(Volume::open(device.clone(), disk, &passphrase, access).await);
     let opened_ms = (time::now_ns() - begun_ns) / 1_000_000;

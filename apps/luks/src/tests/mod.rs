@@ -5,6 +5,7 @@
 mod damage;
 mod derivation;
 mod opening;
+mod waiting;
 
 mod maker;
 mod memory;

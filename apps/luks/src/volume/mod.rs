@@ -17,11 +17,10 @@
 //! else.
 
 mod error;
-mod pieces;
 mod sessions;
 mod source;
 
-use alloc::sync::Arc;
+use alloc::{boxed::Box, sync::Arc};
 use core::{fmt, num::NonZeroU32};
 
 use common::disk::{Buffer, Disk};
@@ -29,8 +28,7 @@ use kernel::crypto::CryptoDevice;
 use virtio_crypto::Direction;
 
 use self::{
-    pieces::in_turn,
-    sessions::{Cryption, Sessions},
+    sessions::{Cryption, Origin, Sessions},
     source::Source,
 };
 use crate::{
@@ -39,12 +37,16 @@ use crate::{
     kdf::Limits,
     machine::SECTOR_LEN,
     opening,
+    pieces::{Work, in_turn},
 };
 
-pub use self::error::{Access, VolumeError};
+pub use self::{
+    error::{Access, VolumeError},
+    sessions::SECTORS_AT_ONCE,
+};
 
 /// Bytes of a piece: sectors enough for one kick, and few enough that the next one is read
-/// meanwhile.
+/// meanwhile. At most half of [`SECTORS_AT_ONCE`].
 const PIECE_LEN: usize = 64 << 10;
 /// Pieces of a call on their way at once.
 const AT_ONCE: usize = 4;
@@ -130,12 +132,14 @@ impl Volume {
     pub async fn read(&self, first_sector: u64, bytes: &mut [u8]) -> Result<(), VolumeError> {
         let len = bytes.len();
         self.check(first_sector, len)?;
-        let pieces = (0..len).step_by(PIECE_LEN).map(|at| {
+        let mut starts = (0..len).step_by(PIECE_LEN);
+        let next = || -> Option<Work<'_, Buffer, VolumeError>> {
+            let at = starts.next()?;
             let sector = first_sector + (at / self.sector_len()) as u64;
-            self.read_piece(sector, PIECE_LEN.min(len - at))
-        });
+            Some(Box::pin(self.read_piece(sector, PIECE_LEN.min(len - at))))
+        };
         let mut places = bytes.chunks_mut(PIECE_LEN);
-        in_turn(AT_ONCE, pieces, |piece: Buffer| {
+        in_turn(AT_ONCE, next, |piece| {
             if let Some(place) = places.next() {
                 place.copy_from_slice(&piece);
             }
@@ -158,11 +162,13 @@ impl Volume {
             return Err(VolumeError::ReadOnly);
         }
         self.check(first_sector, bytes.len())?;
-        let pieces = bytes.chunks(PIECE_LEN).enumerate().map(|(number, piece)| {
-            let sector = first_sector + (number * (PIECE_LEN / self.sector_len())) as u64;
-            self.write_piece(sector, piece)
-        });
-        in_turn(AT_ONCE, pieces, |()| ()).await
+        let mut pieces = (0..).zip(bytes.chunks(PIECE_LEN));
+        let next = || -> Option<Work<'_, (), VolumeError>> {
+            let (number, piece): (u64, _) = pieces.next()?;
+            let sector = first_sector + number * (PIECE_LEN / self.sector_len()) as u64;
+            Some(Box::pin(self.write_piece(sector, piece)))
+        };
+        in_turn(AT_ONCE, next, |()| ()).await
     }
 
     /// Has the disk keep what was written before.
@@ -205,18 +211,18 @@ impl Volume {
 
     async fn read_piece(&self, sector: u64, len: usize) -> Result<Buffer, VolumeError> {
         let (disk_sector, cryption) = self.place(sector, Direction::Decrypt);
-        let fetch = async || {
-            let buffer = Buffer::new(len).map_err(VolumeError::Crypto)?;
-            let read = self.disk.read(disk_sector, buffer).await;
-            read.map_err(|failed| VolumeError::Disk(failed.error))
+        let from = Origin::Disk {
+            disk: self.disk,
+            sector: disk_sector,
+            len,
         };
-        self.sessions.process(&cryption, fetch).await
+        self.sessions.process(&cryption, from).await
     }
 
     async fn write_piece(&self, sector: u64, bytes: &[u8]) -> Result<(), VolumeError> {
         let (disk_sector, cryption) = self.place(sector, Direction::Encrypt);
-        let copy = async || Buffer::from_slice(bytes).map_err(VolumeError::Crypto);
-        let buffer = self.sessions.process(&cryption, copy).await?;
+        let from = Origin::Caller(bytes);
+        let buffer = self.sessions.process(&cryption, from).await?;
         match self.disk.write(disk_sector, buffer).await {
             Ok(_) => Ok(()),
             Err(failed) => Err(VolumeError::Disk(failed.error)),

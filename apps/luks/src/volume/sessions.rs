@@ -9,7 +9,7 @@ use core::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use common::disk::Buffer;
+use common::disk::{Buffer, Disk};
 use kernel::{
     crypto::CryptoDevice,
     platform::KernelPlatform,
@@ -20,7 +20,11 @@ use virtio_crypto::{Cipher, CipherAlgorithm, Direction, Error};
 use zeroize::Zeroizing;
 
 use super::error::VolumeError;
+use crate::gate::Gate;
 
+/// Sectors at the crypto device at once: the slots that a data queue should have
+/// ([`Options::data_slots`](virtio_crypto::Options::data_slots)).
+pub const SECTORS_AT_ONCE: usize = 256;
 /// How long a device may be away before what waits for it fails.
 const PATIENCE_NS: u64 = 10_000_000_000;
 /// How often it is looked for meanwhile.
@@ -36,6 +40,32 @@ pub struct Cryption {
     pub sector_len: usize,
 }
 
+impl Cryption {
+    fn sectors(&self, len_bytes: usize) -> usize {
+        len_bytes / self.sector_len
+    }
+}
+
+/// Where sectors come from.
+#[derive(Clone, Copy, Debug)]
+pub enum Origin<'o> {
+    Disk { disk: Disk, sector: u64, len: usize },
+    Caller(&'o [u8]),
+}
+
+impl Origin<'_> {
+    async fn get(self) -> Result<Buffer, VolumeError> {
+        match self {
+            Self::Disk { disk, sector, len } => {
+                let buffer = Buffer::new(len).map_err(VolumeError::Crypto)?;
+                let read = disk.read(sector, buffer).await;
+                read.map_err(|failed| VolumeError::Disk(failed.error))
+            }
+            Self::Caller(bytes) => Buffer::from_slice(bytes).map_err(VolumeError::Crypto),
+        }
+    }
+}
+
 /// Sessions of one life of the device.
 struct Pair {
     encrypt: Cipher<KernelPlatform>,
@@ -49,6 +79,7 @@ pub struct Sessions {
     current: Mutex<Arc<Pair>>,
     /// Somebody is opening new ones.
     is_renewing: AtomicBool,
+    gate: Gate,
 }
 
 impl Sessions {
@@ -66,20 +97,24 @@ impl Sessions {
             key,
             current: Mutex::new(Arc::new(pair)),
             is_renewing: AtomicBool::new(false),
+            gate: Gate::new(SECTORS_AT_ONCE),
         })
     }
 
-    /// Ciphers sectors that `fetch` gets, and gets again where the device has lost them.
+    /// Ciphers sectors, which are got once more where the device has lost them.
     pub async fn process(
         &self,
         cryption: &Cryption,
-        fetch: impl AsyncFn() -> Result<Buffer, VolumeError>,
+        origin: Origin<'_>,
     ) -> Result<Buffer, VolumeError> {
         let mut patience = Patience::default();
         loop {
-            let buffer = fetch().await?;
+            let buffer = origin.get().await?;
+            let passed = self.gate.pass(cryption.sectors(buffer.len())).await;
             let pair = self.current.lock().clone();
-            match pair.process(cryption, buffer).await {
+            let processed = pair.process(cryption, buffer).await;
+            drop(passed);
+            match processed {
                 Ok(buffer) => return Ok(buffer),
                 Err(error) => {
                     let renewed = self.renew(&pair, error, &mut patience).await;

@@ -24,11 +24,34 @@ impl Program {
     ///
     /// Fails with cargo's status.
     pub fn build(project: &Project, package: &str, profile: Profile) -> Result<Self> {
+        Self::build_with(project, package, profile, &[])
+    }
+
+    /// Builds it with these features.
+    ///
+    /// # Errors
+    ///
+    /// Fails with cargo's status.
+    pub fn build_with(
+        project: &Project,
+        package: &str,
+        profile: Profile,
+        features: &[&str],
+    ) -> Result<Self> {
         let (name, folder) = match profile {
             Profile::Tests => ("dev", "debug"),
             Profile::Use => ("program", "program"),
         };
-        let arguments = ["build", "-p", package, "--profile", name];
+        let features = features.join(",");
+        let arguments = [
+            "build",
+            "-p",
+            package,
+            "--profile",
+            name,
+            "--features",
+            &features,
+        ];
         project.build_kernel(&format!("the application {package}"), &arguments)?;
         let folder = project.target("x86_64-unknown-none").join(folder);
         Ok(Self(folder.join(package)))

@@ -175,6 +175,8 @@ const LUKS: House = House {
         "lib",
         // Open containers, on the kernel.
         "volume",
+        "gate",
+        "pieces",
         // From a passphrase to a key.
         "opening",
         "header",

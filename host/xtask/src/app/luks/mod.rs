@@ -6,6 +6,7 @@
 
 pub mod guest;
 pub mod images;
+pub mod measure;
 mod passphrase;
 pub mod proof;
 

@@ -7,34 +7,35 @@ use core::{
     task::Poll,
 };
 
+/// The work on a piece. In a box, so that it can be moved with the others.
+pub type Work<'w, T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'w>>;
+
 /// A piece on its way, or what came of it.
-enum Piece<F: Future> {
-    /// In a box, so that it can be moved with the queue.
-    OnItsWay(Pin<Box<F>>),
-    Done(F::Output),
+enum Piece<'w, T, E> {
+    OnItsWay(Work<'w, T, E>),
+    Done(Result<T, E>),
 }
 
-/// Runs futures, `at_once` of them at a time, and hands what comes of them to `take` in their
-/// order. The first error ends it.
+/// Does what `next` gives, `at_once` pieces of it at a time, and hands what comes of them to `take`
+/// in their order. The first error ends it.
 ///
 /// If the future is dropped, or ends with an error, those that were on their way are dropped.
-pub async fn in_turn<T, E, F: Future<Output = Result<T, E>>>(
+pub async fn in_turn<'w, T, E>(
     at_once: usize,
-    futures: impl Iterator<Item = F>,
+    mut next: impl FnMut() -> Option<Work<'w, T, E>>,
     mut take: impl FnMut(T),
 ) -> Result<(), E> {
-    let mut futures = futures.fuse();
-    let mut pieces = VecDeque::<Piece<F>>::with_capacity(at_once);
+    let mut pieces = VecDeque::<Piece<'w, T, E>>::with_capacity(at_once);
     poll_fn(|context| {
         loop {
             while pieces.len() < at_once
-                && let Some(future) = futures.next()
+                && let Some(work) = next()
             {
-                pieces.push_back(Piece::OnItsWay(Box::pin(future)));
+                pieces.push_back(Piece::OnItsWay(work));
             }
             for piece in &mut pieces {
-                if let Piece::OnItsWay(future) = piece
-                    && let Poll::Ready(output) = future.as_mut().poll(context)
+                if let Piece::OnItsWay(work) = piece
+                    && let Poll::Ready(output) = work.as_mut().poll(context)
                 {
                     *piece = Piece::Done(output);
                 }
