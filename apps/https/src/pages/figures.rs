@@ -17,6 +17,16 @@ pub struct Machine {
     pub cpus: u64,
 }
 
+impl Machine {
+    /// Who has the key, in words.
+    pub(super) fn signer(&self) -> &'static str {
+        match self.sign {
+            "device" => "the crypto device",
+            _ => "software in the guest",
+        }
+    }
+}
+
 /// How long something took.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Latency {

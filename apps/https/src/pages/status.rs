@@ -13,6 +13,7 @@ pub fn status(machine: &Machine, figures: &Figures) -> String {
         let _ = writeln!(text, "{name} {value}");
     };
     line("sign", &machine.sign);
+    line("signer", &machine.signer());
     line("key", &machine.key);
     line("tls", &machine.tls);
     line("device", &machine.device);

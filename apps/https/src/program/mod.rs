@@ -50,7 +50,7 @@ use kernel::{
     task::executor,
     time,
 };
-use virtio_crypto::Options;
+use virtio_crypto::{InterruptMode, Options};
 
 use self::{
     keeper::{InDevice, Keeper, read_files},
@@ -165,10 +165,13 @@ fn in_device(
                 Refused::Error(error) => error.to_string(),
                 Refused::Wrong => "what it signs is no signature".to_string(),
             };
+            let others = match identity.kind {
+                KeyKind::Rsa { .. } => "QEMU 7.2 signs with RSA, Debian's 10 and 11 do not",
+                KeyKind::P256 => "QEMU's devices have no ECDSA",
+            };
             exit::fail(format_args!(
-                "https: the device does not sign with {}: {why}. Debian's QEMU 10 and 11 have no \
-                 RSA; 7.2 has, and so has the project's own device (./run.sh device). sign=software \
-                 serves without one",
+                "https: the device does not sign with {}: {why}. {others}; the project's own \
+                 device does (./run.sh device). sign=software serves without one",
                 identity.kind
             ))
         }
@@ -296,9 +299,9 @@ fn machine(
 ) -> Machine {
     let device = match keeper.device() {
         Some(device) => format!(
-            "{} data queue(s), interrupts {:?}",
+            "data queues: {}, {}",
             device.data_queues(),
-            device.interrupt_mode()
+            interrupts(device.interrupt_mode())
         ),
         None => "none: software signs".to_string(),
     };
@@ -308,6 +311,17 @@ fn machine(
         tls: abilities.versions_text(),
         device,
         cpus: cpus.into(),
+    }
+}
+
+/// How the device's interrupts come, in words.
+fn interrupts(mode: InterruptMode) -> &'static str {
+    match mode {
+        InterruptMode::PerQueue => "an interrupt for each",
+        InterruptMode::SharedQueues => "one interrupt for all",
+        InterruptMode::Shared => "one interrupt for everything",
+        InterruptMode::Intx => "a shared interrupt line",
+        _ => "no interrupts",
     }
 }
 

@@ -48,6 +48,7 @@ pub async fn work(shared: &'static Shared, worker: usize, mut seat: Seat) {
         COUNTS.connections.add_one();
         COUNTS.connections_open.add_one();
         let served = serve(shared, worker, &socket, peer, &mut seat).await;
+        COUNTS.connections_open.take_one();
         if served.is_err() {
             COUNTS.connections_failed.add_one();
         }
@@ -64,7 +65,6 @@ pub async fn work(shared: &'static Shared, worker: usize, mut seat: Seat) {
                 socket.close().await;
             }
         }
-        COUNTS.connections_open.take_one();
     }
 }
 

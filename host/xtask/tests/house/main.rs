@@ -193,18 +193,13 @@ const LUKS: House = House {
     unsafe_rooms: &[],
 };
 
+/// The program; what it sees, which nobody in here does; which resources there are; what they are
+/// asked for by; what that is wrapped in.
 const HTTPS: House = House {
     src: "apps/https/src",
     library: "https",
     roots: &["lib.rs", "main.rs"],
-    rooms: &[
-        // The program.
-        "main", "program", // What the program sees; nobody in here does.
-        "lib",     // Which resources there are, and what stands on them.
-        "pages",   // What they are asked for by.
-        "http",    // What that is wrapped in.
-        "tls",
-    ],
+    rooms: &["main", "program", "lib", "pages", "http", "tls"],
     by_root: &[],
     unsafe_rooms: &[],
 };
