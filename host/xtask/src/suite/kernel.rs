@@ -1,4 +1,4 @@
-//! The kernel's test binaries, in QEMU.
+//! The test binaries of the kernel, and of what applications share, in QEMU.
 //!
 //! The rule: only binaries in whose source a wanted name stands are built and booted.
 
@@ -7,8 +7,11 @@ use std::fs;
 use super::part::Part;
 use crate::report::Result;
 
+/// Where they are.
+const FOLDERS: [&str; 2] = ["kernel/tests", "apps/common/tests"];
+
 pub fn run(part: &mut Part) -> Result {
-    let mut selection = vec!["-p".to_owned(), "kernel".to_owned()];
+    let mut selection = ["-p", "kernel", "-p", "common"].map(str::to_owned).to_vec();
     let binaries = binaries(part)?;
     if binaries.is_empty() {
         return Ok(());
@@ -32,8 +35,13 @@ pub fn run(part: &mut Part) -> Result {
 /// Returns the names of the test binaries that can hold a wanted test.
 fn binaries(part: &Part) -> Result<Vec<String>> {
     let mut names = Vec::new();
-    for entry in fs::read_dir(part.project.path("kernel/tests"))? {
-        let path = entry?.path();
+    let mut paths = Vec::new();
+    for folder in FOLDERS {
+        for entry in fs::read_dir(part.project.path(folder))? {
+            paths.push(entry?.path());
+        }
+    }
+    for path in paths {
         let is_binary =
             path.join("main.rs").is_file() || path.extension().is_some_and(|it| it == "rs");
         if is_binary && part.filter.may_match(std::slice::from_ref(&path)) {
