@@ -25,7 +25,7 @@ use virtio_crypto::{
 };
 
 use crate::{
-    machine::{self, Kernel},
+    machine::{self, kernel::Kernel},
     transport::Registers,
 };
 

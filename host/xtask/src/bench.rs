@@ -53,6 +53,10 @@ pub fn run(project: &Project, words: &[String]) -> Result {
             say_machine(&probe::header(project, &variables)?);
             return app::luks::measure::run(project, &words[1..]);
         }
+        Some("https") => {
+            say_machine(&probe::header(project, &variables)?);
+            return app::https::measure::run(project, &words[1..]);
+        }
         Some("--peer") | None => words,
         Some(name) if name.contains('=') || EXPERIMENTS.contains(&name) => words,
         Some(name) => {

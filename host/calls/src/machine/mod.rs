@@ -4,7 +4,7 @@
 //! freed is not handed out again in the same execution, so whoever still reaches it is found.
 #![expect(unsafe_code, reason = "the memory of a machine")]
 
-mod kernel;
+pub(crate) mod kernel;
 
 use std::{
     cell::{Cell, RefCell},
@@ -15,11 +15,10 @@ use std::{
 };
 
 use device::memory::{Access, Memory, Watch};
-use virtio_crypto::{DmaBuffer, ForcedReset, transport};
+use virtio_crypto::{DmaBuffer, ForcedReset, Platform, transport};
 use virtio_drivers::PAGE_SIZE;
 use vm_memory::{GuestAddress, GuestMemoryBackend, GuestMemoryMmap};
 
-pub(crate) use self::kernel::Kernel;
 use crate::secrets;
 
 /// Bus address of the first byte: nothing like a pointer.
@@ -289,16 +288,16 @@ pub(crate) fn is_drivers(address: u64, len_bytes: usize) -> bool {
 }
 
 /// Notes that the driver has given a buffer back: the device has no part in it any more.
-pub(crate) fn is_back(buffer: &DmaBuffer<Kernel>) {
+pub(crate) fn is_back(buffer: &DmaBuffer<impl Platform>) {
     set_owner(buffer, Owner::Caller);
 }
 
 /// Notes that the driver gets a buffer again.
-pub(crate) fn is_given(buffer: &DmaBuffer<Kernel>) {
+pub(crate) fn is_given(buffer: &DmaBuffer<impl Platform>) {
     set_owner(buffer, Owner::Driver);
 }
 
-fn set_owner(buffer: &DmaBuffer<Kernel>, owner: Owner) {
+fn set_owner(buffer: &DmaBuffer<impl Platform>, owner: Owner) {
     MACHINE.with(|machine| {
         let start = machine.start(0).as_ptr() as usize;
         let offset = buffer.as_ptr() as usize - start;

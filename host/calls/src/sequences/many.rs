@@ -5,7 +5,7 @@ use std::{fmt, rc::Rc};
 use virtio_crypto::{Cipher, CipherAlgorithm, CipherStream, DmaBuffer, Error, Failed};
 
 use crate::{
-    machine::{self, Kernel},
+    machine::{self, kernel::Kernel},
     service::Buffer,
     world::{Session, World},
 };

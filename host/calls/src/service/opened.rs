@@ -10,7 +10,7 @@ use virtio_crypto::{
 };
 
 use super::spec::{Hashed, Kind, Spec};
-use crate::{machine::Kernel, oracle::ecdsa_public};
+use crate::{machine::kernel::Kernel, oracle::ecdsa_public};
 
 /// The hash of chains, and the MAC.
 pub(super) const CHAIN_HASH: HashAlgorithm = HashAlgorithm::Sha256;

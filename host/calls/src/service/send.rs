@@ -12,7 +12,7 @@ use super::{
     request::{Form, Request},
     spec::Spec,
 };
-use crate::machine::{self, Kernel};
+use crate::machine::{self, kernel::Kernel};
 
 pub(crate) type Buffer = DmaBuffer<Kernel>;
 

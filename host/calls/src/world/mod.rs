@@ -28,7 +28,7 @@ use self::{
 use crate::{
     far::{self, FarSide, Fate},
     input::Input,
-    machine::{self, Kernel},
+    machine::{self, kernel::Kernel},
     service::{Buffer, Opened, Reply, Request, Spec},
 };
 

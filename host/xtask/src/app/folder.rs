@@ -5,7 +5,7 @@
 use std::{
     fs,
     os::unix::fs::PermissionsExt,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::atomic::{AtomicU32, Ordering},
 };
 
@@ -28,6 +28,11 @@ impl Folder {
         let folder = Self(scratch(&format!("{purpose}-{number}"))?);
         fs::set_permissions(&folder.0, fs::Permissions::from_mode(0o700))?;
         Ok(folder)
+    }
+
+    /// Returns its path.
+    pub fn root(&self) -> &Path {
+        &self.0
     }
 
     /// Returns the path of what is to lie in it.

@@ -4,6 +4,7 @@
 //! its own that only this user can read, and goes with the run.
 
 mod folder;
+pub mod https;
 pub mod luks;
 pub mod program;
 
@@ -15,7 +16,7 @@ use crate::{
 /// An application: its name, and what runs it with the words behind that.
 type Application = (&'static str, fn(&Project, &[String]) -> Result);
 
-const APPLICATIONS: &[Application] = &[("luks", luks::run)];
+const APPLICATIONS: &[Application] = &[("https", https::run), ("luks", luks::run)];
 
 /// Runs the application that the first word names.
 ///

@@ -14,7 +14,7 @@ pub enum Profile {
 }
 
 /// An application's program that has been built.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Program(PathBuf);
 
 impl Program {

@@ -20,7 +20,7 @@ use own::Devices;
 use qemu::Own;
 
 pub use accelerator::accelerator;
-pub use qemu::Image;
+pub use qemu::{Image, option_value};
 
 /// Boots an image on the machine that these words ask for, as far as variables say nothing else.
 ///
@@ -29,7 +29,7 @@ pub use qemu::Image;
 /// Fails with the reason why the run failed, or why there is no such machine.
 pub fn boot(image: &Image, machine_words: &str, variables: &Variables) -> Result {
     let machine = machine(image, machine_words, variables)?;
-    let (_, reason) = run(image, &machine, variables, Show::All)?;
+    let (_, reason) = run(image, &machine, variables, Show::All, |_| ())?;
     let Some(expected) = &machine.fails else {
         return reason.map_or(Ok(()), |reason| Err(Failure::Because(reason)));
     };
@@ -56,8 +56,23 @@ pub fn capture(
     variables: &Variables,
     show: Show,
 ) -> Result<(Run, Option<String>)> {
+    attend(image, machine_words, variables, show, |_| ())
+}
+
+/// Boots an image likewise, and lets `hear` have each of the guest's lines as it comes.
+///
+/// # Errors
+///
+/// Fails where there is no such machine.
+pub fn attend(
+    image: &Image,
+    machine_words: &str,
+    variables: &Variables,
+    show: Show,
+    hear: impl FnMut(&str),
+) -> Result<(Run, Option<String>)> {
     let machine = machine(image, machine_words, variables)?;
-    run(image, &machine, variables, show)
+    run(image, &machine, variables, show, hear)
 }
 
 fn machine(image: &Image, words: &str, variables: &Variables) -> Result<Machine> {
@@ -77,6 +92,7 @@ fn run(
     machine: &Machine,
     variables: &Variables,
     show: Show,
+    mut hear: impl FnMut(&str),
 ) -> Result<(Run, Option<String>)> {
     let mut devices = Devices::start(variables.own_program(), &machine.own, machine.hotplug)?;
     if machine.hotplug {
@@ -88,7 +104,12 @@ fn run(
     };
     let command = qemu::command(machine, image, variables, own)?;
     let mut lines = Lines::default();
-    let listen = |chunk: &[u8]| lines.take(chunk, |line| devices.hear(line));
+    let listen = |chunk: &[u8]| {
+        lines.take(chunk, |line| {
+            devices.hear(line);
+            hear(line);
+        });
+    };
     let run = child::run_qemu(&command, machine.timeout_s, show, listen)?;
     let reason = verdict::reason(&run, machine, &command[0]);
     let said = devices.end();

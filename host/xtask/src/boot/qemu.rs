@@ -124,6 +124,11 @@ pub fn shared_memory(size: &str) -> [String; 4] {
     ["-object".to_owned(), memory, "-machine".to_owned(), machine]
 }
 
+/// Returns a path as a value of QEMU's options, in which a comma ends a value.
+pub fn option_value(path: &Path) -> String {
+    path.to_string_lossy().replace(',', ",,")
+}
+
 fn text(path: &Path) -> Result<String> {
     let text = path.to_str().map(str::to_owned);
     text.ok_or_else(|| Failure::Because(format!("{}: its path is no text", path.display())))
@@ -152,6 +157,11 @@ mod tests {
             words: "demo",
             arguments: &[],
         }
+    }
+
+    #[test]
+    fn commas_of_paths_are_doubled() {
+        assert_eq!(option_value(Path::new("/a,b/c")), "/a,,b/c");
     }
 
     #[test]

@@ -49,6 +49,11 @@ const ALLOWED: &[Allowed] = &[
         get: "./run.sh qemu trixie-backports",
     },
     Allowed {
+        test: "https_",
+        needs: "curl, openssl and python3",
+        get: "apt-get install curl openssl python3",
+    },
+    Allowed {
         test: "luks_",
         needs: "qemu-img and cryptsetup",
         get: "apt-get install qemu-utils cryptsetup-bin",

@@ -6,6 +6,7 @@
 mod driver;
 mod embedding;
 mod filter;
+mod https;
 mod kernel;
 mod left_out;
 mod luks;
@@ -44,7 +45,7 @@ type Entry = (&'static str, fn(&mut Part) -> Result);
 
 /// What runs on this host. What cargo builds in directories of their own comes first: it holds up
 /// nothing of what is built for QEMU meanwhile.
-const ON_THIS_HOST: [Entry; 9] = [
+const ON_THIS_HOST: [Entry; 10] = [
     ("the driver in somebody else's tree", embedding::run),
     (
         "the driver's lock, slots and rings under loom",
@@ -58,6 +59,7 @@ const ON_THIS_HOST: [Entry; 9] = [
         "our own device, and the services on it",
         driver::run_services,
     ),
+    ("the applications on this host", tools::run_applications),
     (
         "the driver's features, each alone",
         driver::run_each_feature,
@@ -66,10 +68,11 @@ const ON_THIS_HOST: [Entry; 9] = [
 ];
 
 /// What runs in QEMU, and depends on which one that is.
-const IN_QEMU: [Entry; 7] = [
+const IN_QEMU: [Entry; 8] = [
     ("the kernel in QEMU", kernel::run),
     ("whole programs in QEMU", whole_programs::run),
     ("containers of LUKS in QEMU", luks::run),
+    ("the HTTPS server in QEMU", https::run),
     ("reports of the probe", reports::run),
     (
         "the proofs in QEMU, each for some seconds",

@@ -212,7 +212,6 @@ const XTASK: House = House {
         // Which command it is.
         "main",
         // The commands.
-        "app",
         "lint",
         "columns",
         "suite",
@@ -222,6 +221,7 @@ const XTASK: House = House {
         "device",
         "mixes",
         "proof",
+        "app",
         // The runs of a binary, each on its QEMU.
         "boot/runner",
         // What they need beside a compiler.

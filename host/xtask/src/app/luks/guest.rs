@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::super::program::Program;
 use crate::{
-    boot::{self, machine::Variables},
+    boot::{self, machine::Variables, option_value},
     child::{Run, Show},
     report::Result,
 };
@@ -20,7 +20,7 @@ pub struct Disk(String);
 impl Disk {
     /// A file that is written.
     pub fn writable(image: &Path) -> Self {
-        Self(format!("format=raw,file={}", escaped(image)))
+        Self(format!("format=raw,file={}", option_value(image)))
     }
 
     /// A file that is not.
@@ -32,7 +32,7 @@ impl Disk {
     /// A file of which something fails: an event of QEMU's `blkdebug`, and a sector if it is about
     /// one.
     pub fn failing(image: &Path, event: &str, sector: Option<u64>) -> Self {
-        let image = escaped(image);
+        let image = option_value(image);
         let mut disk = format!(
             "format=raw,file.driver=blkdebug,file.image.filename={image},\
              file.inject-error.0.event={event}"
@@ -42,11 +42,6 @@ impl Disk {
         }
         Self(disk)
     }
-}
-
-/// A path as a value of QEMU's options.
-fn escaped(path: &Path) -> String {
-    path.to_string_lossy().replace(',', ",,")
 }
 
 /// The unikernel, and what it is given.
@@ -67,7 +62,7 @@ impl Guest<'_> {
     ///
     /// Fails where there is no such machine.
     pub fn boot(&self) -> Result<(Run, Option<String>)> {
-        let passphrase = escaped(&self.passphrase);
+        let passphrase = option_value(&self.passphrase);
         let Disk(disk) = &self.disk;
         let arguments = [
             "-drive".to_owned(),

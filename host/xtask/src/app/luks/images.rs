@@ -5,12 +5,13 @@
 use std::{
     fmt,
     fs::{self, File},
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::Command,
 };
 
 use super::super::folder::Folder;
 use crate::{
+    boot::option_value,
     child,
     files::program,
     project::Project,
@@ -123,7 +124,10 @@ impl Container {
     }
 
     fn secret(&self) -> String {
-        format!("secret,id=passphrase,file={}", shown(&self.passphrase()))
+        format!(
+            "secret,id=passphrase,file={}",
+            option_value(&self.passphrase())
+        )
     }
 
     fn make_luks1(&self) -> Result {
@@ -180,7 +184,7 @@ impl Container {
         let plain = self.path("back");
         match self.format {
             Format::Luks1 => {
-                let image = shown(&self.image());
+                let image = option_value(&self.image());
                 let options = format!("driver=luks,key-secret=passphrase,file.filename={image}");
                 let mut tool = Command::new(Format::Luks1.tool());
                 tool.args(["convert", "--object", &self.secret(), "--image-opts"]);
@@ -200,11 +204,6 @@ impl Container {
         content.truncate(self.content.len());
         Ok(content)
     }
-}
-
-/// A path as a value of QEMU's options.
-fn shown(path: &Path) -> String {
-    path.to_string_lossy().replace(',', ",,")
 }
 
 /// Calls a tool, which is silent where all is well.

@@ -23,10 +23,10 @@ use crate::{
     report::{Result, fail, say},
 };
 use builtin::Builtin;
-use monitor::Monitor;
 use process::Process;
 
 pub use attached::{Attached, Place, Protocol};
+pub use monitor::Monitor;
 
 /// The device of QEMU at whose other end such a process is. A QEMU that has it has that of
 /// vhost-user, too.

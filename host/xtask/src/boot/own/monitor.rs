@@ -36,6 +36,15 @@ impl Monitor {
     ///
     /// Fails with QEMU's answer if that is none of success.
     pub fn execute(&self, command: &str, arguments: &str) -> io::Result<()> {
+        self.ask(command, arguments).map(drop)
+    }
+
+    /// Has QEMU do something likewise, and returns its answer: a JSON object.
+    ///
+    /// # Errors
+    ///
+    /// Fails with QEMU's answer if that is none of success.
+    pub fn ask(&self, command: &str, arguments: &str) -> io::Result<String> {
         let mut stream = BufReader::new(UnixStream::connect(&self.0)?);
         stream.get_ref().set_read_timeout(Some(ANSWER))?;
         // What QEMU says of itself.
@@ -45,7 +54,11 @@ impl Monitor {
     }
 }
 
-fn exchange(stream: &mut BufReader<UnixStream>, command: &str, arguments: &str) -> io::Result<()> {
+fn exchange(
+    stream: &mut BufReader<UnixStream>,
+    command: &str,
+    arguments: &str,
+) -> io::Result<String> {
     let line = format!(r#"{{"execute":"{command}","arguments":{arguments}}}"#);
     writeln!(stream.get_ref(), "{line}")?;
     loop {
@@ -55,7 +68,7 @@ fn exchange(stream: &mut BufReader<UnixStream>, command: &str, arguments: &str) 
         }
         // Each answer is an object of one member in a line of its own; events have more.
         if answer.starts_with(r#"{"return""#) {
-            return Ok(());
+            return Ok(answer);
         }
         if answer.starts_with(r#"{"error""#) {
             return Err(io::Error::other(format!(

@@ -1,0 +1,148 @@
+//! Clients in Python: one that keeps its connection, one that is slow, many at once.
+//!
+//! The rule: a script ends with the line that is expected, or with what was wrong.
+
+use super::{
+    polite::status_page,
+    reach::{Clients, Verdict, expect},
+};
+
+/// Asks for what a script needs: a connection that keeps to this authority.
+const PYTHON: &str = "
+import http.client, ssl, sys, threading, time
+port, authority = int(sys.argv[1]), sys.argv[2]
+context = ssl.create_default_context(cafile=authority)
+def connect():
+    return http.client.HTTPSConnection('localhost', port, context=context, timeout=25)
+";
+
+pub fn keep_alive(clients: &Clients) -> Verdict {
+    let script = PYTHON.to_owned()
+        + "
+connection, message = connect(), bytes(i % 251 for i in range(300000))
+for turn in range(20):
+    connection.request('GET', '/status')
+    answer = connection.getresponse()
+    body = answer.read()
+    assert answer.status == 200 and b'signatures' in body, (turn, answer.status, body)
+    if turn == 0:
+        socket = connection.sock
+    assert connection.sock is socket, 'the connection is another one'
+connection.request('POST', '/sign', message)
+answer = connection.getresponse()
+assert answer.status == 200 and len(answer.read()) == 256, answer.status
+connection.request('GET', '/bytes/300000')
+answer = connection.getresponse()
+assert answer.status == 200 and len(answer.read()) == 300000, answer.status
+print('kept alive')
+";
+    let got = clients.python(&script, &[])?;
+    expect(got.output.ends_with("kept alive\n"), "kept alive", &got)
+}
+
+pub fn slow(clients: &Clients) -> Verdict {
+    let script = PYTHON.to_owned()
+        + "
+connection = connect()
+connection.connect()
+for byte in b'GET /status HTTP/1.1\\r\\nHost: localhost\\r\\n\\r\\n':
+    connection.sock.sendall(bytes([byte]))
+    time.sleep(0.05)
+answer = b''
+while b'signatures' not in answer:
+    more = connection.sock.recv(4096)
+    assert more, answer
+    answer += more
+print('served')
+";
+    let got = clients.python(&script, &[])?;
+    expect(got.output.ends_with("served\n"), "served", &got)?;
+    status_page(clients)
+}
+
+/// So many clients shake hands at the same time, so often; each has to be served.
+const AT_ONCE: &str = "
+count, turns = int(sys.argv[3]), int(sys.argv[4])
+barrier, failures = threading.Barrier(count), []
+def client():
+    try:
+        barrier.wait()
+        for turn in range(turns):
+            connection = connect()
+            connection.request('GET', '/status')
+            answer = connection.getresponse()
+            assert answer.status == 200 and b'signatures' in answer.read(), answer.status
+            connection.close()
+    except Exception as failure:
+        failures.append(repr(failure))
+threads = [threading.Thread(target=client) for _ in range(count)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+print('failed', len(failures), failures[:3])
+";
+
+/// Runs so many clients at once.
+pub fn at_once(clients: &Clients, count: u32, turns: u32) -> Verdict {
+    let script = PYTHON.to_owned() + AT_ONCE;
+    let got = clients.python(&script, &[&count.to_string(), &turns.to_string()])?;
+    expect(got.output.ends_with("failed 0 []\n"), "none fails", &got)
+}
+
+pub fn many_at_once(clients: &Clients) -> Verdict {
+    at_once(clients, 64, 2)?;
+    let most = clients.metric("https_signatures_in_flight_max")?;
+    if most < 4.0 {
+        return Err(format!(
+            "expected: 4 signatures in flight at least\ngot: {most}"
+        ));
+    }
+    Ok(())
+}
+
+/// So many clients shake hands for so long, without tickets; each handshake's microseconds are a
+/// line.
+const HANDSHAKES: &str = "
+import socket
+count, seconds = int(sys.argv[3]), float(sys.argv[4])
+barrier, latencies, failures = threading.Barrier(count + 1), [], []
+def client():
+    own = []
+    barrier.wait()
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            start = time.monotonic()
+            with socket.create_connection(('127.0.0.1', port), timeout=25) as plain:
+                with context.wrap_socket(plain, server_hostname='localhost'):
+                    own.append(int(1e6 * (time.monotonic() - start)))
+        except Exception as failure:
+            failures.append(repr(failure))
+    latencies.extend(own)
+threads = [threading.Thread(target=client) for _ in range(count)]
+for thread in threads: thread.start()
+barrier.wait()
+start = time.monotonic()
+for thread in threads: thread.join()
+assert not failures, failures[:3]
+print('took', time.monotonic() - start)
+print(*latencies, sep='\\n')
+";
+
+impl Clients<'_> {
+    /// Lets so many clients shake hands for so many seconds; returns how long that took in all, and
+    /// the microseconds of each handshake.
+    ///
+    /// # Errors
+    ///
+    /// Fails when one of them does.
+    pub fn handshakes(&self, count: u32, seconds: u32) -> Result<(f64, Vec<u64>), String> {
+        let script = PYTHON.to_owned() + HANDSHAKES;
+        let got = self.python(&script, &[&count.to_string(), &seconds.to_string()])?;
+        let mut lines = got.output.lines();
+        let took = lines.next().and_then(|line| line.strip_prefix("took "));
+        match took.and_then(|took| took.parse().ok()) {
+            Some(took) => Ok((took, lines.filter_map(|line| line.parse().ok()).collect())),
+            None => Err(format!("expected: handshakes\ngot: {}", got.output)),
+        }
+    }
+}

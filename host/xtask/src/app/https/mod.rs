@@ -1,0 +1,198 @@
+//! The HTTPS unikernel's host side: certificate and key by fw_cfg, a port of this host, clients.
+//!
+//! For `./run.sh app https`, and for the tests. The rule: a key that is made here lies in a folder
+//! that nobody else may read, and is removed with it.
+
+mod authority;
+pub mod clients;
+mod look;
+pub mod measure;
+mod server;
+mod trial;
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    thread,
+};
+
+use crate::{
+    app::{
+        folder::Folder,
+        program::{Profile, Program},
+    },
+    boot::machine::Variables,
+    child::Show,
+    files::program,
+    project::Project,
+    report::{Result, fail, say},
+    setup,
+};
+use authority::Identity;
+use server::{Plan, Server};
+
+pub use trial::Trial;
+
+/// The machine: two CPUs, and memory for connections.
+const MACHINE: &str = "smp=2 mem=512M timeout=86400";
+/// Where it is reached unless words say otherwise.
+const PORT: u16 = 8443;
+
+/// What is asked for.
+#[derive(Debug, PartialEq, Eq)]
+struct Words {
+    port: u16,
+    /// Certificate and key that somebody has.
+    given: Option<(PathBuf, PathBuf)>,
+    /// Where to put pictures of the page, instead of serving.
+    look: Option<PathBuf>,
+    /// The rest, for the guest.
+    guest: Vec<String>,
+}
+
+impl Words {
+    fn read(words: &[String]) -> Result<Self> {
+        let (mut certificate, mut key) = (None, None);
+        let mut asked = Self {
+            port: PORT,
+            given: None,
+            look: None,
+            guest: Vec::new(),
+        };
+        for word in words {
+            match word.split_once('=') {
+                Some(("port", value)) => match value.parse() {
+                    Ok(port) if port > 0 => asked.port = port,
+                    _ => return fail(format_args!("app https: '{word}': a number to 65535")),
+                },
+                Some(("certificate", path)) => certificate = Some(existing(word, path)?),
+                Some(("key", path)) => key = Some(existing(word, path)?),
+                Some(("look", folder)) if !folder.is_empty() => asked.look = Some(folder.into()),
+                Some(("sign" | "sockets" | "idle", _)) => asked.guest.push(word.clone()),
+                _ => {
+                    return fail(format_args!(
+                        "app https: '{word}': it takes port=N, certificate=FILE and key=FILE, \
+                         sign=device|software, sockets=N, idle=SECONDS, look=FOLDER"
+                    ));
+                }
+            }
+        }
+        asked.given = match (certificate, key) {
+            (None, None) => None,
+            (Some(certificate), Some(key)) => Some((certificate, key)),
+            _ => return fail("app https: certificate=FILE and key=FILE belong together"),
+        };
+        Ok(asked)
+    }
+}
+
+/// Returns the absolute path of a file that is there.
+fn existing(word: &str, path: &str) -> Result<PathBuf> {
+    match fs::canonicalize(path) {
+        Ok(path) if path.is_file() => Ok(path),
+        Ok(_) => fail(format_args!("app https: '{word}': no file")),
+        Err(error) => fail(format_args!("app https: '{word}': {error}")),
+    }
+}
+
+/// Serves until Enter, or until it is interrupted.
+///
+/// # Errors
+///
+/// Fails with a word that it does not know, or when the run does.
+pub fn run(project: &Project, words: &[String]) -> Result {
+    let asked = Words::read(words)?;
+    let variables = Variables::read(project);
+    variables.check()?;
+    if let Some(folder) = &asked.look {
+        return look::run(project, folder, MACHINE, &asked.guest.join(" "));
+    }
+    let built = Program::build(project, "https", Profile::Use)?;
+    let folder = Folder::new("https")?;
+    let identity = match asked.given {
+        Some((certificate, key)) => Identity {
+            certificate,
+            key,
+            authority: None,
+        },
+        None => throw_away(project, folder.root())?,
+    };
+    let line = client_line(&identity, asked.port);
+    let plan = Plan {
+        port: asked.port,
+        identity,
+        words: asked.guest.join(" "),
+        machine: MACHINE.to_owned(),
+        variables,
+        folder: folder.root().to_owned(),
+        arguments: Vec::new(),
+        show: Show::All,
+    };
+    let mut server = Server::start(&built, plan)?;
+    say(format_args!("https: a client: {line}"));
+    say("https: Enter presses the machine's power button, which ends it in order");
+    let monitor = server.monitor();
+    thread::spawn(move || {
+        // Where nobody can press Enter it goes on.
+        if matches!(io::stdin().read_line(&mut String::new()), Ok(len) if len > 0) {
+            let _ = monitor.execute("system_powerdown", "{}");
+        }
+    });
+    server.join().map(drop)
+}
+
+/// Makes an authority for one run.
+fn throw_away(project: &Project, folder: &Path) -> Result<Identity> {
+    if program("openssl").is_none() {
+        setup::install(project, "no openssl to make a certificate", &["openssl"])?;
+    }
+    authority::make(project, folder)
+}
+
+/// Returns the line by which a client reaches the server.
+fn client_line(identity: &Identity, port: u16) -> String {
+    match &identity.authority {
+        Some(authority) => format!(
+            "curl --cacert {} https://localhost:{port}/status",
+            crate::report::quote(&authority.display().to_string())
+        ),
+        None => format!("curl --resolve NAME:{port}:127.0.0.1 https://NAME:{port}/status"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::Failure;
+
+    fn read(words: &str) -> std::result::Result<Words, String> {
+        let words: Vec<_> = words.split_whitespace().map(str::to_owned).collect();
+        Words::read(&words).map_err(|failure| match failure {
+            Failure::Because(reason) => reason,
+            told => panic!("{told:?}"),
+        })
+    }
+
+    #[test]
+    fn words_are_for_the_host_or_the_guest() {
+        let asked = read("port=9000 sign=software sockets=8").unwrap();
+        assert_eq!((asked.port, asked.given), (9000, None));
+        assert_eq!(asked.guest, ["sign=software", "sockets=8"]);
+        assert_eq!(read("").unwrap().port, PORT);
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        for (words, reason) in [
+            ("port=0", "'port=0': a number"),
+            ("port=70000", "'port=70000': a number"),
+            ("x", "'x': it takes"),
+            ("key=/etc/hostname", "belong together"),
+            ("key=/no/such", "No such file"),
+            ("key=/", "no file"),
+        ] {
+            let said = read(words).unwrap_err();
+            assert!(said.contains(reason), "{words}: {said}");
+        }
+    }
+}
