@@ -19,7 +19,7 @@ pub struct Button {
 pub fn button() -> Option<Button> {
     let port = bus::tables().power_button?;
     let (status, enable) = (EventPort::new(port), EventPort::new(port.checked_add(2)?));
-    // A bit that is written to the status is cleared: what was pressed before was for somebody else.
+    // A bit that is written to the status is cleared: an older press was for somebody else.
     status.write(POWER_BUTTON);
     enable.write(enable.read() | POWER_BUTTON);
     Some(Button { status })

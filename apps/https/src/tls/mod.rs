@@ -2,10 +2,10 @@
 //!
 //! | file | what it does |
 //! |---|---|
-//! | `connection`, `room`, `failure` | one connection: bytes in, bytes out, a signature asked for and given |
+//! | `connection`, `room`, `failure` | one connection: bytes and signatures, in and out |
 //! | `server` | what the server offers; the seats that connections take |
 //! | `recorder` | what a first flight is made of, so that it can be made a second time |
-//! | `signing`, `pss`, `to_sign` | which schemes the certificate's key serves, and what each computes |
+//! | `signing`, `pss`, `to_sign` | what the key can sign, and what that takes |
 //! | `identity` | the certificate and its key, as files hold them |
 //! | `software` | the same signatures without a device |
 //! | `trial` | whether somebody can sign |
