@@ -17,7 +17,9 @@ use crate::{
 const MOST: usize = 100;
 
 /// Where lines are counted.
-const FOLDERS: [&str; 6] = ["driver", "kernel", "host", "docs", ".cargo", ".github"];
+const FOLDERS: [&str; 7] = [
+    "apps", "driver", "kernel", "host", "docs", ".cargo", ".github",
+];
 /// And at the top of the project.
 const FILES: [&str; 4] = ["run.sh", "Cargo.toml", "README.md", "CHANGELOG.md"];
 /// How the names of text that somebody wrote end.

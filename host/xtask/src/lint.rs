@@ -27,9 +27,21 @@ const KERNEL: [&str; 9] = [
 ];
 
 /// What applications are made of, for the same target.
-const APPLICATIONS: [&str; 9] = [
-    "-q", "-p", "common", "-p", "https", "-p", "luks", "--lib", "--bins",
+const APPLICATIONS: [&str; 11] = [
+    "-q",
+    "-p",
+    "common",
+    "-p",
+    "https",
+    "-p",
+    "luks",
+    "--features",
+    "luks/usage",
+    "--lib",
+    "--bins",
 ];
+/// And their tests that are booted.
+const BOOTED_TESTS: [&str; 4] = ["-q", "-p", "common", "--tests"];
 
 /// Runs every step.
 ///
@@ -70,6 +82,7 @@ pub fn run(project: &Project) -> Result {
     step(&mut project.loom_cargo(&[&clippy[..], &DENY].concat()))?;
     step(&mut kernel_clippy(project, &KERNEL))?;
     step(&mut kernel_clippy(project, &APPLICATIONS))?;
+    step(&mut kernel_clippy(project, &BOOTED_TESTS))?;
     let doc = ["host-doc", "-q", "--all-features"];
     step(host(&doc).env("RUSTDOCFLAGS", "-D warnings"))?;
     package(project)?;
