@@ -3,7 +3,7 @@
 //! For `./run.sh app https look=FOLDER`. The rule: the browser believes this server's key and no
 //! other, and reaches nothing else.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, thread, time::Duration};
 
 use super::trial::Trial;
 use crate::{
@@ -30,9 +30,11 @@ const QUIET: [&str; 9] = [
 ];
 /// How long the page may go on, so that its figures have changed.
 const BUDGET: &str = "--virtual-time-budget=5000";
-/// How much has happened before it is looked at.
-const CLIENTS: u32 = 16;
-const SECONDS: u32 = 3;
+/// Who is served meanwhile, and for how long: from before the first picture to after the last.
+const CLIENTS: u32 = 8;
+const SECONDS: u32 = 20;
+/// So that there is something to look at.
+const BEFORE: Duration = Duration::from_secs(4);
 
 /// Starts a server, gives it some work, and renders its page into the folder.
 ///
@@ -46,12 +48,27 @@ pub fn run(project: &Project, folder: &Path, machine: &str, words: &str) -> Resu
     fs::create_dir_all(folder)?;
     let built = Program::build(project, "https", Profile::Use)?;
     let trial = Trial::start(project, &built, machine, words)?;
-    trial.clients().handshakes(CLIENTS, SECONDS).or_else(fail)?;
     let key = trial.key_hash()?;
+    thread::scope(|scope| {
+        let clients = trial.clients();
+        let served = scope.spawn(move || clients.handshakes(CLIENTS, SECONDS));
+        thread::sleep(BEFORE);
+        let rendered = render(project, &browser, folder, &trial, &key);
+        match served.join() {
+            Ok(Ok(_)) => rendered,
+            Ok(Err(reason)) => fail(reason),
+            Err(_) => fail("the clients' thread panicked"),
+        }
+    })?;
+    trial.power_down().map(drop)
+}
+
+/// Renders the page at each width, with a browser that believes this key.
+fn render(project: &Project, browser: &Path, folder: &Path, trial: &Trial, key: &str) -> Result {
     for (width, height) in WIDTHS {
         let picture = folder.join(format!("https-{width}.png"));
         let mut command = project.host("timeout");
-        command.arg("60").arg(&browser).args(QUIET).arg(BUDGET);
+        command.arg("60").arg(browser).args(QUIET).arg(BUDGET);
         command.arg(format!("--ignore-certificate-errors-spki-list={key}"));
         command.arg(format!(
             "--user-data-dir={}",
@@ -65,5 +82,5 @@ pub fn run(project: &Project, folder: &Path, machine: &str, words: &str) -> Resu
         }
         say(format_args!("https: rendered {}", picture.display()));
     }
-    trial.power_down().map(drop)
+    Ok(())
 }

@@ -13,7 +13,7 @@ use crate::{
 
 /// How many virtual CPUs, how many clients at once, and for how long each turn.
 const CPUS: [u32; 3] = [1, 2, 4];
-const CLIENTS: u32 = 32;
+const CLIENTS: u32 = 16;
 const TURN_S: u32 = 5;
 const TURNS: u32 = 2;
 /// What signs.
@@ -21,7 +21,7 @@ const SIGNERS: [&str; 2] = ["device", "software"];
 /// Ticks of `/proc/*/stat` a second, on every Linux of today.
 const TICKS: f64 = 100.;
 
-/// Prints a table of the words `cpus=1,2,4`, `clients=32`, `seconds=5`, `turns=2`.
+/// Prints a table of the words `cpus=1,2,4`, `clients=16`, `seconds=5`, `turns=2`.
 ///
 /// # Errors
 ///
@@ -78,7 +78,7 @@ impl Asked {
             Some(("turns", value)) => self.turns = number(value)?,
             _ => {
                 return fail(format_args!(
-                    "bench https: '{word}': it takes cpus=1,2,4 clients=32 seconds=5 turns=2"
+                    "bench https: '{word}': it takes cpus=1,2,4 clients=16 seconds=5 turns=2"
                 ));
             }
         }
@@ -142,7 +142,11 @@ fn measure(project: &Project, program: &Program, cpus: u32, asked: &Asked) -> Re
 fn vcpu_seconds(server: &Trial) -> Result<f64> {
     let mut ticks = 0.;
     for thread in server.vcpu_threads()? {
-        let stat = fs::read_to_string(format!("/proc/{thread}/stat"))?;
+        let path = format!("/proc/{thread}/stat");
+        let stat = match fs::read_to_string(&path) {
+            Ok(stat) => stat,
+            Err(error) => return fail(format_args!("{path}: {error}")),
+        };
         // Behind the name, which may hold anything: user time is field 14, the system's 15.
         let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
         let times = fields.split_whitespace().skip(11).take(2);

@@ -105,7 +105,8 @@ impl<'a> Trial<'a> {
     /// Fails where QEMU does not say.
     pub fn vcpu_threads(&self) -> Result<Vec<u32>> {
         let answer = self.server.monitor().ask("query-cpus-fast", "{}")?;
-        let ids = answer.split("\"thread-id\": ").skip(1);
+        // Each CPU's properties hold a number of that name, too, which is its place in a core.
+        let ids = answer.split("{\"thread-id\": ").skip(1);
         let digits = ids.map(|rest| rest.split(|c: char| !c.is_ascii_digit()).next());
         Ok(digits.filter_map(|id| id?.parse().ok()).collect())
     }
