@@ -5,6 +5,7 @@
 //! | room | what it does |
 //! |---|---|
 //! | `pages` | which resources there are, and what stands on them |
+//! | `files` | which files an archive has |
 //! | `http` | requests and answers |
 //! | `tls` | rustls with RustCrypto's primitives, and a signature that is awaited |
 #![no_std]
@@ -14,6 +15,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod files;
 pub mod http;
 pub mod pages;
 #[cfg(test)]

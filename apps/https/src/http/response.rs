@@ -80,6 +80,13 @@ pub enum Body {
     Bytes(Vec<u8>),
     /// So many bytes of a [`pattern`], made while they are sent.
     Pattern(u64),
+    /// Bytes of the volume, read while they are sent.
+    Volume {
+        /// From here on.
+        offset: u64,
+        /// So many.
+        len_bytes: u64,
+    },
 }
 
 impl Body {
@@ -87,7 +94,7 @@ impl Body {
     pub fn len_bytes(&self) -> u64 {
         match self {
             Self::Bytes(bytes) => bytes.len() as u64,
-            Self::Pattern(len_bytes) => *len_bytes,
+            Self::Pattern(len_bytes) | Self::Volume { len_bytes, .. } => *len_bytes,
         }
     }
 }

@@ -6,6 +6,7 @@
 //! stream    TLS on a socket
 //! keeper    who signs, and what becomes of that when the device is recovered
 //! signers   sessions of the device with the key
+//! files     files of an encrypted disk
 //! counts    what is counted
 //! stop      the end, as workers hear of it
 //! ```
@@ -24,6 +25,7 @@
 //! | `shutdown=allowed` | | `POST /shutdown` ends the server, as the power button does |
 
 mod counts;
+mod files;
 mod keeper;
 mod serving;
 mod signers;
@@ -53,6 +55,7 @@ use kernel::{
 use virtio_crypto::{InterruptMode, Options};
 
 use self::{
+    files::Files,
     keeper::{InDevice, Keeper, read_files},
     serving::{PORT, Shared},
     signers::{Refused, Signers},
@@ -113,6 +116,7 @@ pub fn main() -> ! {
         Err(error) => exit::fail(format_args!("https: virtio-crypto: {error}")),
     };
     let sign = choice("sign", &["device", "software"]);
+    let files = device.as_ref().and_then(open_files);
     let (keeper, abilities) = match (sign, device) {
         ("software", _) => in_software(&key),
         (_, Some(device)) => in_device(device, &identity, &key),
@@ -127,7 +131,14 @@ pub fn main() -> ! {
         Ok(network) => network,
         Err(error) => exit::fail(format_args!("https: {error}")),
     };
-    serve(identity, keeper, abilities, network, sign)
+    serve(identity, keeper, abilities, network, files, sign)
+}
+
+fn open_files(device: &Arc<CryptoDevice>) -> Option<Files> {
+    match executor::block_on(Files::open(device)) {
+        Ok(files) => files,
+        Err(why) => exit::fail(format_args!("https: no files: {why}")),
+    }
 }
 
 fn in_software(key: &PrivateKey) -> (Keeper, Abilities) {
@@ -183,6 +194,7 @@ fn serve(
     keeper: Keeper,
     abilities: Abilities,
     network: Network,
+    files: Option<Files>,
     sign: &'static str,
 ) -> ! {
     let sockets = number_in("sockets", 96, 1..=512) as usize;
@@ -198,6 +210,7 @@ fn serve(
         network,
         keeper,
         machine,
+        files,
         identity,
         stop: Stop::new(sockets),
         handshake_ns: number_in("handshake", 10, 1..=600) * NS_PER_S,
@@ -229,8 +242,9 @@ fn serve(
     } = &shared.machine;
     println!(
         "https: listening address={} port={PORT} key={key} tls={tls} sign={sign} cpus={cpus} \
-         sockets={sockets} device=\"{device}\"",
+         sockets={sockets} files={} device=\"{device}\"",
         ADDRESSES.own,
+        shared.files.as_ref().map_or(0, Files::count),
     );
     executor::block_on(until_end(shared, button));
     println!("https: ending");

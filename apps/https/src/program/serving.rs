@@ -4,6 +4,7 @@ use alloc::{format, string::String, vec};
 
 use common::net::{Ended, Network, Peer, Sizes, Socket};
 use https::{
+    files,
     http::{self, Body, Method, Parsed, Request, Response, Status},
     pages::{self, Machine, Route},
     tls::{Identity, KeyKind, MAX_PLAIN_LEN, Seat, ToSign},
@@ -13,6 +14,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     counts::{self, COUNTS},
+    files::Files,
     keeper::Keeper,
     stop::Stop,
     stream::{Broken, Stream},
@@ -34,6 +36,7 @@ pub struct Shared {
     pub keeper: &'static Keeper,
     pub identity: Identity,
     pub machine: Machine,
+    pub files: Option<Files>,
     pub stop: Stop,
     pub handshake_ns: u64,
     pub idle_ns: u64,
@@ -237,8 +240,27 @@ impl Talk<'_> {
                 Response::text("the server ends\n".into())
             }
             Route::Shutdown => Response::status(Status::Forbidden),
-            Route::File(_) => Response::status(Status::NotFound),
+            Route::File(path) => self.file(&path),
         }
+    }
+
+    /// A file of the disk, or the list of them.
+    fn file(&self, path: &str) -> Response {
+        let missing = || Response::status(Status::NotFound);
+        let Some(all) = &self.shared.files else {
+            return missing();
+        };
+        if path.is_empty() {
+            return Response::text(all.list());
+        }
+        all.find(path).map_or_else(missing, |file| Response {
+            kind: files::kind_of(path),
+            body: Body::Volume {
+                offset: file.offset,
+                len_bytes: file.len_bytes,
+            },
+            ..Response::text(String::new())
+        })
     }
 
     async fn send(&mut self, answer: &Response, keeps: bool, is_head: bool) -> Result<(), Broken> {
@@ -250,16 +272,24 @@ impl Talk<'_> {
                 self.stream.write(&bytes).await?;
                 COUNTS.body_bytes.add(body.len() as u64);
             }
-            Body::Pattern(len_bytes) => {
+            body => {
                 self.stream.write(&bytes).await?;
                 let mut part = vec![0; MAX_PLAIN_LEN];
-                let mut offset = 0;
-                while offset < *len_bytes {
-                    let part_len = (*len_bytes - offset).min(part.len() as u64) as usize;
-                    http::pattern(offset, &mut part[..part_len]);
-                    self.stream.write(&part[..part_len]).await?;
+                let mut sent = 0;
+                while sent < body.len_bytes() {
+                    let part_len = (body.len_bytes() - sent).min(part.len() as u64) as usize;
+                    let part = &mut part[..part_len];
+                    match (body, &self.shared.files) {
+                        (Body::Volume { offset, .. }, Some(files)) => {
+                            // What was promised cannot be kept: the connection ends short.
+                            let read = files.read(offset + sent, part).await;
+                            read.map_err(Broken::Unread)?;
+                        }
+                        _ => http::pattern(sent, part),
+                    }
+                    self.stream.write(part).await?;
                     COUNTS.body_bytes.add(part_len as u64);
-                    offset += part_len as u64;
+                    sent += part_len as u64;
                 }
             }
         }

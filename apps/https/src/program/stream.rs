@@ -5,6 +5,8 @@ use core::fmt;
 use common::net::{Ended, Socket};
 use https::tls::{Connection, Failure, MAX_PLAIN_LEN, Seat, Wants};
 
+use luks::volume::VolumeError;
+
 use super::keeper::{Keeper, Unsigned};
 
 /// How long the other side may take to make room for what is sent.
@@ -21,6 +23,8 @@ pub enum Broken {
     Tls(Failure),
     /// There is no signature for it.
     Unsigned(Unsigned),
+    /// What it asked for cannot be read.
+    Unread(VolumeError),
 }
 
 impl fmt::Display for Broken {
@@ -29,6 +33,7 @@ impl fmt::Display for Broken {
             Self::Ended(ended) => ended.fmt(f),
             Self::Tls(failure) => failure.fmt(f),
             Self::Unsigned(unsigned) => unsigned.fmt(f),
+            Self::Unread(error) => error.fmt(f),
         }
     }
 }

@@ -193,13 +193,13 @@ const LUKS: House = House {
     unsafe_rooms: &[],
 };
 
-/// The program; what it sees, which nobody in here does; which resources there are; what they are
-/// asked for by; what that is wrapped in.
+/// The program; what it sees, which nobody in here does; which resources there are, and files; what
+/// they are asked for by; what that is wrapped in.
 const HTTPS: House = House {
     src: "apps/https/src",
     library: "https",
     roots: &["lib.rs", "main.rs"],
-    rooms: &["main", "program", "lib", "pages", "http", "tls"],
+    rooms: &["main", "program", "lib", "pages", "files", "http", "tls"],
     by_root: &[],
     unsafe_rooms: &[],
 };
