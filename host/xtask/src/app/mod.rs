@@ -3,7 +3,7 @@
 //! For `./run.sh app`. The rule: what is made here for a run, keys above all, lies in a folder of
 //! its own that only this user can read, and goes with the run.
 
-mod folder;
+pub mod folder;
 pub mod https;
 pub mod luks;
 pub mod program;

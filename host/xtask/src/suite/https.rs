@@ -1,63 +1,197 @@
 //! The HTTPS unikernel in QEMU, used as somebody would use it.
 //!
-//! The rule: a server is booted once, and each of its clients is a test.
+//! The rule: a server is booted once, and each of its clients is a test. What needs another machine
+//! has a server of its own.
+
+use std::fs;
 
 use super::part::Part;
 use crate::{
     app::{
+        folder::Folder,
         https::{
-            Trial,
-            clients::{CHECKS, Verdict, at_once},
+            Disk, ECDSA, Given, Trial,
+            clients::{CHECKS, Verdict, at_once, ecdsa_alone, files, tls_1_3},
         },
+        luks::images::{Container, Format},
         program::{Profile, Program},
     },
+    boot::{machine::Variables, own},
+    child,
     files::program,
-    report::{Failure, Result},
+    project::Project,
+    qemu,
+    report::{Failure, Result, fail},
 };
 
 /// The machine of the tests' servers.
 const SERVER: &str = "smp=2 mem=256M";
+/// The same, with the project's own device.
+const WITH_OWN: &str = "smp=2 mem=256M own=";
+/// What clients need.
+const PROGRAMS: [&str; 3] = ["openssl", "curl", "python3"];
+
+/// It ends in order, though a client keeps its connection.
+const IN_ORDER: &str = "https_ends_in_order";
+
+/// A test with a server of its own.
+struct Alone {
+    test: &'static str,
+    needs: Needs,
+    run: fn(&Bench) -> Result,
+}
+
+/// What such a test needs beside clients.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Needs {
+    Nothing,
+    /// A QEMU of which the project's own device is one, and which has no RSA itself.
+    NewQemu,
+    ImageTools,
+}
+
+const ALONE: &[Alone] = &[
+    Alone {
+        test: "https_device_is_recovered_while_serving",
+        needs: Needs::Nothing,
+        run: |bench| {
+            let trial = bench.start(bench.given(SERVER, "recover=300"))?;
+            told(at_once(&trial.clients(), 16, 12))?;
+            ends_in_order(trial)
+        },
+    },
+    Alone {
+        test: "https_files_of_an_encrypted_disk",
+        needs: Needs::ImageTools,
+        run: |bench| {
+            let archive = bench.archive()?;
+            let container = Container::with(Format::Luks1, archive)?;
+            let mut given = bench.given(SERVER, "");
+            given.disk = Some(Disk {
+                image: container.image(),
+                passphrase: container.passphrase(),
+            });
+            let trial = bench.start(given)?;
+            told(files(&trial.clients(), FILE, &content()))?;
+            ends_in_order(trial)
+        },
+    },
+    Alone {
+        test: "https_tls_1_3_by_pss_on_our_device",
+        needs: Needs::NewQemu,
+        run: |bench| {
+            let trial = bench.start(bench.given(WITH_OWN, ""))?;
+            told(tls_1_3(&trial.clients()))?;
+            ends_in_order(trial)
+        },
+    },
+    Alone {
+        test: "https_ecdsa_on_our_device",
+        needs: Needs::NewQemu,
+        run: |bench| {
+            let mut given = bench.given(WITH_OWN, "");
+            given.key_kind = ECDSA;
+            let trial = bench.start(given)?;
+            told(tls_1_3(&trial.clients()))?;
+            told(ecdsa_alone(&trial.clients()))?;
+            ends_in_order(trial)
+        },
+    },
+    Alone {
+        test: "https_device_without_rsa_is_told",
+        needs: Needs::NewQemu,
+        run: |bench| match bench.start(bench.given(SERVER, "")) {
+            Ok(_) => fail("expected: a refusal\ngot: a server that listens"),
+            Err(failure) if failure.reason().contains("sign=software") => Ok(()),
+            Err(failure) => fail(format_args!(
+                "expected: a line that names sign=software\ngot: {}",
+                failure.reason()
+            )),
+        },
+    },
+];
+
+/// A file of the archive, and what is in it.
+const FILE: &str = "some/file.bin";
+
+fn content() -> Vec<u8> {
+    (0..200_000u32).map(|i| (i % 241) as u8).collect()
+}
+
+/// The program of the tests, and the machine's variables.
+struct Bench<'a> {
+    project: &'a Project,
+    program: &'a Program,
+    variables: Variables,
+}
+
+impl<'a> Bench<'a> {
+    fn given(&self, machine: &str, words: &str) -> Given {
+        Given {
+            variables: self.variables.clone(),
+            ..Given::new(self.project, machine, words)
+        }
+    }
+
+    fn start(&self, given: Given) -> Result<Trial<'a>> {
+        Trial::start(self.project, self.program, given)
+    }
+
+    /// Makes a tar archive with one file.
+    fn archive(&self) -> Result<Vec<u8>> {
+        let folder = Folder::new("archive")?;
+        fs::create_dir(folder.path("some"))?;
+        fs::write(folder.path(FILE), content())?;
+        let mut tar = self.project.host("tar");
+        tar.arg("-C").arg(folder.root()).args(["-cf"]);
+        tar.arg(folder.path("archive.tar")).arg("some");
+        let ended = child::capture(&mut tar)?;
+        if ended.status != 0 {
+            return fail(ended.output);
+        }
+        let mut archive = fs::read(folder.path("archive.tar"))?;
+        archive.resize(archive.len().next_multiple_of(1 << 20), 0);
+        Ok(archive)
+    }
+}
 
 pub fn run(part: &mut Part) -> Result {
-    let of_clients = CHECKS.iter().map(|check| check.test);
-    let all: Vec<_> = of_clients.chain([IN_ORDER, RECOVERED]).collect();
+    let of_clients = CHECKS.iter().map(|check| check.test).chain([IN_ORDER]);
+    let all: Vec<_> = of_clients
+        .chain(ALONE.iter().map(|alone| alone.test))
+        .collect();
     let Some(wanted) = part.begin_with(&all, |test| test) else {
         return Ok(());
     };
-    let programs = ["openssl", "curl", "python3"];
-    if programs.iter().any(|name| program(name).is_none()) {
+    if PROGRAMS.iter().any(|name| program(name).is_none()) {
         wanted.iter().for_each(|test| part.leave_out(test));
         return Ok(());
     }
-    let server = Program::build(part.project, "https", Profile::Tests)?;
     let is_wanted = |test: &str| wanted.iter().any(|wanted| **wanted == test);
-    if wanted.iter().any(|test| **test != RECOVERED) {
-        serve(part, &server, is_wanted);
+    let program = Program::build(part.project, "https", Profile::Tests)?;
+    let is_of_clients = |test: &&&&str| !ALONE.iter().any(|alone| alone.test == ***test);
+    if wanted.iter().any(|test| is_of_clients(&test)) {
+        serve(part, &program, is_wanted);
     }
-    if is_wanted(RECOVERED) {
-        let project = part.project;
-        part.check(RECOVERED, || {
-            recovered(Trial::start(project, &server, SERVER, "recover=300"))
-        });
+    for alone in ALONE.iter().filter(|alone| is_wanted(alone.test)) {
+        run_alone(part, &program, alone)?;
     }
     Ok(())
 }
 
-/// It ends in order, though a client keeps its connection.
-const IN_ORDER: &str = "https_ends_in_order";
-/// The device is recovered again and again, and no client fails.
-const RECOVERED: &str = "https_device_is_recovered_while_serving";
-
 /// Boots one server, lets its clients come one after the other, and ends it.
-fn serve(part: &mut Part, server: &Program, is_wanted: impl Fn(&str) -> bool) {
+fn serve(part: &mut Part, program: &Program, is_wanted: impl Fn(&str) -> bool) {
     let checks = CHECKS.iter().filter(|check| is_wanted(check.test));
-    let trial = match Trial::start(part.project, server, SERVER, "") {
+    let given = Given::new(part.project, SERVER, "");
+    let trial = match Trial::start(part.project, program, given) {
         Ok(trial) => trial,
         Err(failure) => {
             let of_clients = checks.map(|check| check.test);
             let in_order = Some(IN_ORDER).filter(|test| is_wanted(test));
             for test in of_clients.chain(in_order) {
-                part.check(test, || Err(said(&failure)));
+                part.check(test, || {
+                    verdict(Err(Failure::Because(failure.reason().to_owned())))
+                });
             }
             return;
         }
@@ -66,24 +200,53 @@ fn serve(part: &mut Part, server: &Program, is_wanted: impl Fn(&str) -> bool) {
         part.check(check.test, || (check.run)(&trial.clients()));
     }
     if is_wanted(IN_ORDER) {
-        part.check(IN_ORDER, || ends_in_order(trial));
+        part.check(IN_ORDER, || verdict(ends_in_order(trial)));
     }
 }
 
-fn said(failure: &Failure) -> String {
-    failure.reason().to_owned()
+fn run_alone(part: &mut Part, program: &Program, alone: &Alone) -> Result {
+    let project = part.project;
+    let mut variables = Variables::read(project);
+    match alone.needs {
+        Needs::Nothing => {}
+        Needs::ImageTools if Format::Luks1.missing_tool().is_some() => {
+            part.leave_out("luks_images_of_others");
+            return Ok(());
+        }
+        Needs::ImageTools => {}
+        Needs::NewQemu => {
+            let Ok(qemu) = qemu::with_device(project, own::QEMU_DEVICE) else {
+                part.leave_out(&format!("device_of_our_own: {}", alone.test));
+                return Ok(());
+            };
+            own::build(project)?;
+            // Where the program is may be known only now.
+            variables = Variables::read(project).with("QEMU", &qemu);
+        }
+    }
+    let bench = Bench {
+        project,
+        program,
+        variables,
+    };
+    part.check(alone.test, || verdict((alone.run)(&bench)));
+    Ok(())
 }
 
-fn ends_in_order(trial: Trial) -> Verdict {
-    let printed = trial.power_down().map_err(|failure| said(&failure))?;
+fn verdict(outcome: Result) -> Verdict {
+    outcome.map_err(|failure| failure.reason().to_owned())
+}
+
+fn told(verdict: Verdict) -> Result {
+    verdict.map_err(Failure::Because)
+}
+
+fn ends_in_order(trial: Trial) -> Result {
+    let printed = trial.power_down()?;
     if printed.lines().any(|line| line.trim_end() == "https: pass") {
         return Ok(());
     }
-    Err(format!("expected: the line https: pass\ngot: {printed}"))
-}
-
-fn recovered(trial: Result<Trial>) -> Verdict {
-    let trial = trial.map_err(|failure| said(&failure))?;
-    at_once(&trial.clients(), 16, 12)?;
-    ends_in_order(trial)
+    fail(format_args!(
+        "expected: the line https: pass\ngot: {printed}"
+    ))
 }

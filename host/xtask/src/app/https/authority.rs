@@ -24,18 +24,23 @@ pub struct Identity {
     pub authority: Option<PathBuf>,
 }
 
+/// A kind of key, as `openssl req` takes it.
+pub const RSA: &str = "rsa:2048";
+/// ECDSA over P-256.
+pub const ECDSA: &str = "ec -pkeyopt ec_paramgen_curve:P-256";
+
 /// What the server's certificate is for.
 const SERVER: &str = "basicConstraints=CA:FALSE\n\
     keyUsage=digitalSignature\n\
     extendedKeyUsage=serverAuth\n\
     subjectAltName=DNS:localhost,IP:127.0.0.1\n";
 
-/// Makes an authority, and a certificate for `localhost` with an RSA key of 2048 bits.
+/// Makes an authority, and a certificate for `localhost` with a key of this kind.
 ///
 /// # Errors
 ///
 /// Fails with what openssl says.
-pub fn make(project: &Project, folder: &Path) -> Result<Identity> {
+pub fn make(project: &Project, folder: &Path, key_kind: &str) -> Result<Identity> {
     let openssl = |line: &str, paths: &[(&str, &Path)]| {
         let mut command = project.host("openssl");
         command.current_dir(folder);
@@ -59,7 +64,7 @@ pub fn make(project: &Project, folder: &Path) -> Result<Identity> {
         &[("-keyout", &authority_key), ("-out", &authority)],
     )?;
     openssl(
-        "req -newkey rsa:2048 -sha256 -nodes -subj /CN=localhost -out server.csr",
+        &format!("req -newkey {key_kind} -sha256 -nodes -subj /CN=localhost -out server.csr"),
         &[("-keyout", &key)],
     )?;
     fs::write(folder.join("server.ext"), SERVER)?;

@@ -5,7 +5,7 @@
 
 use std::{fs, path::Path, thread, time::Duration};
 
-use super::trial::Trial;
+use super::trial::{Given, Trial};
 use crate::{
     app::program::{Profile, Program},
     child,
@@ -47,7 +47,7 @@ pub fn run(project: &Project, folder: &Path, machine: &str, words: &str) -> Resu
     };
     fs::create_dir_all(folder)?;
     let built = Program::build(project, "https", Profile::Use)?;
-    let trial = Trial::start(project, &built, machine, words)?;
+    let trial = Trial::start(project, &built, Given::new(project, machine, words))?;
     let key = trial.key_hash()?;
     thread::scope(|scope| {
         let clients = trial.clients();

@@ -4,7 +4,7 @@
 
 use std::fs;
 
-use super::trial::Trial;
+use super::trial::{Given, Trial};
 use crate::{
     app::program::{Profile, Program},
     project::Project,
@@ -96,7 +96,10 @@ struct Sum {
 
 fn measure(project: &Project, program: &Program, cpus: u32, asked: &Asked) -> Result {
     let machine = format!("smp={cpus} mem=512M");
-    let start = |signer: &&str| Trial::start(project, program, &machine, &format!("sign={signer}"));
+    let start = |signer: &&str| {
+        let given = Given::new(project, &machine, &format!("sign={signer}"));
+        Trial::start(project, program, given)
+    };
     let servers: Vec<_> = SIGNERS.iter().map(start).collect::<Result<_>>()?;
     let mut sums: [Sum; 2] = Default::default();
     for _ in 0..asked.turns {

@@ -31,7 +31,9 @@ use crate::{
 use authority::Identity;
 use server::{Plan, Server};
 
-pub use trial::Trial;
+pub use authority::ECDSA;
+pub use server::Disk;
+pub use trial::{Given, Trial};
 
 /// The machine: two CPUs, and memory for connections.
 const MACHINE: &str = "smp=2 mem=512M timeout=86400";
@@ -44,6 +46,8 @@ struct Words {
     port: u16,
     /// Certificate and key that somebody has.
     given: Option<(PathBuf, PathBuf)>,
+    /// The disk whose files are served.
+    disk: Option<Disk>,
     /// Where to put pictures of the page, instead of serving.
     look: Option<PathBuf>,
     /// The rest, for the guest.
@@ -53,9 +57,11 @@ struct Words {
 impl Words {
     fn read(words: &[String]) -> Result<Self> {
         let (mut certificate, mut key) = (None, None);
+        let (mut image, mut passphrase) = (None, None);
         let mut asked = Self {
             port: PORT,
             given: None,
+            disk: None,
             look: None,
             guest: Vec::new(),
         };
@@ -67,12 +73,14 @@ impl Words {
                 },
                 Some(("certificate", path)) => certificate = Some(existing(word, path)?),
                 Some(("key", path)) => key = Some(existing(word, path)?),
+                Some(("disk", path)) => image = Some(existing(word, path)?),
+                Some(("passphrase", path)) => passphrase = Some(existing(word, path)?),
                 Some(("look", folder)) if !folder.is_empty() => asked.look = Some(folder.into()),
                 Some(("sign" | "sockets" | "idle", _)) => asked.guest.push(word.clone()),
                 _ => {
                     return fail(format_args!(
-                        "app https: '{word}': it takes port=N, certificate=FILE and key=FILE, \
-                         sign=device|software, sockets=N, idle=SECONDS, look=FOLDER"
+                        "app https: '{word}': it takes port=N, certificate=FILE and key=FILE, disk=FILE \
+                         and passphrase=FILE, sign=device|software, sockets=N, idle=SECONDS, look=FOLDER"
                     ));
                 }
             }
@@ -81,6 +89,11 @@ impl Words {
             (None, None) => None,
             (Some(certificate), Some(key)) => Some((certificate, key)),
             _ => return fail("app https: certificate=FILE and key=FILE belong together"),
+        };
+        asked.disk = match (image, passphrase) {
+            (None, None) => None,
+            (Some(image), Some(passphrase)) => Some(Disk { image, passphrase }),
+            _ => return fail("app https: disk=FILE and passphrase=FILE belong together"),
         };
         Ok(asked)
     }
@@ -121,11 +134,11 @@ pub fn run(project: &Project, words: &[String]) -> Result {
     let plan = Plan {
         port: asked.port,
         identity,
+        disk: asked.disk,
         words: asked.guest.join(" "),
         machine: MACHINE.to_owned(),
         variables,
         folder: folder.root().to_owned(),
-        arguments: Vec::new(),
         show: Show::All,
     };
     let mut server = Server::start(&built, plan)?;
@@ -146,7 +159,7 @@ fn throw_away(project: &Project, folder: &Path) -> Result<Identity> {
     if program("openssl").is_none() {
         setup::install(project, "no openssl to make a certificate", &["openssl"])?;
     }
-    authority::make(project, folder)
+    authority::make(project, folder, authority::RSA)
 }
 
 /// Returns the line by which a client reaches the server.

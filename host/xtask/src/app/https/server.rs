@@ -29,6 +29,8 @@ pub struct Plan {
     /// Of this host, where it is reached.
     pub port: u16,
     pub identity: Identity,
+    /// The disk whose files are served, if there is one.
+    pub disk: Option<Disk>,
     /// Words of the guest's command line.
     pub words: String,
     /// Words of its machine.
@@ -36,9 +38,14 @@ pub struct Plan {
     pub variables: Variables,
     /// Where the monitor's socket is to be.
     pub folder: PathBuf,
-    /// More arguments of QEMU's.
-    pub arguments: Vec<String>,
     pub show: Show,
+}
+
+/// An image of a LUKS container, and the file that has its passphrase.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Disk {
+    pub image: PathBuf,
+    pub passphrase: PathBuf,
 }
 
 type Ended = Result<(Run, Option<String>)>;
@@ -144,23 +151,29 @@ fn arguments(plan: &Plan) -> Vec<String> {
     let port = plan.port;
     let file = |name: &str, path: &Path| {
         let path = option_value(path);
-        [
-            "-fw_cfg".to_owned(),
-            format!("name=opt/https/{name},file={path}"),
-        ]
+        let file = format!("name=opt/https/{name},file={path}");
+        ["-fw_cfg".to_owned(), file]
     };
     let network = [
         "-netdev".to_owned(),
         format!("user,id=net,hostfwd=tcp:127.0.0.1:{port}-10.0.2.15:443"),
         "-device".to_owned(),
-        // Nothing is booted from the network. `virtio-drivers` has no barrier between its store
-        // and its look at the event index, so a kick could get lost.
-        "virtio-net-pci,netdev=net,disable-legacy=on,event_idx=off,romfile=".to_owned(),
+        // Nothing is booted from the network.
+        "virtio-net-pci,netdev=net,disable-legacy=on,romfile=".to_owned(),
     ];
     let key = file("key", &plan.identity.key);
     let certificate = file("certificate", &plan.identity.certificate);
     let mut arguments = [&key[..], &certificate, &network].concat();
-    arguments.extend(plan.arguments.iter().cloned());
+    if let Some(disk) = &plan.disk {
+        let image = option_value(&disk.image);
+        arguments.extend([
+            "-drive".to_owned(),
+            format!("if=none,id=files,format=raw,readonly=on,file={image}"),
+            "-device".to_owned(),
+            "virtio-blk-pci,drive=files".to_owned(),
+        ]);
+        arguments.extend(file("passphrase", &disk.passphrase));
+    }
     arguments
 }
 

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use super::{
     authority::{self, Identity},
     clients::Clients,
-    server::{Plan, Server, free_port},
+    server::{Disk, Plan, Server, free_port},
 };
 use crate::{
     app::{folder::Folder, program::Program},
@@ -16,6 +16,32 @@ use crate::{
     project::Project,
     report::{Result, fail},
 };
+
+/// What a server of the tests is given, beside its certificate.
+#[derive(Clone, Debug)]
+pub struct Given {
+    /// Words of its machine.
+    pub machine: String,
+    /// Words of the guest's command line.
+    pub words: String,
+    pub variables: Variables,
+    /// The certificate's key.
+    pub key_kind: &'static str,
+    pub disk: Option<Disk>,
+}
+
+impl Given {
+    /// A machine and words, with an RSA key and no disk.
+    pub fn new(project: &Project, machine: &str, words: &str) -> Self {
+        Self {
+            machine: machine.to_owned(),
+            words: words.to_owned(),
+            variables: Variables::read(project),
+            key_kind: authority::RSA,
+            disk: None,
+        }
+    }
+}
 
 /// A server, and all that its clients need.
 #[derive(Debug)]
@@ -29,30 +55,25 @@ pub struct Trial<'a> {
 }
 
 impl<'a> Trial<'a> {
-    /// Starts one on this machine, with these words for the guest.
+    /// Starts one.
     ///
     /// # Errors
     ///
     /// Fails with the reason why it does not listen.
-    pub fn start(
-        project: &'a Project,
-        program: &Program,
-        machine: &str,
-        words: &str,
-    ) -> Result<Self> {
+    pub fn start(project: &'a Project, program: &Program, given: Given) -> Result<Self> {
         let folder = Folder::new("https")?;
         let of_stranger = folder.path("stranger");
         std::fs::create_dir(&of_stranger)?;
-        let stranger = authority::make(project, &of_stranger)?;
-        let identity = authority::make(project, folder.root())?;
+        let stranger = authority::make(project, &of_stranger, authority::RSA)?;
+        let identity = authority::make(project, folder.root(), given.key_kind)?;
         let plan = Plan {
             port: free_port()?,
             identity: identity.clone(),
-            words: words.to_owned(),
-            machine: machine.to_owned(),
-            variables: Variables::read(project),
+            disk: given.disk,
+            words: given.words,
+            machine: given.machine,
+            variables: given.variables,
             folder: folder.root().to_owned(),
-            arguments: Vec::new(),
             show: Show::Nothing,
         };
         Ok(Self {

@@ -94,7 +94,15 @@ impl Container {
     /// Fails when the tool does.
     pub fn make(format: Format, content_len: u64) -> Result<Self> {
         let word = |at: u64| at.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes();
-        let content: Vec<u8> = (1..=content_len / 8).flat_map(word).collect();
+        Self::with(format, (1..=content_len / 8).flat_map(word).collect())
+    }
+
+    /// Makes one with this content, whole sectors of 4 KiB.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the tool does.
+    pub fn with(format: Format, content: Vec<u8>) -> Result<Self> {
         let container = Self {
             folder: Folder::new("luks")?,
             format,

@@ -8,6 +8,7 @@ mod reach;
 mod rude;
 
 pub use many::at_once;
+pub use polite::{ecdsa_alone, files, tls_1_3};
 pub use reach::{Clients, Verdict};
 
 /// A check, which is a test.

@@ -109,3 +109,51 @@ pub fn signature(clients: &Clients) -> Verdict {
     let got = clients.run(&mut openssl)?;
     expect(got.output.contains("Verified OK"), "Verified OK", &got)
 }
+
+/// TLS 1.3, which takes a signature that TLS 1.2's padding is not enough for.
+///
+/// # Errors
+///
+/// Fails with what it got.
+pub fn tls_1_3(clients: &Clients) -> Verdict {
+    let got = clients.s_client(&["-tls1_3"])?;
+    let is_right = got.output.contains("Verify return code: 0") && got.output.contains("TLSv1.3");
+    expect(is_right, "TLS 1.3, verified", &got)?;
+    if clients.metric("https_signatures_total")? < 1.0 {
+        return Err("expected: a signature of the device's\ngot: none".to_owned());
+    }
+    status_page(clients)
+}
+
+/// A client that takes ECDSA's signatures alone.
+///
+/// # Errors
+///
+/// Fails with what it got.
+pub fn ecdsa_alone(clients: &Clients) -> Verdict {
+    let got = clients.s_client(&["-tls1_2", "-sigalgs", "ECDSA+SHA256"])?;
+    let is_right =
+        got.output.contains("Verify return code: 0") && got.output.contains("ECDHE-ECDSA-");
+    expect(is_right, "TLS 1.2 by ECDHE-ECDSA, verified", &got)
+}
+
+/// A file of the encrypted disk comes as it was put there, and one that is not there does not.
+///
+/// # Errors
+///
+/// Fails with what it got.
+pub fn files(clients: &Clients, name: &str, content: &[u8]) -> Verdict {
+    let copy = clients.identity.key.with_file_name("copy");
+    let path = format!("/files/{name}");
+    let words = ["--fail", "--output", &copy.display().to_string()];
+    let got = clients.curl(&words, &path)?;
+    let is_right = fs::read(&copy).is_ok_and(|copy| copy == content);
+    expect(
+        got.status == 0 && is_right,
+        "the file as it is on the disk",
+        &got,
+    )?;
+    let code = ["--output", "/dev/null", "--write-out", "%{http_code}"];
+    let none = clients.curl(&code, "/files/some/other")?;
+    expect(none.output == "404", "404", &none)
+}
