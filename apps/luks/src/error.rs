@@ -51,6 +51,13 @@ pub enum Refusal {
     },
     /// No key slot is in use: nothing can open the container any more.
     NoKeySlot,
+    /// There is no memory for it.
+    OutOfMemory {
+        /// What asks for memory.
+        what: &'static str,
+        /// How much it asks for.
+        needed_kib: u64,
+    },
 }
 
 /// What is at the start of a disk that has no LUKS header.
@@ -79,11 +86,6 @@ pub enum Error<E> {
         tried: usize,
         /// One that could not, by its number, and why.
         not_tried: Option<(usize, Refusal)>,
-    },
-    /// There is no memory for what a key derivation asks for.
-    OutOfMemory {
-        /// How much it asks for.
-        needed_kib: u64,
     },
 }
 
@@ -117,6 +119,9 @@ impl fmt::Display for Refusal {
             } => write!(f, "{field} is {value}: {least} to {most} are accepted"),
             Self::Damaged { what } => write!(f, "damaged header: {what}"),
             Self::NoKeySlot => write!(f, "no key slot is in use"),
+            Self::OutOfMemory { what, needed_kib } => {
+                write!(f, "no memory for the {needed_kib} KiB that {what} asks for")
+            }
         }
     }
 }
@@ -142,12 +147,6 @@ impl<E: fmt::Display> fmt::Display for Error<E> {
                     Some((slot, refusal)) => write!(f, "; slot {slot} was not tried: {refusal}"),
                     None => Ok(()),
                 }
-            }
-            Self::OutOfMemory { needed_kib } => {
-                write!(
-                    f,
-                    "no memory for the {needed_kib} KiB that a key slot asks for"
-                )
             }
         }
     }

@@ -9,11 +9,7 @@ use core::{fmt, ops::RangeInclusive};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use zeroize::Zeroize;
 
-use crate::{
-    error::{Error, Refusal},
-    fields::in_range,
-    hash::Hash,
-};
+use crate::{error::Refusal, fields::in_range, hash::Hash};
 
 /// Bytes of a salt. Argon2 wants eight; a header has no room for many.
 const SALT_LEN: RangeInclusive<u64> = 8..=1024;
@@ -115,8 +111,8 @@ impl Kdf {
     ///
     /// # Errors
     ///
-    /// [`Error::OutOfMemory`].
-    pub(crate) fn derive<E>(&self, passphrase: &[u8], key: &mut [u8]) -> Result<(), Error<E>> {
+    /// [`Refusal::OutOfMemory`].
+    pub(crate) fn derive(&self, passphrase: &[u8], key: &mut [u8]) -> Result<(), Refusal> {
         match self {
             Self::Pbkdf2 {
                 hash,
@@ -145,7 +141,8 @@ impl Kdf {
                 let mut memory = Vec::new();
                 let blocks = params.block_count();
                 if memory.try_reserve_exact(blocks).is_err() {
-                    return Err(Error::OutOfMemory {
+                    return Err(Refusal::OutOfMemory {
+                        what: "a key slot",
                         needed_kib: (*memory_kib).into(),
                     });
                 }
@@ -154,7 +151,7 @@ impl Kdf {
                 let outcome =
                     argon2.hash_password_into_with_memory(passphrase, salt, key, &mut memory);
                 memory.iter_mut().for_each(Zeroize::zeroize);
-                Ok(outcome.map_err(refused)?)
+                outcome.map_err(refused)
             }
         }
     }

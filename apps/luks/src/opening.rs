@@ -50,17 +50,21 @@ pub async fn unlock<M: Machine>(
 ) -> Result<Opened, Error<M::Error>> {
     let (mut tried, mut not_tried) = (0, None);
     for (number, slot) in &header.slots {
-        let slot = match slot {
-            Ok(slot) => slot,
-            Err(refusal) => {
-                not_tried.get_or_insert((*number, refusal.clone()));
-                continue;
-            }
+        let slot_tried = match slot {
+            Ok(slot) => try_slot(machine, header, slot, passphrase).await,
+            Err(refusal) => Err(refusal.clone().into()),
         };
-        tried += 1;
-        if let Some(key) = try_slot(machine, header, slot, passphrase).await? {
-            let slot = *number;
-            return Ok(Opened { key, slot });
+        match slot_tried {
+            Ok(Some(key)) => {
+                let slot = *number;
+                return Ok(Opened { key, slot });
+            }
+            Ok(None) => tried += 1,
+            // Another one may ask for less memory.
+            Err(Error::Header(refusal)) => {
+                not_tried.get_or_insert((*number, refusal));
+            }
+            Err(error) => return Err(error),
         }
     }
     Err(match (tried, not_tried) {

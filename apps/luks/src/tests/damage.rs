@@ -7,7 +7,10 @@ use super::{
     maker::{AREA, COPY_LEN},
     try_open,
 };
-use crate::{error::Error, hash::Hash};
+use crate::{
+    error::{Error, Refusal},
+    hash::Hash,
+};
 
 /// Opens what may be damaged; panics if another key comes of it. Tells whether it opened.
 fn opens_rightly_if_at_all(image: Vec<u8>, what: &dyn Fn() -> String) -> bool {
@@ -21,7 +24,7 @@ fn opens_rightly_if_at_all(image: Vec<u8>, what: &dyn Fn() -> String) -> bool {
             assert!(volume.sectors() > 0, "{}", what());
             true
         }
-        Err(Error::Machine(_) | Error::OutOfMemory { .. }) => {
+        Err(Error::Machine(_) | Error::Header(Refusal::OutOfMemory { .. })) => {
             panic!("{}: neither the disk nor memory has failed", what())
         }
         Err(error) => {

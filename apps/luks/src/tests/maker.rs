@@ -165,9 +165,7 @@ pub fn luks2_of_text(text: &[u8], kdf: &Value) -> Vec<u8> {
         }
     };
     let derivation = derivation.expect("a key derivation");
-    derivation
-        .derive::<()>(PASSPHRASE, &mut area_key)
-        .expect("a key");
+    derivation.derive(PASSPHRASE, &mut area_key).expect("a key");
     let mut material = split(Hash::Sha256, &KEY);
     xts(&area_key, &mut material, true);
     image[AREA..AREA + material.len()].copy_from_slice(&material);

@@ -7,12 +7,15 @@ use serde_json::json;
 use super::{
     KEY, MemoryDisk, PASSPHRASE, Trouble, maker,
     maker::{AREA, COPY_LEN, LUKS1_VOLUME, LUKS2_VOLUME, VOLUME_LEN},
+    memory::now,
     try_open,
 };
 use crate::{
     error::{Error, Found, Refusal},
     hash::Hash,
     header::{HeaderCopy, Version},
+    kdf::Limits,
+    opening::open,
 };
 
 fn luks2() -> Vec<u8> {
@@ -104,6 +107,35 @@ fn wrong_passphrase_is_told_from_damage() {
             assert_eq!(try_open(&disk, wrong).unwrap_err(), expected);
         }
     }
+}
+
+#[test]
+fn slot_without_memory_hides_no_other() {
+    const NEEDED_KIB: u32 = u32::MAX;
+    let has_it = Vec::<[u8; 1024]>::new().try_reserve_exact(NEEDED_KIB as usize);
+    assert!(has_it.is_err(), "this host promises memory that it has not");
+    let mut text = maker::metadata(maker::pbkdf2(), 512);
+    let mut slot = text["keyslots"]["5"].clone();
+    slot["kdf"] = json!({ "type": "argon2id", "time": 1, "memory": NEEDED_KIB, "cpus": 1 });
+    slot["kdf"]["salt"] = text["keyslots"]["5"]["kdf"]["salt"].clone();
+    text["keyslots"]["1"] = slot;
+    text["digests"]["0"]["keyslots"] = json!(["1", "5"]);
+    let limits = Limits {
+        memory_kib: NEEDED_KIB,
+        work_kib: NEEDED_KIB.into(),
+        ..Limits::default()
+    };
+    let disk = MemoryDisk::new(maker::luks2(&text));
+    assert_eq!(now(open(&disk, PASSPHRASE, &limits)).unwrap().1.slot, 5);
+    let wrong = now(open(&disk, b"wrong", &limits)).unwrap_err().to_string();
+    let told = "none of 1 key slots; slot 1 was not tried: no memory for the 4294967295 KiB";
+    assert!(wrong.contains(told), "{wrong}");
+    // Where it is the only one, that is the reason.
+    text["digests"]["0"]["keyslots"] = json!(["1"]);
+    let disk = MemoryDisk::new(maker::luks2(&text));
+    let only = now(open(&disk, PASSPHRASE, &limits)).unwrap_err();
+    let refused = matches!(only, Error::Header(Refusal::OutOfMemory { .. }));
+    assert!(refused, "{only}");
 }
 
 #[test]

@@ -121,9 +121,10 @@ async fn read_copy<M: Machine>(
     )?)?;
     let mut bytes = Vec::new();
     if bytes.try_reserve_exact(len_bytes as usize).is_err() {
-        return Err(Error::OutOfMemory {
+        Err(Refusal::OutOfMemory {
+            what: "a header",
             needed_kib: len_bytes / 1024,
-        });
+        })?;
     }
     bytes.resize(len_bytes as usize, 0);
     read_at(machine, offset, &mut bytes).await?;
