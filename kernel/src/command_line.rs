@@ -4,10 +4,14 @@
 //!
 //! | word | |
 //! |---|---|
-//! | `messages=asynchronous` | crypto devices are processes of their own ([`crypto`](crate::crypto)) |
+//! | `messages=asynchronous` | crypto devices are processes of their own, see [`crypto`] |
 //! | `framing=fields` | and want a descriptor a field |
-//! | `heap=64` | MiB of the heap, instead of an eighth of memory ([`memory::heap`](crate::memory::heap)) |
-//! | `tasks=4096` | live tasks of a CPU at most ([`task`](crate::task)) |
+//! | `heap=64` | MiB of the heap, instead of an eighth of memory, see [`memory::heap`] |
+//! | `tasks=4096` | live tasks of a CPU at most, see [`task`] |
+//!
+//! [`crypto`]: crate::crypto
+//! [`memory::heap`]: crate::memory::heap
+//! [`task`]: crate::task
 //!
 //! For programs. The one rule: a word that nobody knows ends the run ([`expect`]).
 

@@ -127,12 +127,11 @@ fn measure(project: &Project, program: &Program, cpus: u32, asked: &Asked) -> Re
                 .get(place)
                 .map_or(0., |us| *us as f64 / 1000.)
         };
+        let rate = format!("{cpus:>5}  {signer:<9} {:>12.0}", count / sum.seconds);
+        let latencies = [0.5, 0.95, 0.99].map(|share| format!("{:>7.1}", percentile(share)));
         println!(
-            "{cpus:>5}  {signer:<9} {:>12.0} {:>7.1} {:>7.1} {:>7.1} {:>14.2} {:>8.0}% {in_flight:>9}",
-            count / sum.seconds,
-            percentile(0.5),
-            percentile(0.95),
-            percentile(0.99),
+            "{rate} {} {:>14.2} {:>8.0}% {in_flight:>9}",
+            latencies.join(" "),
             1000. * sum.vcpu_seconds / count,
             100. * sum.vcpu_seconds / sum.seconds,
         );

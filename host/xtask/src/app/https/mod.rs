@@ -79,8 +79,9 @@ impl Words {
                 Some(("sign" | "sockets" | "idle", _)) => asked.guest.push(word.clone()),
                 _ => {
                     return fail(format_args!(
-                        "app https: '{word}': it takes port=N, certificate=FILE and key=FILE, disk=FILE \
-                         and passphrase=FILE, sign=device|software, sockets=N, idle=SECONDS, look=FOLDER"
+                        "app https: '{word}': it takes port=N, certificate=FILE and key=FILE, \
+                         disk=FILE and passphrase=FILE, sign=device|software, sockets=N, \
+                         idle=SECONDS, look=FOLDER"
                     ));
                 }
             }
