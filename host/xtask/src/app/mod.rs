@@ -7,6 +7,7 @@ pub mod folder;
 pub mod https;
 pub mod luks;
 pub mod program;
+mod words;
 
 use crate::{
     project::Project,

@@ -38,7 +38,7 @@ const IN_ORDER: &str = "https_ends_in_order";
 struct Alone {
     test: &'static str,
     needs: Needs,
-    run: fn(&Bench) -> Result,
+    run: fn(&Rig) -> Result,
 }
 
 /// What such a test needs beside clients.
@@ -54,8 +54,8 @@ const ALONE: &[Alone] = &[
     Alone {
         test: "https_device_is_recovered_while_serving",
         needs: Needs::Nothing,
-        run: |bench| {
-            let trial = bench.start(bench.given(SERVER, "recover=300"))?;
+        run: |rig| {
+            let trial = rig.start(rig.given(SERVER, "recover=300"))?;
             told(at_once(&trial.clients(), 16, 12))?;
             ends_in_order(trial)
         },
@@ -63,15 +63,15 @@ const ALONE: &[Alone] = &[
     Alone {
         test: "https_files_of_an_encrypted_disk",
         needs: Needs::ImageTools,
-        run: |bench| {
-            let archive = bench.archive()?;
+        run: |rig| {
+            let archive = rig.archive()?;
             let container = Container::with(Format::Luks1, archive)?;
-            let mut given = bench.given(SERVER, "");
+            let mut given = rig.given(SERVER, "");
             given.disk = Some(Disk {
                 image: container.image(),
                 passphrase: container.passphrase(),
             });
-            let trial = bench.start(given)?;
+            let trial = rig.start(given)?;
             told(files(&trial.clients(), FILE, &content()))?;
             ends_in_order(trial)
         },
@@ -79,8 +79,8 @@ const ALONE: &[Alone] = &[
     Alone {
         test: "https_tls_1_3_by_pss_on_our_device",
         needs: Needs::NewQemu,
-        run: |bench| {
-            let trial = bench.start(bench.given(WITH_OWN, ""))?;
+        run: |rig| {
+            let trial = rig.start(rig.given(WITH_OWN, ""))?;
             told(tls_1_3(&trial.clients()))?;
             ends_in_order(trial)
         },
@@ -88,10 +88,10 @@ const ALONE: &[Alone] = &[
     Alone {
         test: "https_ecdsa_on_our_device",
         needs: Needs::NewQemu,
-        run: |bench| {
-            let mut given = bench.given(WITH_OWN, "");
+        run: |rig| {
+            let mut given = rig.given(WITH_OWN, "");
             given.key_kind = ECDSA;
-            let trial = bench.start(given)?;
+            let trial = rig.start(given)?;
             told(tls_1_3(&trial.clients()))?;
             told(ecdsa_alone(&trial.clients()))?;
             ends_in_order(trial)
@@ -100,7 +100,7 @@ const ALONE: &[Alone] = &[
     Alone {
         test: "https_device_without_rsa_is_told",
         needs: Needs::NewQemu,
-        run: |bench| match bench.start(bench.given(SERVER, "")) {
+        run: |rig| match rig.start(rig.given(SERVER, "")) {
             Ok(_) => fail("expected: a refusal\ngot: a server that listens"),
             Err(failure) if failure.reason().contains("sign=software") => Ok(()),
             Err(failure) => fail(format_args!(
@@ -119,13 +119,13 @@ fn content() -> Vec<u8> {
 }
 
 /// The program of the tests, and the machine's variables.
-struct Bench<'a> {
+struct Rig<'a> {
     project: &'a Project,
     program: &'a Program,
     variables: Variables,
 }
 
-impl<'a> Bench<'a> {
+impl<'a> Rig<'a> {
     fn given(&self, machine: &str, words: &str) -> Given {
         Given {
             variables: self.variables.clone(),
@@ -189,9 +189,7 @@ fn serve(part: &mut Part, program: &Program, is_wanted: impl Fn(&str) -> bool) {
             let of_clients = checks.map(|check| check.test);
             let in_order = Some(IN_ORDER).filter(|test| is_wanted(test));
             for test in of_clients.chain(in_order) {
-                part.check(test, || {
-                    verdict(Err(Failure::Because(failure.reason().to_owned())))
-                });
+                part.check(test, || Err(failure.reason().to_owned()));
             }
             return;
         }
@@ -200,7 +198,7 @@ fn serve(part: &mut Part, program: &Program, is_wanted: impl Fn(&str) -> bool) {
         part.check(check.test, || (check.run)(&trial.clients()));
     }
     if is_wanted(IN_ORDER) {
-        part.check(IN_ORDER, || verdict(ends_in_order(trial)));
+        part.check_run(IN_ORDER, || ends_in_order(trial));
     }
 }
 
@@ -208,12 +206,11 @@ fn run_alone(part: &mut Part, program: &Program, alone: &Alone) -> Result {
     let project = part.project;
     let mut variables = Variables::read(project);
     match alone.needs {
-        Needs::Nothing => {}
         Needs::ImageTools if Format::Luks1.missing_tool().is_some() => {
-            part.leave_out("luks_images_of_others");
+            part.leave_out(alone.test);
             return Ok(());
         }
-        Needs::ImageTools => {}
+        Needs::ImageTools | Needs::Nothing => {}
         Needs::NewQemu => {
             let Ok(qemu) = qemu::with_device(project, own::QEMU_DEVICE) else {
                 part.leave_out(&format!("device_of_our_own: {}", alone.test));
@@ -224,17 +221,13 @@ fn run_alone(part: &mut Part, program: &Program, alone: &Alone) -> Result {
             variables = Variables::read(project).with("QEMU", &qemu);
         }
     }
-    let bench = Bench {
+    let rig = Rig {
         project,
         program,
         variables,
     };
-    part.check(alone.test, || verdict((alone.run)(&bench)));
+    part.check_run(alone.test, || (alone.run)(&rig));
     Ok(())
-}
-
-fn verdict(outcome: Result) -> Verdict {
-    outcome.map_err(|failure| failure.reason().to_owned())
 }
 
 fn told(verdict: Verdict) -> Result {

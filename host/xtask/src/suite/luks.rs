@@ -24,16 +24,14 @@ const CONTENT_LEN: u64 = 2 << 20;
 /// Where `qemu-img` puts the volume of LUKS1, in sectors.
 const LUKS1_VOLUME: u64 = 4040;
 
-type Verdict = std::result::Result<(), String>;
-
 /// A test: its name, the formats that it is about, what it does.
 struct Test {
     name: &'static str,
     formats: &'static [Format],
-    run: fn(&Bench) -> Result,
+    run: fn(&Rig) -> Result,
 }
 
-const fn test(name: &'static str, formats: &'static [Format], run: fn(&Bench) -> Result) -> Test {
+const fn test(name: &'static str, formats: &'static [Format], run: fn(&Rig) -> Result) -> Test {
     Test { name, formats, run }
 }
 
@@ -148,7 +146,7 @@ const TESTS: &[Test] = &[
 ];
 
 /// The program of the tests.
-struct Bench {
+struct Rig {
     program: Program,
     variables: Variables,
 }
@@ -157,7 +155,7 @@ pub fn run(part: &mut Part) -> Result {
     let Some(wanted) = part.begin_with(TESTS, |it| it.name) else {
         return Ok(());
     };
-    let bench = Bench {
+    let rig = Rig {
         program: Program::build(part.project, "luks", Profile::Tests)?,
         variables: Variables::read(part.project),
     };
@@ -167,16 +165,12 @@ pub fn run(part: &mut Part) -> Result {
             part.leave_out(test.name);
             continue;
         }
-        part.check(test.name, || verdict((test.run)(&bench)));
+        part.check_run(test.name, || (test.run)(&rig));
     }
     Ok(())
 }
 
-fn verdict(outcome: Result) -> Verdict {
-    outcome.map_err(|failure| failure.reason().to_owned())
-}
-
-impl Bench {
+impl Rig {
     fn prove(&self, format: Format, words: &str) -> Result {
         let proof = Proof {
             program: &self.program,

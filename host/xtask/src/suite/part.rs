@@ -122,6 +122,13 @@ impl<'a> Part<'a> {
         self.failures.push((name.to_owned(), alone.to_owned()));
     }
 
+    /// Runs a test that fails as everything else in here does.
+    pub fn check_run(&mut self, name: &str, test: impl FnOnce() -> Result) {
+        self.check(name, || {
+            test().map_err(|failure| failure.reason().to_owned())
+        });
+    }
+
     /// Runs a test: prints how it ended; of one that failed what was expected, what it got, and how
     /// to run it alone.
     pub fn check(&mut self, name: &str, test: impl FnOnce() -> std::result::Result<(), String>) {

@@ -11,7 +11,7 @@ mod server;
 mod trial;
 
 use std::{
-    fs, io,
+    io,
     path::{Path, PathBuf},
     thread,
 };
@@ -20,6 +20,7 @@ use crate::{
     app::{
         folder::Folder,
         program::{Profile, Program},
+        words::existing,
     },
     boot::machine::Variables,
     child::Show,
@@ -71,10 +72,10 @@ impl Words {
                     Ok(port) if port > 0 => asked.port = port,
                     _ => return fail(format_args!("app https: '{word}': a number to 65535")),
                 },
-                Some(("certificate", path)) => certificate = Some(existing(word, path)?),
-                Some(("key", path)) => key = Some(existing(word, path)?),
-                Some(("disk", path)) => image = Some(existing(word, path)?),
-                Some(("passphrase", path)) => passphrase = Some(existing(word, path)?),
+                Some(("certificate", path)) => certificate = Some(existing("https", word, path)?),
+                Some(("key", path)) => key = Some(existing("https", word, path)?),
+                Some(("disk", path)) => image = Some(existing("https", word, path)?),
+                Some(("passphrase", path)) => passphrase = Some(existing("https", word, path)?),
                 Some(("look", folder)) if !folder.is_empty() => asked.look = Some(folder.into()),
                 Some(("sign" | "sockets" | "idle", _)) => asked.guest.push(word.clone()),
                 _ => {
@@ -96,16 +97,10 @@ impl Words {
             (Some(image), Some(passphrase)) => Some(Disk { image, passphrase }),
             _ => return fail("app https: disk=FILE and passphrase=FILE belong together"),
         };
+        if asked.look.is_some() && (asked.given.is_some() || asked.disk.is_some()) {
+            return fail("app https: look=FOLDER has a certificate of its own, and no disk");
+        }
         Ok(asked)
-    }
-}
-
-/// Returns the absolute path of a file that is there.
-fn existing(word: &str, path: &str) -> Result<PathBuf> {
-    match fs::canonicalize(path) {
-        Ok(path) if path.is_file() => Ok(path),
-        Ok(_) => fail(format_args!("app https: '{word}': no file")),
-        Err(error) => fail(format_args!("app https: '{word}': {error}")),
     }
 }
 
@@ -203,7 +198,12 @@ mod tests {
             ("x", "'x': it takes"),
             ("key=/etc/hostname", "belong together"),
             ("key=/no/such", "No such file"),
-            ("key=/", "no file"),
+            ("key=/", "a directory"),
+            ("look=x key=/etc/hostname", "belong together"),
+            (
+                "look=x key=/etc/hostname certificate=/etc/hostname",
+                "look=FOLDER",
+            ),
         ] {
             let said = read(words).unwrap_err();
             assert!(said.contains(reason), "{words}: {said}");

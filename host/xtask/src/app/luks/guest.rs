@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use super::super::program::Program;
 use crate::{
+    app::program::Program,
     boot::{self, machine::Variables, option_value},
     child::{Run, Show},
-    report::Result,
+    report::{Failure, Result},
 };
 
 /// The machine. Key slots ask for memory of their own: most of it is heap.
@@ -56,6 +56,18 @@ pub struct Guest<'a> {
 }
 
 impl Guest<'_> {
+    /// Boots it; returns what it printed.
+    ///
+    /// # Errors
+    ///
+    /// Fails with the reason why the run failed, or where there is no such machine.
+    pub fn succeed(&self) -> Result<Run> {
+        match self.boot()? {
+            (run, None) => Ok(run),
+            (_, Some(reason)) => Err(Failure::Because(reason)),
+        }
+    }
+
     /// Boots it; returns what it printed, and why it failed if it did.
     ///
     /// # Errors

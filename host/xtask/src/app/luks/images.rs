@@ -9,8 +9,8 @@ use std::{
     process::Command,
 };
 
-use super::super::folder::Folder;
 use crate::{
+    app::folder::Folder,
     boot::option_value,
     child,
     files::program,

@@ -4,15 +4,15 @@
 //! shows no table.
 
 use super::{
-    super::program::{Profile, Program},
     guest::{Disk, Guest},
     images::{Container, Format, find_tool},
 };
 use crate::{
+    app::program::{Profile, Program},
     boot::machine::Variables,
     child::Show,
     project::Project,
-    report::{Failure, Result, fail, say},
+    report::{Result, fail, say},
 };
 
 /// Bytes of a container's content: what a host keeps in its memory.
@@ -49,10 +49,7 @@ pub fn run(project: &Project, words: &[String]) -> Result {
             words: format!("bench {}", words.join(" ")),
             show: Show::Nothing,
         };
-        let (run, failed) = guest.boot()?;
-        if let Some(reason) = failed {
-            return Err(Failure::Because(reason));
-        }
+        let run = guest.succeed()?;
         println!("\n{format}, made by {}", format.tool());
         print!("{}", table(&run.guest));
     }

@@ -10,25 +10,23 @@ pub mod measure;
 mod passphrase;
 pub mod proof;
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use self::{
     guest::{Disk, Guest},
     images::Format,
     proof::Proof,
 };
-use super::{
-    folder::Folder,
-    program::{Profile, Program},
-};
 use crate::{
+    app::{
+        folder::Folder,
+        program::{Profile, Program},
+        words::existing,
+    },
     boot::machine::Variables,
     child::Show,
     project::Project,
-    report::{Failure, Result, fail, say},
+    report::{Result, fail, say},
 };
 
 /// Bytes of the content that a container is proven with.
@@ -50,11 +48,13 @@ impl Words {
         let mut asked = Self::default();
         for word in words {
             match word.split_once('=') {
-                Some(("passphrase", path)) => asked.passphrase = Some(existing(path)?),
+                Some(("passphrase", path)) => {
+                    asked.passphrase = Some(existing("luks", word, path)?)
+                }
                 Some(("write" | "recover" | "idle", _)) => asked.guest.push(word.clone()),
                 None if word == "hash" => asked.guest.push(word.clone()),
                 _ if asked.image.is_none() && Path::new(word).exists() => {
-                    asked.image = Some(existing(word)?);
+                    asked.image = Some(existing("luks", word, word)?);
                 }
                 _ => {
                     return fail(format_args!(
@@ -68,15 +68,6 @@ impl Words {
             true => fail("app luks: words belong to an image: ./run.sh app luks IMAGE .."),
             false => Ok(asked),
         }
-    }
-}
-
-/// Returns the absolute path of a file that is there.
-fn existing(path: &str) -> Result<PathBuf> {
-    match fs::canonicalize(path) {
-        Ok(path) if !path.is_dir() => Ok(path),
-        Ok(_) => fail(format_args!("app luks: {path}: a directory")),
-        Err(error) => fail(format_args!("app luks: {path}: {error}")),
     }
 }
 
@@ -107,10 +98,7 @@ pub fn run(project: &Project, words: &[String]) -> Result {
         words: asked.guest.join(" "),
         show: Show::All,
     };
-    match guest.boot()?.1 {
-        None => Ok(()),
-        Some(reason) => Err(Failure::Because(reason)),
-    }
+    guest.succeed().map(drop)
 }
 
 fn prove(project: &Project, variables: Variables) -> Result {

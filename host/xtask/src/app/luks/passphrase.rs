@@ -9,8 +9,10 @@ use std::{
     process::{Command, Stdio},
 };
 
-use super::super::folder::Folder;
-use crate::report::{Result, fail, say};
+use crate::{
+    app::folder::Folder,
+    report::{Result, fail, say},
+};
 
 /// What may have it.
 const VARIABLE: &str = "LUKS_PASSPHRASE";

@@ -3,14 +3,14 @@
 use std::process::Command;
 
 use super::{
-    super::program::Program,
     guest::{Disk, Guest},
     images::{Container, Format},
 };
 use crate::{
+    app::program::Program,
     boot::machine::Variables,
     child::{self, Show},
-    report::{Failure, Result, fail},
+    report::{Result, fail},
 };
 
 /// What is proven.
@@ -48,10 +48,7 @@ impl Proof<'_> {
             words: format!("hash write={} {}", write.join(","), self.words),
             show: self.show,
         };
-        let (run, failed) = guest.boot()?;
-        if let Some(reason) = failed {
-            return Err(Failure::Because(reason));
-        }
+        let run = guest.succeed()?;
         let hash = hash(&container)?;
         let said = run.guest.lines().filter(|line| line.contains("sha256="));
         let expected = format!(" bytes={} sha256={hash} ", self.content_len);

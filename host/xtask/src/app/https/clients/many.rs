@@ -36,7 +36,7 @@ answer = connection.getresponse()
 assert answer.status == 200 and len(answer.read()) == 300000, answer.status
 print('kept alive')
 ";
-    let got = clients.python(&script, &[])?;
+    let got = clients.python(0, &script, &[])?;
     expect(got.output.ends_with("kept alive\n"), "kept alive", &got)
 }
 
@@ -55,7 +55,7 @@ while b'signatures' not in answer:
     answer += more
 print('served')
 ";
-    let got = clients.python(&script, &[])?;
+    let got = clients.python(0, &script, &[])?;
     expect(got.output.ends_with("served\n"), "served", &got)?;
     status_page(clients)
 }
@@ -84,7 +84,7 @@ print('failed', len(failures), failures[:3])
 /// Runs so many clients at once.
 pub fn at_once(clients: &Clients, count: u32, turns: u32) -> Verdict {
     let script = PYTHON.to_owned() + AT_ONCE;
-    let got = clients.python(&script, &[&count.to_string(), &turns.to_string()])?;
+    let got = clients.python(0, &script, &[&count.to_string(), &turns.to_string()])?;
     expect(got.output.ends_with("failed 0 []\n"), "none fails", &got)
 }
 
@@ -138,7 +138,11 @@ impl Clients<'_> {
     /// Fails when one of them does.
     pub fn handshakes(&self, count: u32, seconds: u32) -> Result<(f64, Vec<u64>), String> {
         let script = PYTHON.to_owned() + HANDSHAKES;
-        let got = self.python(&script, &[&count.to_string(), &seconds.to_string()])?;
+        let got = self.python(
+            seconds,
+            &script,
+            &[&count.to_string(), &seconds.to_string()],
+        )?;
         let mut lines = got.output.lines();
         let took = lines.next().and_then(|line| line.strip_prefix("took "));
         match took.and_then(|took| took.parse().ok()) {

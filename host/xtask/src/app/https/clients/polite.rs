@@ -30,10 +30,9 @@ pub fn methods(clients: &Clients) -> Verdict {
     let head = clients.curl(&["--head"], "/")?;
     let is_right = head.output.starts_with("HTTP/1.1 200") && !head.output.contains("<html");
     expect(is_right, "HEAD: 200 without a body", &head)?;
-    let code = ["--output", "/dev/null", "--write-out", "%{http_code}"];
-    let none = clients.curl(&code, "/no/such/page")?;
+    let none = clients.status(&[], "/no/such/page")?;
     expect(none.output == "404", "404", &none)?;
-    let put = clients.curl(&[&code[..], &["--request", "PUT"]].concat(), "/status")?;
+    let put = clients.status(&["--request", "PUT"], "/status")?;
     expect(put.output == "405", "405", &put)
 }
 
@@ -153,7 +152,6 @@ pub fn files(clients: &Clients, name: &str, content: &[u8]) -> Verdict {
         "the file as it is on the disk",
         &got,
     )?;
-    let code = ["--output", "/dev/null", "--write-out", "%{http_code}"];
-    let none = clients.curl(&code, "/files/some/other")?;
+    let none = clients.status(&[], "/files/some/other")?;
     expect(none.output == "404", "404", &none)
 }

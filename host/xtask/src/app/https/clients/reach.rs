@@ -24,7 +24,7 @@ pub struct Clients<'a> {
 }
 
 /// How long a client may take.
-const LIMIT_S: &str = "30";
+const LIMIT_S: u32 = 30;
 
 impl Clients<'_> {
     /// Returns where a page is.
@@ -43,17 +43,33 @@ impl Clients<'_> {
 
     /// Runs a program within a time limit.
     pub(super) fn limited(&self, program: &str) -> Command {
+        self.limited_beyond(0, program)
+    }
+
+    /// Runs a program that is busy for so long, and within the limit beyond that.
+    fn limited_beyond(&self, busy_s: u32, program: &str) -> Command {
         let mut command = self.project.host("timeout");
-        command.args([LIMIT_S, program]);
+        command.arg((busy_s + LIMIT_S).to_string()).arg(program);
         command
     }
 
     /// Runs curl, which believes the server's authority; returns its status and what it printed.
     pub(super) fn curl(&self, words: &[&str], path: &str) -> Result<child::Ended, String> {
         let mut curl = self.limited("curl");
-        curl.args(["--silent", "--show-error", "--max-time", LIMIT_S]);
+        curl.args([
+            "--silent",
+            "--show-error",
+            "--max-time",
+            &LIMIT_S.to_string(),
+        ]);
         curl.args(["--cacert", &self.authority()]);
         self.run(curl.args(words).arg(self.url(path)))
+    }
+
+    /// Returns what curl says of an answer: its status as three digits, and nothing of its body.
+    pub(super) fn status(&self, words: &[&str], path: &str) -> Result<child::Ended, String> {
+        let status_alone = ["--output", "/dev/null", "--write-out", "%{http_code}"];
+        self.curl(&[&status_alone[..], words].concat(), path)
     }
 
     /// Runs `openssl s_client`, which says nothing to the server.
@@ -70,9 +86,14 @@ impl Clients<'_> {
         self.run(openssl.args(words))
     }
 
-    /// Runs lines of Python that know `port` and `authority`.
-    pub(super) fn python(&self, script: &str, words: &[&str]) -> Result<child::Ended, String> {
-        let mut python = self.limited("python3");
+    /// Runs lines of Python that know `port` and `authority`, and are busy for so long.
+    pub(super) fn python(
+        &self,
+        busy_s: u32,
+        script: &str,
+        words: &[&str],
+    ) -> Result<child::Ended, String> {
+        let mut python = self.limited_beyond(busy_s, "python3");
         python.args(["-c", script, &self.server.port.to_string()]);
         self.run(python.arg(self.authority()).args(words))
     }
@@ -80,7 +101,7 @@ impl Clients<'_> {
     pub(super) fn connect(&self) -> Result<TcpStream, String> {
         let stream = TcpStream::connect(("127.0.0.1", self.server.port));
         let stream = stream.map_err(|error| error.to_string())?;
-        let limit = stream.set_read_timeout(Some(Duration::from_secs(30)));
+        let limit = stream.set_read_timeout(Some(Duration::from_secs(LIMIT_S.into())));
         limit.map_err(|error| error.to_string())?;
         Ok(stream)
     }

@@ -15,8 +15,7 @@ use super::{
 
 pub fn long_header(clients: &Clients) -> Verdict {
     let header = format!("X-Long: {}", "x".repeat(10_000));
-    let code = ["--output", "/dev/null", "--write-out", "%{http_code}"];
-    let got = clients.curl(&[&code[..], &["--header", &header]].concat(), "/status")?;
+    let got = clients.status(&["--header", &header], "/status")?;
     expect(got.output == "431", "431", &got)?;
     status_page(clients)
 }
@@ -25,7 +24,7 @@ pub fn long_header(clients: &Clients) -> Verdict {
 const HALF: [u8; 12] = [22, 3, 1, 0, 200, 1, 0, 0, 196, 3, 3, 7];
 
 /// Reads until the server has ended the connection; returns what it sent and how long that took.
-pub fn read_to_end(mut stream: TcpStream) -> Result<(Vec<u8>, Duration), String> {
+fn read_to_end(mut stream: TcpStream) -> Result<(Vec<u8>, Duration), String> {
     let (start, mut bytes) = (Instant::now(), Vec::new());
     match stream.read_to_end(&mut bytes) {
         Ok(_) => Ok((bytes, start.elapsed())),
