@@ -22,10 +22,11 @@ impl Files {
     /// # Errors
     ///
     /// What is wrong, in words.
-    pub async fn open(device: &Arc<CryptoDevice>) -> Result<Option<Self>, String> {
+    pub async fn open(device: Option<&Arc<CryptoDevice>>) -> Result<Option<Self>, String> {
         let Some(passphrase) = fw_cfg::file(PASSPHRASE) else {
             return Ok(None);
         };
+        let device = device.ok_or("no virtio-crypto device to decipher the disk")?;
         let disk = Disk::open(0).map_err(|error| format!("{error}"))?;
         let opened = Volume::open(device.clone(), disk, &passphrase, Access::Read).await;
         let mut files = Self {

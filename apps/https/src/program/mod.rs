@@ -18,9 +18,9 @@
 //! | `sockets=96` | 96 | connections at once |
 //! | `sign=device` | `device` | who signs: `device` or `software` |
 //! | `verify=device` | `off` | the device verifies each signature of RSA before it is sent |
-//! | `handshake=10`, `idle=30` | | seconds that a handshake and a silent connection may take |
+//! | `handshake=10`, `silence=30` | | seconds that a handshake and a silent connection may take |
 //! | `log=off` | `on` | a line a request |
-//! | `wait=poll` | `halt` | what a CPU does with nothing to do |
+//! | `idle=poll` | `halt` | what a CPU does with nothing to do |
 //! | `recover=500` | | recovers the device each so many milliseconds, for tests |
 //! | `shutdown=allowed` | | `POST /shutdown` ends the server, as the power button does |
 
@@ -41,12 +41,15 @@ use common::{
 };
 use https::{
     pages::Machine,
-    tls::{Abilities, Identity, KeyKind, PrivateKey, Server, SoftwareKey, Sources},
+    tls::{
+        Abilities, Identity, KeyKind, MIN_MODULUS_BITS, PrivateKey, Server, SoftwareKey, Sources,
+    },
 };
 use kernel::{
+    bench::measure,
     bus::power::{self, Button},
     command_line::{self, choice, number_in},
-    crypto::{self, CryptoDevice, Reach, Wiring, halt_polling},
+    crypto::{self, CryptoDevice, Reach, Wiring},
     exit::{self, ExitCode},
     println, smp,
     task::executor,
@@ -69,9 +72,9 @@ const WORDS: &[&str] = &[
     "recover=",
     "shutdown=",
     "sign=",
+    "silence=",
     "sockets=",
     "verify=",
-    "wait=",
 ];
 /// Where QEMU's user network has its guest, and itself.
 const ADDRESSES: Addresses = Addresses {
@@ -116,7 +119,7 @@ pub fn main() -> ! {
         Err(error) => exit::fail(format_args!("https: virtio-crypto: {error}")),
     };
     let sign = choice("sign", &["device", "software"]);
-    let files = device.as_ref().and_then(open_files);
+    let files = open_files(device.as_ref());
     let (keeper, abilities) = match (sign, device) {
         ("software", _) => in_software(&key),
         (_, Some(device)) => in_device(device, &identity, &key),
@@ -134,7 +137,7 @@ pub fn main() -> ! {
     serve(identity, keeper, abilities, network, files, sign)
 }
 
-fn open_files(device: &Arc<CryptoDevice>) -> Option<Files> {
+fn open_files(device: Option<&Arc<CryptoDevice>>) -> Option<Files> {
     match executor::block_on(Files::open(device)) {
         Ok(files) => files,
         Err(why) => exit::fail(format_args!("https: no files: {why}")),
@@ -146,7 +149,10 @@ fn in_software(key: &PrivateKey) -> (Keeper, Abilities) {
         exit::fail(format_args!("https: the key computes nothing"));
     };
     let abilities = match key.kind() {
-        KeyKind::Rsa { modulus_bits } => Abilities::Pss { modulus_bits },
+        KeyKind::Rsa { modulus_bits } if modulus_bits >= MIN_MODULUS_BITS => {
+            Abilities::Pss { modulus_bits }
+        }
+        KeyKind::Rsa { .. } => Abilities::Pkcs1,
         KeyKind::P256 => Abilities::Ecdsa,
     };
     (Keeper::Software(software), abilities)
@@ -158,9 +164,7 @@ fn in_device(
     key: &PrivateKey,
 ) -> (Keeper, Abilities) {
     crypto::watch(&device);
-    if choice("wait", &["halt", "poll"]) == "poll" {
-        halt_polling::enable(device.clone());
-    }
+    measure::idle_by_word(&device);
     let verify = choice("verify", &["off", "device"]) == "device";
     let found = executor::block_on(Signers::find(&device, identity, key, verify));
     match found {
@@ -214,7 +218,7 @@ fn serve(
         identity,
         stop: Stop::new(sockets),
         handshake_ns: number_in("handshake", 10, 1..=600) * NS_PER_S,
-        idle_ns: number_in("idle", 30, 1..=3600) * NS_PER_S,
+        silence_ns: number_in("silence", 30, 1..=3600) * NS_PER_S,
         has_log: choice("log", &["on", "off"]) == "on",
         may_shut_down: choice("shutdown", &["no", "allowed"]) == "allowed",
     };

@@ -39,7 +39,7 @@ pub struct Shared {
     pub files: Option<Files>,
     pub stop: Stop,
     pub handshake_ns: u64,
-    pub idle_ns: u64,
+    pub silence_ns: u64,
     pub has_log: bool,
     pub may_shut_down: bool,
 }
@@ -116,11 +116,11 @@ impl Talk<'_> {
             let Shared {
                 stop,
                 keeper,
-                idle_ns,
+                silence_ns,
                 ..
             } = self.shared;
             let filled = stop
-                .or(self.worker, self.stream.fill(keeper, *idle_ns))
+                .or(self.worker, self.stream.fill(keeper, *silence_ns))
                 .await;
             match filled {
                 // Time to stop, or the client has no more to say.

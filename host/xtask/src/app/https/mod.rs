@@ -77,12 +77,12 @@ impl Words {
                 Some(("disk", path)) => image = Some(existing("https", word, path)?),
                 Some(("passphrase", path)) => passphrase = Some(existing("https", word, path)?),
                 Some(("look", folder)) if !folder.is_empty() => asked.look = Some(folder.into()),
-                Some(("sign" | "sockets" | "idle", _)) => asked.guest.push(word.clone()),
+                Some(("sign" | "sockets" | "silence", _)) => asked.guest.push(word.clone()),
                 _ => {
                     return fail(format_args!(
                         "app https: '{word}': it takes port=N, certificate=FILE and key=FILE, \
                          disk=FILE and passphrase=FILE, sign=device|software, sockets=N, \
-                         idle=SECONDS, look=FOLDER"
+                         silence=SECONDS, look=FOLDER"
                     ));
                 }
             }
