@@ -53,6 +53,8 @@ impl fmt::Display for Fault {
 pub struct Index {
     files: Vec<File>,
     at: u64,
+    /// The kind of the header before, where that says more of the next one.
+    extension: Option<u8>,
 }
 
 impl Index {
@@ -81,10 +83,24 @@ impl Index {
         let next = padded.and_then(|padded| offset.checked_add(padded));
         let next = next.filter(|next| *next <= volume_bytes);
         self.at = next.ok_or(Fault::Length(offset))?;
+        let kind = header[156];
+        let is_named = match self.extension {
+            // Its name is in the extension, which is not read; here is the name's beginning.
+            Some(b'L') => false,
+            Some(_) => header[99] == 0,
+            None => true,
+        };
+        self.extension = match kind {
+            b'L' | b'x' => Some(kind),
+            // The name of a link's target comes before that of the link, or behind it.
+            b'K' => self.extension,
+            _ => None,
+        };
         // Folders, links and names of other kinds are no files.
-        let is_file = matches!(header[156], b'0' | 0);
+        let is_file = matches!(kind, b'0' | 0);
         if let Some(path) = path_of(header)
             && is_file
+            && is_named
         {
             if self.files.len() == MAX_FILES {
                 return Err(Fault::TooMany);
@@ -205,6 +221,32 @@ mod tests {
         assert_eq!(found("a.txt"), Some((3072, 7)));
         assert_eq!(found("b"), None);
         assert_eq!(index.files().len(), 3);
+    }
+
+    #[test]
+    fn files_with_a_part_of_their_name_are_left_out() {
+        let long = "n".repeat(100);
+        let mut index = Index::default();
+        let mut paths_after = |kinds: &[(&str, u8)]| {
+            let before = index.files().len();
+            for (name, kind) in kinds {
+                let taken = index.take(&header(name, "", 9, *kind), VOLUME);
+                assert_eq!(taken, Ok(true));
+            }
+            index.files()[before..].len()
+        };
+        // GNU's long name, and what follows it.
+        assert_eq!(paths_after(&[("././@LongLink", b'L'), (&long, b'0')]), 0);
+        let link = ("././@LongLink", b'K');
+        assert_eq!(
+            paths_after(&[("././@LongLink", b'L'), link, (&long[..99], b'0')]),
+            0
+        );
+        // POSIX's: each file may have one, which need not have a name.
+        assert_eq!(paths_after(&[("PaxHeader/n", b'x'), (&long, b'0')]), 0);
+        assert_eq!(paths_after(&[("PaxHeader/n", b'x'), ("n", b'0')]), 1);
+        // A name that fills its field without an extension is whole.
+        assert_eq!(paths_after(&[(&long, b'0'), ("n", b'0')]), 2);
     }
 
     #[test]
