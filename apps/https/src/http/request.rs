@@ -114,7 +114,7 @@ pub fn parse(bytes: &[u8]) -> Result<Parsed, Refusal> {
 fn path_of(target: &str, method: Method) -> Result<String, Refusal> {
     let whole = match target.split_once("://") {
         // What stands before the path is whom the client believes to reach.
-        Some(("http" | "https", rest)) => match rest.find(['/', '?']) {
+        Some((scheme, rest)) if is_web(scheme) => match rest.find(['/', '?']) {
             Some(start) => &rest[start..],
             None => "/",
         },
@@ -131,6 +131,12 @@ fn path_of(target: &str, method: Method) -> Result<String, Refusal> {
         false if path.is_empty() && whole != target => Ok("/".into()),
         false => Err(Refusal(Status::BadRequest)),
     }
+}
+
+/// Whether a scheme is HTTP's; its case does not count (RFC 3986, 3.1).
+fn is_web(scheme: &str) -> bool {
+    let is = |name| scheme.eq_ignore_ascii_case(name);
+    is("http") || is("https")
 }
 
 struct Fields<'h>(&'h [Header<'h>]);
@@ -234,7 +240,7 @@ mod tests {
         assert_eq!(query, request(Method::Head, "/a/b"));
         let absolute = whole("GET https://a:1/b?c HTTP/1.1\r\nHost: a\r\n\r\n");
         assert_eq!(absolute, request(Method::Get, "/b"));
-        assert_eq!(whole("GET http://a HTTP/1.1\r\nHost: a\r\n\r\n").path, "/");
+        assert_eq!(whole("GET HTTP://a HTTP/1.1\r\nHost: a\r\n\r\n").path, "/");
         assert_eq!(
             whole("GET http://a?b HTTP/1.1\r\nHost: a\r\n\r\n").path,
             "/"
