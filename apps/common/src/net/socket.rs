@@ -177,7 +177,8 @@ impl Socket {
         .await
     }
 
-    /// Writes all of `bytes`, each part of which the other side has to make room for in time.
+    /// Writes all of `bytes`, which the other side has to make room for in time: however many they
+    /// are, who takes one now and then does not take them for ever.
     ///
     /// # Errors
     ///
@@ -187,8 +188,10 @@ impl Socket {
     ///
     /// If the future is dropped, any part of them may have been sent.
     pub async fn write_all(&self, mut bytes: &[u8], limit_ns: u64) -> Result<(), Ended> {
+        let end_ns = time::now_ns().saturating_add(limit_ns);
         while !bytes.is_empty() {
-            let written = self.poll_for(limit_ns, |socket, waker| {
+            let left_ns = end_ns.saturating_sub(time::now_ns());
+            let written = self.poll_for(left_ns, |socket, waker| {
                 if !socket.may_send() {
                     return Poll::Ready(Err(Ended::Gone));
                 }
@@ -203,15 +206,25 @@ impl Socket {
         Ok(())
     }
 
-    /// Says that there is no more, and waits until the other side has all of it and says the same,
-    /// for a short while.
+    /// Says that there is no more, waits `limit_ns` for the other side to have all of it, and then a
+    /// short while for it to say the same.
     ///
     /// # Cancellation
     ///
     /// If the future is dropped, the rest goes on by itself until the next connection.
-    pub async fn close(&self) {
+    pub async fn close(&self, limit_ns: u64) {
         self.with(tcp::Socket::close);
         self.network.wake();
+        // To break off would take away what it has not read yet. If it is too slow, so be it.
+        let _ = self
+            .poll_for(limit_ns, |socket, waker| {
+                if socket.send_queue() == 0 || socket.state() == State::Closed {
+                    return Poll::Ready(Ok(()));
+                }
+                socket.register_send_waker(waker);
+                Poll::Pending
+            })
+            .await;
         // What the other side still sends is thrown away, so that its end is seen.
         let mut rest = [0; 512];
         let ended = self.poll_for(CLOSE_NS, |socket, waker| {

@@ -17,7 +17,7 @@ use super::{
     files::Files,
     keeper::Keeper,
     stop::Stop,
-    stream::{Broken, Stream},
+    stream::{Broken, Stream, WRITE_NS},
 };
 
 /// The port of HTTPS.
@@ -56,7 +56,7 @@ pub async fn work(shared: &'static Shared, worker: usize, mut seat: Seat) {
             COUNTS.connections_failed.add_one();
         }
         match &served {
-            Ok(()) => socket.close().await,
+            Ok(()) => socket.close(WRITE_NS).await,
             Err(Broken::Ended(Ended::Gone)) => socket.abort(),
             Err(broken) => {
                 if *broken == Broken::Ended(Ended::TimedOut) {
@@ -65,7 +65,7 @@ pub async fn work(shared: &'static Shared, worker: usize, mut seat: Seat) {
                 if shared.has_log {
                     println!("https: {peer} - {broken}");
                 }
-                socket.close().await;
+                socket.close(0).await;
             }
         }
     }
@@ -119,9 +119,10 @@ impl Talk<'_> {
                 silence_ns,
                 ..
             } = self.shared;
-            let filled = stop
-                .or(self.worker, self.stream.fill(keeper, *silence_ns))
-                .await;
+            // All of it together: what makes no plain bytes, such as part of a record, is silence.
+            let filled = time::timeout(*silence_ns, self.stream.fill(keeper, *silence_ns));
+            let filled = stop.or(self.worker, filled).await;
+            let filled = filled.map(|filled| filled.unwrap_or(Err(Ended::TimedOut.into())));
             match filled {
                 // Time to stop, or the client has no more to say.
                 None | Some(Ok(false)) => return Ok(false),
@@ -306,9 +307,11 @@ impl Talk<'_> {
             None => ("-", "-"),
         };
         println!(
-            "https: {} {} \"{method} {path}\" status={} bytes={} us={took_us}",
+            "https: {} {} \"{method} {}\" status={} bytes={} us={took_us}",
             self.peer,
             self.stream.tls().version(),
+            // It may have quotes, and what a terminal obeys.
+            path.escape_debug(),
             answer.status.code(),
             answer.body.len_bytes(),
         );
