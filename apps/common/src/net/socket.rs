@@ -236,7 +236,9 @@ impl Socket {
             socket.register_send_waker(waker);
             Poll::Pending
         });
-        if ended.await.is_err() {
+        // Where the other side has all of it, and our end, a reset would only take away what it has
+        // not read yet. It hears of the rest when it says something.
+        if ended.await.is_err() && self.with(|socket| socket.state() != State::FinWait2) {
             self.abort();
         }
     }
