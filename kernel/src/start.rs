@@ -19,8 +19,12 @@ pub fn init(info: &'static BootInfo) {
     let heap_mib = command_line::number_in("heap", 0, 1..=1 << 20);
     let heap_len = (heap_mib > 0).then_some((heap_mib as usize) << 20);
     if let Err(too_little) = memory::init(info, heap_len) {
+        let hint = match heap_len {
+            Some(_) => "or the heap less (heap=)",
+            None => "(MEM=32M)",
+        };
         exit::fail(format_args!(
-            "memory: {} KiB usable, at least {} KiB needed: give the machine more (MEM=32M)",
+            "memory: {} KiB usable, at least {} KiB needed: give the machine more {hint}",
             too_little.usable_bytes >> 10,
             too_little.needed_bytes >> 10,
         ));

@@ -8,6 +8,9 @@
 //! *Board's*: every port below belongs to a device that each PC has at this place, or to nothing.
 //! Neither reading nor writing it changes memory that Rust code relies on. What is written to PCI
 //! configuration space its room, `bus`, answers for.
+//!
+//! *Firmware's*: the port of an [`EventPort`] is what ACPI's table says it is, which `bus` answers
+//! for.
 
 use uart_16550::{Uart16550, backend::PioBackend};
 use x86_64::instructions::port::Port;
@@ -93,8 +96,7 @@ impl EventPort {
     }
 
     pub(crate) fn write(self, bits: u16) {
-        // SAFETY: status and enable bits of events, as the firmware's table says: no memory of
-        // anybody's changes by them.
+        // SAFETY: *Firmware's*: status and enable bits of events, by which no memory changes.
         unsafe { Port::new(self.0).write(bits) }
     }
 }

@@ -37,7 +37,7 @@ pub enum DiskError {
     Io,
     /// The disk says that it knows no such request.
     Unsupported,
-    /// The disk did not answer in time, or somebody else's request before.
+    /// The disk did not answer in time: this request, or those before it that held all slots.
     TimedOut,
     /// The device broke the rules or asks for a reset: it is used no more.
     Broken,
@@ -69,7 +69,7 @@ impl fmt::Display for DiskError {
             Self::ReadOnly => f.write_str("the disk cannot be written"),
             Self::Io => f.write_str("the disk has failed: I/O error"),
             Self::Unsupported => f.write_str("the disk knows no such request"),
-            Self::TimedOut => write!(f, "no answer of the disk in {LIMIT_NS} ns"),
+            Self::TimedOut => write!(f, "no answer of the disk in {} s", LIMIT_NS / 1_000_000_000),
             Self::Broken => f.write_str("the disk broke the rules of its queue"),
         }
     }

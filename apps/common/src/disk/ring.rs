@@ -264,7 +264,12 @@ impl Ring {
                 let popped = request.with_parts(frame, |inputs, outputs| unsafe {
                     self.queue.pop_used(token, inputs, outputs)
                 });
-                self.is_broken |= popped.is_err();
+                if popped.is_err() {
+                    // Not popped after all: the device may still have both.
+                    self.is_broken = true;
+                    slot.state = State::InFlight(request, waker);
+                    return;
+                }
                 drained.wakers[number] = waker;
                 drained.has_free_slots |= !request.is_wanted;
                 slot.state = State::Ended(request);

@@ -27,10 +27,10 @@ pub fn ranges() -> Result<Vec<Bytes>, &'static str> {
     };
     let range = |text: &str| {
         let (at, len) = text.split_once(':')?;
-        Some(Bytes {
-            at: at.parse().ok()?,
-            len: len.parse().ok().filter(|len| *len <= 8 << 20)?,
-        })
+        let at: u64 = at.parse().ok()?;
+        let len = len.parse().ok().filter(|len| *len <= 8 << 20)?;
+        at.checked_add(len as u64)?;
+        Some(Bytes { at, len })
     };
     let ranges = text.split(',').map(range).collect::<Option<_>>();
     ranges.ok_or("write= takes AT:LEN,.. in bytes, each LEN up to 8 MiB")
