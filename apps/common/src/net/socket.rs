@@ -206,8 +206,8 @@ impl Socket {
         Ok(())
     }
 
-    /// Says that there is no more, waits `limit_ns` for the other side to have all of it, and then a
-    /// short while for it to say the same.
+    /// Says that there is no more, waits `limit_ns` for the other side to have all of it, and then
+    /// a short while for it to say the same.
     ///
     /// # Cancellation
     ///
