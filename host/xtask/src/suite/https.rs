@@ -234,7 +234,15 @@ fn told(verdict: Verdict) -> Result {
     verdict.map_err(Failure::Because)
 }
 
+/// The server ends by its power button, and its key was nowhere but in its machine by then.
 fn ends_in_order(trial: Trial) -> Result {
+    let key = trial.file("server.key");
+    if key.exists() {
+        return fail(format_args!(
+            "expected: no key on the host\ngot: {}",
+            key.display()
+        ));
+    }
     let printed = trial.power_down()?;
     if printed.lines().any(|line| line.trim_end() == "https: pass") {
         return Ok(());

@@ -24,6 +24,21 @@ pub struct Identity {
     pub authority: Option<PathBuf>,
 }
 
+impl Identity {
+    /// Removes the key's file where the key was made here: QEMU has read it, and what ends this
+    /// program may leave no time to do it then.
+    ///
+    /// # Errors
+    ///
+    /// Fails where it cannot be removed.
+    pub fn forget_key(&self) -> Result {
+        match self.authority {
+            Some(_) => Ok(fs::remove_file(&self.key)?),
+            None => Ok(()),
+        }
+    }
+}
+
 /// A kind of key, as `openssl req` takes it.
 pub const RSA: &str = "rsa:2048";
 /// ECDSA over P-256.

@@ -74,7 +74,7 @@ impl Server {
         let mut arguments = arguments(&plan);
         arguments.extend(monitor.arguments());
         let (heard, lines) = mpsc::channel();
-        let (program, port) = (program.clone(), plan.port);
+        let (program, port, identity) = (program.clone(), plan.port, plan.identity.clone());
         let run = thread::spawn(move || {
             let image = program.image(&plan.words, &arguments);
             let hear = |line: &str| {
@@ -91,7 +91,7 @@ impl Server {
             run: Some(run),
         };
         match lines.recv_timeout(READY) {
-            Ok(()) => Ok(server),
+            Ok(()) => identity.forget_key().map(|()| server),
             Err(RecvTimeoutError::Disconnected) => match server.join() {
                 Err(failure) => Err(failure),
                 Ok(_) => fail("the server ended before it listened"),
