@@ -143,15 +143,15 @@ hand_over() {
     XTASK_ROOT=$here XTASK_TOOLCHAIN=$toolchain exec "$xtask" "$@"
 }
 
-# help_of COMMAND: what the help says of it alone; fails where it says nothing.
+# help_of WORD..: what the help says of the commands that begin so; fails where it says nothing.
 help_of() {
-    awk -v start="./run.sh $1" '/^\.\/run\.sh/ || /^$/ { is_of_it = ($1 " " $2 == start) }
+    awk -v start="./run.sh $*" '/^\.\/run\.sh/ || /^$/ { is_of_it = index($0 " ", start " ") == 1 }
         is_of_it { print; is_there = 1 } END { exit !is_there }' "$help"
 }
 
-case ${2:-} in
+case ${!#} in
 # The device's own options are its program's to tell.
--h | --help) [ "$1" = device ] || ! help_of "$1" || exit 0 ;;
+-h | --help) [ "$1" = device ] || ! { help_of "${@:1:2}" || help_of "$1"; } || exit 0 ;;
 esac
 case ${1:-} in
 -h | --help | help) exec cat "$help" ;;

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// How long a program may be silent until this tool says that it is still at work.
-const SILENCE: Duration = Duration::from_secs(10);
+pub const SILENCE: Duration = Duration::from_secs(10);
 
 /// How a program ended, and what it printed.
 #[derive(Debug)]

@@ -73,8 +73,10 @@ async fn run(device: &Arc<CryptoDevice>) {
         true => Access::Read,
         false => Access::Write,
     };
+    // Before the derivation, which may take minutes.
+    let recoveries = recovering::asked();
     let volume = open(device, disk, access).await;
-    let recovering = recovering::begin(device);
+    let recovering = recovering::begin(device, recoveries);
     if has_word("hash") {
         expect(content::hash(&volume).await);
     } else {

@@ -27,13 +27,14 @@ pub fn ranges() -> Result<Vec<Bytes>, &'static str> {
     };
     let range = |text: &str| {
         let (at, len) = text.split_once(':')?;
-        let at: u64 = at.parse().ok()?;
-        let len = len.parse().ok().filter(|len| *len <= 8 << 20)?;
+        let (at, len): (u64, usize) = (at.parse().ok()?, len.parse().ok()?);
         at.checked_add(len as u64)?;
-        Some(Bytes { at, len })
+        // How long the volume's sectors are its header says; 512 bytes is the least.
+        let is_whole = at.is_multiple_of(512) && len.is_multiple_of(512);
+        (is_whole && len <= 8 << 20).then_some(Bytes { at, len })
     };
     let ranges = text.split(',').map(range).collect::<Option<_>>();
-    ranges.ok_or("write= takes AT:LEN,.. in bytes, each LEN up to 8 MiB")
+    ranges.ok_or("write= takes AT:LEN,.. in bytes, whole sectors, each LEN up to 8 MiB")
 }
 
 /// Writes them, has the disk keep them, and reads them again.

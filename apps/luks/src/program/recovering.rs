@@ -13,9 +13,13 @@ const PAUSE_NS: u64 = 20_000_000;
 /// A task that recovers the device.
 pub struct Recovering(Option<Task<()>>);
 
-/// Begins as often as the word `recover=` says.
-pub fn begin(device: &Arc<CryptoDevice>) -> Recovering {
-    let times = command_line::number_in("recover", 0, 0..=100);
+/// Returns how often the word `recover=` asks for it.
+pub fn asked() -> u64 {
+    command_line::number_in("recover", 0, 0..=100)
+}
+
+/// Begins, so many times.
+pub fn begin(device: &Arc<CryptoDevice>, times: u64) -> Recovering {
     if times == 0 {
         return Recovering(None);
     }

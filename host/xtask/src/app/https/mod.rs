@@ -12,6 +12,7 @@ mod trial;
 
 use std::{
     io,
+    net::TcpListener,
     path::{Path, PathBuf},
     thread,
 };
@@ -77,7 +78,12 @@ impl Words {
                 Some(("disk", path)) => image = Some(existing("https", word, path)?),
                 Some(("passphrase", path)) => passphrase = Some(existing("https", word, path)?),
                 Some(("look", folder)) if !folder.is_empty() => asked.look = Some(folder.into()),
-                Some(("sign" | "sockets" | "silence", _)) => asked.guest.push(word.clone()),
+                Some(("sign", "device" | "software")) => asked.guest.push(word.clone()),
+                Some(("sockets" | "silence", value))
+                    if value.parse().is_ok_and(|number: u32| number > 0) =>
+                {
+                    asked.guest.push(word.clone());
+                }
                 _ => {
                     return fail(format_args!(
                         "app https: '{word}': it takes port=N, certificate=FILE and key=FILE, \
@@ -116,6 +122,7 @@ pub fn run(project: &Project, words: &[String]) -> Result {
     if let Some(folder) = &asked.look {
         return look::run(project, folder, MACHINE, &asked.guest.join(" "));
     }
+    expect_free(asked.port)?;
     let built = Program::build(project, "https", Profile::Use)?;
     let folder = Folder::new("https")?;
     let identity = match asked.given {
@@ -148,6 +155,16 @@ pub fn run(project: &Project, words: &[String]) -> Result {
         }
     });
     server.join().map(drop)
+}
+
+/// Fails where this host's port cannot be had, before anything is built.
+fn expect_free(port: u16) -> Result {
+    match TcpListener::bind(("127.0.0.1", port)) {
+        Ok(_) => Ok(()),
+        Err(error) => fail(format_args!(
+            "app https: port={port}: {error}; port=N takes another one"
+        )),
+    }
 }
 
 /// Makes an authority for one run.
@@ -191,11 +208,24 @@ mod tests {
     }
 
     #[test]
+    fn port_that_is_taken_is_told() {
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = taken.local_addr().unwrap().port();
+        let refused = expect_free(port).unwrap_err().reason().to_owned();
+        assert!(refused.contains("port=N takes another one"), "{refused}");
+        drop(taken);
+        expect_free(port).unwrap();
+    }
+
+    #[test]
     fn what_makes_no_sense_is_refused() {
         for (words, reason) in [
             ("port=0", "'port=0': a number"),
             ("port=70000", "'port=70000': a number"),
             ("x", "'x': it takes"),
+            ("sign=x", "'sign=x': it takes"),
+            ("sockets=0", "'sockets=0': it takes"),
+            ("silence=x", "'silence=x': it takes"),
             ("key=/etc/hostname", "belong together"),
             ("key=/no/such", "No such file"),
             ("key=/", "a directory"),

@@ -7,19 +7,21 @@ use std::{
     path::{Path, PathBuf},
     sync::mpsc::{self, RecvTimeoutError},
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use super::authority::Identity;
 use crate::{
     app::program::Program,
     boot::{self, machine::Variables, option_value, own::Monitor},
-    child::{Run, Show},
-    report::{Failure, Result, fail},
+    child::{Run, SILENCE, Show},
+    report::{Failure, Result, fail, say},
 };
 
 /// How long a server may take to listen.
 const READY: Duration = Duration::from_secs(60);
+/// The same where it opens a disk first, for a key derivation of some millions of iterations.
+const READY_WITH_DISK: Duration = Duration::from_secs(1200);
 /// The line by which it says so begins like this.
 const LISTENING: &str = "https: listening";
 
@@ -75,6 +77,10 @@ impl Server {
         arguments.extend(monitor.arguments());
         let (heard, lines) = mpsc::channel();
         let (program, port, identity) = (program.clone(), plan.port, plan.identity.clone());
+        let (limit, at_work) = match plan.disk {
+            Some(_) => (READY_WITH_DISK, "deriving the disk's key"),
+            None => (READY, "starting"),
+        };
         let run = thread::spawn(move || {
             let image = program.image(&plan.words, &arguments);
             let hear = |line: &str| {
@@ -90,16 +96,25 @@ impl Server {
             monitor,
             run: Some(run),
         };
-        match lines.recv_timeout(READY) {
-            Ok(()) => identity.forget_key().map(|()| server),
-            Err(RecvTimeoutError::Disconnected) => match server.join() {
-                Err(failure) => Err(failure),
-                Ok(_) => fail("the server ended before it listened"),
-            },
-            Err(RecvTimeoutError::Timeout) => fail(format_args!(
-                "the server does not listen after {} s",
-                READY.as_secs()
-            )),
+        let begun = Instant::now();
+        loop {
+            match lines.recv_timeout(SILENCE) {
+                Ok(()) => return identity.forget_key().map(|()| server),
+                Err(RecvTimeoutError::Disconnected) => {
+                    return match server.join() {
+                        Err(failure) => Err(failure),
+                        Ok(_) => fail("the server ended before it listened"),
+                    };
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            let waited_s = begun.elapsed().as_secs();
+            if waited_s >= limit.as_secs() {
+                return fail(format_args!(
+                    "the server does not listen after {waited_s} s"
+                ));
+            }
+            say(format_args!("https: {at_work}, for {waited_s} s by now"));
         }
     }
 

@@ -1,12 +1,16 @@
 //! One run of the unikernel on a disk.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::mpsc::{self, Receiver, RecvTimeoutError},
+    thread,
+};
 
 use crate::{
     app::program::Program,
     boot::{self, machine::Variables, option_value},
-    child::{Run, Show},
-    report::{Failure, Result},
+    child::{Run, SILENCE, Show},
+    report::{Failure, Result, say},
 };
 
 /// The machine. Key slots ask for memory of their own: most of it is heap.
@@ -89,7 +93,37 @@ impl Guest<'_> {
         let heap_mib = memory_mib.unwrap_or(MEMORY_MIB) / 4 * 3;
         let words = format!("{} heap={heap_mib}", self.words);
         let image = self.program.image(words.trim_start(), &arguments);
-        boot::capture(&image, MACHINE, &self.variables, self.show)
+        thread::scope(|scope| {
+            let (heard, lines) = mpsc::channel();
+            if self.show == Show::All {
+                scope.spawn(move || tell_while_silent(&lines));
+            }
+            // Nobody listens where nothing is shown.
+            let hear = |_: &str| {
+                let _ = heard.send(());
+            };
+            let ended = boot::attend(&image, MACHINE, &self.variables, self.show, hear);
+            drop(heard);
+            ended
+        })
+    }
+}
+
+/// Says that the guest is at work when it prints nothing for long, until it has ended.
+fn tell_while_silent(lines: &Receiver<()>) {
+    let mut silent_s = 0;
+    loop {
+        match lines.recv_timeout(SILENCE) {
+            Ok(()) => silent_s = 0,
+            Err(RecvTimeoutError::Timeout) => {
+                silent_s += SILENCE.as_secs();
+                say(format_args!(
+                    "luks: at work, nothing said for {silent_s} s: a key derivation takes as long \
+                     as the container's header asks for"
+                ));
+            }
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
     }
 }
 
