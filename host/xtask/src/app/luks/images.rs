@@ -21,6 +21,11 @@ use crate::{
 
 /// What opens the containers.
 pub const PASSPHRASE: &[u8] = b"correct horse battery staple";
+/// What `qemu-img` says where the host counts a CPU's time so coarsely that a first trial of the
+/// key derivation took none; the next may take some.
+const UNMEASURED: &str = "Unable to get accurate CPU usage";
+/// How often a tool is tried then.
+const TRIES: u32 = 20;
 /// Bytes in front of the volume of a LUKS2 container that is made here.
 const LUKS2_HEADER_LEN: u64 = 1 << 20;
 
@@ -217,7 +222,13 @@ impl Container {
 /// Calls a tool, which is silent where all is well.
 fn call(command: &mut Command) -> Result {
     let name = command.get_program().to_string_lossy().into_owned();
-    let ended = child::capture(command)?;
+    let mut ended = child::capture(command)?;
+    for _ in 1..TRIES {
+        if ended.status == 0 || !ended.output.contains(UNMEASURED) {
+            break;
+        }
+        ended = child::capture(command)?;
+    }
     match ended.status {
         0 => Ok(()),
         status => {
