@@ -7,12 +7,12 @@ use super::part::Part;
 use crate::{files::program, report::Result};
 
 pub fn run(part: &mut Part) -> Result {
-    run_packages(part, &["xtask", "bench"])
+    run_packages(part, "host", &["xtask", "bench"], &[])
 }
 
 /// The documents show code of the driver, which is built quickly.
 pub fn run_documents(part: &mut Part) -> Result {
-    run_packages(part, &["documents"])
+    run_packages(part, "host", &["documents"], &[])
 }
 
 /// What makes images of disks, and judges them.
@@ -20,30 +20,20 @@ const IMAGE_TOOLS: [&str; 2] = ["qemu-img", "cryptsetup"];
 
 /// What the applications do without a machine.
 pub fn run_applications(part: &mut Part) -> Result {
-    if !part.filter.may_match(&[part.project.path("apps")]) {
-        return Ok(());
+    let packages = ["https", "luks"];
+    if IMAGE_TOOLS.iter().all(|name| program(name).is_some()) {
+        return run_packages(part, "apps", &packages, &[]);
     }
-    part.begin();
-    let arguments = [
-        "test",
-        "--target",
-        "host-tuple",
-        "-p",
-        "https",
-        "-p",
-        "luks",
-    ];
-    let mut cargo = part.project.quick_host_cargo(&arguments);
-    if IMAGE_TOOLS.iter().any(|name| program(name).is_none()) {
+    run_packages(part, "apps", &packages, &["--lib"])?;
+    if part.filter.may_match(&[part.project.path("apps/luks")]) {
         part.leave_out("luks_images_of_others");
-        cargo.arg("--lib");
     }
-    cargo.arg("--").args(part.filter.words());
-    part.cargo(&mut cargo)
+    Ok(())
 }
 
-fn run_packages(part: &mut Part, packages: &[&str]) -> Result {
-    let folder = part.project.path("host");
+/// Runs the tests of packages in a folder, or with `targets` some of them.
+fn run_packages(part: &mut Part, folder: &str, packages: &[&str], targets: &[&str]) -> Result {
+    let folder = part.project.path(folder);
     let may_match = |package: &&&str| part.filter.may_match(&[folder.join(package)]);
     let wanted: Vec<_> = packages.iter().filter(may_match).collect();
     if wanted.is_empty() {
@@ -55,6 +45,6 @@ fn run_packages(part: &mut Part, packages: &[&str]) -> Result {
     for package in wanted {
         cargo.args(["-p", package]);
     }
-    cargo.arg("--").args(part.filter.words());
+    cargo.args(targets).arg("--").args(part.filter.words());
     part.cargo(&mut cargo)
 }
