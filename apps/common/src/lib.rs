@@ -2,8 +2,9 @@
 //!
 //! ```text
 //! disk     virtio-blk: disks, with many requests in flight
-//! fw_cfg   files that QEMU was given for the guest
 //! net      virtio-net: TCP connections that are awaited
+//! bus      where both have their devices from
+//! fw_cfg   files that QEMU was given for the guest
 //! random   random numbers of the CPU's
 //! ```
 //!
@@ -15,6 +16,7 @@
 
 extern crate alloc;
 
+mod bus;
 pub mod disk;
 pub mod fw_cfg;
 pub mod net;

@@ -6,28 +6,19 @@ use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use core::fmt;
 
 use crossbeam_queue::ArrayQueue;
-use kernel::{
-    bus::{self, pci},
-    interrupts::lines::Held,
-    platform::KernelPlatform,
-    sync::SpinLock,
-    task::executor,
-};
+use kernel::{sync::SpinLock, task::executor};
 use spin::Mutex;
 use virtio_drivers::{
     queue::VirtQueue,
     transport::{
         DeviceStatus, Transport,
-        pci::{
-            PciTransport, VirtioPciError,
-            bus::{Command, DeviceFunction, PciRoot},
-        },
+        pci::{PciTransport, VirtioPciError, bus::DeviceFunction},
     },
 };
 
 use super::{Disk, OnLine, ring::Ring, waiting::Inner};
+use crate::bus;
 
-const VENDOR: u16 = 0x1af4;
 /// A block device, transitional and not (4.1.2, 5.2.1).
 const DEVICES: [u16; 2] = [0x1001, 0x1042];
 /// Where the configuration has the disk's length (5.2.4).
@@ -72,19 +63,12 @@ impl Disk {
     ///
     /// [`SetupError`]. After the last two kinds the disk counts as taken.
     pub fn open(index: usize) -> Result<Self, SetupError> {
-        let access = bus::pci_access();
-        let found = pci::enumerate(&access);
-        let is_disk = |it: &&pci::Found| it.vendor == VENDOR && DEVICES.contains(&it.device);
-        let disks: Vec<_> = found.iter().filter(is_disk).collect();
-        let function = match disks.get(index) {
-            Some(found) => found.function,
-            None => {
-                let disks = disks.len();
-                return Err(SetupError::Missing { disks });
-            }
+        let disks = bus::find(DEVICES);
+        let Some(&function) = disks.get(index) else {
+            let disks = disks.len();
+            return Err(SetupError::Missing { disks });
         };
-        let line = pci::interrupt_line(&access, function).and_then(Held::new);
-        let line = line.ok_or(SetupError::NoInterrupt)?;
+        let line = bus::hold_line(function).ok_or(SetupError::NoInterrupt)?;
         {
             let mut taken = TAKEN.lock();
             if taken.contains(&function) {
@@ -92,10 +76,7 @@ impl Disk {
             }
             taken.push(function);
         }
-        let mut root = PciRoot::new(access);
-        root.set_command(function, Command::MEMORY_SPACE | Command::BUS_MASTER);
-        let transport = PciTransport::new::<KernelPlatform, _>(&mut root, function);
-        let inner = set_up(transport.map_err(SetupError::Transport)?)?;
+        let inner = set_up(bus::transport(function).map_err(SetupError::Transport)?)?;
         let inner = &*Box::leak(Box::new(inner));
         line.add(Arc::new(OnLine(inner)));
         Ok(Self(inner))

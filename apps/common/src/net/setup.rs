@@ -8,26 +8,18 @@ use core::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use kernel::{
-    bus::{self, pci},
-    interrupts::lines::Held,
-    platform::KernelPlatform,
-    sync::SpinLock,
-};
+use kernel::sync::SpinLock;
 use virtio_drivers::transport::{
     DeviceStatus, Transport,
-    pci::{
-        PciTransport, VirtioPciError,
-        bus::{Command, PciRoot},
-    },
+    pci::{PciTransport, VirtioPciError},
 };
 
 use super::{
     frames::{Counts, Frames, Queue, RECEIVE, TRANSMIT},
     stack::{Addresses, Network, OnLine},
 };
+use crate::bus;
 
-const VENDOR: u16 = 0x1af4;
 /// A network device, transitional and not (4.1.2, 5.1.1).
 const DEVICES: [u16; 2] = [0x1000, 0x1041];
 /// Where the configuration has the device's own address (5.1.4).
@@ -69,19 +61,13 @@ impl Network {
     ///
     /// [`SetupError`].
     pub fn open(addresses: Addresses, seed: u64) -> Result<Self, SetupError> {
-        let access = bus::pci_access();
-        let found = pci::enumerate(&access);
-        let is_network = |it: &&pci::Found| it.vendor == VENDOR && DEVICES.contains(&it.device);
-        let found = found.iter().find(is_network).ok_or(SetupError::Missing)?;
-        let line = pci::interrupt_line(&access, found.function).and_then(Held::new);
-        let line = line.ok_or(SetupError::NoInterrupt)?;
+        let networks = bus::find(DEVICES);
+        let function = *networks.first().ok_or(SetupError::Missing)?;
+        let line = bus::hold_line(function).ok_or(SetupError::NoInterrupt)?;
         if IS_TAKEN.swap(true, Ordering::Relaxed) {
             return Err(SetupError::Taken);
         }
-        let mut root = PciRoot::new(access);
-        root.set_command(found.function, Command::MEMORY_SPACE | Command::BUS_MASTER);
-        let transport = PciTransport::new::<KernelPlatform, _>(&mut root, found.function);
-        let transport = transport.map_err(SetupError::Transport)?;
+        let transport = bus::transport(function).map_err(SetupError::Transport)?;
         let (network, on_line) = set_up(transport, addresses, seed)?;
         line.add(Arc::new(on_line));
         Ok(network)

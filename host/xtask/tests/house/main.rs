@@ -155,6 +155,7 @@ const COMMON: House = House {
         "disk/waiting",
         "disk/ring",
         "disk/error",
+        "bus",
         // What the host gives, and the CPU.
         "random",
         "fw_cfg",
