@@ -144,7 +144,8 @@ fn measure(project: &Project, program: &Program, cpus: u32, asked: &Asked) -> Re
 fn vcpu_seconds(server: &Trial) -> Result<f64> {
     let mut ticks = 0.;
     for thread in server.vcpu_threads()? {
-        let path = format!("/proc/{thread}/stat");
+        // Without the task this would be the time of all threads of its process.
+        let path = format!("/proc/{thread}/task/{thread}/stat");
         let stat = match fs::read_to_string(&path) {
             Ok(stat) => stat,
             Err(error) => return fail(format_args!("{path}: {error}")),
