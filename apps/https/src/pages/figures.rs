@@ -57,6 +57,8 @@ pub struct Figures {
     pub timeouts: u64,
     /// Handshakes with a signature.
     pub handshakes: u64,
+    /// Those of the CPU that has had the fewest.
+    pub handshakes_of_least_cpu: u64,
     /// Handshakes by a ticket.
     pub handshakes_resumed: u64,
     /// Connections that ended before their time: failed handshakes, clients that were gone or too
@@ -166,6 +168,12 @@ impl Figures {
                 Counter,
                 self.handshakes,
                 "Handshakes with a signature.",
+            ),
+            (
+                "handshakes_of_least_cpu",
+                Counter,
+                self.handshakes_of_least_cpu,
+                "Handshakes with a signature on the CPU that has had the fewest.",
             ),
             (
                 "handshakes_resumed",

@@ -4,7 +4,13 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use common::net::Network;
 use https::pages::{Figures, Latency};
-use kernel::{bench::measure::Histogram, crypto::CryptoDevice, memory::heap, time};
+use kernel::{
+    bench::measure::Histogram,
+    cpu::{self, MAX_CPUS},
+    crypto::CryptoDevice,
+    memory::heap,
+    smp, time,
+};
 
 /// A counter.
 pub struct Count(AtomicU64);
@@ -78,7 +84,8 @@ pub struct Counts {
     pub connections_open: Count,
     pub connections: Count,
     pub timeouts: Count,
-    pub handshakes: Count,
+    /// By CPU.
+    handshakes: [Count; MAX_CPUS],
     pub handshakes_resumed: Count,
     pub connections_failed: Count,
     pub requests: Count,
@@ -98,7 +105,7 @@ pub static COUNTS: Counts = Counts {
     connections_open: Count::new(),
     connections: Count::new(),
     timeouts: Count::new(),
-    handshakes: Count::new(),
+    handshakes: [const { Count::new() }; MAX_CPUS],
     handshakes_resumed: Count::new(),
     connections_failed: Count::new(),
     requests: Count::new(),
@@ -113,6 +120,13 @@ pub static COUNTS: Counts = Counts {
     signature: Timing::new(),
 };
 
+impl Counts {
+    /// One handshake more on this CPU.
+    pub fn add_handshake(&self) {
+        self.handshakes[cpu::number() as usize].add_one();
+    }
+}
+
 /// Reads them all, and what the devices have counted.
 pub fn figures(network: Network, device: Option<&CryptoDevice>) -> Figures {
     let net = network.stats();
@@ -120,12 +134,17 @@ pub fn figures(network: Network, device: Option<&CryptoDevice>) -> Figures {
     let interrupts = device
         .map(CryptoDevice::interrupt_stats)
         .unwrap_or_default();
+    let handshakes = || {
+        let by_cpu = COUNTS.handshakes.iter().map(Count::get);
+        by_cpu.take(smp::online() as usize)
+    };
     Figures {
         uptime_ms: time::now_ns() / 1_000_000,
         connections_open: COUNTS.connections_open.get(),
         connections: COUNTS.connections.get(),
         timeouts: COUNTS.timeouts.get(),
-        handshakes: COUNTS.handshakes.get(),
+        handshakes: handshakes().sum(),
+        handshakes_of_least_cpu: handshakes().min().unwrap_or(0),
         handshakes_resumed: COUNTS.handshakes_resumed.get(),
         connections_failed: COUNTS.connections_failed.get(),
         requests: COUNTS.requests.get(),

@@ -226,7 +226,10 @@ fn serve(
     expect_room(executor::spawn(network.run())).detach();
     let workers: Vec<_> = (0..sockets)
         .map(|worker| {
-            let work = serving::work(shared, worker, server.seat());
+            // A client gets the first place that is free. Made by the workers themselves, those of
+            // one CPU would all come first.
+            let socket = serving::socket(shared.network);
+            let work = serving::work(shared, worker, socket, server.seat());
             expect_room(executor::spawn_on(worker as u32 % cpus, work))
         })
         .collect();

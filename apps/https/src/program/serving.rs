@@ -44,9 +44,13 @@ pub struct Shared {
     pub may_shut_down: bool,
 }
 
+/// Makes a worker's place for connections.
+pub fn socket(network: Network) -> Socket {
+    Socket::new(network, SIZES)
+}
+
 /// Serves connections until it is time to stop.
-pub async fn work(shared: &'static Shared, worker: usize, mut seat: Seat) {
-    let mut socket = Socket::new(shared.network, SIZES);
+pub async fn work(shared: &'static Shared, worker: usize, mut socket: Socket, mut seat: Seat) {
     while let Some(peer) = shared.stop.or(worker, socket.accept(PORT)).await {
         COUNTS.connections.add_one();
         COUNTS.connections_open.add_one();
@@ -87,7 +91,7 @@ async fn serve(
     match stream.tls().is_resumed() {
         true => COUNTS.handshakes_resumed.add_one(),
         false => {
-            COUNTS.handshakes.add_one();
+            COUNTS.add_handshake();
             COUNTS.handshake.add_since(start_ns);
         }
     }

@@ -115,6 +115,23 @@ pub fn many_at_once(clients: &Clients) -> Verdict {
     Ok(())
 }
 
+/// Few clients are enough for both CPUs to have work.
+pub fn cpus_share(clients: &Clients) -> Verdict {
+    at_once(clients, 8, 4)?;
+    let [all, least] = [
+        "https_handshakes_total",
+        "https_handshakes_of_least_cpu_total",
+    ]
+    .map(|name| clients.metric(name));
+    let (all, least) = (all?, least?);
+    if least < all / 8. {
+        return Err(format!(
+            "expected: an eighth of {all} handshakes at least on each of two CPUs\ngot: {least}"
+        ));
+    }
+    Ok(())
+}
+
 /// So many clients shake hands for so long, without tickets; each handshake's microseconds are a
 /// line. The time to connect is left out.
 const HANDSHAKES: &str = "

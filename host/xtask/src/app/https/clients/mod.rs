@@ -25,6 +25,8 @@ const fn check(test: &'static str, run: fn(&Clients) -> Verdict) -> Check {
 pub const CHECKS: &[Check] = &[
     check("https_curl_believes_its_authority", polite::status_page),
     check("https_curl_refuses_a_stranger", polite::wrong_authority),
+    // While there have been few others.
+    check("https_cpus_share_the_work", many::cpus_share),
     check("https_head_404_405", polite::methods),
     check("https_page_and_metrics", polite::pages),
     check("https_openssl_speaks_tls_1_2", polite::tls_1_2),
