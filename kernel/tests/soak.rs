@@ -1,4 +1,4 @@
-//! A minute of sessions that come and go on eight CPUs, with requests dropped wherever they are:
+//! Sessions that come and go on eight CPUs for some seconds, with requests dropped wherever they are:
 //! afterwards nothing is left, in the driver or on the device.
 #![no_std]
 #![no_main]
@@ -23,12 +23,12 @@ use random::Random;
 
 kernel::tests! {
     machines: ["smp=8"],
-    tests: [random_drops_for_a_minute_leave_nothing],
+    tests: [random_drops_leave_nothing],
 }
 
 const KEY: [u8; 16] = [7; 16];
 const IV: [u8; 16] = [1; 16];
-const SOAK_NS: u64 = 60_000_000_000;
+const SOAK_NS: u64 = 12_000_000_000;
 /// The test has longer than others.
 const LIMIT_NS: u64 = 150_000_000_000;
 /// Sessions that QEMU's backend has room for.
@@ -77,7 +77,7 @@ fn settle(device: &CryptoDevice) {
     crypto::wait_until_idle(device, 0, 20_000_000_000);
 }
 
-fn random_drops_for_a_minute_leave_nothing() {
+fn random_drops_leave_nothing() {
     time::set_watchdog(Some(time::now_ns() + LIMIT_NS));
     assert_eq!(smp::start_all(), 0, "CPUs did not come up");
     let options = Options::default();

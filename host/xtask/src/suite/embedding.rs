@@ -59,7 +59,7 @@ pub fn run(part: &mut Part) -> Result {
     };
     // The lock file is what this one leaves.
     if part.filter.wants(vendored) || part.filter.wants(lock_file) {
-        part.check(vendored, || must_build(&mut check(&host)));
+        part.check_builds(vendored, &mut check(&host));
         part.check(lock_file, || {
             let lock = fs::read_to_string(app.join("Cargo.lock")).map_err(|e| e.to_string())?;
             let there = |name: &&str| lock.contains(&format!("name = \"{name}\""));
@@ -75,7 +75,7 @@ pub fn run(part: &mut Part) -> Result {
         if has_rust(project, &oldest) {
             let mut cargo = check(&host);
             cargo.env("RUSTUP_TOOLCHAIN", &oldest);
-            part.check(&with_oldest, || must_build(&mut cargo));
+            part.check_builds(&with_oldest, &mut cargo);
         } else {
             part.leave_out(&with_oldest);
         }
@@ -85,23 +85,12 @@ pub fn run(part: &mut Part) -> Result {
             continue;
         }
         if has_target(project, target) {
-            part.check(name, || must_build(&mut check(target)));
+            part.check_builds(name, &mut check(target));
         } else {
             part.leave_out(name);
         }
     }
     Ok(())
-}
-
-fn must_build(cargo: &mut Command) -> std::result::Result<(), String> {
-    let ended = child::capture(cargo).map_err(|failure| format!("{failure:?}"))?;
-    match ended.status {
-        0 => Ok(()),
-        status => Err(format!(
-            "expected: it builds\ngot: status {status} and\n{}",
-            ended.output
-        )),
-    }
 }
 
 /// Makes a tree with nothing but the driver's folder and a crate that depends on it.

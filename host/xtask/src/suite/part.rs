@@ -157,6 +157,20 @@ impl<'a> Part<'a> {
         }
     }
 
+    /// Runs a test of what cargo has to build.
+    pub fn check_builds(&mut self, name: &str, cargo: &mut Command) {
+        self.check(name, || {
+            let ended = child::capture(cargo).map_err(|failure| format!("{failure:?}"))?;
+            match ended.status {
+                0 => Ok(()),
+                status => Err(format!(
+                    "expected: it builds\ngot: status {status} and\n{}",
+                    ended.output
+                )),
+            }
+        });
+    }
+
     /// Runs test binaries by cargo, shows what they print and adds up their closing lines.
     pub fn cargo(&mut self, cargo: &mut Command) -> Result {
         let ended = child::tee(cargo, self.name, |bytes| self.printer.write(bytes))?;

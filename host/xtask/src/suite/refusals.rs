@@ -128,6 +128,12 @@ const REFUSALS: &[Refusal] = &[
         &["demo"],
     ),
     refusal(
+        "words_of_a_benchmark_are_checked_before_it_is_built",
+        "bench luks: 'sizes=x': it takes",
+        &["CARGO_PROFILE_PROGRAM_OPT_LEVEL=bogus"],
+        &["bench", "luks", "sizes=x"],
+    ),
+    refusal(
         "memory_too_small_to_boot_is_named",
         "MEM=1M: too little to boot in",
         &["MEM=1M"],

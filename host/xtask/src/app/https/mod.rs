@@ -182,7 +182,9 @@ fn client_line(identity: &Identity, port: u16) -> String {
             "curl --cacert {} https://localhost:{port}/status",
             crate::report::quote(&authority.display().to_string())
         ),
-        None => format!("curl --resolve NAME:{port}:127.0.0.1 https://NAME:{port}/status"),
+        None => format!(
+            "curl [--cacert AUTHORITY] --resolve NAME:{port}:127.0.0.1 https://NAME:{port}/status"
+        ),
     }
 }
 

@@ -24,11 +24,15 @@ const CONTENT_LEN: u64 = 16 << 20;
 ///
 /// Fails with a word that it does not know, or when a run does.
 pub fn run(project: &Project, words: &[String]) -> Result {
-    let is_known = |word: &&String| match word.split_once('=') {
-        Some((name, _)) => ["sizes", "depths", "ms", "idle"].contains(&name),
-        None => false,
+    // What is no number is told before anything is built; the guest tells of wrong ones.
+    let is_number = |number: &str| number.parse::<u32>().is_ok();
+    let is_right = |word: &&String| match word.split_once('=') {
+        Some(("sizes" | "depths", list)) => list.split(',').all(is_number),
+        Some(("ms", value)) => is_number(value),
+        Some(("idle", value)) => ["halt", "poll"].contains(&value),
+        _ => false,
     };
-    if let Some(word) = words.iter().find(|word| !is_known(word)) {
+    if let Some(word) = words.iter().find(|word| !is_right(word)) {
         return fail(format_args!(
             "bench luks: '{word}': it takes sizes=4096,65536 depths=1,16 ms=400 idle=halt|poll"
         ));

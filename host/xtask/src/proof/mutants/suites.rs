@@ -69,17 +69,7 @@ pub fn build(
         ],
     };
     let mut cargo = match suite {
-        Suite::Loom => {
-            let mut cargo = project.loom_cargo(&[]);
-            // As quickly built as the others, and judged as where models usually run: without
-            // what a debug build checks.
-            cargo.args(["--config", "profile.dev.package.loom.opt-level=3"]);
-            cargo.args([
-                "--config",
-                "profile.dev.package.virtio-crypto.debug-assertions=false",
-            ]);
-            cargo
-        }
+        Suite::Loom => project.loom_cargo(&[]),
         Suite::Driver | Suite::Services => {
             let mut cargo = project.host_cargo(&[]);
             // Where everything else is built: what the driver depends on is there.
