@@ -92,7 +92,7 @@ fn try_open(image: Vec<u8>) -> Result<(Header, Opened, MemoryDisk), String> {
 
 /// Deciphers a volume.
 fn content(header: &Header, key: &[u8], image: &[u8]) -> Vec<u8> {
-    let volume = header.volume;
+    let volume = header.segment;
     let start = volume.start_bytes as usize;
     let mut bytes = image[start..start + volume.len_bytes as usize].to_vec();
     let step = volume.sector_len_bytes / SECTOR_LEN;
@@ -214,7 +214,7 @@ fn luks2_that_cryptsetup_enciphers_is_read() {
              --sector-size {sector_len} --key-file passphrase image"
         ));
         let (header, opened, disk) = try_open(folder.read("image")).expect("it opens");
-        assert_eq!(header.volume.sector_len_bytes, sector_len);
+        assert_eq!(header.segment.sector_len_bytes, sector_len);
         // Behind it is what was cut off to make room for the header.
         let content = content(&header, &opened.key, &disk.bytes);
         assert!(content[..PLAIN_LEN] == plain(), "{sector_len}");

@@ -214,7 +214,7 @@ fn memory_that_is_refused_at_any_time_costs_nothing() {
         let device = device.unwrap();
         let session = open_session(&device, &fake).unwrap();
         let pages = live_pages();
-        for len_bytes in times([4096, 100_000], [2048, 5000]) {
+        for len_bytes in times([4096, 20_000], [2048, 5000]) {
             let mut data = vec![7; len_bytes];
             for allowed in 0.. {
                 REFUSAL.set(Some((allowed, refusal)));

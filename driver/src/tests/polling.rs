@@ -6,7 +6,7 @@ use std::{sync::mpsc::sync_channel, thread};
 
 use crate::{
     Direction, Error, Features, Interrupt, Options, block_on,
-    fake::{IV, Rig, Setup, poll_once, request, run, times},
+    fake::{IV, Rig, Setup, is_packed, poll_once, request, run, times},
     join_all,
     transport::MsixEntry,
 };
@@ -175,8 +175,10 @@ fn unasked_wrap_of_the_used_index_is_accounted_for() {
         rig.fake.hold_interrupts(true);
         let poller = rig.device.poller();
         let answer = || rig.device.handle_interrupt(MsixEntry(1));
-        // With EVENT_IDX the index passes the event of long ago once in 65536.
-        for _ in 0..times(65536 + 17, 20) {
+        // With EVENT_IDX the index passes the event of long ago once in 65536; a packed ring's
+        // place does so once a lap.
+        let requests = if is_packed() { 2000 } else { 65536 + 17 };
+        for _ in 0..times(requests, 20) {
             let mut request = request(&session);
             rig.fake.serve(0, 1);
             poller.drain();

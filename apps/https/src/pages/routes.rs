@@ -47,7 +47,9 @@ pub fn route(request: &Request) -> Result<Route, Response> {
         "/shutdown" => (Route::Shutdown, GIVE),
         path => {
             if let Some(len) = path.strip_prefix("/bytes/") {
+                let is_number = len.bytes().all(|byte| byte.is_ascii_digit());
                 let len_bytes = len.parse().ok().filter(|len| *len <= MAX_PATTERN_LEN);
+                let len_bytes = len_bytes.filter(|_| is_number);
                 (Route::Pattern(len_bytes.ok_or_else(missing)?), READ)
             } else if let Some(file) = path.strip_prefix("/files/") {
                 let is_plain = |part: &str| part != "." && part != "..";
@@ -131,6 +133,7 @@ mod tests {
             "/bytes/",
             "/bytes/x",
             "/bytes/-1",
+            "/bytes/+1",
             "/bytes/16777217",
             "/files/../key",
             "/files/a/%2e%2e/b",

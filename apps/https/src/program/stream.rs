@@ -10,7 +10,7 @@ use luks::volume::VolumeError;
 use super::keeper::{Keeper, Unsigned};
 
 /// How long the other side may take to make room for what is sent.
-pub const WRITE_NS: u64 = 10_000_000_000;
+pub const WRITE_NS: u64 = 30_000_000_000;
 /// How much is read at a time.
 const READ_LEN: usize = 2048;
 

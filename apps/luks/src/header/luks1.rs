@@ -3,7 +3,8 @@
 use alloc::{format, string::String, vec::Vec};
 
 use super::model::{
-    Header, HeaderCopy, KeySlot, MOST_STRIPES, Version, Volume, VolumeDigest, check_cipher, key_len,
+    Header, HeaderCopy, KeySlot, MOST_STRIPES, Segment, Version, VolumeDigest, check_cipher,
+    key_len,
 };
 use crate::{
     error::Refusal,
@@ -71,7 +72,7 @@ pub fn parse(header: &[u8], disk_len_bytes: u64, limits: &Limits) -> Result<Head
     )?;
     let sector_len = SECTOR_LEN as u64;
     let start_bytes = payload_sector * sector_len;
-    let volume = Volume::new(start_bytes, None, sector_len, 0, disk_len_bytes)?;
+    let segment = Segment::new(start_bytes, None, sector_len, 0, disk_len_bytes)?;
     let salt = bytes::<32>(header, at::DIGEST_SALT)?.to_vec();
     let iterations = u32_at(header, at::DIGEST_ITERATIONS)?;
     let digest = VolumeDigest {
@@ -105,7 +106,7 @@ pub fn parse(header: &[u8], disk_len_bytes: u64, limits: &Limits) -> Result<Head
         label: String::new(),
         copy: HeaderCopy::Primary,
         damaged: None,
-        volume,
+        segment,
         digest,
         slots,
     })

@@ -15,7 +15,7 @@ use crate::{
 
 pub use self::{
     found::found_in,
-    model::{Header, HeaderCopy, KeySlot, Version, Volume, VolumeDigest},
+    model::{Header, HeaderCopy, KeySlot, Segment, Version, VolumeDigest},
 };
 
 /// Reads the header of a disk and checks it.

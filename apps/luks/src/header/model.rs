@@ -55,7 +55,7 @@ impl fmt::Display for HeaderCopy {
 /// Where the enciphered sectors lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Volume {
+pub struct Segment {
     /// The first byte on the disk.
     pub start_bytes: u64,
     /// How many bytes there are.
@@ -67,8 +67,8 @@ pub struct Volume {
     pub first_tweak: u64,
 }
 
-impl Volume {
-    /// Checks where a volume lies; without a length, it is the rest of the disk.
+impl Segment {
+    /// Checks where it lies; without a length, it is the rest of the disk.
     pub(super) fn new(
         start_bytes: u64,
         len_bytes: Option<u64>,
@@ -187,7 +187,7 @@ pub struct Header {
     /// Which copy could not be, and why.
     pub damaged: Option<(HeaderCopy, Refusal)>,
     /// Where the enciphered sectors are.
-    pub volume: Volume,
+    pub segment: Segment,
     /// What tells that a key is right.
     pub digest: VolumeDigest,
     /// Key slots in use by their numbers, in the order in which they are tried; or why one cannot

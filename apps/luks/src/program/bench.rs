@@ -77,7 +77,7 @@ pub async fn run(device: &Arc<CryptoDevice>) {
     let source = SoftwareSource(disk);
     let opened = opening::open(&source, &passphrase, &Limits::default()).await;
     let (header, opened) = expect(opened);
-    let software = SoftwareVolume::new(disk, header.volume, &opened.key);
+    let software = SoftwareVolume::new(disk, header.segment, &opened.key);
     let volume = Volume::open(device.clone(), disk, &passphrase, Access::Write).await;
     let volume = Arc::new(expect(volume));
     let ways = [

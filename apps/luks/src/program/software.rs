@@ -6,7 +6,7 @@
 use aes::{Aes128, Aes256, cipher::KeyInit};
 use common::disk::{Buffer, Disk, MOST_LEN};
 use luks::{
-    header::Volume,
+    header::Segment,
     machine::{Machine, SECTOR_LEN},
     volume::VolumeError,
 };
@@ -74,15 +74,15 @@ impl Machine for SoftwareSource {
 /// A volume whose sectors software ciphers.
 pub struct SoftwareVolume {
     disk: Disk,
-    place: Volume,
+    segment: Segment,
     xts: Xts,
 }
 
 impl SoftwareVolume {
     /// Makes it of what a header says and a key.
-    pub fn new(disk: Disk, place: Volume, key: &[u8]) -> Self {
+    pub fn new(disk: Disk, segment: Segment, key: &[u8]) -> Self {
         let xts = Xts::new(key);
-        Self { disk, place, xts }
+        Self { disk, segment, xts }
     }
 
     /// Fills `bytes` with the sectors from `first_sector` on.
@@ -106,17 +106,17 @@ impl SoftwareVolume {
     }
 
     fn step(&self) -> u64 {
-        (self.place.sector_len_bytes / SECTOR_LEN) as u64
+        (self.segment.sector_len_bytes / SECTOR_LEN) as u64
     }
 
     fn disk_sector(&self, sector: u64) -> u64 {
-        self.place.start_bytes / SECTOR_LEN as u64 + sector * self.step()
+        self.segment.start_bytes / SECTOR_LEN as u64 + sector * self.step()
     }
 
     fn process(&self, direction: Direction, first_sector: u64, bytes: &mut [u8]) {
-        let first_tweak = self.place.first_tweak + first_sector * self.step();
+        let first_tweak = self.segment.first_tweak + first_sector * self.step();
         let tweaks = (u128::from(first_tweak)..).step_by(self.step() as usize);
-        let sectors = bytes.chunks_mut(self.place.sector_len_bytes);
+        let sectors = bytes.chunks_mut(self.segment.sector_len_bytes);
         for (tweak, sector) in tweaks.zip(sectors) {
             self.xts.process(direction, tweak, sector);
         }

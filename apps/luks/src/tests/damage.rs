@@ -18,10 +18,10 @@ fn opens_rightly_if_at_all(image: Vec<u8>, what: &dyn Fn() -> String) -> bool {
     match try_open(&disk, PASSPHRASE) {
         Ok((header, opened)) => {
             assert_eq!(opened.key[..], KEY[..opened.key.len()], "{}", what());
-            let volume = header.volume;
-            let end = volume.start_bytes + volume.len_bytes;
+            let segment = header.segment;
+            let end = segment.start_bytes + segment.len_bytes;
             assert!(end <= disk.bytes.len() as u64, "{}", what());
-            assert!(volume.sectors() > 0, "{}", what());
+            assert!(segment.sectors() > 0, "{}", what());
             true
         }
         Err(Error::Machine(_) | Error::Header(Refusal::OutOfMemory { .. })) => {

@@ -38,10 +38,10 @@ fn luks1_opens_with_every_hash_and_key_length() {
             assert_eq!(opened.key[..], KEY[..key_len], "{hash:?} {key_len}");
             assert_eq!((header.version, opened.slot), (Version::Luks1, 2));
             assert_eq!(header.uuid, "01234567-89ab-cdef-0123-456789abcdef");
-            let volume = header.volume;
-            let place = (volume.start_bytes, volume.len_bytes);
+            let segment = header.segment;
+            let place = (segment.start_bytes, segment.len_bytes);
             assert_eq!(place, (LUKS1_VOLUME as u64, VOLUME_LEN as u64));
-            assert_eq!((volume.sector_len_bytes, volume.first_tweak), (512, 0));
+            assert_eq!((segment.sector_len_bytes, segment.first_tweak), (512, 0));
         }
     }
 }
@@ -57,8 +57,8 @@ fn luks2_opens_with_every_key_derivation_and_sector_length() {
             assert_eq!((header.version, opened.slot), (Version::Luks2, 5));
             assert_eq!(header.label, "the label");
             assert_eq!((header.copy, header.damaged), (HeaderCopy::Primary, None));
-            let volume = header.volume;
-            let place = (volume.start_bytes, volume.sectors() as usize);
+            let segment = header.segment;
+            let place = (segment.start_bytes, segment.sectors() as usize);
             assert_eq!(place, (LUKS2_VOLUME as u64, VOLUME_LEN / sector_len));
         }
     }
@@ -69,7 +69,7 @@ fn volume_ends_with_its_last_whole_sector() {
     let mut image = maker::luks2(&maker::metadata(maker::pbkdf2(), 4096));
     image.truncate(image.len() - 512);
     let (header, _) = try_open(&MemoryDisk::new(image), PASSPHRASE).unwrap();
-    assert_eq!(header.volume.len_bytes, VOLUME_LEN as u64 - 4096);
+    assert_eq!(header.segment.len_bytes, VOLUME_LEN as u64 - 4096);
 }
 
 #[test]
@@ -78,8 +78,8 @@ fn volume_of_a_given_length_has_it() {
     text["segments"]["0"]["size"] = "1024".into();
     text["segments"]["0"]["iv_tweak"] = "77".into();
     let (header, _) = try_open(&MemoryDisk::new(maker::luks2(&text)), PASSPHRASE).unwrap();
-    let volume = header.volume;
-    assert_eq!((volume.len_bytes, volume.first_tweak), (1024, 77));
+    let segment = header.segment;
+    assert_eq!((segment.len_bytes, segment.first_tweak), (1024, 77));
     // Tweaks that end before the volume does.
     text["segments"]["0"]["iv_tweak"] = (u64::MAX - 1).to_string().into();
     let what = "more sectors than tweaks";
@@ -216,7 +216,7 @@ fn newer_copy_wins() {
     image[COPY_LEN..AREA].copy_from_slice(&newer);
     let (header, _) = try_open(&MemoryDisk::new(image), PASSPHRASE).unwrap();
     assert_eq!(
-        (header.copy, header.volume.len_bytes),
+        (header.copy, header.segment.len_bytes),
         (HeaderCopy::Secondary, 512)
     );
 }
@@ -248,6 +248,14 @@ fn what_is_no_container_is_named() {
     image[0x438..0x43a].copy_from_slice(b"\x53\xef");
     let name = not_luks(image).to_string();
     assert!(name.contains("ext4"), "{name}");
+}
+
+#[test]
+fn number_with_a_sign_is_damage() {
+    let mut text = maker::metadata(maker::pbkdf2(), 512);
+    text["segments"]["0"]["offset"] = format!("+{LUKS2_VOLUME}").into();
+    let damaged = Refusal::Damaged { what: "offset" };
+    assert_eq!(refusal(maker::luks2(&text)), damaged);
 }
 
 #[test]

@@ -112,12 +112,12 @@ impl Volume {
 
     /// Returns bytes of a sector.
     pub fn sector_len(&self) -> usize {
-        self.header.volume.sector_len_bytes
+        self.header.segment.sector_len_bytes
     }
 
     /// Returns how many sectors there are.
     pub fn sectors(&self) -> u64 {
-        self.header.volume.sectors()
+        self.header.segment.sectors()
     }
 
     /// Fills `bytes` with the sectors from `first_sector` on.
@@ -195,17 +195,17 @@ impl Volume {
 
     /// Returns where a sector of the volume is on the disk, and its cryption.
     fn place(&self, sector: u64, direction: Direction) -> (u64, Cryption) {
-        let volume = &self.header.volume;
+        let segment = &self.header.segment;
         let step = (self.sector_len() / SECTOR_LEN) as u32;
         let sectors_before = sector * u64::from(step);
         let cryption = Cryption {
             direction,
             // It has been checked that no tweak of the volume is too large.
-            first_tweak: volume.first_tweak + sectors_before,
+            first_tweak: segment.first_tweak + sectors_before,
             step: NonZeroU32::new(step).unwrap_or(NonZeroU32::MIN),
             sector_len: self.sector_len(),
         };
-        let start = volume.start_bytes / SECTOR_LEN as u64;
+        let start = segment.start_bytes / SECTOR_LEN as u64;
         (start + sectors_before, cryption)
     }
 

@@ -11,7 +11,7 @@ use crate::{
         folder::Folder,
         https::{
             Disk, ECDSA, Given, Trial,
-            clients::{CHECKS, Verdict, at_once, ecdsa_alone, files, tls_1_3},
+            clients::{CHECKS, Verdict, at_once, ecdsa_alone, files, reads_no_more, tls_1_3},
         },
         luks::images::{Container, Format},
         program::{Profile, Program},
@@ -58,6 +58,15 @@ const ALONE: &[Alone] = &[
             let trial = rig.start(rig.given(SERVER, "recover=300"))?;
             told(at_once(&trial.clients(), 16, 12))?;
             ends_in_order(trial)
+        },
+    },
+    Alone {
+        test: "https_client_that_does_not_read_is_cut_off_at_the_end",
+        needs: Needs::Nothing,
+        run: |rig| {
+            let trial = rig.start(rig.given(SERVER, "grace=2"))?;
+            told(reads_no_more(&trial.clients()))?;
+            ends_with(trial, &["https: 1 clients were cut off", PASS])
         },
     },
     Alone {
@@ -243,11 +252,20 @@ fn ends_in_order(trial: Trial) -> Result {
             key.display()
         ));
     }
+    ends_with(trial, &[PASS])
+}
+
+/// How a server ends that is not in trouble.
+const PASS: &str = "https: pass";
+
+/// The server ends by its power button, with lines that begin like this.
+fn ends_with(trial: Trial, lines: &[&str]) -> Result {
     let printed = trial.power_down()?;
-    if printed.lines().any(|line| line.trim_end() == "https: pass") {
-        return Ok(());
+    let is_printed = |begin: &&str| printed.lines().any(|line| line.starts_with(*begin));
+    match lines.iter().find(|begin| !is_printed(begin)) {
+        None => Ok(()),
+        Some(begin) => fail(format_args!(
+            "expected: a line that begins with {begin}\ngot: {printed}"
+        )),
     }
-    fail(format_args!(
-        "expected: the line https: pass\ngot: {printed}"
-    ))
 }

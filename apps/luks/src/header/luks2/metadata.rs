@@ -8,7 +8,7 @@ use base64ct::{Base64, Encoding};
 use serde_json::{Map, Value};
 
 use super::super::model::{
-    FIRST_LEN, KeySlot, MOST_STRIPES, Volume, VolumeDigest, check_cipher, key_len,
+    FIRST_LEN, KeySlot, MOST_STRIPES, Segment, VolumeDigest, check_cipher, key_len,
 };
 use crate::{
     error::Refusal,
@@ -20,6 +20,9 @@ use crate::{
 
 /// Bytes of the area that key slots share, at most (LUKS2, 2.3).
 const MOST_AREA_LEN: u64 = 128 << 20;
+/// Bytes of the text, at most: read, it takes a multiple of that. `cryptsetup` makes room for 12 KiB
+/// by itself, and the format allows for 4 MiB, which the machine may not have.
+const MOST_TEXT_LEN: usize = 128 << 10;
 /// What areas are aligned to.
 const AREA_ALIGN: u64 = 4096;
 
@@ -36,7 +39,7 @@ pub struct Place {
 
 /// What the text says.
 pub struct Metadata {
-    pub volume: Volume,
+    pub segment: Segment,
     pub digest: VolumeDigest,
     pub slots: Slots,
 }
@@ -51,10 +54,16 @@ struct Areas {
 pub fn parse(text: &[u8], place: &Place, limits: &Limits) -> Result<Metadata, Refusal> {
     let end = text.iter().position(|byte| *byte == 0);
     let text = &text[..end.unwrap_or(text.len())];
+    if text.len() > MOST_TEXT_LEN {
+        return Err(Refusal::Unsupported {
+            what: "length of the header's text",
+            name: format!("{} bytes", text.len()),
+        });
+    }
     let text: Value = serde_json::from_slice(text).map_err(|_| damaged("no JSON"))?;
     let text = text.as_object().ok_or(damaged("no object of JSON"))?;
     let areas = areas(object(text, "config")?, place)?;
-    let (segment_name, volume) = segment(object(text, "segments")?, &areas, place)?;
+    let (segment_name, segment) = segment(object(text, "segments")?, &areas, place)?;
     let (digest, its_slots) = digest(object(text, "digests")?, segment_name, limits)?;
     let mut slots = Vec::new();
     for (name, slot) in object(text, "keyslots")? {
@@ -75,7 +84,7 @@ pub fn parse(text: &[u8], place: &Place, limits: &Limits) -> Result<Metadata, Re
     slots.sort_by_key(|(priority, number, _)| (core::cmp::Reverse(*priority), *number));
     let slots = slots.into_iter().map(|(_, number, slot)| (number, slot));
     Ok(Metadata {
-        volume,
+        segment,
         digest,
         slots: slots.collect(),
     })
@@ -109,7 +118,7 @@ fn segment<'t>(
     segments: &'t Object,
     areas: &Areas,
     place: &Place,
-) -> Result<(&'t str, Volume), Refusal> {
+) -> Result<(&'t str, Segment), Refusal> {
     let mut all = segments.iter();
     let (Some((name, segment)), None) = (all.next(), all.next()) else {
         let count = format!("{}", segments.len());
@@ -138,14 +147,14 @@ fn segment<'t>(
     }
     let end = u64::MAX;
     in_range("the segment's offset", start_bytes, areas.end_bytes..=end)?;
-    let volume = Volume::new(
+    let segment = Segment::new(
         start_bytes,
         len_bytes,
         sector_len_bytes,
         decimal(segment, "iv_tweak")?,
         place.disk_len_bytes,
     )?;
-    Ok((name, volume))
+    Ok((name, segment))
 }
 
 /// Returns the digest of a segment's key, and the names of the key slots that hold this key.
@@ -278,9 +287,37 @@ fn u32_of(object: &Object, key: &'static str) -> Result<u32, Refusal> {
 
 /// Returns a number of 64 bits, which JSON keeps as a text.
 fn decimal(object: &Object, key: &'static str) -> Result<u64, Refusal> {
-    string(object, key)?.parse().map_err(|_| damaged(key))
+    let digits = string(object, key)?;
+    // A sign would be taken for a part of it.
+    match digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        true => digits.parse().map_err(|_| damaged(key)),
+        false => Err(damaged(key)),
+    }
 }
 
 fn base64(object: &Object, key: &'static str) -> Result<Vec<u8>, Refusal> {
     Base64::decode_vec(string(object, key)?).map_err(|_| damaged(key))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_beyond_its_length_is_not_read() {
+        let place = Place {
+            header_len_bytes: 4 << 20,
+            disk_len_bytes: 64 << 20,
+        };
+        let told = |len| match parse(&vec![b'['; len], &place, &Limits::default()) {
+            Err(refusal) => refusal.to_string(),
+            Ok(_) => panic!("{len} brackets are read"),
+        };
+        assert!(told(MOST_TEXT_LEN).contains("no JSON"));
+        let too_long = told(MOST_TEXT_LEN + 1);
+        assert_eq!(
+            too_long,
+            "length of the header's text `131073 bytes` is not supported"
+        );
+    }
 }

@@ -190,7 +190,7 @@ fn finish<M: Machine>(
         label: sound.label,
         copy: sound.copy,
         damaged,
-        volume: metadata.volume,
+        segment: metadata.segment,
         digest: metadata.digest,
         slots: metadata.slots,
     })

@@ -74,6 +74,25 @@ print('served')
     status_page(clients)
 }
 
+/// Reads the beginning of a long answer. A process is left that keeps the connection for some
+/// seconds, and reads no more.
+pub fn reads_no_more(clients: &Clients) -> Verdict {
+    let script = PYTHON.to_owned()
+        + "
+import os
+connection = connect()
+connection.request('GET', '/bytes/16000000')
+assert len(connection.getresponse().read(1000)) == 1000
+print('read some', flush=True)
+if os.fork() == 0:
+    # Nobody waits for what it prints.
+    for file in range(3): os.close(file)
+    time.sleep(10)
+";
+    let got = clients.python(0, &script, &[])?;
+    expect(got.output.ends_with("read some\n"), "read some", &got)
+}
+
 /// So many clients shake hands at the same time, so often; each has to be served.
 const AT_ONCE: &str = "
 count, turns = int(sys.argv[3]), int(sys.argv[4])

@@ -7,7 +7,7 @@ mod polite;
 mod reach;
 mod rude;
 
-pub use many::at_once;
+pub use many::{at_once, reads_no_more};
 pub use polite::{ecdsa_alone, files, tls_1_3};
 pub use reach::{Clients, Verdict};
 
