@@ -58,9 +58,50 @@ pub fn init() {
     }
 }
 
-/// Prints whole, whatever other CPUs print.
+/// Prints whole, whatever other CPUs print; more than [`PIECE_LEN`] bytes in pieces of that.
+///
+/// What is printed is made a text before the lock is taken, and may allocate for that, or print.
 pub fn print(text: fmt::Arguments) {
-    let _ = CONSOLE.with(|console| console.write_fmt(text));
+    let mut piece = Piece {
+        bytes: [0; PIECE_LEN],
+        len_bytes: 0,
+    };
+    let _ = piece.write_fmt(text);
+    piece.print();
+}
+
+/// Bytes that are printed at once.
+const PIECE_LEN: usize = 1024;
+
+/// What waits to be printed: whole characters.
+struct Piece {
+    bytes: [u8; PIECE_LEN],
+    len_bytes: usize,
+}
+
+impl Piece {
+    fn print(&mut self) {
+        let text = str::from_utf8(&self.bytes[..self.len_bytes]).unwrap_or_default();
+        let _ = CONSOLE.with(|console| console.write_str(text));
+        self.len_bytes = 0;
+    }
+}
+
+impl fmt::Write for Piece {
+    fn write_str(&mut self, mut text: &str) -> fmt::Result {
+        while !text.is_empty() {
+            let room = PIECE_LEN - self.len_bytes;
+            let (now, later) = text.split_at(text.floor_char_boundary(room));
+            let end = self.len_bytes + now.len();
+            self.bytes[self.len_bytes..end].copy_from_slice(now.as_bytes());
+            self.len_bytes = end;
+            text = later;
+            if !text.is_empty() {
+                self.print();
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Prints even if the lock never comes free: for a CPU that is about to end the run.

@@ -1,5 +1,5 @@
-//! Sessions that come and go on eight CPUs for some seconds, with requests dropped wherever they are:
-//! afterwards nothing is left, in the driver or on the device.
+//! Sessions that come and go on eight CPUs for some seconds, with requests dropped wherever they
+//! are: afterwards nothing is left, in the driver or on the device.
 #![no_std]
 #![no_main]
 

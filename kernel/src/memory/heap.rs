@@ -69,6 +69,11 @@ pub fn used_bytes() -> usize {
     HEAP.0.with(|heap| heap.used())
 }
 
+/// Returns how many bytes are free now, in however many pieces.
+pub fn free_bytes() -> usize {
+    HEAP.0.with(|heap| heap.free())
+}
+
 // SAFETY: `Heap` keeps the contract; the lock makes it callable from any CPU and any interrupt.
 unsafe impl GlobalAlloc for KernelHeap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {

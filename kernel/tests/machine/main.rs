@@ -30,6 +30,7 @@ kernel::tests! {
     heap_is_shared_with_devices_under_a_lock,
         large_frames_are_contiguous_and_zeroed,
         heap_gives_back_what_it_takes,
+        what_is_printed_may_allocate,
         acpi_lists_this_cpu,
         acpi_refuses_a_bad_checksum,
         acpi_refuses_a_short_table,

@@ -1,11 +1,13 @@
 //! Frames, page tables, the heap, and where registers may be.
 
 use alloc::{vec, vec::Vec};
+use core::fmt;
 
 use kernel::{
     bus, crypto,
     memory::{self, heap, layout},
     platform::KernelPlatform,
+    println,
     sync::SpinLock,
 };
 use virtio_drivers::{BufferDirection, Hal, transport::pci::bus::ConfigurationAccess};
@@ -90,6 +92,19 @@ pub fn large_frames_are_contiguous_and_zeroed() {
     );
     // SAFETY: the same.
     unsafe { memory::free_frames(again, count) };
+}
+
+/// Longer than what is printed at once, too.
+pub fn what_is_printed_may_allocate() {
+    struct Allocates;
+    impl fmt::Display for Allocates {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            let long = "ä".repeat(1500);
+            println!("{}", long.len());
+            f.write_str(&long)
+        }
+    }
+    println!("a{Allocates}");
 }
 
 pub fn heap_gives_back_what_it_takes() {
