@@ -92,12 +92,12 @@ fn try_open(image: Vec<u8>) -> Result<(Header, Opened, MemoryDisk), String> {
 
 /// Deciphers a volume.
 fn content(header: &Header, key: &[u8], image: &[u8]) -> Vec<u8> {
-    let volume = header.segment;
-    let start = volume.start_bytes as usize;
-    let mut bytes = image[start..start + volume.len_bytes as usize].to_vec();
-    let step = volume.sector_len_bytes / SECTOR_LEN;
-    for (number, sector) in bytes.chunks_mut(volume.sector_len_bytes).enumerate() {
-        let tweak = get_tweak_default(volume.first_tweak as u128 + (number * step) as u128);
+    let segment = header.segment;
+    let start = segment.start_bytes as usize;
+    let mut bytes = image[start..start + segment.len_bytes as usize].to_vec();
+    let step = segment.sector_len_bytes / SECTOR_LEN;
+    for (number, sector) in bytes.chunks_mut(segment.sector_len_bytes).enumerate() {
+        let tweak = get_tweak_default(segment.first_tweak as u128 + (number * step) as u128);
         match key.len() {
             32 => {
                 let half = |range| Aes128::new_from_slice(&key[range]).expect("half a key");

@@ -40,17 +40,15 @@ pub fn ranges() -> Result<Vec<Bytes>, &'static str> {
 /// Writes them, has the disk keep them, and reads them again.
 pub async fn write(volume: &Volume, ranges: &[Bytes]) -> Result<(), VolumeError> {
     let sector_len = volume.sector_len() as u64;
-    let len_bytes = volume.sectors() * sector_len;
     // All of them before the first is written.
-    let is_wrong = |Bytes { at, len }: &&Bytes| {
-        let end = at + *len as u64;
-        !at.is_multiple_of(sector_len) || !end.is_multiple_of(sector_len) || end > len_bytes
-    };
-    if let Some(Bytes { at, len }) = ranges.iter().find(is_wrong) {
-        return Err(VolumeError::Range {
-            first_sector: at / sector_len,
-            len_bytes: *len,
-        });
+    for Bytes { at, len } in ranges {
+        let first_sector = at / sector_len;
+        // What begins within a sector is no whole one.
+        let len_bytes = match at.is_multiple_of(sector_len) {
+            true => *len,
+            false => 0,
+        };
+        volume.check(first_sector, len_bytes)?;
     }
     for Bytes { at, len } in ranges {
         let bytes: Vec<u8> = (*at..at + *len as u64).map(byte_at).collect();

@@ -256,6 +256,11 @@ fn number_with_a_sign_is_damage() {
     text["segments"]["0"]["offset"] = format!("+{LUKS2_VOLUME}").into();
     let damaged = Refusal::Damaged { what: "offset" };
     assert_eq!(refusal(maker::luks2(&text)), damaged);
+    let mut text = maker::metadata(maker::pbkdf2(), 512);
+    text["keyslots"]["+6"] = text["keyslots"]["5"].clone();
+    text["digests"]["0"]["keyslots"] = json!(["5", "+6"]);
+    let what = "a slot's number";
+    assert_eq!(refusal(maker::luks2(&text)), Refusal::Damaged { what });
 }
 
 #[test]

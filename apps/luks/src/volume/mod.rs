@@ -180,7 +180,12 @@ impl Volume {
         self.disk.flush().await.map_err(VolumeError::Disk)
     }
 
-    fn check(&self, first_sector: u64, len_bytes: usize) -> Result<(), VolumeError> {
+    /// Checks that these are whole sectors of the volume, as every call does by itself.
+    ///
+    /// # Errors
+    ///
+    /// [`VolumeError::Range`].
+    pub fn check(&self, first_sector: u64, len_bytes: usize) -> Result<(), VolumeError> {
         let sector_len = self.sector_len();
         let is_whole = len_bytes > 0 && len_bytes.is_multiple_of(sector_len);
         let end = first_sector.checked_add((len_bytes / sector_len) as u64);

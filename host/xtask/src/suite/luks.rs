@@ -139,7 +139,7 @@ const TESTS: &[Test] = &[
             it.refuses(&container, disk, "write=0:512", &told)?;
             let disk = Disk::writable(&container.image());
             let told = ["failed: luks: 512 bytes from sector 4096 on are no sectors of the volume"];
-            it.refuses(&container, disk, "write=2097152:512", &told)?;
+            it.refuses(&container, disk, "write=0:512,2097152:512", &told)?;
             unchanged(&container, &before)
         },
     ),

@@ -3,6 +3,7 @@
 //! The one rule: what is not known is refused by its name; nothing is guessed.
 
 use alloc::{format, string::String, vec::Vec};
+use core::str::FromStr;
 
 use base64ct::{Base64, Encoding};
 use serde_json::{Map, Value};
@@ -20,8 +21,8 @@ use crate::{
 
 /// Bytes of the area that key slots share, at most (LUKS2, 2.3).
 const MOST_AREA_LEN: u64 = 128 << 20;
-/// Bytes of the text, at most: read, it takes a multiple of that. `cryptsetup` makes room for 12 KiB
-/// by itself, and the format allows for 4 MiB, which the machine may not have.
+/// Bytes of the text, at most: read, it takes a multiple of that. `cryptsetup` makes room for
+/// 12 KiB by itself, and the format allows for 4 MiB, which the machine may not have.
 const MOST_TEXT_LEN: usize = 128 << 10;
 /// What areas are aligned to.
 const AREA_ALIGN: u64 = 4096;
@@ -70,7 +71,7 @@ pub fn parse(text: &[u8], place: &Place, limits: &Limits) -> Result<Metadata, Re
         if !its_slots.iter().any(|its| its.as_str() == Some(name)) {
             continue;
         }
-        let number = name.parse().map_err(|_| damaged("a slot's number"))?;
+        let number = number(name).ok_or(damaged("a slot's number"))?;
         let slot = slot.as_object().ok_or(damaged("a key slot"))?;
         let priority = match slot.get("priority") {
             None => 1,
@@ -285,14 +286,15 @@ fn u32_of(object: &Object, key: &'static str) -> Result<u32, Refusal> {
     Ok(value as u32)
 }
 
+/// Returns a number of digits alone, without a sign.
+fn number<N: FromStr>(text: &str) -> Option<N> {
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| text.parse().ok())?
+}
+
 /// Returns a number of 64 bits, which JSON keeps as a text.
 fn decimal(object: &Object, key: &'static str) -> Result<u64, Refusal> {
-    let digits = string(object, key)?;
-    // A sign would be taken for a part of it.
-    match digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        true => digits.parse().map_err(|_| damaged(key)),
-        false => Err(damaged(key)),
-    }
+    number(string(object, key)?).ok_or(damaged(key))
 }
 
 fn base64(object: &Object, key: &'static str) -> Result<Vec<u8>, Refusal> {
