@@ -179,8 +179,8 @@ impl Project {
         cargo.env("RUSTFLAGS", "--cfg loom");
         // Its own directory: another flag would build everything anew each time.
         cargo.env("CARGO_TARGET_DIR", self.target("loom"));
-        // Quickly built: the models run for seconds, if loom itself is fast. They judge what usually
-        // runs, without what a debug build checks.
+        // Quickly built: the models run for seconds, if loom itself is fast. Debug assertions are
+        // off, as in a release.
         for option in [
             "loom.opt-level=3",
             "virtio-crypto.opt-level=0",

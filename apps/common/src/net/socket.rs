@@ -19,7 +19,7 @@ use smoltcp::{
 
 use super::stack::Network;
 
-/// How long the other side may answer nothing to what was sent.
+/// How long the other side may answer nothing, be it to a question whether it is still there.
 const SILENT_S: u64 = 20;
 /// How long the other side is waited for at the end.
 const CLOSE_NS: u64 = 2_000_000_000;
@@ -75,6 +75,8 @@ fn closed(sizes: Sizes) -> tcp::Socket<'static> {
     socket.set_nagle_enabled(false);
     socket.set_ack_delay(None);
     socket.set_timeout(Some(Duration::from_secs(SILENT_S)));
+    // The limit counts from whatever came last, also where nothing is owed.
+    socket.set_keep_alive(Some(Duration::from_secs(SILENT_S / 4)));
     socket
 }
 
@@ -178,7 +180,7 @@ impl Socket {
     }
 
     /// Writes all of `bytes`, which the other side has to make room for in time: however many they
-    /// are, who takes one now and then does not take them for ever.
+    /// are, the limit is for all: who takes one now and then holds nobody.
     ///
     /// # Errors
     ///

@@ -78,6 +78,11 @@ impl Status {
 pub enum Body {
     /// Bytes that are there.
     Bytes(Vec<u8>),
+    /// The list of the volume's files.
+    List {
+        /// So many bytes.
+        len_bytes: u64,
+    },
     /// So many bytes of a [`pattern`], made while they are sent.
     Pattern(u64),
     /// Bytes of the volume, read while they are sent.
@@ -94,7 +99,9 @@ impl Body {
     pub fn len_bytes(&self) -> u64 {
         match self {
             Self::Bytes(bytes) => bytes.len() as u64,
-            Self::Pattern(len_bytes) | Self::Volume { len_bytes, .. } => *len_bytes,
+            Self::Pattern(len_bytes)
+            | Self::List { len_bytes }
+            | Self::Volume { len_bytes, .. } => *len_bytes,
         }
     }
 }

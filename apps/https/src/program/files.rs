@@ -14,6 +14,8 @@ const PASSPHRASE: &str = "opt/https/passphrase";
 pub struct Files {
     volume: Volume,
     index: Index,
+    /// All paths, a line each.
+    list: String,
 }
 
 impl Files {
@@ -32,6 +34,7 @@ impl Files {
         let mut files = Self {
             volume: opened.map_err(|error| format!("{error}"))?,
             index: Index::default(),
+            list: String::new(),
         };
         let volume_bytes = files.volume.sectors() * files.volume.sector_len() as u64;
         let mut header = [0; BLOCK_LEN];
@@ -40,6 +43,8 @@ impl Files {
             read.map_err(|error| format!("{error}"))?;
             let taken = files.index.take(&header, volume_bytes);
             if !taken.map_err(|fault| format!("{fault}"))? {
+                let all = files.index.files().iter();
+                files.list = all.map(|file| format!("{}\n", file.path)).collect();
                 return Ok(Some(files));
             }
         }
@@ -55,10 +60,9 @@ impl Files {
         self.index.files().len()
     }
 
-    /// All paths, a line each.
-    pub fn list(&self) -> String {
-        let files = self.index.files().iter();
-        files.map(|file| format!("{}\n", file.path)).collect()
+    /// All paths, a line each; the same text for every client.
+    pub fn list(&self) -> &str {
+        &self.list
     }
 
     /// Fills `bytes` with what is in the volume from a byte on.

@@ -88,6 +88,8 @@ struct Now {
     signers: Arc<Signers>,
     life: u64,
     is_recovering: bool,
+    /// There is no other life after this one.
+    is_last: bool,
     /// Those who wait for the end of that: one a worker at most.
     waiting: Vec<Waker>,
 }
@@ -99,6 +101,7 @@ impl InDevice {
             signers: Arc::new(signers),
             life: 0,
             is_recovering: false,
+            is_last: false,
             waiting: Vec::new(),
         };
         Self {
@@ -130,11 +133,13 @@ impl InDevice {
     async fn sign(&'static self, to_sign: &ToSign) -> Result<Vec<u8>, Unsigned> {
         let (signers, life) = self.ready().await;
         match self.watched(signers.sign(to_sign)).await {
-            Err(error) if is_of_a_life(&error) => {
-                COUNTS.signatures_repeated.add_one();
-                self.recover(life);
-                Err(Unsigned::Again)
-            }
+            Err(error) if is_of_a_life(&error) => match self.recover(life) {
+                true => {
+                    COUNTS.signatures_repeated.add_one();
+                    Err(Unsigned::Again)
+                }
+                false => Err(Unsigned::Device(error)),
+            },
             signed => signed.map_err(Unsigned::Device),
         }
     }
@@ -151,13 +156,16 @@ impl InDevice {
         .await
     }
 
-    /// Recovers the device, unless that life of it has ended by now. In a task of its own: whoever
-    /// wants it may be gone before it is done.
-    pub fn recover(&'static self, life: u64) {
+    /// Recovers the device, unless that life of it has ended by now; `false` where it was the last.
+    /// In a task of its own: whoever wants it may be gone before it is done.
+    pub fn recover(&'static self, life: u64) -> bool {
         {
             let mut now = self.now.lock();
+            if now.is_last {
+                return false;
+            }
             if now.is_recovering || now.life != life {
-                return;
+                return true;
             }
             now.is_recovering = true;
         }
@@ -166,6 +174,19 @@ impl InDevice {
             // The next request tries again.
             Err(_) => self.end_recovery(None),
         }
+        true
+    }
+
+    /// Has no recovery begin any more, once none is under way.
+    async fn end(&self) {
+        loop {
+            self.ready().await;
+            let mut now = self.now.lock();
+            if !now.is_recovering {
+                now.is_last = true;
+                return;
+            }
+        }
     }
 
     async fn begin_life(&'static self) {
@@ -173,14 +194,16 @@ impl InDevice {
         let opened = self.open_again().await;
         let took_us = (time::now_ns() - start_ns) / 1000;
         match &opened {
-            Ok(_) => println!("https: the device is recovered, its key opened again us={took_us}"),
+            Ok(_) => {
+                COUNTS.recoveries.add_one();
+                println!("https: the device is recovered, its key opened again us={took_us}");
+            }
             Err(error) => println!("https: the device is not recovered: {error}"),
         }
         if opened.is_err() {
             // Not at once again.
             time::sleep_ns(100_000_000).await;
         }
-        COUNTS.recoveries.add_one();
         self.end_recovery(opened.ok());
     }
 
@@ -223,6 +246,13 @@ fn is_of_a_life(error: &Error) -> bool {
 }
 
 impl Keeper {
+    /// Comes before the device is shut down: whoever still wants a signature gets an error.
+    pub async fn end(&self) {
+        if let Self::Device(device) = self {
+            device.end().await;
+        }
+    }
+
     /// Signs, however often the device is recovered meanwhile.
     ///
     /// # Errors

@@ -15,11 +15,11 @@
 //!
 //! | word | default | |
 //! |---|---|---|
-//! | `sockets=96` | 96 | connections at once |
+//! | `sockets=96` | 96, or fewer | connections at once |
 //! | `sign=device` | `device` | who signs: `device` or `software` |
 //! | `verify=device` | `off` | the device verifies each signature of RSA before it is sent |
 //! | `handshake=10`, `silence=30` | | seconds that a handshake and a silent connection may take |
-//! | `grace=15` | | seconds that clients have for their answers at the end |
+//! | `grace=15` | | seconds that connections have to end, at the end |
 //! | `log=off` | `on` | a line a request |
 //! | `idle=poll` | `halt` | what a CPU does with nothing to do |
 //! | `recover=500` | | recovers the device each so many milliseconds, for tests |
@@ -52,6 +52,7 @@ use kernel::{
     command_line::{self, choice, number_in},
     crypto::{self, CryptoDevice, Reach, Wiring},
     exit::{self, ExitCode},
+    memory::heap,
     println, smp,
     task::executor,
     time,
@@ -85,6 +86,11 @@ const ADDRESSES: Addresses = Addresses {
     gateway: Ipv4Addr::new(10, 0, 2, 2),
 };
 const NS_PER_S: u64 = 1_000_000_000;
+/// Connections at once, where the heap has room for them.
+const MOST_SOCKETS: u64 = 96;
+/// Bytes of the heap for one: 48 KiB for its place, and for what it holds at most while it is
+/// served 35 KiB of what came, 17 of what goes, 16 of a body, and the rest for TLS.
+const CONNECTION_LEN: usize = 128 << 10;
 /// How often the power button is looked at.
 const LOOK_NS: u64 = 100_000_000;
 
@@ -201,7 +207,7 @@ fn serve(
     files: Option<Files>,
     sign: &'static str,
 ) -> ! {
-    let sockets = number_in("sockets", 96, 1..=512) as usize;
+    let sockets = sockets();
     let sources = Sources {
         fill,
         now_s: || time::now_ns() / NS_PER_S,
@@ -239,7 +245,9 @@ fn serve(
         let recovering = async move {
             loop {
                 time::sleep_ns(recover_ms * 1_000_000).await;
-                device.recover(device.life());
+                if !device.recover(device.life()) {
+                    break;
+                }
             }
         };
         expect_room(executor::spawn(recovering)).detach();
@@ -263,12 +271,25 @@ fn serve(
     }));
     if ended.is_err() {
         let left = workers.iter().filter(|worker| !worker.is_finished());
-        println!(
-            "https: {} clients were cut off: they had not read their answers",
-            left.count()
-        );
+        println!("https: {} connections were cut off", left.count());
     }
+    // Ends those that are left; one that runs on another CPU right now meets the end of signatures.
+    drop(workers);
+    executor::block_on(shared.keeper.end());
     end(shared)
+}
+
+/// How many connections there may be at once: what is asked for, or what the heap has room for.
+fn sockets() -> usize {
+    let room = (heap::free_bytes() / CONNECTION_LEN) as u64;
+    let asked = number_in("sockets", MOST_SOCKETS.min(room).max(1), 1..=512);
+    if asked > room {
+        exit::fail(format_args!(
+            "https: the heap has room for {room} connections at once, not for {asked}: fewer \
+             sockets=, or more memory or heap=MIB"
+        ));
+    }
+    asked as usize
 }
 
 /// Waits for the power button, or for somebody who may say so.

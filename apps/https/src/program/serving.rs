@@ -130,8 +130,10 @@ impl Talk<'_> {
             match filled {
                 // Time to stop, or the client has no more to say.
                 None | Some(Ok(false)) => return Ok(false),
-                // Nothing was asked, so nothing is owed.
-                Some(Err(Broken::Ended(Ended::TimedOut))) => return Ok(false),
+                // Nothing was asked, so nothing is owed, unless it does not even read.
+                Some(Err(Broken::Ended(Ended::TimedOut))) if !self.is_in_the_middle() => {
+                    return Ok(false);
+                }
                 Some(Err(broken)) => return Err(broken),
                 Some(Ok(true)) => {}
             }
@@ -140,10 +142,11 @@ impl Talk<'_> {
         let received = time::timeout(REQUEST_NS, self.receive()).await;
         COUNTS.requests.add_one();
         let (request, answer) = match received {
-            Err(_) | Ok(Err(Broken::Ended(Ended::TimedOut))) => {
+            Err(_) | Ok(Err(Broken::Ended(Ended::TimedOut))) if !self.is_in_the_middle() => {
                 COUNTS.timeouts.add_one();
                 (None, Response::status(Status::RequestTimeout))
             }
+            Err(_) => return Err(Ended::TimedOut.into()),
             Ok(Err(broken)) => return Err(broken),
             Ok(Ok(Err(refused))) => (None, refused),
             Ok(Ok(Ok((request, digest)))) => {
@@ -160,6 +163,11 @@ impl Talk<'_> {
         }
         self.log(request.as_ref(), &answer, start_ns);
         Ok(keeps)
+    }
+
+    /// Whether a part of what goes out may have been sent already: nothing can follow that.
+    fn is_in_the_middle(&mut self) -> bool {
+        !self.stream.tls().outgoing().is_empty()
     }
 
     /// Takes a whole request, of whose body the SHA-256 alone is kept; or the answer to what is
@@ -256,7 +264,12 @@ impl Talk<'_> {
             return missing();
         };
         if path.is_empty() {
-            return Response::text(all.list());
+            return Response {
+                body: Body::List {
+                    len_bytes: all.list().len() as u64,
+                },
+                ..Response::text(String::new())
+            };
         }
         all.find(path).map_or_else(missing, |file| Response {
             kind: files::kind_of(path),
@@ -289,6 +302,10 @@ impl Talk<'_> {
                             // What was promised cannot be kept: the connection ends short.
                             let read = files.read(offset + sent, part).await;
                             read.map_err(Broken::Unread)?;
+                        }
+                        (Body::List { .. }, Some(files)) => {
+                            let at = sent as usize;
+                            part.copy_from_slice(&files.list().as_bytes()[at..at + part_len]);
                         }
                         _ => http::pattern(sent, part),
                     }

@@ -167,12 +167,30 @@ impl<'s> Connection<'s> {
             Err(failure) => match self.seat.recorder.unanswered() {
                 Some(to_sign) => Ok(Wants::Signature(to_sign)),
                 None => {
-                    // What comes after an error is its alert; rustls wants to hear no more.
-                    self.incoming.clear();
-                    let _ = self.process(|_, _| Ok(()));
+                    self.take_alert();
                     Err(self.fail(failure))
                 }
             },
+        }
+    }
+
+    /// Takes what rustls still has to say after an error. It hands that out before it looks at what
+    /// came; there it must not look again, for its places in that are no more.
+    fn take_alert(&mut self) {
+        self.incoming.clear();
+        while self.tls.wants_write() {
+            match self.tls.process_tls_records(&mut []).state {
+                Ok(ConnectionState::EncodeTlsData(data)) => {
+                    if encode(data, &mut self.outgoing, &mut self.opening).is_err() {
+                        break;
+                    }
+                }
+                // Plain bytes of before the error: nobody will ask for them.
+                Ok(ConnectionState::ReadTraffic(mut traffic)) => {
+                    while traffic.next_record().is_some() {}
+                }
+                _ => break,
+            }
         }
     }
 
@@ -275,15 +293,8 @@ impl<'s> Connection<'s> {
                     }
                     next
                 }
-                Ok(ConnectionState::EncodeTlsData(mut data)) => {
-                    let at = self.outgoing.len();
-                    let appended = room::append(&mut self.outgoing, 512, |room| {
-                        data.encode(room).map_err(room::of_encoding)
-                    });
-                    if let Some(opening) = &mut self.opening {
-                        opening.leave_out(&mut self.outgoing, at);
-                    }
-                    match appended {
+                Ok(ConnectionState::EncodeTlsData(data)) => {
+                    match encode(data, &mut self.outgoing, &mut self.opening) {
                         Ok(()) => Next::Go,
                         Err(failure) => Next::End(Err(failure)),
                     }
@@ -327,6 +338,23 @@ impl<'s> Connection<'s> {
     }
 }
 
+/// Appends a record to what goes out, but for what an earlier pass has sent.
+fn encode(
+    mut data: EncodeTlsData<'_>,
+    outgoing: &mut Vec<u8>,
+    opening: &mut Option<Opening>,
+) -> Result<(), Failure> {
+    let at = outgoing.len();
+    let appended = room::append(outgoing, 512, |room| {
+        data.encode(room).map_err(room::of_encoding)
+    });
+    if let Some(opening) = opening {
+        opening.leave_out(outgoing, at);
+    }
+    appended
+}
+
+type EncodeTlsData<'c> = rustls::unbuffered::EncodeTlsData<'c, ServerConnectionData>;
 type WriteTraffic<'c> = rustls::unbuffered::WriteTraffic<'c, ServerConnectionData>;
 
 enum Next {

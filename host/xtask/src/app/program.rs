@@ -1,6 +1,6 @@
 //! An application's program: how it is built, and what is booted.
 
-use std::path::PathBuf;
+use std::{fs, path::PathBuf, process};
 
 use crate::{boot::Image, project::Project, report::Result};
 
@@ -53,8 +53,16 @@ impl Program {
             &features,
         ];
         project.build_kernel(&format!("the application {package}"), &arguments)?;
-        let folder = project.target("x86_64-unknown-none").join(folder);
-        Ok(Self(folder.join(package)))
+        let built = project.target("x86_64-unknown-none").join(folder);
+        let built = built.join(package);
+        // A copy: another command may build it with other features meanwhile.
+        let copies = project.target("app");
+        fs::create_dir_all(&copies)?;
+        let kept = copies.join([package, folder, &features].join("-"));
+        let new = copies.join(format!("{package}-{}", process::id()));
+        fs::copy(built, &new)?;
+        fs::rename(new, &kept)?;
+        Ok(Self(kept))
     }
 
     /// Returns what is booted: the program with these words, on a machine with these arguments of

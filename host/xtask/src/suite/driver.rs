@@ -78,8 +78,8 @@ pub fn run_services(part: &mut Part) -> Result {
     Ok(())
 }
 
-/// With no feature, and with each alone: all is built, the tests too, and nothing is run. [`run`] and
-/// [`run_services`] try everything, with all features.
+/// With no feature, and with each alone: all is built, the tests too, and nothing is run. [`run`]
+/// and [`run_services`] try everything, with all features.
 pub fn run_each_feature(part: &mut Part) -> Result {
     let name = |feature: &String| match &**feature {
         "" => "each_feature_none".to_owned(),

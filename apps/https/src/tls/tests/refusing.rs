@@ -69,6 +69,40 @@ fn garbage_is_refused_with_an_alert() {
     }
 }
 
+/// Rustls keeps places in what came, and an error leaves them behind.
+#[test]
+fn unfinished_message_with_anything_behind_it_is_refused() {
+    let rig = rsa(PSS);
+    let mut seat = rig.server.seat();
+    let unfinished = [0x16, 3, 1, 0, 5, 1, 0, 1, 0, 0];
+    let too_long = [0x16, 3, 1, 0, 5, 1, 0xff, 0xff, 0xff, 0];
+    let (data, garbage) = (&[0x17, 3, 3, 0, 1, 0][..], &[0xff; 20][..]);
+    let mut greeting = Vec::new();
+    hello(&any_client()).write_tls(&mut greeting).unwrap();
+    for bytes in [
+        too_long.to_vec(),
+        [&unfinished, data].concat(),
+        [&unfinished, garbage].concat(),
+        [&greeting[..], &unfinished, data].concat(),
+        [&greeting[..], &[0x16, 3, 3, 0, 40], &[0xa5; 40]].concat(),
+    ] {
+        for cut in 0..bytes.len() {
+            let mut server = Connection::new(&mut seat).unwrap();
+            let mut advance = |part: &[u8]| {
+                server.receive(part)?;
+                match server.advance()? {
+                    Wants::Signature(_) => server.signed(vec![1; 256]),
+                    _ => Ok(()),
+                }?;
+                server.advance().map(drop)
+            };
+            let outcome = advance(&bytes[..cut]).and_then(|()| advance(&bytes[cut..]));
+            assert!(outcome.is_err(), "{bytes:?} cut at {cut}");
+            assert!(server.advance().is_err(), "{bytes:?} cut at {cut}");
+        }
+    }
+}
+
 #[test]
 fn half_a_hello_is_waited_for_and_an_endless_one_is_not() {
     let rig = rsa(PSS);

@@ -78,17 +78,15 @@ impl Words {
                 Some(("disk", path)) => image = Some(existing("https", word, path)?),
                 Some(("passphrase", path)) => passphrase = Some(existing("https", word, path)?),
                 Some(("look", folder)) if !folder.is_empty() => asked.look = Some(folder.into()),
-                Some(("sign", "device" | "software")) => asked.guest.push(word.clone()),
-                Some(("sockets" | "silence", value))
-                    if value.parse().is_ok_and(|number: u32| number > 0) =>
-                {
+                Some((name, value)) if is_for_the_guest(name, value) => {
                     asked.guest.push(word.clone());
                 }
                 _ => {
                     return fail(format_args!(
                         "app https: '{word}': it takes port=N, certificate=FILE and key=FILE, \
-                         disk=FILE and passphrase=FILE, sign=device|software, sockets=N, \
-                         silence=SECONDS, look=FOLDER"
+                         disk=FILE and passphrase=FILE, look=FOLDER, sign=device|software, \
+                         verify=device|off, log=on|off, sockets=N, handshake=SECONDS, \
+                         silence=SECONDS, grace=SECONDS, recover=MILLISECONDS, heap=MIB, tasks=N"
                     ));
                 }
             }
@@ -107,6 +105,19 @@ impl Words {
             return fail("app https: look=FOLDER has a certificate of its own, and no disk");
         }
         Ok(asked)
+    }
+}
+
+/// Whether the guest takes that word; which numbers, it says itself.
+fn is_for_the_guest(name: &str, value: &str) -> bool {
+    match name {
+        "sign" => ["device", "software"].contains(&value),
+        "verify" => ["device", "off"].contains(&value),
+        "log" => ["on", "off"].contains(&value),
+        "sockets" | "handshake" | "silence" | "grace" | "recover" | "heap" | "tasks" => {
+            value.parse().is_ok_and(|number: u32| number > 0)
+        }
+        _ => false,
     }
 }
 
@@ -228,6 +239,7 @@ mod tests {
             ("sign=x", "'sign=x': it takes"),
             ("sockets=0", "'sockets=0': it takes"),
             ("silence=x", "'silence=x': it takes"),
+            ("verify=on", "'verify=on': it takes"),
             ("key=/etc/hostname", "belong together"),
             ("key=/no/such", "No such file"),
             ("key=/", "a directory"),

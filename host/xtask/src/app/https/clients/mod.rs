@@ -39,5 +39,6 @@ pub const CHECKS: &[Check] = &[
     check("https_garbage", rude::garbage),
     check("https_closed_early", rude::closed_early),
     check("https_slow_client_is_served", many::slow),
+    check("https_idle_connection_is_kept", many::idle),
     check("https_64_at_once", many::many_at_once),
 ];
