@@ -58,7 +58,7 @@ pub fn init() {
     }
 }
 
-/// Prints whole, whatever other CPUs print; more than [`PIECE_LEN`] bytes in pieces of that.
+/// Prints whole, whatever other CPUs print; more than a KiB in pieces of that.
 ///
 /// What is printed is made a text before the lock is taken, and may allocate for that, or print.
 pub fn print(text: fmt::Arguments) {
