@@ -28,6 +28,8 @@ use crate::{
 const SERVER: &str = "smp=2 mem=256M";
 /// The same, with the project's own device.
 const WITH_OWN: &str = "smp=2 mem=256M own=";
+/// One whose heap has room for fewer than 96 connections.
+const SMALL: &str = "smp=2 mem=64M";
 /// What clients need.
 const PROGRAMS: [&str; 3] = ["openssl", "curl", "python3"];
 
@@ -70,6 +72,16 @@ const ALONE: &[Alone] = &[
         },
     },
     Alone {
+        test: "https_small_machine_has_fewer_places",
+        needs: Needs::Nothing,
+        run: |rig| {
+            let trial = rig.start(rig.given(SMALL, ""))?;
+            told(at_once(&trial.clients(), 24, 2))?;
+            ends_in_order(trial)?;
+            refuses(rig.start(rig.given(SMALL, "sockets=96")), "fewer sockets=")
+        },
+    },
+    Alone {
         test: "https_files_of_an_encrypted_disk",
         needs: Needs::ImageTools,
         run: |rig| {
@@ -109,16 +121,21 @@ const ALONE: &[Alone] = &[
     Alone {
         test: "https_device_without_rsa_is_told",
         needs: Needs::NewQemu,
-        run: |rig| match rig.start(rig.given(SERVER, "")) {
-            Ok(_) => fail("expected: a refusal\ngot: a server that listens"),
-            Err(failure) if failure.reason().contains("sign=software") => Ok(()),
-            Err(failure) => fail(format_args!(
-                "expected: a line that names sign=software\ngot: {}",
-                failure.reason()
-            )),
-        },
+        run: |rig| refuses(rig.start(rig.given(SERVER, "")), "sign=software"),
     },
 ];
+
+/// A server does not start, with a line that names what to do.
+fn refuses(started: Result<Trial>, word: &str) -> Result {
+    match started {
+        Ok(_) => fail("expected: a refusal\ngot: a server that listens"),
+        Err(failure) if failure.reason().contains(word) => Ok(()),
+        Err(failure) => fail(format_args!(
+            "expected: a line that names {word}\ngot: {}",
+            failure.reason()
+        )),
+    }
+}
 
 /// A file of the archive, and what is in it.
 const FILE: &str = "some/file.bin";
