@@ -8,6 +8,6 @@ mod request;
 mod response;
 
 pub use self::{
-    request::{MAX_BODY_LEN, MAX_HEAD_LEN, Method, Parsed, Refusal, Request, parse},
+    request::{MAX_BODY_LEN, MAX_HEAD_LEN, Method, Parsed, Refusal, Request, is_number, parse},
     response::{Body, Response, Status, pattern},
 };

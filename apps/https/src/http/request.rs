@@ -139,6 +139,11 @@ fn is_web(scheme: &str) -> bool {
     is("http") || is("https")
 }
 
+/// Whether this is digits alone: what parses numbers takes a sign, too.
+pub fn is_number(text: &[u8]) -> bool {
+    !text.is_empty() && text.iter().all(u8::is_ascii_digit)
+}
+
 struct Fields<'h>(&'h [Header<'h>]);
 
 impl Fields<'_> {
@@ -176,8 +181,7 @@ impl Fields<'_> {
                 _ => Ok(0),
             };
         };
-        let is_number = !length.is_empty() && length.iter().all(u8::is_ascii_digit);
-        if !is_number || lengths.next().is_some() {
+        if !is_number(length) || lengths.next().is_some() {
             return Err(Refusal(Status::BadRequest));
         }
         // Digits alone: what is no number of this machine is too large.

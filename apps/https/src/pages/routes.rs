@@ -2,7 +2,7 @@
 
 use alloc::{string::String, vec::Vec};
 
-use crate::http::{Method, Request, Response, Status};
+use crate::http::{Method, Request, Response, Status, is_number};
 
 /// Most bytes of a pattern.
 pub const MAX_PATTERN_LEN: u64 = 16 << 20;
@@ -47,9 +47,9 @@ pub fn route(request: &Request) -> Result<Route, Response> {
         "/shutdown" => (Route::Shutdown, GIVE),
         path => {
             if let Some(len) = path.strip_prefix("/bytes/") {
-                let is_number = len.bytes().all(|byte| byte.is_ascii_digit());
-                let len_bytes = len.parse().ok().filter(|len| *len <= MAX_PATTERN_LEN);
-                let len_bytes = len_bytes.filter(|_| is_number);
+                let digits = Some(len).filter(|len| is_number(len.as_bytes()));
+                let len_bytes = digits.and_then(|digits| digits.parse().ok());
+                let len_bytes = len_bytes.filter(|len| *len <= MAX_PATTERN_LEN);
                 (Route::Pattern(len_bytes.ok_or_else(missing)?), READ)
             } else if let Some(file) = path.strip_prefix("/files/") {
                 let is_plain = |part: &str| part != "." && part != "..";
